@@ -1,0 +1,167 @@
+//! The clock port and the one form of time that is stored.
+//!
+//! Clocks order nothing in Pinyon (architecture decision 3); times are shown, and compared only
+//! by policies that say so.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::storage::{MaybeSend, MaybeSync};
+use crate::{Error, Result};
+
+/// A moment: 100 ns ticks since 1970-01-01T00:00:00Z, the resolution of RavenDB's dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+/// Ticks of [`Timestamp`] in a millisecond.
+const TICKS_PER_MILLISECOND: i64 = 10_000;
+const TICKS_PER_SECOND: i64 = 10_000_000;
+
+impl Timestamp {
+    /// From 100 ns ticks since 1970.
+    pub const fn from_ticks(ticks: i64) -> Self {
+        Self(ticks)
+    }
+
+    /// 100 ns ticks since 1970.
+    pub const fn ticks(self) -> i64 {
+        self.0
+    }
+
+    /// From milliseconds since 1970, what browsers' clocks give.
+    pub const fn from_unix_ms(unix_ms: i64) -> Self {
+        Self(unix_ms.saturating_mul(TICKS_PER_MILLISECOND))
+    }
+
+    /// Milliseconds since 1970, rounded down.
+    pub const fn unix_ms(self) -> i64 {
+        self.0.div_euclid(TICKS_PER_MILLISECOND)
+    }
+
+    /// This moment plus (or minus) some milliseconds, clamped to the representable range.
+    #[must_use]
+    pub const fn plus_ms(self, ms: i64) -> Self {
+        Self(
+            self.0
+                .saturating_add(ms.saturating_mul(TICKS_PER_MILLISECOND)),
+        )
+    }
+
+    /// The text of http-api.md §0: `2026-11-21T19:14:12.7452462Z`, always seven digits.
+    ///
+    /// ```
+    /// use pinyon_core::host::Timestamp;
+    /// assert_eq!(Timestamp::from_ticks(7).to_text(), "1970-01-01T00:00:00.0000007Z");
+    /// ```
+    pub fn to_text(self) -> String {
+        let seconds = self.0.div_euclid(TICKS_PER_SECOND);
+        let fraction = self.0.rem_euclid(TICKS_PER_SECOND);
+        // Any i64 of ticks lies within the years time knows (±29,000), except its year 9999 limit.
+        let date = OffsetDateTime::from_unix_timestamp(seconds)
+            .unwrap_or(time::PrimitiveDateTime::MAX.assume_utc());
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{fraction:07}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            date.hour(),
+            date.minute(),
+            date.second()
+        )
+    }
+
+    /// Reads an RFC 3339 text, or RavenDB's form of it without an offset (which means UTC).
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is neither.
+    pub fn parse(text: &str) -> Result<Self> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339)
+            .or_else(|_| OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339))
+            .map_err(|reason| {
+                Error::invalid(format!(
+                    "'{text}' is not a date; write it like 2026-11-21T19:14:16.9782176Z"
+                ))
+                .with_source(reason)
+            })?;
+        let ticks = parsed.unix_timestamp_nanos() / 100;
+        i64::try_from(ticks)
+            .map(Self)
+            .map_err(|_| Error::invalid(format!("the date '{text}' is out of range")))
+    }
+}
+
+/// The host's wall clock.
+pub trait Clock: MaybeSend + MaybeSync {
+    /// The present moment; it may jump in either direction.
+    fn now(&self) -> Timestamp;
+}
+
+/// A clock that moves only when told, for tests and simulations.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    pub fn new(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.ticks()))
+    }
+
+    /// Moves the clock to `now`, in either direction.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.ticks(), Ordering::SeqCst);
+    }
+
+    /// Moves the clock by `ms` milliseconds.
+    pub fn advance_ms(&self, ms: i64) {
+        self.set(self.now().plus_ms(ms));
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The operating system's clock.
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock port")]
+    fn now(&self) -> Timestamp {
+        let since_1970 = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp(i64::try_from(since_1970.as_nanos() / 100).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips() {
+        for text in [
+            "2026-11-21T19:14:12.7452462Z",
+            "1969-12-31T23:59:59.9999999Z",
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_text(), text);
+        }
+        let without_offset = Timestamp::parse("2025-04-22T08:00:00.0000000").unwrap();
+        assert_eq!(without_offset.to_text(), "2025-04-22T08:00:00.0000000Z");
+        assert!(Timestamp::parse("nonsense").is_err());
+    }
+
+    #[test]
+    fn extremes_do_not_panic() {
+        for ticks in [i64::MIN, i64::MAX] {
+            assert!(Timestamp::from_ticks(ticks).to_text().ends_with('Z'));
+        }
+    }
+}

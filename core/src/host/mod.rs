@@ -1,0 +1,23 @@
+//! The host ports: where the core gets time and randomness from.
+//!
+//! Nothing else in core reads a clock or the operating system's randomness (architecture decision
+//! 10), so a test that owns these owns every outcome.
+
+mod clock;
+mod random;
+
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+pub use clock::SystemClock;
+pub use clock::{Clock, ManualClock, Timestamp};
+pub use random::{OsRandom, Random, SeededRandom, random_uuid};
+
+use std::sync::Arc;
+
+/// What a host lends a database. Clones share the parts.
+#[derive(Clone)]
+pub struct Host {
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes, for identities.
+    pub random: Arc<dyn Random>,
+}

@@ -1,0 +1,2 @@
+//! The `pinyon` server.
+fn main() {}

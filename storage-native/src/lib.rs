@@ -1,0 +1,1 @@
+//! Native files behind the storage port.

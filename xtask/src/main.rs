@@ -1,0 +1,2 @@
+//! The project's only scripts.
+fn main() {}
