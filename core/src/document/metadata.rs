@@ -1,0 +1,236 @@
+//! Taking a document's text apart: the body, the metadata that is stored, and the collection.
+//!
+//! Metadata that the server computes (`@id`, `@change-vector`, `@last-modified`, `@flags` and the
+//! like) is dropped when it comes in and added again when the document is read, so a client can
+//! send back what it was given, and cannot forge it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::CollectionName;
+use super::json::{Name, Names, check_json, push_compact, to_invalid};
+use crate::limits::Limits;
+use crate::{Error, ErrorKind, Result};
+
+/// Metadata that is computed, never stored.
+const COMPUTED: [&str; 10] = [
+    "@attachments",
+    "@change-vector",
+    "@counters",
+    "@flags",
+    "@id",
+    "@index-score",
+    "@last-modified",
+    "@projection",
+    "@spatial",
+    "@timeseries",
+];
+
+/// The name under which documents carry their metadata.
+const METADATA: &str = "@metadata";
+
+/// A document's text, checked and taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentText {
+    /// Where the document belongs.
+    pub collection: CollectionName,
+    /// The metadata to store, as JSON properties without the braces around them.
+    pub metadata: String,
+    /// The document without `@metadata`, braces included, without white space between tokens.
+    pub body: String,
+}
+
+/// Checks a document's text and takes it apart.
+///
+/// # Errors
+/// `InvalidRequest` when it is not a strict JSON object or its metadata is malformed;
+/// `LimitExceeded` when it is too large.
+///
+/// ```
+/// use pinyon_core::{Limits, document::parse_document};
+/// let text = r#"{"Name": "Eva", "@metadata": {"@collection": "People", "@id": "x"}}"#;
+/// let document = parse_document(text, &Limits::default()).unwrap();
+/// assert_eq!(document.body, r#"{"Name":"Eva"}"#);
+/// assert_eq!(document.metadata, r#""@collection":"People""#);
+/// ```
+pub fn parse_document(text: &str, limits: &Limits) -> Result<DocumentText> {
+    check_json(text, limits.max_json_depth)?;
+    let properties = top_properties(text).map_err(|reason| {
+        Error::invalid(format!("a document must be a JSON object: {reason}"))
+    })?;
+    let mut body = String::with_capacity(text.len());
+    body.push('{');
+    let mut metadata = None;
+    for (name, value) in &properties {
+        if name == METADATA {
+            metadata = Some(*value);
+        } else {
+            push_property(name, value, 1, &mut body);
+        }
+    }
+    body.push('}');
+    let (collection, metadata) = parse_metadata(metadata)?;
+    if body.len() + metadata.len() > limits.max_document_bytes {
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!(
+                "the document has {} bytes; the limit is {}",
+                body.len() + metadata.len(),
+                limits.max_document_bytes
+            ),
+        ));
+    }
+    Ok(DocumentText { collection, metadata, body })
+}
+
+/// Appends `"name":value`, after a comma unless `out` has only its first `opening` bytes.
+fn push_property(name: &str, value: &RawValue, opening: usize, out: &mut String) {
+    if out.len() > opening {
+        out.push(',');
+    }
+    out.push_str(&serde_json::to_string(name).expect("any text can be a JSON string"));
+    out.push(':');
+    push_compact(value.get(), out);
+}
+
+fn parse_metadata(text: Option<&RawValue>) -> Result<(CollectionName, String)> {
+    let mut collection = CollectionName::empty();
+    let mut stored = String::new();
+    let Some(text) = text.map(RawValue::get).filter(|text| *text != "null") else {
+        return Ok((collection, stored));
+    };
+    let properties = top_properties(text)
+        .map_err(|reason| Error::invalid(format!("@metadata must be a JSON object: {reason}")))?;
+    for (name, value) in properties {
+        if COMPUTED.contains(&name.as_ref()) {
+            continue;
+        }
+        if name == "@collection" {
+            match serde_json::from_str::<Option<String>>(value.get()) {
+                Ok(Some(given)) if !given.is_empty() => collection = CollectionName::new(given)?,
+                Ok(_) => continue,
+                Err(_) => {
+                    return Err(Error::invalid(format!(
+                        "@metadata.@collection must be a string, not {}",
+                        value.get()
+                    )));
+                }
+            }
+        }
+        push_property(&name, value, 0, &mut stored);
+    }
+    Ok((collection, stored))
+}
+
+type Properties<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
+fn top_properties(text: &str) -> Result<Properties<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.deserialize_map(TopProperties).map_err(to_invalid)
+}
+
+struct TopProperties;
+
+impl<'de> Visitor<'de> for TopProperties {
+    type Value = Properties<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut properties = Vec::new();
+        let mut names = Names::default();
+        while let Some(name) = access.next_key_seed(Name)? {
+            names.add(name.clone())?;
+            properties.push((name, access.next_value::<&RawValue>()?));
+        }
+        Ok(properties)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<DocumentText> {
+        parse_document(text, &Limits::default())
+    }
+
+    #[test]
+    fn order_and_number_text_survive() {
+        let parsed = parse(r#"{ "z": 1.50, "a": 12345678901234567890123, "m": [1E5, -0] }"#);
+        let body = parsed.unwrap().body;
+        assert_eq!(body, r#"{"z":1.50,"a":12345678901234567890123,"m":[1E5,-0]}"#);
+    }
+
+    #[test]
+    fn computed_metadata_is_dropped_and_the_rest_kept() {
+        let text = r#"{"@metadata":{"@id":"x","@change-vector":"A:1-x","My":{"a":1},
+            "@collection":"People","@expires":"2030-01-01T00:00:00Z"},"a":1}"#;
+        let parsed = parse(text).unwrap();
+        assert_eq!(parsed.collection.as_str(), "People");
+        assert_eq!(
+            parsed.metadata,
+            r#""My":{"a":1},"@collection":"People","@expires":"2030-01-01T00:00:00Z""#
+        );
+        assert_eq!(parsed.body, r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn documents_without_collection_are_in_empty() {
+        for text in ["{}", r#"{"@metadata":null}"#, r#"{"@metadata":{"@collection":null}}"#] {
+            assert_eq!(parse(text).unwrap().collection.as_str(), "@empty", "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_documents_are_refused() {
+        let refused = [
+            "[]",
+            "1",
+            "null",
+            r#"{"@metadata":[]}"#,
+            r#"{"@metadata":{"@collection":5}}"#,
+            r#"{"@metadata":{"@collection":"a\u0000b"}}"#,
+            r#"{"@metadata":{},"@metadata":{}}"#,
+            r#"{"@metadata":{"a":1,"a":2}}"#,
+        ];
+        for text in refused {
+            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::InvalidRequest, "{text}");
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::vec((any::<String>(), inner), 0..6)
+                    .prop_map(|properties| Value::Object(properties.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_object_round_trips(value in any_json()) {
+            let object = serde_json::json!({ "value": value });
+            let text = serde_json::to_string_pretty(&object).unwrap();
+            let body = parse(&text).unwrap().body;
+            prop_assert_eq!(&body, &serde_json::to_string(&object).unwrap());
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Documents: their ids, collections, metadata, text and references.
+
+mod collection;
+mod id;
+mod include;
+mod json;
+mod metadata;
+mod pattern;
+mod stored;
+
+pub use collection::{CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
+pub use id::{DocumentId, IdRequest, to_id_key};
+pub use include::IncludePath;
+pub use json::{check_json, find_property};
+pub use metadata::{DocumentText, parse_document};
+pub use pattern::IdPattern;
+pub use stored::StoredDocument;

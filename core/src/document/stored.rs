@@ -1,0 +1,127 @@
+//! A document as a reader gets it: the stored record and the means to show it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Result;
+use crate::host::Timestamp;
+use crate::schema::documents::{DocumentFlags, DocumentRecord};
+use crate::version::{ChangeVector, Etag, Incarnations};
+
+/// A live document of one snapshot. Cloning it copies no text.
+#[derive(Debug, Clone)]
+pub struct StoredDocument {
+    key: Bytes,
+    record: DocumentRecord,
+    change_vector: String,
+}
+
+impl StoredDocument {
+    pub(crate) fn new(key: Bytes, value: Bytes, incarnations: &Arc<Incarnations>) -> Result<Self> {
+        let record = DocumentRecord::decode(value)?;
+        let change_vector = record.context.to_text(incarnations)?;
+        Ok(Self { key, record, change_vector })
+    }
+
+    /// The id as written.
+    pub fn id(&self) -> &str {
+        match self.record.id() {
+            "" => std::str::from_utf8(&self.key).unwrap_or_default(),
+            id => id,
+        }
+    }
+
+    /// The lower-cased id.
+    pub fn key(&self) -> &Bytes {
+        &self.key
+    }
+
+    /// The local etag.
+    pub fn etag(&self) -> Etag {
+        self.record.etag
+    }
+
+    /// The change vector's text.
+    pub fn change_vector(&self) -> &str {
+        &self.change_vector
+    }
+
+    /// The change vector.
+    pub fn context(&self) -> &ChangeVector {
+        &self.record.context
+    }
+
+    /// When it was last written, by the writer's clock.
+    pub fn last_modified(&self) -> Timestamp {
+        self.record.last_modified
+    }
+
+    /// Its flags.
+    pub fn flags(&self) -> DocumentFlags {
+        self.record.flags
+    }
+
+    /// The collection as written.
+    pub fn collection(&self) -> &str {
+        self.record.collection()
+    }
+
+    /// The text without `@metadata`, braces included.
+    pub fn body(&self) -> &str {
+        self.record.body()
+    }
+
+    /// The stored metadata, as JSON properties without the braces around them.
+    pub fn stored_metadata(&self) -> &str {
+        self.record.metadata()
+    }
+
+    /// The bytes of the stored record.
+    pub fn byte_count(&self) -> usize {
+        self.record.byte_count()
+    }
+
+    /// Appends the whole document as clients read it: body, then `@metadata`.
+    pub fn write_json(&self, json: &mut Vec<u8>) {
+        let body = self.record.body_bytes();
+        // The body ends in `}`; the metadata goes before it.
+        json.extend_from_slice(&body[..body.len().saturating_sub(1)]);
+        if body.len() > 2 {
+            json.push(b',');
+        }
+        json.extend_from_slice(b"\"@metadata\":");
+        self.write_metadata_object(json);
+        json.push(b'}');
+    }
+
+    /// Appends the document with its metadata only.
+    pub fn write_metadata_json(&self, json: &mut Vec<u8>) {
+        json.extend_from_slice(b"{\"@metadata\":");
+        self.write_metadata_object(json);
+        json.push(b'}');
+    }
+
+    /// Appends the value of `@metadata`: what is stored, then what is computed.
+    pub fn write_metadata_object(&self, json: &mut Vec<u8>) {
+        json.push(b'{');
+        let stored = self.stored_metadata();
+        if !stored.is_empty() {
+            json.extend_from_slice(stored.as_bytes());
+            json.push(b',');
+        }
+        json.extend_from_slice(b"\"@change-vector\":\"");
+        json.extend_from_slice(self.change_vector.as_bytes());
+        json.push(b'"');
+        if !self.flags().is_empty() {
+            json.extend_from_slice(b",\"@flags\":\"");
+            json.extend_from_slice(self.flags().to_text().as_bytes());
+            json.push(b'"');
+        }
+        json.extend_from_slice(b",\"@id\":");
+        serde_json::to_writer(&mut *json, self.id()).expect("a Vec takes any text");
+        json.extend_from_slice(b",\"@last-modified\":\"");
+        json.extend_from_slice(self.last_modified().to_text().as_bytes());
+        json.extend_from_slice(b"\"}");
+    }
+}
