@@ -4,14 +4,21 @@
 //! ([`storage::Environment`]), time and randomness ([`host::Host`]) and drives its futures.
 //! Start at [`Database`].
 
+pub mod commands;
 pub mod document;
 pub mod host;
 pub mod schema;
 pub mod storage;
 pub mod version;
 
+mod database;
 mod error;
 mod limits;
+mod notices;
+mod reader;
 
+pub use database::{Database, DatabaseOptions};
 pub use error::{ConcurrencyViolation, Error, ErrorKind, Result};
 pub use limits::Limits;
+pub use notices::{Notice, NoticeKind};
+pub use reader::{DatabaseStatistics, Item, PrefixQuery, ReadTransaction};

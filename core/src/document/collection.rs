@@ -37,7 +37,10 @@ impl CollectionName {
 
     /// The collection of documents that name none.
     pub fn empty() -> Self {
-        Self { text: EMPTY_COLLECTION.to_owned(), key: EMPTY_COLLECTION.to_owned() }
+        Self {
+            text: EMPTY_COLLECTION.to_owned(),
+            key: EMPTY_COLLECTION.to_owned(),
+        }
     }
 
     /// The name as written.

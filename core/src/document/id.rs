@@ -38,7 +38,9 @@ impl DocumentId {
             return Err(Error::invalid("a document id must not be empty"));
         }
         if text.ends_with(['/', '|']) {
-            return Err(Error::invalid(format!("the document id '{text}' must not end in / or |")));
+            return Err(Error::invalid(format!(
+                "the document id '{text}' must not end in / or |"
+            )));
         }
         check_length(&text, max_bytes)?;
         let key = to_id_key(&text);
@@ -63,7 +65,10 @@ fn check_length(text: &str, max_bytes: usize) -> Result<()> {
     let start: String = text.chars().take(60).collect();
     Err(Error::new(
         ErrorKind::LimitExceeded,
-        format!("the document id '{start}…' has {} bytes; the limit is {max_bytes}", text.len()),
+        format!(
+            "the document id '{start}…' has {} bytes; the limit is {max_bytes}",
+            text.len()
+        ),
     ))
 }
 
@@ -102,13 +107,19 @@ impl IdRequest {
             return Ok(Self::Random);
         }
         if text == "/" || text == "|" {
-            return Err(Error::invalid(format!("the document id '{text}' lacks a prefix")));
+            return Err(Error::invalid(format!(
+                "the document id '{text}' lacks a prefix"
+            )));
         }
         if text.ends_with(['/', '|']) {
             check_length(text, max_bytes.saturating_sub(Self::SUFFIX_BYTES))?;
             let server_side = text.ends_with('/');
             let text = text.to_owned();
-            return Ok(if server_side { Self::ServerSide(text) } else { Self::Identity(text) });
+            return Ok(if server_side {
+                Self::ServerSide(text)
+            } else {
+                Self::Identity(text)
+            });
         }
         Ok(Self::Semantic(DocumentId::new(text, max_bytes)?))
     }
@@ -143,9 +154,15 @@ mod tests {
         assert!(DocumentId::new("users|", 512).is_err());
         assert!(IdRequest::parse("|", 512).is_err());
         let long = "x".repeat(513);
-        assert_eq!(DocumentId::new(long, 512).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert_eq!(
+            DocumentId::new(long, 512).unwrap_err().kind(),
+            ErrorKind::LimitExceeded
+        );
         let id = DocumentId::new("Users/1-A", 512).unwrap();
-        assert_eq!((id.as_str(), &id.key()[..]), ("Users/1-A", &b"users/1-a"[..]));
+        assert_eq!(
+            (id.as_str(), &id.key()[..]),
+            ("Users/1-A", &b"users/1-a"[..])
+        );
     }
 
     #[test]

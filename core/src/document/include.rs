@@ -32,7 +32,7 @@ impl IncludePath {
     /// `InvalidRequest` when a part of it is empty or a bracket stays open.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = |why: &str| Error::invalid(format!("the include path '{text}' {why}"));
-        let (path, before, after) = split_template(text.trim()).map_err(|why| invalid(why))?;
+        let (path, before, after) = split_template(text.trim()).map_err(&invalid)?;
         let mut steps = Vec::new();
         for part in path.split(['.', ',']) {
             let mut name = part;
@@ -49,7 +49,11 @@ impl IncludePath {
             }
             steps.extend((0..arrays).map(|_| Step::Each));
         }
-        Ok(Self { steps, before: before.to_owned(), after: after.to_owned() })
+        Ok(Self {
+            steps,
+            before: before.to_owned(),
+            after: after.to_owned(),
+        })
     }
 
     /// The ids that `document`, a valid JSON text, refers to, in the order they stand.
@@ -87,7 +91,11 @@ impl IncludePath {
             }
             [Step::Each, ..] => {}
             [Step::Keys, ..] => {
-                ids.extend(properties(value).into_iter().map(|(key, _)| self.complete(&key)));
+                ids.extend(
+                    properties(value)
+                        .into_iter()
+                        .map(|(key, _)| self.complete(&key)),
+                );
             }
             [Step::Values, rest @ ..] => {
                 for (_, inner) in properties(value) {
@@ -101,10 +109,10 @@ impl IncludePath {
         let is_number = value.starts_with(|first: char| first == '-' || first.is_ascii_digit());
         if is_number {
             ids.push(self.complete(value));
-        } else if let Ok(Some(text)) = serde_json::from_str::<Option<String>>(value) {
-            if !text.is_empty() {
-                ids.push(self.complete(&text));
-            }
+        } else if let Ok(Some(text)) = serde_json::from_str::<Option<String>>(value)
+            && !text.is_empty()
+        {
+            ids.push(self.complete(&text));
         }
     }
 
@@ -115,12 +123,18 @@ impl IncludePath {
 
 fn split_template(text: &str) -> Result<(&str, &str, &str), &'static str> {
     if let Some(inner) = text.strip_suffix(')') {
-        let (path, prefix) = inner.split_once('(').ok_or("closes a parenthesis it never opened")?;
+        let (path, prefix) = inner
+            .split_once('(')
+            .ok_or("closes a parenthesis it never opened")?;
         return Ok((path, prefix, ""));
     }
     if let Some(inner) = text.strip_suffix(']').filter(|inner| !inner.ends_with('[')) {
-        let (path, template) = inner.rsplit_once('[').ok_or("closes a bracket it never opened")?;
-        let (before, after) = template.split_once("{0}").ok_or("has a template without {0}")?;
+        let (path, template) = inner
+            .rsplit_once('[')
+            .ok_or("closes a bracket it never opened")?;
+        let (before, after) = template
+            .split_once("{0}")
+            .ok_or("has a template without {0}")?;
         return Ok((path, before, after));
     }
     Ok((text, "", ""))

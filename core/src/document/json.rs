@@ -27,10 +27,13 @@ use crate::{Error, Result};
 /// ```
 pub fn check_json(text: &str, max_depth: usize) -> Result<()> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Strict { room: max_depth, max_depth }
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(to_invalid)
+    Strict {
+        room: max_depth,
+        max_depth,
+    }
+    .deserialize(&mut deserializer)
+    .and_then(|()| deserializer.end())
+    .map_err(to_invalid)
 }
 
 pub(crate) fn to_invalid(reason: serde_json::Error) -> Error {
@@ -48,7 +51,10 @@ impl Strict {
     fn inner<E: de::Error>(self) -> Result<Self, E> {
         match self.room.checked_sub(1) {
             Some(room) => Ok(Self { room, ..self }),
-            None => Err(E::custom(format_args!("nested deeper than {} levels", self.max_depth))),
+            None => Err(E::custom(format_args!(
+                "nested deeper than {} levels",
+                self.max_depth
+            ))),
         }
     }
 }
@@ -148,7 +154,9 @@ impl<'a> Names<'a> {
 
     pub(crate) fn add<E: de::Error>(&mut self, name: Cow<'a, str>) -> Result<(), E> {
         if self.few.contains(&name) || self.many.contains(&name) {
-            return Err(E::custom(format_args!("the property '{name}' stands twice")));
+            return Err(E::custom(format_args!(
+                "the property '{name}' stands twice"
+            )));
         }
         if self.few.len() < Self::FEW {
             self.few.push(name);
@@ -261,7 +269,11 @@ mod tests {
 
     #[test]
     fn many_properties_are_checked_for_duplicates() {
-        let names = |count: usize| (0..count).map(|n| format!("\"p{n}\":{n}")).collect::<Vec<_>>();
+        let names = |count: usize| {
+            (0..count)
+                .map(|n| format!("\"p{n}\":{n}"))
+                .collect::<Vec<_>>()
+        };
         let mut properties = names(100);
         assert!(check_json(&format!("{{{}}}", properties.join(",")), 10).is_ok());
         properties.push("\"p50\":1".to_owned());
@@ -271,7 +283,10 @@ mod tests {
     #[test]
     fn compacting_keeps_strings_and_numbers() {
         let mut compact = String::new();
-        push_compact("{ \"a b\" : [ 1.500 , \"x \\\" y\\\\\" ] ,\n\t\"c\":1e+05 }", &mut compact);
+        push_compact(
+            "{ \"a b\" : [ 1.500 , \"x \\\" y\\\\\" ] ,\n\t\"c\":1e+05 }",
+            &mut compact,
+        );
         assert_eq!(compact, r#"{"a b":[1.500,"x \" y\\"],"c":1e+05}"#);
     }
 

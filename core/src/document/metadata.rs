@@ -59,9 +59,8 @@ pub struct DocumentText {
 /// ```
 pub fn parse_document(text: &str, limits: &Limits) -> Result<DocumentText> {
     check_json(text, limits.max_json_depth)?;
-    let properties = top_properties(text).map_err(|reason| {
-        Error::invalid(format!("a document must be a JSON object: {reason}"))
-    })?;
+    let properties = top_properties(text)
+        .map_err(|reason| Error::invalid(format!("a document must be a JSON object: {reason}")))?;
     let mut body = String::with_capacity(text.len());
     body.push('{');
     let mut metadata = None;
@@ -84,7 +83,11 @@ pub fn parse_document(text: &str, limits: &Limits) -> Result<DocumentText> {
             ),
         ));
     }
-    Ok(DocumentText { collection, metadata, body })
+    Ok(DocumentText {
+        collection,
+        metadata,
+        body,
+    })
 }
 
 /// Appends `"name":value`, after a comma unless `out` has only its first `opening` bytes.
@@ -130,7 +133,9 @@ type Properties<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 fn top_properties(text: &str) -> Result<Properties<'_>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.deserialize_map(TopProperties).map_err(to_invalid)
+    deserializer
+        .deserialize_map(TopProperties)
+        .map_err(to_invalid)
 }
 
 struct TopProperties;
@@ -166,7 +171,10 @@ mod tests {
     fn order_and_number_text_survive() {
         let parsed = parse(r#"{ "z": 1.50, "a": 12345678901234567890123, "m": [1E5, -0] }"#);
         let body = parsed.unwrap().body;
-        assert_eq!(body, r#"{"z":1.50,"a":12345678901234567890123,"m":[1E5,-0]}"#);
+        assert_eq!(
+            body,
+            r#"{"z":1.50,"a":12345678901234567890123,"m":[1E5,-0]}"#
+        );
     }
 
     #[test]
@@ -184,7 +192,11 @@ mod tests {
 
     #[test]
     fn documents_without_collection_are_in_empty() {
-        for text in ["{}", r#"{"@metadata":null}"#, r#"{"@metadata":{"@collection":null}}"#] {
+        for text in [
+            "{}",
+            r#"{"@metadata":null}"#,
+            r#"{"@metadata":{"@collection":null}}"#,
+        ] {
             assert_eq!(parse(text).unwrap().collection.as_str(), "@empty", "{text}");
         }
     }
@@ -202,7 +214,11 @@ mod tests {
             r#"{"@metadata":{"a":1,"a":2}}"#,
         ];
         for text in refused {
-            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::InvalidRequest, "{text}");
+            assert_eq!(
+                parse(text).unwrap_err().kind(),
+                ErrorKind::InvalidRequest,
+                "{text}"
+            );
         }
     }
 

@@ -23,7 +23,9 @@ impl IdPattern {
     /// product of the lengths at worst, never more.
     pub fn matches(&self, text: &str) -> bool {
         let text = lower_cased(text);
-        self.alternatives.iter().any(|pattern| matches(pattern, &text))
+        self.alternatives
+            .iter()
+            .any(|pattern| matches(pattern, &text))
     }
 }
 
@@ -75,7 +77,11 @@ mod tests {
             ("a*b*c", "aXXbYY", false),
             ("*", "", true),
         ] {
-            assert_eq!(IdPattern::parse(pattern).matches(text), expected, "{pattern} {text}");
+            assert_eq!(
+                IdPattern::parse(pattern).matches(text),
+                expected,
+                "{pattern} {text}"
+            );
         }
     }
 

@@ -21,7 +21,11 @@ impl StoredDocument {
     pub(crate) fn new(key: Bytes, value: Bytes, incarnations: &Arc<Incarnations>) -> Result<Self> {
         let record = DocumentRecord::decode(value)?;
         let change_vector = record.context.to_text(incarnations)?;
-        Ok(Self { key, record, change_vector })
+        Ok(Self {
+            key,
+            record,
+            change_vector,
+        })
     }
 
     /// The id as written.

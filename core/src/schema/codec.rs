@@ -10,7 +10,9 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity) }
+        Self {
+            bytes: Vec::with_capacity(capacity),
+        }
     }
 
     pub(crate) fn byte(&mut self, byte: u8) {
@@ -68,7 +70,11 @@ pub(crate) struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(table: &'static str, bytes: &'a [u8]) -> Self {
-        Self { table, bytes, position: 0 }
+        Self {
+            table,
+            bytes,
+            position: 0,
+        }
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -76,12 +82,21 @@ impl<'a> Decoder<'a> {
     }
 
     fn broken(&self) -> Error {
-        Error::corrupted(format!("a record of '{}' breaks off or does not fit", self.table))
+        Error::corrupted(format!(
+            "a record of '{}' breaks off or does not fit",
+            self.table
+        ))
     }
 
     pub(crate) fn raw(&mut self, length: usize) -> Result<&'a [u8]> {
-        let end = self.position.checked_add(length).ok_or_else(|| self.broken())?;
-        let bytes = self.bytes.get(self.position..end).ok_or_else(|| self.broken())?;
+        let end = self
+            .position
+            .checked_add(length)
+            .ok_or_else(|| self.broken())?;
+        let bytes = self
+            .bytes
+            .get(self.position..end)
+            .ok_or_else(|| self.broken())?;
         self.position = end;
         Ok(bytes)
     }
@@ -92,7 +107,9 @@ impl<'a> Decoder<'a> {
 
     pub(crate) fn fixed_i64(&mut self) -> Result<i64> {
         let bytes = self.raw(8)?;
-        Ok(i64::from_le_bytes(bytes.try_into().map_err(|_| self.broken())?))
+        Ok(i64::from_le_bytes(
+            bytes.try_into().map_err(|_| self.broken())?,
+        ))
     }
 
     pub(crate) fn varint(&mut self) -> Result<u64> {
@@ -127,7 +144,10 @@ impl<'a> Decoder<'a> {
 
     pub(crate) fn entry(&mut self) -> Result<Entry> {
         let index = u32::try_from(self.varint()?).map_err(|_| self.broken())?;
-        Ok(Entry { incarnation: IncarnationIndex(index), etag: self.etag()? })
+        Ok(Entry {
+            incarnation: IncarnationIndex(index),
+            etag: self.etag()?,
+        })
     }
 
     pub(crate) fn vector(&mut self) -> Result<ChangeVector> {
@@ -147,7 +167,11 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn end(&self) -> Result<()> {
-        if self.position == self.bytes.len() { Ok(()) } else { Err(self.broken()) }
+        if self.position == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(self.broken())
+        }
     }
 }
 

@@ -64,13 +64,22 @@ impl DatabaseState {
         for _ in 0..count {
             let id = decoder.raw(16)?.try_into().expect("raw(16) gives 16 bytes");
             let tag = NodeTag::new(decoder.text()?)?;
-            rows.push(Incarnation { id: IncarnationId::from_bytes(id), tag, seen: decoder.etag()? });
+            rows.push(Incarnation {
+                id: IncarnationId::from_bytes(id),
+                tag,
+                seen: decoder.etag()?,
+            });
         }
         decoder.end()?;
         if own >= rows.len() {
-            return Err(Error::corrupted("the database state lacks its own incarnation"));
+            return Err(Error::corrupted(
+                "the database state lacks its own incarnation",
+            ));
         }
         let own = IncarnationIndex(u32::try_from(own).expect("below the count of rows"));
-        Ok(Self { last_etag, incarnations: Incarnations { rows, own } })
+        Ok(Self {
+            last_etag,
+            incarnations: Incarnations { rows, own },
+        })
     }
 }

@@ -48,7 +48,9 @@ impl DocumentFlags {
     pub fn from_bits(bits: u64) -> Result<Self> {
         match u32::try_from(bits) {
             Ok(bits) if bits < 1 << Self::NAMES.len() => Ok(Self(bits)),
-            _ => Err(Error::corrupted(format!("unknown document flags {bits:#x}"))),
+            _ => Err(Error::corrupted(format!(
+                "unknown document flags {bits:#x}"
+            ))),
         }
     }
 
@@ -59,7 +61,10 @@ impl DocumentFlags {
 
     /// The set flags' names, joined by `, `.
     pub fn to_text(self) -> String {
-        let set = Self::NAMES.iter().enumerate().filter(|(bit, _)| self.0 & (1 << bit) != 0);
+        let set = Self::NAMES
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| self.0 & (1 << bit) != 0);
         set.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
     }
 }
@@ -101,7 +106,11 @@ impl DocumentParts<'_> {
         encoder.vector(self.context);
         encoder.entry(self.dot);
         encoder.byte(0);
-        encoder.text(if self.id.as_bytes() == self.key { "" } else { self.id });
+        encoder.text(if self.id.as_bytes() == self.key {
+            ""
+        } else {
+            self.id
+        });
         encoder.text(self.collection);
         encoder.text(self.metadata);
         encoder.raw(self.body.as_bytes());

@@ -26,7 +26,9 @@ impl ItemKind {
         match byte {
             1 => Ok(Self::Document),
             2 => Ok(Self::Tombstone),
-            other => Err(Error::corrupted(format!("an entry of 'etags' has unknown kind {other}"))),
+            other => Err(Error::corrupted(format!(
+                "an entry of 'etags' has unknown kind {other}"
+            ))),
         }
     }
 }
@@ -60,6 +62,8 @@ pub fn decode_key(key: &[u8]) -> Result<Etag> {
 /// # Errors
 /// `Corrupted` when it is empty or of unknown kind.
 pub fn decode_value(value: &Bytes) -> Result<(ItemKind, Bytes)> {
-    let kind = value.first().ok_or_else(|| Error::corrupted("an entry of 'etags' is empty"))?;
+    let kind = value
+        .first()
+        .ok_or_else(|| Error::corrupted("an entry of 'etags' is empty"))?;
     Ok((ItemKind::from_byte(*kind)?, value.slice(1..)))
 }

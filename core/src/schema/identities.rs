@@ -33,11 +33,17 @@ impl Identity {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let mut decoder = Decoder::new("identities", bytes);
         decoder.format(FORMAT)?;
-        let identity = Self { name: decoder.text()?.to_owned(), value: decoder.fixed_i64()? };
+        let identity = Self {
+            name: decoder.text()?.to_owned(),
+            value: decoder.fixed_i64()?,
+        };
         decoder.end()?;
         if identity.name.ends_with('|') {
             return Ok(identity);
         }
-        Err(Error::corrupted(format!("identity '{}' does not end in '|'", identity.name)))
+        Err(Error::corrupted(format!(
+            "identity '{}' does not end in '|'",
+            identity.name
+        )))
     }
 }

@@ -61,10 +61,21 @@ impl Tombstone {
         let flags = DocumentFlags::from_bits(decoder.varint()?)?;
         let (context, dot) = (decoder.vector()?, decoder.entry()?);
         if decoder.byte()? != 0 {
-            return Err(Error::corrupted("a tombstone has an origin of unknown form"));
+            return Err(Error::corrupted(
+                "a tombstone has an origin of unknown form",
+            ));
         }
         let (id, collection) = (decoder.text()?.to_owned(), decoder.text()?.to_owned());
         decoder.end()?;
-        Ok(Self { etag, deleted_etag, last_modified, flags, context, dot, id, collection })
+        Ok(Self {
+            etag,
+            deleted_etag,
+            last_modified,
+            flags,
+            context,
+            dot,
+            id,
+            collection,
+        })
     }
 }

@@ -36,7 +36,9 @@ pub struct ChangeVector {
 impl ChangeVector {
     /// The vector that has seen nothing.
     pub const fn empty() -> Self {
-        Self { entries: Vec::new() }
+        Self {
+            entries: Vec::new(),
+        }
     }
 
     /// Whether it has seen nothing.
@@ -92,7 +94,8 @@ impl ChangeVector {
     }
 
     fn position(&self, incarnation: IncarnationIndex) -> Result<usize, usize> {
-        self.entries.binary_search_by_key(&incarnation, |entry| entry.incarnation)
+        self.entries
+            .binary_search_by_key(&incarnation, |entry| entry.incarnation)
     }
 }
 

@@ -59,7 +59,9 @@ impl IncarnationId {
 impl fmt::Display for IncarnationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; Self::TEXT_LENGTH];
-        STANDARD_NO_PAD.encode_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+        STANDARD_NO_PAD
+            .encode_slice(self.0, &mut text)
+            .map_err(|_| fmt::Error)?;
         f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
@@ -129,7 +131,10 @@ pub struct Incarnations {
 impl Incarnations {
     /// A table that knows only the database itself.
     pub fn founded_by(own: Incarnation) -> Self {
-        Self { rows: vec![own], own: IncarnationIndex(0) }
+        Self {
+            rows: vec![own],
+            own: IncarnationIndex(0),
+        }
     }
 
     /// The database's own index.
@@ -148,7 +153,10 @@ impl Incarnations {
     /// `Corrupted` when a record names an index that the table lacks.
     pub fn row(&self, index: IncarnationIndex) -> Result<&Incarnation> {
         self.rows.get(index.0 as usize).ok_or_else(|| {
-            Error::corrupted(format!("a record names incarnation {}, which is unknown", index.0))
+            Error::corrupted(format!(
+                "a record names incarnation {}, which is unknown",
+                index.0
+            ))
         })
     }
 
@@ -163,7 +171,11 @@ impl Incarnations {
         if let Some(index) = self.find(&id) {
             return index;
         }
-        self.rows.push(Incarnation { id, tag, seen: Etag::ZERO });
+        self.rows.push(Incarnation {
+            id,
+            tag,
+            seen: Etag::ZERO,
+        });
         IncarnationIndex(u32::try_from(self.rows.len() - 1).expect("fewer than 2^32 incarnations"))
     }
 
@@ -172,7 +184,6 @@ impl Incarnations {
         &self.rows
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -43,9 +43,15 @@ impl ChangeVector {
     /// `InvalidRequest` that quotes the entry which is not `TAG:ETAG-DATABASEID`.
     pub fn parse(text: &str, table: &mut Incarnations) -> Result<Self> {
         let mut vector = Self::empty();
-        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        for entry in text
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+        {
             let (tag, etag, id) = split_entry(entry).ok_or_else(|| {
-                Error::invalid(format!("'{entry}' in a change vector is not TAG:ETAG-DATABASEID"))
+                Error::invalid(format!(
+                    "'{entry}' in a change vector is not TAG:ETAG-DATABASEID"
+                ))
             })?;
             let incarnation = table.intern(IncarnationId::parse(id)?, NodeTag::new(tag)?);
             vector.include(Entry { incarnation, etag });
@@ -58,7 +64,10 @@ fn split_entry(entry: &str) -> Option<(&str, Etag, &str)> {
     let (tag, rest) = entry.split_once(':')?;
     let (etag, id) = rest.split_once('-')?;
     let digits = !etag.is_empty() && etag.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| etag.parse().ok()).flatten().map(|number| (tag, Etag::new(number), id))
+    digits
+        .then(|| etag.parse().ok())
+        .flatten()
+        .map(|number| (tag, Etag::new(number), id))
 }
 
 #[cfg(test)]
@@ -80,13 +89,23 @@ mod tests {
         let b = IncarnationId::from_bytes([2; 16]);
         let a = IncarnationId::from_bytes([1; 16]);
         let vector = ChangeVector::parse(&format!("B:7-{b}, A:12-{a}"), &mut table).unwrap();
-        assert_eq!(vector.to_text(&table).unwrap(), format!("A:12-{a}, B:7-{b}"));
+        assert_eq!(
+            vector.to_text(&table).unwrap(),
+            format!("A:12-{a}, B:7-{b}")
+        );
         assert_eq!(table.rows().len(), 2);
     }
 
     #[test]
     fn bad_texts_are_refused_by_name() {
-        for bad in ["A", "A:1", "A:x-y", "A:-1-AAAAAAAAAAAAAAAAAAAAAA", "A:1-short", "a:1-x"] {
+        for bad in [
+            "A",
+            "A:1",
+            "A:x-y",
+            "A:-1-AAAAAAAAAAAAAAAAAAAAAA",
+            "A:1-short",
+            "a:1-x",
+        ] {
             let error = ChangeVector::parse(bad, &mut table()).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::InvalidRequest, "{bad}");
         }

@@ -1,0 +1,383 @@
+//! The merger: all writers of a database, one commit at a time.
+//!
+//! It drains the queue into one transaction, commits it once, then answers everybody in it. While
+//! that commit syncs, the next transaction is prepared on top of it. A failing operation fails
+//! alone; a failing commit fails everybody in it, and what was prepared on top runs again from
+//! the state that is really there.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_channel::{Receiver, Sender};
+use bytes::Bytes;
+use event_listener::Event;
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+
+use super::{Changes, Operation, Outcome, Transaction};
+use crate::database::Shared;
+use crate::notices::Notice;
+use crate::schema::DOCUMENTS;
+use crate::storage::{Durability, MaybeSend, Store};
+use crate::{Error, ErrorKind, Result};
+
+/// An operation on its way, and where its answer goes.
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    pub(crate) durability: Durability,
+    answer: oneshot::Sender<Result<Outcome>>,
+    byte_count: usize,
+}
+
+/// The bounded queue in front of the merger: by operations and by bytes.
+pub(crate) struct Queue {
+    sender: Sender<Request>,
+    queued_bytes: AtomicUsize,
+    max_bytes: usize,
+    room: Event,
+    durability: Durability,
+    /// Set once the merger has answered its last request.
+    drained: AtomicBool,
+    stopped: Event,
+}
+
+impl Queue {
+    pub(crate) fn new(
+        max_operations: usize,
+        max_bytes: usize,
+        durability: Durability,
+    ) -> (Self, Receiver<Request>) {
+        let (sender, receiver) = async_channel::bounded(max_operations.max(1));
+        let queue = Self {
+            sender,
+            queued_bytes: AtomicUsize::new(0),
+            max_bytes,
+            room: Event::new(),
+            durability,
+            drained: AtomicBool::new(false),
+            stopped: Event::new(),
+        };
+        (queue, receiver)
+    }
+
+    /// Waits for room, enqueues, and waits for the answer.
+    pub(crate) async fn execute(
+        &self,
+        operation: Operation,
+        durability: Option<Durability>,
+    ) -> Result<Outcome> {
+        let durability = durability.unwrap_or(self.durability);
+        let byte_count = operation.byte_count();
+        self.wait_for_room(byte_count).await;
+        let (answer, answered) = oneshot::channel();
+        let request = Request {
+            operation,
+            durability,
+            answer,
+            byte_count,
+        };
+        if self.sender.send(request).await.is_err() {
+            self.release(byte_count);
+            return Err(closed());
+        }
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// An operation larger than the whole budget waits until the queue is empty, then goes alone.
+    async fn wait_for_room(&self, byte_count: usize) {
+        loop {
+            let listener = self.room.listen();
+            let queued = self.queued_bytes.load(Ordering::Acquire);
+            let fits = queued == 0 || queued + byte_count <= self.max_bytes;
+            if fits {
+                let exchange = self.queued_bytes.compare_exchange(
+                    queued,
+                    queued + byte_count,
+                    Ordering::AcqRel,
+                    Ordering::Acquire,
+                );
+                if exchange.is_ok() {
+                    return;
+                }
+            } else {
+                listener.await;
+            }
+        }
+    }
+
+    fn release(&self, byte_count: usize) {
+        self.queued_bytes.fetch_sub(byte_count, Ordering::AcqRel);
+        self.room.notify(usize::MAX);
+    }
+
+    /// Refuses further operations and waits until those in the queue are answered.
+    pub(crate) async fn close_and_drain(&self) {
+        self.sender.close();
+        self.room.notify(usize::MAX);
+        loop {
+            let listener = self.stopped.listen();
+            if self.drained.load(Ordering::Acquire) {
+                return;
+            }
+            listener.await;
+        }
+    }
+
+    fn set_drained(&self) {
+        self.drained.store(true, Ordering::Release);
+        self.stopped.notify(usize::MAX);
+    }
+
+    pub(crate) fn queued_operations(&self) -> usize {
+        self.sender.len()
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the database is closed")
+}
+
+/// Runs a database's writes. The host drives [`Merger::run`] on a task or thread of its own.
+pub struct Merger<S: Store> {
+    shared: Arc<Shared<S>>,
+    requests: Receiver<Request>,
+}
+
+/// Requests run in one transaction, with what each will be answered.
+type Group = Vec<(Request, Result<Outcome>)>;
+
+/// A transaction that still takes operations.
+struct Open<S: Store> {
+    group: Group,
+    transaction: Option<Transaction<S::Snapshot>>,
+}
+
+/// A transaction that is complete, to be committed.
+struct Prepared {
+    changes: Arc<Changes>,
+    notices: Vec<Notice>,
+    group: Group,
+}
+
+/// A transaction whose commit is under way.
+struct InFlight<F> {
+    prepared: Prepared,
+    commit: Pin<Box<F>>,
+}
+
+/// What happened first while a commit is under way.
+enum Next {
+    Request(Request),
+    Committed(Result<()>),
+}
+
+impl<S: Store> Drop for Merger<S> {
+    /// However the merger ends, nobody waits for it afterwards.
+    fn drop(&mut self) {
+        self.requests.close();
+        self.shared.queue.set_drained();
+    }
+}
+
+impl<S: Store> Merger<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>, requests: Receiver<Request>) -> Self {
+        Self { shared, requests }
+    }
+
+    /// Works until the database is closed and everything queued is done.
+    pub async fn run(self) {
+        let mut in_flight = None;
+        while let Some(prepared) = self.prepare(&mut in_flight).await {
+            if prepared.changes.is_empty() {
+                self.settle(prepared, Ok(()));
+                continue;
+            }
+            let batch = prepared.changes.to_write_batch();
+            let durable = prepared.group.iter().any(|(request, outcome)| {
+                outcome.is_ok() && request.durability == Durability::Durable
+            });
+            let durability = if durable {
+                Durability::Durable
+            } else {
+                Durability::Relaxed
+            };
+            let store = self.shared.store.clone();
+            let commit = async move { store.commit(batch, durability).await };
+            in_flight = Some(InFlight {
+                prepared,
+                commit: Box::pin(commit),
+            });
+        }
+    }
+
+    /// Builds the next transaction while the one in flight syncs; returns when that one is settled
+    /// and there is something to answer, or `None` when the queue is closed and empty.
+    async fn prepare<F>(&self, in_flight: &mut Option<InFlight<F>>) -> Option<Prepared>
+    where
+        F: Future<Output = Result<()>> + MaybeSend,
+    {
+        let mut open = Open {
+            group: Group::new(),
+            transaction: None,
+        };
+        while let Some(flight) = in_flight {
+            match self.next(&mut flight.commit, &open).await {
+                Next::Request(request) => {
+                    self.run_with_queued(request, &mut open, &flight.prepared.changes)
+                        .await;
+                }
+                Next::Committed(result) => {
+                    let is_lost = result.is_err();
+                    let flight = in_flight.take().expect("the loop's condition");
+                    self.settle(flight.prepared, result);
+                    if is_lost {
+                        self.run_again(&mut open).await;
+                    }
+                }
+            }
+        }
+        let nothing_in_flight = Arc::default();
+        while !self.is_full(&open) {
+            let request = match self.requests.try_recv() {
+                Ok(request) => request,
+                Err(_) if !open.group.is_empty() => break,
+                Err(_) => self.requests.recv().await.ok()?,
+            };
+            self.run_with_queued(request, &mut open, &nothing_in_flight)
+                .await;
+        }
+        let (changes, notices) = match open.transaction {
+            Some(transaction) => transaction.finish(),
+            None => (Changes::default(), Vec::new()),
+        };
+        Some(Prepared {
+            changes: Arc::new(changes),
+            notices,
+            group: open.group,
+        })
+    }
+
+    async fn next<F>(&self, commit: &mut Pin<Box<F>>, open: &Open<S>) -> Next
+    where
+        F: Future<Output = Result<()>> + MaybeSend,
+    {
+        if self.is_full(open) {
+            return Next::Committed(commit.as_mut().await);
+        }
+        match select(Box::pin(self.requests.recv()), commit.as_mut()).await {
+            Either::Left((Ok(request), _)) => Next::Request(request),
+            Either::Left((Err(_), commit)) => Next::Committed(commit.await),
+            Either::Right((result, _)) => Next::Committed(result),
+        }
+    }
+
+    fn is_full(&self, open: &Open<S>) -> bool {
+        let byte_count = open.transaction.as_ref().map_or(0, Transaction::byte_count);
+        open.group.len() >= self.shared.limits.max_merged_operations.max(1)
+            || byte_count >= self.shared.limits.max_merged_bytes
+    }
+
+    /// Runs `request` and, up to the limits, what else is queued.
+    async fn run_with_queued(
+        &self,
+        request: Request,
+        open: &mut Open<S>,
+        in_flight: &Arc<Changes>,
+    ) {
+        let room = self
+            .shared
+            .limits
+            .max_merged_operations
+            .saturating_sub(open.group.len() + 1);
+        let mut byte_count = request.byte_count;
+        let mut requests = vec![request];
+        while requests.len() <= room && byte_count < self.shared.limits.max_merged_bytes {
+            let Ok(request) = self.requests.try_recv() else {
+                break;
+            };
+            byte_count += request.byte_count;
+            requests.push(request);
+        }
+        self.run_requests(requests, open, in_flight).await;
+    }
+
+    /// What was decided on top of a lost commit rests on a state that never came to be.
+    async fn run_again(&self, open: &mut Open<S>) {
+        open.transaction = None;
+        let requests: Vec<Request> = open.group.drain(..).map(|(request, _)| request).collect();
+        if !requests.is_empty() {
+            self.run_requests(requests, open, &Arc::default()).await;
+        }
+    }
+
+    async fn run_requests(
+        &self,
+        requests: Vec<Request>,
+        open: &mut Open<S>,
+        in_flight: &Arc<Changes>,
+    ) {
+        let keys = requests
+            .iter()
+            .flat_map(|request| request.operation.document_keys())
+            .collect();
+        let transaction = match self.loaded(open.transaction.take(), keys, in_flight).await {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                // Nothing can be read: the whole group fails, each with the reason.
+                for (_, outcome) in &mut open.group {
+                    *outcome = Err(error.clone());
+                }
+                open.group
+                    .extend(requests.into_iter().map(|it| (it, Err(error.clone()))));
+                return;
+            }
+        };
+        let transaction = open.transaction.insert(transaction);
+        for request in requests {
+            transaction.begin_operation();
+            let outcome = request.operation.run(transaction).await;
+            match outcome {
+                Ok(_) => transaction.keep_operation(),
+                Err(_) => transaction.undo_operation(),
+            }
+            open.group.push((request, outcome));
+        }
+    }
+
+    async fn loaded(
+        &self,
+        open: Option<Transaction<S::Snapshot>>,
+        keys: Vec<Bytes>,
+        in_flight: &Arc<Changes>,
+    ) -> Result<Transaction<S::Snapshot>> {
+        let mut transaction = match open {
+            Some(transaction) => transaction,
+            None => {
+                Transaction::begin(
+                    self.shared.store.snapshot().await?,
+                    Arc::clone(in_flight),
+                    self.shared.host.clone(),
+                    Arc::clone(&self.shared.limits),
+                )
+                .await?
+            }
+        };
+        transaction.preload(DOCUMENTS, keys).await?;
+        Ok(transaction)
+    }
+
+    /// Answers a group once its fate is known.
+    fn settle(&self, prepared: Prepared, committed: Result<()>) {
+        if committed.is_ok() {
+            self.shared.notices.extend(prepared.notices);
+        }
+        for (request, outcome) in prepared.group {
+            self.shared.queue.release(request.byte_count);
+            let outcome = outcome.and_then(|outcome| committed.clone().map(|()| outcome));
+            // A caller that no longer waits has given up on the answer, not on the write.
+            let _ = request.answer.send(outcome);
+        }
+    }
+}

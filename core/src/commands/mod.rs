@@ -1,0 +1,155 @@
+//! Writes: one file per command, and the merger that runs them.
+//!
+//! Invariants (architecture decision 2):
+//! - a command decides from what the transaction shows it and changes nothing else;
+//! - what a failed operation changed is forgotten, and nobody else notices;
+//! - etags of one operation are consecutive and none is lost to a failed one.
+
+mod change_hilo;
+mod change_identity;
+mod changes;
+mod clean_tombstones;
+mod delete_by_prefix;
+mod delete_document;
+mod merger;
+mod put_document;
+mod run_batch;
+mod transaction;
+mod verify_versions;
+
+pub use change_hilo::{HiloRange, NextHiloRange, ReturnHiloRange};
+pub use change_identity::{NextIdentity, SeedIdentity};
+pub use changes::Changes;
+pub use clean_tombstones::CleanTombstones;
+pub use delete_by_prefix::{DeleteByPrefix, DeletedByPrefix};
+pub use delete_document::{DeleteDocument, DeletedDocument};
+pub use merger::Merger;
+pub(crate) use merger::Queue;
+pub use put_document::{PutDocument, WrittenDocument};
+pub use run_batch::{BatchCommand, CommandOutcome};
+pub use transaction::Transaction;
+pub use verify_versions::VerifyVersions;
+
+use crate::storage::Snapshot;
+use crate::{ConcurrencyViolation, Error, ErrorKind, Result};
+
+/// What a writer believes about the stored version of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ExpectedVersion {
+    /// Nothing: the last write wins.
+    #[default]
+    Any,
+    /// That the document does not exist.
+    Missing,
+    /// That its change vector has exactly this text.
+    Exactly(String),
+}
+
+impl ExpectedVersion {
+    /// The protocol's form: absent, empty, or a change vector's text.
+    pub fn from_wire(text: Option<&str>) -> Self {
+        match text {
+            None => Self::Any,
+            Some("") => Self::Missing,
+            Some(text) => Self::Exactly(text.to_owned()),
+        }
+    }
+
+    /// Compares with the stored change vector's text; `None` when there is no document.
+    ///
+    /// # Errors
+    /// `ConcurrencyConflict` with a [`ConcurrencyViolation`].
+    pub fn check(&self, action: &str, id: &str, actual: Option<&str>) -> Result<()> {
+        let expected = match (self, actual) {
+            (Self::Any, _) | (Self::Missing, None) => return Ok(()),
+            (Self::Exactly(expected), Some(actual)) if expected == actual => return Ok(()),
+            (Self::Missing, _) => String::new(),
+            (Self::Exactly(expected), _) => expected.clone(),
+        };
+        let found = match actual {
+            Some(actual) => format!("has change vector {actual}"),
+            None => "does not exist".to_owned(),
+        };
+        let wanted = match self {
+            Self::Missing => "no document".to_owned(),
+            _ => format!("change vector {expected}"),
+        };
+        let violation = ConcurrencyViolation {
+            id: id.to_owned(),
+            expected,
+            actual: actual.map(str::to_owned),
+        };
+        Err(Error::new(
+            ErrorKind::ConcurrencyConflict,
+            format!("The document {id} {found}, but {action} expected {wanted}; nothing was done."),
+        )
+        .with_source(violation))
+    }
+}
+
+/// Everything the merger can be asked to do in one step, all or nothing.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// Commands in order.
+    Batch(Vec<BatchCommand>),
+    /// A new HiLo range.
+    NextHiloRange(NextHiloRange),
+    /// The unused end of a HiLo range.
+    ReturnHiloRange(ReturnHiloRange),
+    /// The next number of an identity.
+    NextIdentity(NextIdentity),
+    /// A new start for an identity.
+    SeedIdentity(SeedIdentity),
+    /// Old tombstones to remove.
+    CleanTombstones(CleanTombstones),
+}
+
+/// What an [`Operation`] answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Of a batch, one for each command.
+    Batch(Vec<CommandOutcome>),
+    /// Of [`Operation::NextHiloRange`].
+    HiloRange(HiloRange),
+    /// Of an identity operation: the identity's last number.
+    Identity(i64),
+    /// Of [`Operation::CleanTombstones`]: how many were removed.
+    Cleaned(usize),
+    /// Nothing to tell.
+    Done,
+}
+
+impl Operation {
+    pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<Outcome> {
+        match self {
+            Self::Batch(commands) => run_batch::run(tx, commands).await.map(Outcome::Batch),
+            Self::NextHiloRange(next) => next.run(tx).await.map(Outcome::HiloRange),
+            Self::ReturnHiloRange(unused) => unused.run(tx).await.map(|()| Outcome::Done),
+            Self::NextIdentity(next) => next.run(tx).await.map(Outcome::Identity),
+            Self::SeedIdentity(seed) => seed.run(tx).await.map(Outcome::Identity),
+            Self::CleanTombstones(clean) => clean.run(tx).await.map(Outcome::Cleaned),
+        }
+    }
+
+    /// About how many bytes the operation holds while it waits.
+    pub(crate) fn byte_count(&self) -> usize {
+        const ENVELOPE: usize = 256;
+        match self {
+            Self::Batch(commands) => {
+                ENVELOPE + commands.iter().map(BatchCommand::byte_count).sum::<usize>()
+            }
+            _ => ENVELOPE,
+        }
+    }
+
+    /// The documents it will read, as far as they are known beforehand.
+    pub(crate) fn document_keys(&self) -> Vec<bytes::Bytes> {
+        match self {
+            Self::Batch(commands) => commands
+                .iter()
+                .filter_map(BatchCommand::document_key)
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The write transaction: a snapshot, the commit still in flight, and what came since.
+//!
+//! Reads look through four layers, newest first: the running operation, the batch, the commit in
+//! flight, the snapshot. An operation's changes join the batch only when it succeeds, so a failed
+//! one leaves no trace.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Changes;
+use crate::host::{Host, Timestamp};
+use crate::limits::Limits;
+use crate::notices::Notice;
+use crate::schema::collections::CollectionStatistics;
+use crate::schema::database_state::{DatabaseState, STATE_KEY};
+use crate::schema::{COLLECTIONS, DATABASE};
+use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
+use crate::version::{Dot, Entry, Etag, Incarnations};
+use crate::{Error, Result};
+
+/// What operations run in.
+pub struct Transaction<S> {
+    snapshot: S,
+    in_flight: Arc<Changes>,
+    loaded: HashMap<(KeySpace, Bytes), Option<Bytes>>,
+    batch: Changes,
+    operation: Changes,
+    state: DatabaseState,
+    /// The last etag before the running operation.
+    etag_before: Etag,
+    notices: Vec<Notice>,
+    notices_before: usize,
+    now: Timestamp,
+    pub(crate) host: Host,
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl<S: Snapshot> Transaction<S> {
+    pub(crate) async fn begin(
+        snapshot: S,
+        in_flight: Arc<Changes>,
+        host: Host,
+        limits: Arc<Limits>,
+    ) -> Result<Self> {
+        let encoded = match in_flight.get(DATABASE, STATE_KEY) {
+            Some(changed) => changed.clone(),
+            None => {
+                let key = Bytes::from_static(STATE_KEY);
+                snapshot.get_many(DATABASE, &[key]).await?.pop().flatten()
+            }
+        };
+        let encoded = encoded.ok_or_else(|| Error::corrupted("the database state is missing"))?;
+        let state = DatabaseState::decode(&encoded)?;
+        Ok(Self {
+            snapshot,
+            in_flight,
+            loaded: HashMap::new(),
+            batch: Changes::default(),
+            operation: Changes::default(),
+            etag_before: state.last_etag,
+            state,
+            notices: Vec::new(),
+            notices_before: 0,
+            now: host.clock.now(),
+            host,
+            limits,
+        })
+    }
+
+    /// The time of the running operation; one reading for all it writes.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The database's incarnations.
+    pub fn incarnations(&self) -> &Incarnations {
+        &self.state.incarnations
+    }
+
+    /// The newest etag given out so far.
+    pub fn last_etag(&self) -> Etag {
+        self.state.last_etag
+    }
+
+    /// The etag that the next write will get.
+    pub fn peek_etag(&self) -> Etag {
+        self.state.last_etag.next()
+    }
+
+    /// Takes the next etag; the dot is this database's own write of that number.
+    pub fn take_dot(&mut self) -> Dot {
+        let etag = self.state.last_etag.next();
+        self.state.last_etag = etag;
+        Entry {
+            incarnation: self.state.incarnations.own(),
+            etag,
+        }
+    }
+
+    /// Tells the database's owner something; forgotten if the operation fails.
+    pub fn add_notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    fn changed(&self, space: KeySpace, key: &[u8]) -> Option<&Option<Bytes>> {
+        self.operation
+            .get(space, key)
+            .or_else(|| self.batch.get(space, key))
+            .or_else(|| self.in_flight.get(space, key))
+    }
+
+    /// Reads what `keys` hold in the snapshot, in one call, for later `get`s.
+    pub async fn preload(&mut self, space: KeySpace, keys: Vec<Bytes>) -> Result<()> {
+        let unknown: Vec<Bytes> = keys
+            .into_iter()
+            .filter(|key| {
+                self.changed(space, key).is_none()
+                    && !self.loaded.contains_key(&(space, key.clone()))
+            })
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let values = self.snapshot.get_many(space, &unknown).await?;
+        self.loaded
+            .extend(unknown.into_iter().map(|key| (space, key)).zip(values));
+        Ok(())
+    }
+
+    /// The value of `key`, as the operation would see it after its own changes.
+    pub async fn get(&mut self, space: KeySpace, key: &Bytes) -> Result<Option<Bytes>> {
+        if let Some(changed) = self.changed(space, key) {
+            return Ok(changed.clone());
+        }
+        if let Some(value) = self.loaded.get(&(space, key.clone())) {
+            return Ok(value.clone());
+        }
+        let value = self
+            .snapshot
+            .get_many(space, std::slice::from_ref(key))
+            .await?
+            .pop()
+            .flatten();
+        self.loaded.insert((space, key.clone()), value.clone());
+        Ok(value)
+    }
+
+    /// Up to `limit` entries of `range`, ascending, as the operation would see them.
+    pub async fn scan(
+        &self,
+        space: KeySpace,
+        range: &KeyRange,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>> {
+        let mut changed: BTreeMap<&Bytes, &Option<Bytes>> = BTreeMap::new();
+        for layer in [&*self.in_flight, &self.batch, &self.operation] {
+            changed.extend(layer.range(space, range));
+        }
+        let mut entries: BTreeMap<Bytes, Bytes> = BTreeMap::new();
+        let mut rest = range.clone();
+        let limits = PageLimits {
+            entries: limit.clamp(1, 1024),
+            ..PageLimits::default()
+        };
+        loop {
+            let page = self
+                .snapshot
+                .scan(space, &rest, Direction::Forward, limits)
+                .await?;
+            let last = page.entries.last().map(|(key, _)| key.clone());
+            let unchanged = page
+                .entries
+                .into_iter()
+                .filter(|(key, _)| !changed.contains_key(key));
+            entries.extend(unchanged);
+            match last {
+                Some(last) if page.has_more && entries.len() < limit => rest = rest.after(last),
+                last => {
+                    // Changed keys beyond what was read must wait for a later scan.
+                    let complete_to = if page.has_more { last } else { None };
+                    let visible = changed.into_iter().filter(|(key, _)| {
+                        complete_to
+                            .as_ref()
+                            .is_none_or(|complete_to| *key <= complete_to)
+                    });
+                    entries.extend(
+                        visible.filter_map(|(key, value)| Some((key.clone(), value.clone()?))),
+                    );
+                    break;
+                }
+            }
+        }
+        Ok(entries.into_iter().take(limit).collect())
+    }
+
+    /// Sets `key`.
+    pub fn put(&mut self, space: KeySpace, key: Bytes, value: impl Into<Bytes>) {
+        self.operation.put(space, key, value.into());
+    }
+
+    /// Removes `key`.
+    pub fn delete(&mut self, space: KeySpace, key: Bytes) {
+        self.operation.delete(space, key);
+    }
+
+    /// The counts of a collection, zero when it is new.
+    pub async fn collection_statistics(
+        &mut self,
+        name: &str,
+        key: &str,
+    ) -> Result<CollectionStatistics> {
+        match self
+            .get(COLLECTIONS, &Bytes::copy_from_slice(key.as_bytes()))
+            .await?
+        {
+            Some(encoded) => CollectionStatistics::decode(&encoded),
+            None => Ok(CollectionStatistics {
+                name: name.to_owned(),
+                ..CollectionStatistics::default()
+            }),
+        }
+    }
+
+    /// Sets the counts of a collection.
+    pub fn put_collection_statistics(&mut self, key: &str, statistics: &CollectionStatistics) {
+        self.put(
+            COLLECTIONS,
+            Bytes::copy_from_slice(key.as_bytes()),
+            statistics.encode(),
+        );
+    }
+
+    pub(crate) fn begin_operation(&mut self) {
+        self.now = self.host.clock.now();
+        self.etag_before = self.state.last_etag;
+        self.notices_before = self.notices.len();
+    }
+
+    pub(crate) fn keep_operation(&mut self) {
+        let changes = std::mem::take(&mut self.operation);
+        self.batch.absorb(changes);
+    }
+
+    pub(crate) fn undo_operation(&mut self) {
+        self.operation = Changes::default();
+        self.state.last_etag = self.etag_before;
+        self.notices.truncate(self.notices_before);
+    }
+
+    /// Bytes changed so far by all kept operations.
+    pub(crate) fn byte_count(&self) -> usize {
+        self.batch.byte_count()
+    }
+
+    /// Everything to commit, and what to tell the owner afterwards.
+    pub(crate) fn finish(mut self) -> (Changes, Vec<Notice>) {
+        if !self.batch.is_empty() {
+            let own = self.state.incarnations.own();
+            self.state.incarnations.rows[own.number() as usize].seen = self.state.last_etag;
+            let state = self.state.encode();
+            self.batch
+                .put(DATABASE, Bytes::from_static(STATE_KEY), state.into());
+        }
+        (self.batch, self.notices)
+    }
+}

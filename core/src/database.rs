@@ -1,0 +1,314 @@
+//! A database: one store, its readers, and the merger that writes.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use crate::commands::{
+    BatchCommand, CleanTombstones, CommandOutcome, HiloRange, Merger, NextHiloRange, NextIdentity,
+    Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
+};
+use crate::document::CollectionName;
+use crate::host::{Host, Timestamp};
+use crate::limits::Limits;
+use crate::notices::{Notice, Notices};
+use crate::reader::ReadTransaction;
+use crate::schema::DATABASE;
+use crate::schema::database_state::{DatabaseState, STATE_KEY};
+use crate::storage::{Durability, Snapshot, Store, WriteBatch};
+use crate::version::{Etag, Incarnation, IncarnationId, IncarnationIndex, Incarnations, NodeTag};
+use crate::{Error, ErrorKind, Result};
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct DatabaseOptions {
+    /// The label of the node, part of generated ids and change vectors.
+    pub node_tag: NodeTag,
+    /// What the database accepts.
+    pub limits: Limits,
+    /// When writes are acknowledged, unless an operation says otherwise.
+    pub durability: Durability,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self {
+            node_tag: NodeTag::new("A").expect("A is a tag"),
+            limits: Limits::default(),
+            durability: Durability::Durable,
+        }
+    }
+}
+
+/// What a database and its merger share.
+pub(crate) struct Shared<S: Store> {
+    pub(crate) store: S,
+    pub(crate) host: Host,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) queue: Queue,
+    pub(crate) notices: Notices,
+    pub(crate) incarnations: RwLock<Arc<Incarnations>>,
+}
+
+/// An open database. Clones are handles to the same one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use pinyon_core::commands::{BatchCommand, ExpectedVersion, PutDocument};
+/// use pinyon_core::document::{IdRequest, parse_document};
+/// use pinyon_core::host::{Host, OsRandom, SystemClock};
+/// use pinyon_core::storage::{Environment, MemoryEnvironment, StoreName};
+/// use pinyon_core::{Database, DatabaseOptions, Limits};
+///
+/// # futures_executor::block_on(async {
+/// let store = MemoryEnvironment::new().open(&StoreName::new("documents")?).await?;
+/// let host = Host { clock: Arc::new(SystemClock), random: Arc::new(OsRandom) };
+/// let (database, merger) = Database::open(store, host, DatabaseOptions::default()).await?;
+/// let story = async {
+///     let put = PutDocument {
+///         id: IdRequest::parse("users/1-A", 512)?,
+///         expected: ExpectedVersion::Any,
+///         document: parse_document(r#"{"Name":"Eva"}"#, &Limits::default())?,
+///     };
+///     database.write_batch(vec![BatchCommand::Put(put)]).await?;
+///     let user = database.read().await?.document("Users/1-a").await?.expect("just stored");
+///     assert_eq!((user.id(), user.body()), ("users/1-A", r#"{"Name":"Eva"}"#));
+///     database.close().await
+/// };
+/// futures_util::future::join(story, merger.run()).await.0
+/// # }).unwrap();
+/// ```
+pub struct Database<S: Store> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Store> Clone for Database<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: Store> Database<S> {
+    /// Opens the database in `store`, founding it when the store is new. The host must drive the
+    /// merger's [`Merger::run`] for writes to happen.
+    ///
+    /// # Errors
+    /// `Corrupted` when the database's own record does not fit; whatever the store reports.
+    pub async fn open(store: S, host: Host, options: DatabaseOptions) -> Result<(Self, Merger<S>)> {
+        let state = load_or_found(&store, &host, &options).await?;
+        let limits = Arc::new(options.limits);
+        let (queue, requests) = Queue::new(
+            limits.max_queued_operations,
+            limits.max_queued_bytes,
+            options.durability,
+        );
+        let shared = Arc::new(Shared {
+            store,
+            host,
+            limits,
+            queue,
+            notices: Notices::default(),
+            incarnations: RwLock::new(Arc::new(state.incarnations)),
+        });
+        let merger = Merger::new(Arc::clone(&shared), requests);
+        Ok((Self { shared }, merger))
+    }
+
+    /// What the database accepts.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// The identity of this life of the database.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnations().own_row().clone()
+    }
+
+    fn incarnations(&self) -> Arc<Incarnations> {
+        Arc::clone(
+            &self
+                .shared
+                .incarnations
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// A read transaction: everything read through it comes from one snapshot.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn read(&self) -> Result<ReadTransaction<S::Snapshot>> {
+        let snapshot = self.shared.store.snapshot().await?;
+        Ok(ReadTransaction::new(snapshot, self.incarnations()))
+    }
+
+    /// Runs commands in order, all or nothing; answers when they are committed.
+    ///
+    /// # Errors
+    /// That of the first command that fails, or of the commit; then nothing was done.
+    pub async fn write_batch(&self, commands: Vec<BatchCommand>) -> Result<Vec<CommandOutcome>> {
+        match self.execute(Operation::Batch(commands)).await? {
+            Outcome::Batch(outcomes) => Ok(outcomes),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Leases a HiLo range.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an unusable tag, and those of [`Self::write_batch`].
+    pub async fn next_hilo_range(&self, next: NextHiloRange) -> Result<HiloRange> {
+        match self.execute(Operation::NextHiloRange(next)).await? {
+            Outcome::HiloRange(range) => Ok(range),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Gives back the unused end of a HiLo range.
+    ///
+    /// # Errors
+    /// As [`Self::next_hilo_range`].
+    pub async fn return_hilo_range(&self, unused: ReturnHiloRange) -> Result<()> {
+        self.execute(Operation::ReturnHiloRange(unused))
+            .await
+            .map(|_| ())
+    }
+
+    /// Takes the next number of an identity.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an unusable name, and those of [`Self::write_batch`].
+    pub async fn next_identity(&self, name: &str) -> Result<i64> {
+        let next = NextIdentity {
+            name: name.to_owned(),
+        };
+        match self.execute(Operation::NextIdentity(next)).await? {
+            Outcome::Identity(value) => Ok(value),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sets the last number of an identity; without `force` only upwards. Answers where it stands.
+    ///
+    /// # Errors
+    /// As [`Self::next_identity`].
+    pub async fn seed_identity(&self, seed: SeedIdentity) -> Result<i64> {
+        match self.execute(Operation::SeedIdentity(seed)).await? {
+            Outcome::Identity(value) => Ok(value),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One bounded step of tombstone cleanup: removes up to `limit` tombstones of each collection
+    /// that are older than `older_than` and that every consumer has passed (`consumed_up_to`).
+    /// Answers how many went; zero means there is nothing left to do.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn clean_tombstones_step(
+        &self,
+        consumed_up_to: Etag,
+        older_than: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
+        let collections = self.read().await?.collections().await?;
+        let mut removed = 0;
+        for statistics in collections.into_iter().filter(|it| it.tombstone_count > 0) {
+            let clean = CleanTombstones {
+                collection: CollectionName::new(statistics.name)?,
+                up_to: consumed_up_to,
+                older_than,
+                limit,
+            };
+            match self.execute(Operation::CleanTombstones(clean)).await? {
+                Outcome::Cleaned(count) => removed += count,
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Hands an operation to the merger and waits for its commit.
+    ///
+    /// # Errors
+    /// The operation's own, the commit's, or `Closed`.
+    pub async fn execute(&self, operation: Operation) -> Result<Outcome> {
+        self.shared.queue.execute(operation, None).await
+    }
+
+    /// As [`Self::execute`], with a durability of its own instead of the database's.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn execute_with(
+        &self,
+        operation: Operation,
+        durability: Durability,
+    ) -> Result<Outcome> {
+        self.shared.queue.execute(operation, Some(durability)).await
+    }
+
+    /// The newest notices, oldest first.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.shared.notices.list()
+    }
+
+    /// How many operations wait for the merger.
+    pub fn queued_operations(&self) -> usize {
+        self.shared.queue.queued_operations()
+    }
+
+    /// Refuses new writes, waits until those queued are done, and closes the store.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn close(&self) -> Result<()> {
+        self.shared.queue.close_and_drain().await;
+        self.shared.store.close().await
+    }
+}
+
+fn unexpected(outcome: &Outcome) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("an operation answered with {outcome:?}"),
+    )
+}
+
+async fn load_or_found<S: Store>(
+    store: &S,
+    host: &Host,
+    options: &DatabaseOptions,
+) -> Result<DatabaseState> {
+    let key = Bytes::from_static(STATE_KEY);
+    let stored = store
+        .snapshot()
+        .await?
+        .get_many(DATABASE, &[key])
+        .await?
+        .pop()
+        .flatten();
+    let mut state = match &stored {
+        Some(encoded) => DatabaseState::decode(encoded)?,
+        None => DatabaseState {
+            last_etag: Etag::ZERO,
+            incarnations: Incarnations::founded_by(Incarnation {
+                id: IncarnationId::mint(&*host.random)?,
+                tag: options.node_tag.clone(),
+                seen: Etag::ZERO,
+            }),
+        },
+    };
+    let own: IncarnationIndex = state.incarnations.own();
+    let is_relabelled = state.incarnations.own_row().tag != options.node_tag;
+    if stored.is_none() || is_relabelled {
+        state.incarnations.rows[own.number() as usize].tag = options.node_tag.clone();
+        let mut batch = WriteBatch::default();
+        batch.put(DATABASE, STATE_KEY, state.encode());
+        store.commit(batch, Durability::Durable).await?;
+    }
+    Ok(state)
+}

@@ -1,0 +1,426 @@
+//! Read transactions: documents, prefixes, pages and counts, all from one snapshot.
+
+use std::collections::HashSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::document::{CollectionName, IdPattern, IncludePath, StoredDocument, to_id_key};
+use crate::schema::collections::CollectionStatistics;
+use crate::schema::database_state::{DatabaseState, STATE_KEY};
+use crate::schema::etags::{self, ItemKind};
+use crate::schema::identities::Identity;
+use crate::schema::tombstones::Tombstone;
+use crate::schema::{
+    COLLECTION_ETAGS, COLLECTIONS, DATABASE, DOCUMENTS, ETAGS, IDENTITIES, TOMBSTONES,
+    collection_etags,
+};
+use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
+use crate::version::{Etag, Incarnations};
+use crate::{Error, Result};
+
+/// Reads from one state of the database, whatever is written meanwhile.
+pub struct ReadTransaction<S> {
+    snapshot: S,
+    incarnations: Arc<Incarnations>,
+}
+
+/// Which documents a prefix read returns.
+#[derive(Debug, Clone, Default)]
+pub struct PrefixQuery {
+    /// The beginning of the ids, of any case; empty for all.
+    pub prefix: String,
+    /// If not empty: what must follow the prefix (`*`, `?`, alternatives with `|`).
+    pub matches: String,
+    /// If not empty: what must not follow the prefix.
+    pub exclude: String,
+    /// If not empty: only ids after this one, in key order.
+    pub start_after: String,
+    /// How many matching documents to skip.
+    pub start: usize,
+    /// The most documents to return.
+    pub page_size: usize,
+}
+
+/// Counts of a whole database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DatabaseStatistics {
+    /// Live documents.
+    pub document_count: u64,
+    /// Tombstones not yet cleaned.
+    pub tombstone_count: u64,
+    /// The newest etag.
+    pub last_etag: Etag,
+}
+
+/// An item in etag order.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A live document.
+    Document(StoredDocument),
+    /// A deleted one.
+    Tombstone(Tombstone),
+}
+
+impl<S: Snapshot> ReadTransaction<S> {
+    pub(crate) fn new(snapshot: S, incarnations: Arc<Incarnations>) -> Self {
+        Self {
+            snapshot,
+            incarnations,
+        }
+    }
+
+    /// The incarnations that change vectors of this transaction name.
+    pub fn incarnations(&self) -> &Incarnations {
+        &self.incarnations
+    }
+
+    /// Where the database stands.
+    ///
+    /// # Errors
+    /// `Corrupted` when its own record is missing or does not fit.
+    pub async fn state(&self) -> Result<DatabaseState> {
+        let key = Bytes::from_static(STATE_KEY);
+        let stored = self
+            .snapshot
+            .get_many(DATABASE, &[key])
+            .await?
+            .pop()
+            .flatten();
+        let encoded = stored.ok_or_else(|| Error::corrupted("the database state is missing"))?;
+        DatabaseState::decode(&encoded)
+    }
+
+    /// The database's change vector as text.
+    ///
+    /// # Errors
+    /// As [`Self::state`].
+    pub async fn change_vector(&self) -> Result<String> {
+        let state = self.state().await?;
+        state.change_vector().to_text(&state.incarnations)
+    }
+
+    /// One document by id, of any case.
+    ///
+    /// # Errors
+    /// Whatever the store reports; `Corrupted` when the record does not fit.
+    pub async fn document(&self, id: &str) -> Result<Option<StoredDocument>> {
+        Ok(self
+            .documents_by_key(vec![to_id_key(id)])
+            .await?
+            .pop()
+            .flatten())
+    }
+
+    /// Documents by id, in the order of `ids`.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn documents<I: AsRef<str>>(&self, ids: &[I]) -> Result<Vec<Option<StoredDocument>>> {
+        self.documents_by_key(ids.iter().map(|id| to_id_key(id.as_ref())).collect())
+            .await
+    }
+
+    async fn documents_by_key(&self, keys: Vec<Bytes>) -> Result<Vec<Option<StoredDocument>>> {
+        let values = self.snapshot.get_many(DOCUMENTS, &keys).await?;
+        let found = keys.into_iter().zip(values);
+        found
+            .map(|(key, value)| {
+                value
+                    .map(|value| StoredDocument::new(key, value, &self.incarnations))
+                    .transpose()
+            })
+            .collect()
+    }
+
+    /// Documents whose ids begin with a prefix, in id order.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn documents_by_prefix(&self, query: &PrefixQuery) -> Result<Vec<StoredDocument>> {
+        let prefix_key = to_id_key(&query.prefix);
+        let pattern = |text: &str| (!text.is_empty()).then(|| IdPattern::parse(text));
+        let (matches, exclude) = (pattern(&query.matches), pattern(&query.exclude));
+        let mut range = KeyRange::prefix(&prefix_key);
+        if !query.start_after.is_empty() {
+            let start_after = to_id_key(&query.start_after);
+            if start_after >= prefix_key {
+                range = range.after(start_after);
+            }
+        }
+        let (mut found, mut to_skip) = (Vec::new(), query.start);
+        if query.page_size == 0 {
+            return Ok(found);
+        }
+        let mut pages = Pages::new(
+            DOCUMENTS,
+            range,
+            Direction::Forward,
+            query.page_size + to_skip,
+        );
+        while let Some(entries) = pages.next(&self.snapshot).await? {
+            for (key, value) in entries {
+                let rest = std::str::from_utf8(&key[prefix_key.len()..]).unwrap_or_default();
+                let wanted = matches.as_ref().is_none_or(|pattern| pattern.matches(rest))
+                    && !exclude
+                        .as_ref()
+                        .is_some_and(|pattern| pattern.matches(rest));
+                if !wanted {
+                    continue;
+                }
+                if to_skip > 0 {
+                    to_skip -= 1;
+                    continue;
+                }
+                found.push(StoredDocument::new(key, value, &self.incarnations)?);
+                if found.len() >= query.page_size {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The newest documents of the database, newest first.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn newest_documents(&self, start: usize, size: usize) -> Result<Vec<StoredDocument>> {
+        let mut pages = Pages::new(ETAGS, KeyRange::all(), Direction::Backward, start + size);
+        let (mut keys, mut to_skip) = (Vec::new(), start);
+        'pages: while let Some(entries) = pages.next(&self.snapshot).await? {
+            for (_, value) in entries {
+                if keys.len() >= size {
+                    break 'pages;
+                }
+                match etags::decode_value(&value)? {
+                    (ItemKind::Document, _) if to_skip > 0 => to_skip -= 1,
+                    (ItemKind::Document, key) => keys.push(key),
+                    (ItemKind::Tombstone, _) => {}
+                }
+            }
+        }
+        self.existing(keys).await
+    }
+
+    /// The documents of a collection, newest first.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an impossible name; as [`Self::document`].
+    pub async fn newest_of_collection(
+        &self,
+        collection: &str,
+        start: usize,
+        size: usize,
+    ) -> Result<Vec<StoredDocument>> {
+        let collection = CollectionName::new(collection)?;
+        let range = collection_etags::range(collection.key(), ItemKind::Document);
+        let mut pages = Pages::new(COLLECTION_ETAGS, range, Direction::Backward, start + size);
+        let mut keys = Vec::new();
+        while let Some(entries) = pages.next(&self.snapshot).await? {
+            keys.extend(entries.into_iter().map(|(_, key)| key));
+            if keys.len() >= start + size {
+                break;
+            }
+        }
+        self.existing(keys.into_iter().skip(start).take(size).collect())
+            .await
+    }
+
+    async fn existing(&self, keys: Vec<Bytes>) -> Result<Vec<StoredDocument>> {
+        let documents = self.documents_by_key(keys).await?;
+        documents
+            .into_iter()
+            .map(|it| it.ok_or_else(|| Error::corrupted("an etag names a missing document")))
+            .collect()
+    }
+
+    /// What the documents refer to by `paths`: each id once, in the order met, without those among
+    /// `documents` themselves; `None` for an id without document.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn includes(
+        &self,
+        documents: &[&StoredDocument],
+        paths: &[IncludePath],
+    ) -> Result<Vec<(String, Option<StoredDocument>)>> {
+        let mut seen: HashSet<Bytes> = documents.iter().map(|it| it.key().clone()).collect();
+        let mut ids = Vec::new();
+        for document in documents {
+            for id in paths.iter().flat_map(|path| path.ids(document.body())) {
+                if seen.insert(to_id_key(&id)) {
+                    ids.push(id);
+                }
+            }
+        }
+        let found = self.documents(&ids).await?;
+        Ok(ids.into_iter().zip(found).collect())
+    }
+
+    /// Everything written after `after`, in etag order, at most `limit` items.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn items_after(&self, after: Etag, limit: usize) -> Result<Vec<Item>> {
+        let range = KeyRange::all().after(etags::key(after));
+        let mut pages = Pages::new(ETAGS, range, Direction::Forward, limit);
+        let mut items = Vec::new();
+        while let Some(entries) = pages.next(&self.snapshot).await? {
+            let room = limit - items.len();
+            let listed: Vec<(ItemKind, Bytes)> = entries
+                .iter()
+                .take(room)
+                .map(|(_, value)| etags::decode_value(value))
+                .collect::<Result<_>>()?;
+            self.push_items(listed, &mut items).await?;
+            if items.len() >= limit {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    async fn push_items(
+        &self,
+        listed: Vec<(ItemKind, Bytes)>,
+        items: &mut Vec<Item>,
+    ) -> Result<()> {
+        let of_kind = |wanted: ItemKind| {
+            let keys = listed.iter().filter(move |(kind, _)| *kind == wanted);
+            keys.map(|(_, key)| key.clone()).collect::<Vec<Bytes>>()
+        };
+        let mut documents = self
+            .existing(of_kind(ItemKind::Document))
+            .await?
+            .into_iter();
+        let tombstones = self
+            .snapshot
+            .get_many(TOMBSTONES, &of_kind(ItemKind::Tombstone))
+            .await?;
+        let mut tombstones = tombstones.into_iter();
+        for (kind, _) in &listed {
+            items.push(match kind {
+                ItemKind::Document => Item::Document(documents.next().expect("one for each key")),
+                ItemKind::Tombstone => {
+                    let value = tombstones.next().expect("one for each key");
+                    let value = value
+                        .ok_or_else(|| Error::corrupted("an etag names a missing tombstone"))?;
+                    Item::Tombstone(Tombstone::decode(&value)?)
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// The counts of every collection that has documents or tombstones, by name.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn collections(&self) -> Result<Vec<CollectionStatistics>> {
+        let entries = self.all(COLLECTIONS).await?;
+        let mut collections = Vec::with_capacity(entries.len());
+        for (_, value) in entries {
+            let statistics = CollectionStatistics::decode(&value)?;
+            if statistics.document_count + statistics.tombstone_count > 0 {
+                collections.push(statistics);
+            }
+        }
+        collections.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(collections)
+    }
+
+    /// The counts of the whole database.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn statistics(&self) -> Result<DatabaseStatistics> {
+        let mut statistics = DatabaseStatistics {
+            last_etag: self.state().await?.last_etag,
+            ..DatabaseStatistics::default()
+        };
+        for collection in self.collections().await? {
+            statistics.document_count += collection.document_count;
+            statistics.tombstone_count += collection.tombstone_count;
+        }
+        Ok(statistics)
+    }
+
+    /// Every identity, by name.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn identities(&self) -> Result<Vec<Identity>> {
+        let entries = self.all(IDENTITIES).await?;
+        entries
+            .into_iter()
+            .map(|(_, value)| Identity::decode(&value))
+            .collect()
+    }
+
+    async fn all(&self, space: KeySpace) -> Result<Vec<(Bytes, Bytes)>> {
+        let mut pages = Pages::new(space, KeyRange::all(), Direction::Forward, usize::MAX);
+        let mut all = Vec::new();
+        while let Some(entries) = pages.next(&self.snapshot).await? {
+            all.extend(entries);
+        }
+        Ok(all)
+    }
+
+    /// The snapshot itself, for whoever checks or copies whole stores.
+    pub fn snapshot(&self) -> &S {
+        &self.snapshot
+    }
+}
+
+/// Walks a range page by page.
+pub(crate) struct Pages {
+    space: KeySpace,
+    range: Option<KeyRange>,
+    direction: Direction,
+    limits: PageLimits,
+}
+
+impl Pages {
+    /// Pages of at most `wanted` entries, and never more than is good for memory.
+    pub(crate) fn new(
+        space: KeySpace,
+        range: KeyRange,
+        direction: Direction,
+        wanted: usize,
+    ) -> Self {
+        let limits = PageLimits {
+            entries: wanted.clamp(1, 1024),
+            ..PageLimits::default()
+        };
+        Self {
+            space,
+            range: Some(range),
+            direction,
+            limits,
+        }
+    }
+
+    pub(crate) async fn next<S: Snapshot>(
+        &mut self,
+        snapshot: &S,
+    ) -> Result<Option<Vec<(Bytes, Bytes)>>> {
+        let Some(range) = self.range.take() else {
+            return Ok(None);
+        };
+        let page = snapshot
+            .scan(self.space, &range, self.direction, self.limits)
+            .await?;
+        if let (true, Some((last, _))) = (page.has_more, page.entries.last()) {
+            self.range = Some(match self.direction {
+                Direction::Forward => range.after(last.clone()),
+                Direction::Backward => KeyRange {
+                    end: Bound::Excluded(last.clone()),
+                    ..range
+                },
+            });
+        }
+        Ok((!page.entries.is_empty()).then_some(page.entries))
+    }
+}
