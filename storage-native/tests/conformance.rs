@@ -8,7 +8,7 @@ struct Files(TempDir);
 
 impl Files {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().expect("the system has room for temporary files"))
     }
 }
 
