@@ -1,1 +1,20 @@
-//! Native files behind the storage port.
+//! Native files behind the storage port (`pinyon_core::storage`).
+//!
+//! Invariants:
+//! - one process owns an environment's directory at a time, by a lock file held while it is open;
+//! - a store's name is never a path: stores live in numbered directories that hold their name;
+//! - every value read is checked against a checksum over its space, key and bytes.
+
+mod environment;
+mod error;
+mod options;
+mod snapshot;
+mod store;
+mod table;
+mod value;
+mod writer;
+
+pub use environment::NativeEnvironment;
+pub use options::NativeOptions;
+pub use snapshot::NativeSnapshot;
+pub use store::NativeStore;

@@ -16,17 +16,20 @@ use crate::{Error, ErrorKind, Result};
 
 type Map = OrdMap<Bytes, Bytes>;
 
-#[derive(Clone)]
 struct State {
     spaces: Vec<Map>,
-    open: bool,
+    /// Which opening of the store is the present one, while it is open.
+    open: Option<u64>,
+    /// How often the store was opened.
+    openings: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
             spaces: vec![Map::new(); usize::from(KeySpace::COUNT)],
-            open: false,
+            open: None,
+            openings: 0,
         }
     }
 }
@@ -37,11 +40,32 @@ pub struct MemoryEnvironment {
     stores: Arc<Mutex<BTreeMap<StoreName, Arc<Mutex<State>>>>>,
 }
 
-/// One store in memory.
+/// One store in memory. Dropping its last clone closes it.
 #[derive(Clone)]
 pub struct MemoryStore {
+    opening: Arc<Opening>,
+}
+
+struct Opening {
     name: StoreName,
+    number: u64,
     state: Arc<Mutex<State>>,
+}
+
+impl Opening {
+    fn close(&self) {
+        let mut state = lock(&self.state);
+        // A later opening is not this one's to close.
+        if state.open == Some(self.number) {
+            state.open = None;
+        }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 /// A frozen state of a [`MemoryStore`].
@@ -70,16 +94,25 @@ impl Environment for MemoryEnvironment {
 
     async fn open(&self, name: &StoreName) -> Result<MemoryStore> {
         let state = Arc::clone(lock(&self.stores).entry(name.clone()).or_default());
-        let already_open = std::mem::replace(&mut lock(&state).open, true);
-        if already_open {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("store '{}' is open already", name.as_str()),
-            ));
-        }
-        Ok(MemoryStore {
+        let number = {
+            let mut state = lock(&state);
+            if state.open.is_some() {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("store '{}' is open already", name.as_str()),
+                ));
+            }
+            state.openings += 1;
+            state.open = Some(state.openings);
+            state.openings
+        };
+        let opening = Opening {
             name: name.clone(),
+            number,
             state,
+        };
+        Ok(MemoryStore {
+            opening: Arc::new(opening),
         })
     }
 
@@ -89,7 +122,10 @@ impl Environment for MemoryEnvironment {
 
     async fn delete(&self, name: &StoreName) -> Result<()> {
         let mut stores = lock(&self.stores);
-        if stores.get(name).is_some_and(|state| lock(state).open) {
+        if stores
+            .get(name)
+            .is_some_and(|state| lock(state).open.is_some())
+        {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 format!("store '{}' is open and cannot be deleted", name.as_str()),
@@ -102,13 +138,13 @@ impl Environment for MemoryEnvironment {
 
 impl MemoryStore {
     fn open_state(&self) -> Result<MutexGuard<'_, State>> {
-        let state = lock(&self.state);
-        if state.open {
+        let state = lock(&self.opening.state);
+        if state.open == Some(self.opening.number) {
             return Ok(state);
         }
         Err(Error::new(
             ErrorKind::Closed,
-            format!("store '{}' is closed", self.name.as_str()),
+            format!("store '{}' is closed", self.opening.name.as_str()),
         ))
     }
 }
@@ -138,7 +174,8 @@ impl Store for MemoryStore {
     }
 
     async fn close(&self) -> Result<()> {
-        lock(&self.state).open = false;
+        drop(self.open_state()?);
+        self.opening.close();
         Ok(())
     }
 }

@@ -1,0 +1,332 @@
+//! An environment is a directory: a lock file, a format file and one numbered directory per store.
+//!
+//! ```text
+//! lock                 held exclusively while the environment is open
+//! format               "pinyon storage 1"
+//! stores/000001/name   the store's name
+//! stores/000001/data   its B-tree file
+//! ```
+//! A store comes and goes by one rename, so that a crash leaves it whole or not there.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pinyon_core::storage::{Environment, StoreName};
+use pinyon_core::{Error, ErrorKind, Result};
+
+use crate::error::{io_error, redb_error};
+use crate::options::NativeOptions;
+use crate::store::NativeStore;
+
+const FORMAT: &str = "pinyon storage 1\n";
+/// Directories that are not (or no longer) stores; swept when the environment is opened.
+const UNFINISHED: &str = "unfinished-";
+
+/// Named stores in a directory. Clones share it; the directory's lock is released when the last
+/// clone and the last store are gone.
+#[derive(Clone)]
+pub struct NativeEnvironment {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    directory: PathBuf,
+    options: NativeOptions,
+    stores: Mutex<Stores>,
+    /// The lock lasts as long as the file is open.
+    _lock: File,
+}
+
+#[derive(Default)]
+struct Stores {
+    entries: BTreeMap<StoreName, Entry>,
+    last_number: u64,
+}
+
+struct Entry {
+    number: u64,
+    open: bool,
+}
+
+/// Marks a store as open until it is dropped.
+pub(crate) struct OpenMark {
+    environment: Arc<Inner>,
+    name: StoreName,
+}
+
+impl Drop for OpenMark {
+    fn drop(&mut self) {
+        if let Some(entry) = self.environment.stores().entries.get_mut(&self.name) {
+            entry.open = false;
+        }
+    }
+}
+
+impl Inner {
+    fn stores(&self) -> MutexGuard<'_, Stores> {
+        // The map is changed only after the files were, in one step.
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_directory(&self, number: u64) -> PathBuf {
+        stores_directory(&self.directory).join(format!("{number:06}"))
+    }
+}
+
+fn stores_directory(directory: &Path) -> PathBuf {
+    directory.join("stores")
+}
+
+impl NativeEnvironment {
+    /// Opens the environment in `directory`, creating both if they do not exist.
+    ///
+    /// # Errors
+    /// `Unavailable` if another process (or another environment in this one) has it open,
+    /// `Unsupported` if a newer version wrote it, `Corrupted` if its format file is something
+    /// else.
+    pub fn open(directory: impl Into<PathBuf>, options: NativeOptions) -> Result<Self> {
+        let directory = directory.into();
+        let doing = format!("open the data directory '{}'", directory.display());
+        let failed = |reason| io_error(&doing, reason);
+        fs::create_dir_all(stores_directory(&directory)).map_err(failed)?;
+        let lock = lock_directory(&directory)?;
+        check_format(&directory)?;
+        let stores = list_stores(&directory)?;
+        sync_directory(&directory).map_err(failed)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                directory,
+                options,
+                stores: Mutex::new(stores),
+                _lock: lock,
+            }),
+        })
+    }
+
+    fn open_now(&self, name: &StoreName) -> Result<NativeStore> {
+        let (mark, number) = self.mark_open(name)?;
+        let path = self.inner.store_directory(number).join("data");
+        let options = &self.inner.options;
+        let database = redb::Database::builder()
+            .set_cache_size(options.cache_bytes)
+            .create(path)
+            .map_err(|reason| redb_error(name.as_str(), "open", reason))?;
+        NativeStore::start(name.clone(), database, mark, options.queued_commits)
+    }
+
+    /// Marks the store as open, creating it first if there is none.
+    fn mark_open(&self, name: &StoreName) -> Result<(OpenMark, u64)> {
+        let mut stores = self.inner.stores();
+        if !stores.entries.contains_key(name) {
+            let number = stores.last_number + 1;
+            let doing = format!("create the store '{}'", name.as_str());
+            create_store(&self.inner.store_directory(number), name)
+                .map_err(|reason| io_error(doing, reason))?;
+            stores.last_number = number;
+            let entry = Entry {
+                number,
+                open: false,
+            };
+            stores.entries.insert(name.clone(), entry);
+        }
+        let entry = stores
+            .entries
+            .get_mut(name)
+            .expect("the store was there or was created just above");
+        if std::mem::replace(&mut entry.open, true) {
+            return Err(unavailable(format!(
+                "store '{}' is open already",
+                name.as_str()
+            )));
+        }
+        let mark = OpenMark {
+            environment: Arc::clone(&self.inner),
+            name: name.clone(),
+        };
+        Ok((mark, entry.number))
+    }
+
+    fn delete_now(&self, name: &StoreName) -> Result<()> {
+        let mut stores = self.inner.stores();
+        let Some(entry) = stores.entries.get(name) else {
+            return Ok(());
+        };
+        if entry.open {
+            return Err(unavailable(format!(
+                "store '{}' is open and cannot be deleted",
+                name.as_str()
+            )));
+        }
+        let failed = |reason| io_error(format!("delete the store '{}'", name.as_str()), reason);
+        let path = self.inner.store_directory(entry.number);
+        let doomed = unfinished(&path);
+        fs::rename(&path, &doomed).map_err(failed)?;
+        stores.entries.remove(name);
+        sync_parent(&path).map_err(failed)?;
+        fs::remove_dir_all(&doomed).map_err(failed)
+    }
+}
+
+impl Environment for NativeEnvironment {
+    type Store = NativeStore;
+
+    async fn open(&self, name: &StoreName) -> Result<NativeStore> {
+        self.open_now(name)
+    }
+
+    async fn list(&self) -> Result<Vec<StoreName>> {
+        Ok(self.inner.stores().entries.keys().cloned().collect())
+    }
+
+    async fn delete(&self, name: &StoreName) -> Result<()> {
+        self.delete_now(name)
+    }
+}
+
+fn unavailable(message: String) -> Error {
+    Error::new(ErrorKind::Unavailable, message)
+}
+
+fn lock_directory(directory: &Path) -> Result<File> {
+    let path = directory.join("lock");
+    let failed = |reason| io_error(format!("lock '{}'", path.display()), reason);
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(unavailable(format!(
+            "the data directory '{}' is in use by another process",
+            directory.display()
+        ))),
+        Err(TryLockError::Error(reason)) => Err(failed(reason)),
+    }
+}
+
+fn check_format(directory: &Path) -> Result<()> {
+    let path = directory.join("format");
+    let failed = |reason| io_error(format!("read '{}'", path.display()), reason);
+    let found = match fs::read(&path) {
+        Ok(found) => found,
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+            return write_whole(&path, FORMAT.as_bytes()).map_err(failed);
+        }
+        Err(reason) => return Err(failed(reason)),
+    };
+    if found == FORMAT.as_bytes() {
+        return Ok(());
+    }
+    let version = std::str::from_utf8(&found)
+        .ok()
+        .and_then(|text| text.strip_prefix("pinyon storage "))
+        .and_then(|version| version.trim_end().parse::<u32>().ok());
+    Err(match version {
+        Some(version) => Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the data directory '{}' has format {version}; this version reads format 1",
+                directory.display()
+            ),
+        ),
+        None => Error::corrupted(format!(
+            "'{}' is not the format file of a data directory",
+            path.display()
+        )),
+    })
+}
+
+/// Reads the names of all stores and removes what a crash left half created or half deleted.
+fn list_stores(directory: &Path) -> Result<Stores> {
+    let path = stores_directory(directory);
+    let failed = |reason| io_error(format!("read the directory '{}'", path.display()), reason);
+    let mut stores = Stores::default();
+    for item in fs::read_dir(&path).map_err(failed)? {
+        let item = item.map_err(failed)?;
+        let file_name = item.file_name();
+        let Some(file_name) = file_name.to_str() else {
+            continue;
+        };
+        if file_name.starts_with(UNFINISHED) {
+            fs::remove_dir_all(item.path()).map_err(failed)?;
+        } else if let Ok(number) = file_name.parse::<u64>() {
+            let name = read_name(&item.path())?;
+            stores.last_number = stores.last_number.max(number);
+            let entry = Entry {
+                number,
+                open: false,
+            };
+            if stores.entries.insert(name.clone(), entry).is_some() {
+                return Err(Error::corrupted(format!(
+                    "two directories in '{}' hold a store called '{}'",
+                    path.display(),
+                    name.as_str()
+                )));
+            }
+        }
+    }
+    Ok(stores)
+}
+
+fn read_name(store: &Path) -> Result<StoreName> {
+    let path = store.join("name");
+    let bytes =
+        fs::read(&path).map_err(|reason| io_error(format!("read '{}'", path.display()), reason))?;
+    String::from_utf8(bytes)
+        .ok()
+        .and_then(|name| StoreName::new(name).ok())
+        .ok_or_else(|| {
+            Error::corrupted(format!("'{}' does not hold a store's name", path.display()))
+        })
+}
+
+fn unfinished(store: &Path) -> PathBuf {
+    let number = store.file_name().unwrap_or_default().to_string_lossy();
+    store.with_file_name(format!("{UNFINISHED}{number}"))
+}
+
+fn create_store(path: &Path, name: &StoreName) -> io::Result<()> {
+    let unfinished = unfinished(path);
+    match fs::remove_dir_all(&unfinished) {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
+        _ => {}
+    }
+    fs::create_dir(&unfinished)?;
+    let mut file = File::create_new(unfinished.join("name"))?;
+    file.write_all(name.as_str().as_bytes())?;
+    file.sync_all()?;
+    sync_directory(&unfinished)?;
+    fs::rename(&unfinished, path)?;
+    sync_parent(path)
+}
+
+/// Writes a small file so that after a crash it is there whole or not at all.
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => sync_directory(parent),
+        None => Ok(()),
+    }
+}
+
+/// Makes renames and new files in `directory` durable.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    // Windows cannot sync a directory and does not need to.
+    if cfg!(windows) {
+        return Ok(());
+    }
+    File::open(directory)?.sync_all()
+}
