@@ -4,6 +4,7 @@
 //! so that "fail at the Nth call, for every N" covers each of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 
@@ -27,9 +28,11 @@ pub enum Fault {
 #[derive(Debug, Default)]
 struct Plan {
     calls: u64,
+    commits: u64,
     fail_at: Option<(u64, Fault)>,
     disk_full: bool,
     closed: bool,
+    commit_polls: u32,
 }
 
 /// Says which calls fail; clones share the plan, so a test keeps one and hands one on.
@@ -58,9 +61,20 @@ impl FaultPlan {
         self.with(|plan| plan.disk_full = full);
     }
 
+    /// Lets every commit take `polls` turns of the executor before it is applied, so that others
+    /// run while it is in flight.
+    pub fn slow_commits(&self, polls: u32) {
+        self.with(|plan| plan.commit_polls = polls);
+    }
+
     /// The calls counted so far.
     pub fn calls(&self) -> u64 {
         self.with(|plan| plan.calls)
+    }
+
+    /// The commits applied so far.
+    pub fn commits(&self) -> u64 {
+        self.with(|plan| plan.commits)
     }
 
     /// Forgets faults and closed stores, as a restart does; the count goes on.
@@ -100,6 +114,19 @@ impl FaultPlan {
     fn disk_full(&self) -> bool {
         self.with(|plan| plan.disk_full)
     }
+}
+
+/// Lets the executor run others `polls` times.
+async fn wait_turns(mut polls: u32) {
+    std::future::poll_fn(|context| {
+        if polls == 0 {
+            return Poll::Ready(());
+        }
+        polls -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn injected(kind: ErrorKind, call: &str) -> Error {
@@ -174,6 +201,7 @@ impl<S: Store> Store for FaultStore<S> {
     }
 
     async fn commit(&self, batch: WriteBatch, durability: Durability) -> Result<()> {
+        wait_turns(self.plan.with(|plan| plan.commit_polls)).await;
         match self.plan.next("commit")? {
             Some(Fault::Error(kind)) => {
                 if kind == ErrorKind::Closed {
@@ -191,7 +219,9 @@ impl<S: Store> Store for FaultStore<S> {
         if self.plan.disk_full() && batch.writes().iter().any(is_put) {
             return Err(injected(ErrorKind::StorageFull, "commit"));
         }
-        self.inner.commit(batch, durability).await
+        self.inner.commit(batch, durability).await?;
+        self.plan.with(|plan| plan.commits += 1);
+        Ok(())
     }
 
     async fn close(&self) -> Result<()> {
