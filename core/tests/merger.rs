@@ -4,6 +4,7 @@
 
 mod story;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use pinyon_core::commands::{BatchCommand, DeleteByPrefix, ExpectedVersion};
 use pinyon_core::storage::Fault;
@@ -241,6 +242,24 @@ fn a_queue_smaller_than_the_load_makes_callers_wait() {
                 .document_count,
             50
         );
+    });
+}
+
+/// Callers that give up, in the queue or before it, leave no bytes behind in its budget.
+#[test]
+fn callers_that_give_up_free_their_room() {
+    let mut story = Story::new();
+    story.options.limits.max_queued_operations = 1;
+    story.options.limits.max_queued_bytes = 1_000;
+    story.run(async |database| {
+        for n in 0..50 {
+            let given_up = (0..4).map(|half| {
+                let write = database.write_batch(vec![put(&format!("d/{n}/{half}"), "{}")]);
+                Box::pin(async move { write.now_or_never().is_some() })
+            });
+            join_all(given_up).await;
+        }
+        database.write_batch(vec![put("last", "{}")]).await.unwrap();
     });
 }
 

@@ -8,136 +8,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use bytes::Bytes;
-use event_listener::Event;
-use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 
-use super::{Changes, Operation, Outcome, Transaction};
+use super::queue::Request;
+use super::{Changes, Outcome, Transaction};
+use crate::Result;
 use crate::database::Shared;
 use crate::notices::Notice;
 use crate::schema::DOCUMENTS;
 use crate::storage::{Durability, MaybeSend, Store};
-use crate::{Error, ErrorKind, Result};
-
-/// An operation on its way, and where its answer goes.
-pub(crate) struct Request {
-    pub(crate) operation: Operation,
-    pub(crate) durability: Durability,
-    answer: oneshot::Sender<Result<Outcome>>,
-    byte_count: usize,
-}
-
-/// The bounded queue in front of the merger: by operations and by bytes.
-pub(crate) struct Queue {
-    sender: Sender<Request>,
-    queued_bytes: AtomicUsize,
-    max_bytes: usize,
-    room: Event,
-    durability: Durability,
-    /// Set once the merger has answered its last request.
-    drained: AtomicBool,
-    stopped: Event,
-}
-
-impl Queue {
-    pub(crate) fn new(
-        max_operations: usize,
-        max_bytes: usize,
-        durability: Durability,
-    ) -> (Self, Receiver<Request>) {
-        let (sender, receiver) = async_channel::bounded(max_operations.max(1));
-        let queue = Self {
-            sender,
-            queued_bytes: AtomicUsize::new(0),
-            max_bytes,
-            room: Event::new(),
-            durability,
-            drained: AtomicBool::new(false),
-            stopped: Event::new(),
-        };
-        (queue, receiver)
-    }
-
-    /// Waits for room, enqueues, and waits for the answer.
-    pub(crate) async fn execute(
-        &self,
-        operation: Operation,
-        durability: Option<Durability>,
-    ) -> Result<Outcome> {
-        let durability = durability.unwrap_or(self.durability);
-        let byte_count = operation.byte_count();
-        self.wait_for_room(byte_count).await;
-        let (answer, answered) = oneshot::channel();
-        let request = Request {
-            operation,
-            durability,
-            answer,
-            byte_count,
-        };
-        if self.sender.send(request).await.is_err() {
-            self.release(byte_count);
-            return Err(closed());
-        }
-        answered.await.unwrap_or_else(|_| Err(closed()))
-    }
-
-    /// An operation larger than the whole budget waits until the queue is empty, then goes alone.
-    async fn wait_for_room(&self, byte_count: usize) {
-        loop {
-            let listener = self.room.listen();
-            let queued = self.queued_bytes.load(Ordering::Acquire);
-            let fits = queued == 0 || queued + byte_count <= self.max_bytes;
-            if fits {
-                let exchange = self.queued_bytes.compare_exchange(
-                    queued,
-                    queued + byte_count,
-                    Ordering::AcqRel,
-                    Ordering::Acquire,
-                );
-                if exchange.is_ok() {
-                    return;
-                }
-            } else {
-                listener.await;
-            }
-        }
-    }
-
-    fn release(&self, byte_count: usize) {
-        self.queued_bytes.fetch_sub(byte_count, Ordering::AcqRel);
-        self.room.notify(usize::MAX);
-    }
-
-    /// Refuses further operations and waits until those in the queue are answered.
-    pub(crate) async fn close_and_drain(&self) {
-        self.sender.close();
-        self.room.notify(usize::MAX);
-        loop {
-            let listener = self.stopped.listen();
-            if self.drained.load(Ordering::Acquire) {
-                return;
-            }
-            listener.await;
-        }
-    }
-
-    fn set_drained(&self) {
-        self.drained.store(true, Ordering::Release);
-        self.stopped.notify(usize::MAX);
-    }
-
-    pub(crate) fn queued_operations(&self) -> usize {
-        self.sender.len()
-    }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the database is closed")
-}
 
 /// Runs a database's writes. The host drives [`Merger::run`] on a task or thread of its own.
 pub struct Merger<S: Store> {
@@ -291,13 +173,13 @@ impl<S: Store> Merger<S> {
             .limits
             .max_merged_operations
             .saturating_sub(open.group.len() + 1);
-        let mut byte_count = request.byte_count;
+        let mut byte_count = request.permit.byte_count;
         let mut requests = vec![request];
         while requests.len() <= room && byte_count < self.shared.limits.max_merged_bytes {
             let Ok(request) = self.requests.try_recv() else {
                 break;
             };
-            byte_count += request.byte_count;
+            byte_count += request.permit.byte_count;
             requests.push(request);
         }
         self.run_requests(requests, open, in_flight).await;
@@ -374,7 +256,6 @@ impl<S: Store> Merger<S> {
             self.shared.notices.extend(prepared.notices);
         }
         for (request, outcome) in prepared.group {
-            self.shared.queue.release(request.byte_count);
             let outcome = outcome.and_then(|outcome| committed.clone().map(|()| outcome));
             // A caller that no longer waits has given up on the answer, not on the write.
             let _ = request.answer.send(outcome);

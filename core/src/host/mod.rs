@@ -9,7 +9,9 @@ mod random;
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use clock::SystemClock;
 pub use clock::{Clock, ManualClock, Timestamp};
-pub use random::{OsRandom, Random, SeededRandom, random_uuid};
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+pub use random::OsRandom;
+pub use random::{Random, SeededRandom, random_uuid};
 
 use std::sync::Arc;
 

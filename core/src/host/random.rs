@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::Result;
 use crate::storage::{MaybeSend, MaybeSync};
-use crate::{Error, ErrorKind, Result};
 
 /// The host's source of random bytes.
 pub trait Random: MaybeSend + MaybeSync {
@@ -14,10 +14,12 @@ pub trait Random: MaybeSend + MaybeSync {
     fn fill(&self, bytes: &mut [u8]) -> Result<()>;
 }
 
-/// The operating system's (in a browser, Web Crypto's) unpredictable bytes.
+/// The operating system's unpredictable bytes.
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsRandom;
 
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         getrandom::fill(bytes).map_err(|reason| {
