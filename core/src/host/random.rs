@@ -23,8 +23,8 @@ pub struct OsRandom;
 impl Random for OsRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         getrandom::fill(bytes).map_err(|reason| {
-            Error::new(
-                ErrorKind::Unavailable,
+            crate::Error::new(
+                crate::ErrorKind::Unavailable,
                 format!("no system randomness: {reason}"),
             )
         })
