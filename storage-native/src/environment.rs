@@ -5,6 +5,7 @@
 //! format               "pinyon storage 1"
 //! stores/000001/name   the store's name
 //! stores/000001/data   its B-tree file
+//! stores/000001/journal
 //! ```
 //! A store comes and goes by one rename, so that a crash leaves it whole or not there.
 
@@ -14,10 +15,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pinyon_core::host::OsRandom;
 use pinyon_core::storage::{Environment, StoreName};
 use pinyon_core::{Error, ErrorKind, Result};
 
-use crate::error::{io_error, redb_error};
+use crate::disk::{Directory, FileSystem, sync_directory};
+use crate::engine::{self, Engine};
+use crate::error::io_error;
 use crate::options::NativeOptions;
 use crate::store::NativeStore;
 
@@ -108,13 +112,15 @@ impl NativeEnvironment {
 
     fn open_now(&self, name: &StoreName) -> Result<NativeStore> {
         let (mark, number) = self.mark_open(name)?;
-        let path = self.inner.store_directory(number).join("data");
+        let directory = self.inner.store_directory(number);
         let options = &self.inner.options;
-        let database = redb::Database::builder()
-            .set_cache_size(options.cache_bytes)
-            .create(path)
-            .map_err(|reason| redb_error(name.as_str(), "open", reason))?;
-        NativeStore::start(name.clone(), database, mark, options.queued_commits)
+        let engine = Engine::open(
+            name.clone(),
+            Arc::new(FileSystem::new(directory)),
+            options.clone(),
+            Arc::new(OsRandom),
+        )?;
+        NativeStore::start(name.clone(), engine, mark, options)
     }
 
     /// Marks the store as open, creating it first if there is none.
@@ -122,9 +128,8 @@ impl NativeEnvironment {
         let mut stores = self.inner.stores();
         if !stores.entries.contains_key(name) {
             let number = stores.last_number + 1;
-            let doing = format!("create the store '{}'", name.as_str());
-            create_store(&self.inner.store_directory(number), name)
-                .map_err(|reason| io_error(doing, reason))?;
+            let path = self.inner.store_directory(number);
+            create_store(&path, name, &self.inner.options)?;
             stores.last_number = number;
             let entry = Entry {
                 number,
@@ -290,19 +295,20 @@ fn unfinished(store: &Path) -> PathBuf {
     store.with_file_name(format!("{UNFINISHED}{number}"))
 }
 
-fn create_store(path: &Path, name: &StoreName) -> io::Result<()> {
+fn create_store(path: &Path, name: &StoreName, options: &NativeOptions) -> Result<()> {
+    let doing = format!("create the store '{}'", name.as_str());
+    let failed = |reason| io_error(&doing, reason);
     let unfinished = unfinished(path);
     match fs::remove_dir_all(&unfinished) {
-        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(failed(reason)),
         _ => {}
     }
-    fs::create_dir(&unfinished)?;
-    let mut file = File::create_new(unfinished.join("name"))?;
-    file.write_all(name.as_str().as_bytes())?;
-    file.sync_all()?;
-    sync_directory(&unfinished)?;
-    fs::rename(&unfinished, path)?;
-    sync_parent(path)
+    fs::create_dir(&unfinished).map_err(failed)?;
+    write_whole(&unfinished.join("name"), name.as_str().as_bytes()).map_err(failed)?;
+    let directory: Arc<dyn Directory> = Arc::new(FileSystem::new(&unfinished));
+    engine::create(name, &directory, options, &OsRandom)?;
+    fs::rename(&unfinished, path).map_err(failed)?;
+    sync_parent(path).map_err(failed)
 }
 
 /// Writes a small file so that after a crash it is there whole or not at all.
@@ -320,13 +326,4 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         Some(parent) => sync_directory(parent),
         None => Ok(()),
     }
-}
-
-/// Makes renames and new files in `directory` durable.
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    // Windows cannot sync a directory and does not need to.
-    if cfg!(windows) {
-        return Ok(());
-    }
-    File::open(directory)?.sync_all()
 }

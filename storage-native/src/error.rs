@@ -15,25 +15,37 @@ pub(crate) fn io_error(doing: impl std::fmt::Display, reason: io::Error) -> Erro
     Error::new(kind, format!("{doing}: {reason}")).with_source(reason)
 }
 
-/// A failure of redb while `doing` something to the store called `store`.
-pub(crate) fn redb_error(store: &str, doing: &str, reason: impl Into<redb::Error>) -> Error {
+/// An I/O failure while `doing` something to the files of `store`.
+pub(crate) fn store_error(store: &str, doing: &str, reason: io::Error) -> Error {
+    io_error(format_args!("store '{store}': {doing}"), reason)
+}
+
+/// A failure of redb while `doing` something to `store`. `damage` says which block was found
+/// damaged since it was opened; redb answers every call with an error after that.
+pub(crate) fn redb_error(
+    store: &str,
+    doing: &str,
+    damage: Option<&str>,
+    reason: impl Into<redb::Error>,
+) -> Error {
     let reason = reason.into();
     let kind = match &reason {
+        redb::Error::DatabaseClosed => ErrorKind::Closed,
+        _ if damage.is_some() => ErrorKind::Corrupted,
         redb::Error::Corrupted(_) | redb::Error::TableTypeMismatch { .. } => ErrorKind::Corrupted,
         redb::Error::UpgradeRequired(_) => ErrorKind::Unsupported,
         redb::Error::ValueTooLarge(_) => ErrorKind::LimitExceeded,
-        redb::Error::DatabaseAlreadyOpen => ErrorKind::Unavailable,
-        redb::Error::Io(failure) if failure.kind() == io::ErrorKind::InvalidData => {
-            ErrorKind::Corrupted
-        }
         // redb refuses to go on after any failed read, write or sync until it is reopened.
-        redb::Error::Io(_)
-        | redb::Error::PreviousIo
-        | redb::Error::DatabaseClosed
-        | redb::Error::LockPoisoned(_) => ErrorKind::Closed,
+        redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::LockPoisoned(_) => {
+            ErrorKind::Closed
+        }
         _ => ErrorKind::Internal,
     };
-    Error::new(kind, format!("store '{store}': {doing}: {reason}")).with_source(reason)
+    let message = match damage {
+        Some(damage) => format!("store '{store}': {doing}: {damage}"),
+        None => format!("store '{store}': {doing}: {reason}"),
+    };
+    Error::new(kind, message).with_source(reason)
 }
 
 /// The answer of a store that was closed.

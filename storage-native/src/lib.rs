@@ -5,8 +5,12 @@
 //! - a store's name is never a path: stores live in numbered directories that hold their name;
 //! - every value read is checked against a checksum over its space, key and bytes.
 
+mod block_file;
+mod disk;
+mod engine;
 mod environment;
 mod error;
+mod journal;
 mod options;
 mod snapshot;
 mod store;

@@ -11,6 +11,7 @@ use pinyon_core::Result;
 use pinyon_core::storage::{Direction, KeyRange, KeySpace, Page, PageLimits, Snapshot, StoreName};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableError};
 
+use crate::block_file::BlockFile;
 use crate::error::redb_error;
 use crate::{table, value};
 
@@ -24,15 +25,21 @@ type StoredEntry = (
 pub(crate) struct State {
     store: StoreName,
     transaction: ReadTransaction,
+    blocks: Arc<BlockFile>,
     /// `None` inside: the space was never written.
     tables: [OnceLock<Option<OpenTable>>; KeySpace::COUNT as usize],
 }
 
 impl State {
-    pub(crate) fn new(store: StoreName, transaction: ReadTransaction) -> Self {
+    pub(crate) fn new(
+        store: StoreName,
+        transaction: ReadTransaction,
+        blocks: Arc<BlockFile>,
+    ) -> Self {
         Self {
             store,
             transaction,
+            blocks,
             tables: std::array::from_fn(|_| OnceLock::new()),
         }
     }
@@ -51,7 +58,7 @@ impl State {
     }
 
     fn failed(&self, doing: &str, reason: impl Into<redb::Error>) -> pinyon_core::Error {
-        redb_error(self.store.as_str(), doing, reason)
+        redb_error(self.store.as_str(), doing, self.blocks.damage(), reason)
     }
 
     fn decode(&self, space: KeySpace, key: &[u8], stored: &[u8]) -> Result<Bytes> {

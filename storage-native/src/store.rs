@@ -3,20 +3,25 @@
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures_channel::oneshot;
 use pinyon_core::storage::{Durability, Store, StoreName, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
 use redb::{Database, ReadableDatabase};
 
+use crate::block_file::BlockFile;
+use crate::engine::Engine;
 use crate::environment::OpenMark;
-use crate::error::{closed, redb_error};
+use crate::error::{closed, io_error, redb_error};
+use crate::options::NativeOptions;
 use crate::snapshot::{NativeSnapshot, State};
 use crate::writer::{self, Request};
 
 /// What readers and the writer share.
 pub(crate) struct Shared {
     name: StoreName,
+    blocks: Arc<BlockFile>,
     inner: RwLock<Inner>,
 }
 
@@ -26,7 +31,7 @@ struct Inner {
     /// The state that new snapshots share; `None` after a commit until the first one asks.
     newest: Option<Arc<State>>,
     /// Why every further call fails, once a sync failed.
-    poison: Option<Error>,
+    failure: Option<Error>,
     /// Frees the name for another `open` when it is dropped.
     mark: Option<OpenMark>,
 }
@@ -50,23 +55,23 @@ impl Shared {
         self.read().check(self.name())
     }
 
-    /// Lets the next snapshot read the state after the latest commit.
+    /// Lets go of the state that snapshots shared so far.
     pub(crate) fn forget_newest(&self) {
         self.write().newest = None;
     }
 
-    /// Refuses every call from now on with `error`.
-    pub(crate) fn poison(&self, error: Error) {
+    /// Lets the next snapshot read the state after the latest commit, unless the engine failed.
+    pub(crate) fn after_commit(&self, engine: &Engine) {
         let mut inner = self.write();
         inner.newest = None;
-        inner.poison.get_or_insert(error);
+        inner.failure = engine.failure().cloned();
     }
 
     /// Takes the database away from readers, to close it.
-    pub(crate) fn take_database(&self) -> Option<Database> {
+    pub(crate) fn let_go_of_files(&self) {
         let mut inner = self.write();
         inner.newest = None;
-        Arc::into_inner(inner.database.take()?)
+        inner.database = None;
     }
 
     /// Lets the store be opened again.
@@ -80,10 +85,14 @@ impl Shared {
         }
         let mut inner = self.write();
         let database = inner.check(self.name())?;
-        let transaction = database
-            .begin_read()
-            .map_err(|reason| redb_error(self.name(), "begin to read", reason))?;
-        let state = Arc::new(State::new(self.name.clone(), transaction));
+        let transaction = database.begin_read().map_err(|reason| {
+            redb_error(self.name(), "begin to read", self.blocks.damage(), reason)
+        })?;
+        let state = Arc::new(State::new(
+            self.name.clone(),
+            transaction,
+            Arc::clone(&self.blocks),
+        ));
         inner.newest = Some(Arc::clone(&state));
         Ok(NativeSnapshot(state))
     }
@@ -91,7 +100,7 @@ impl Shared {
 
 impl Inner {
     fn check(&self, name: &str) -> Result<Arc<Database>> {
-        if let Some(error) = &self.poison {
+        if let Some(error) = &self.failure {
             return Err(error.clone());
         }
         self.database.clone().ok_or_else(|| closed(name))
@@ -127,24 +136,25 @@ impl Drop for Handle {
 }
 
 impl NativeStore {
-    /// Starts the writer of an opened database.
+    /// Starts the writer of an opened store.
     pub(crate) fn start(
         name: StoreName,
-        database: Database,
+        engine: Engine,
         mark: OpenMark,
-        queued_commits: usize,
+        options: &NativeOptions,
     ) -> Result<Self> {
         let shared = Arc::new(Shared {
             name,
+            blocks: engine.blocks(),
             inner: RwLock::new(Inner {
-                database: Some(Arc::new(database)),
+                database: engine.database(),
                 newest: None,
-                poison: None,
+                failure: None,
                 mark: Some(mark),
             }),
         });
-        let (requests, receiver) = sync_channel(queued_commits.max(1));
-        let writer = spawn_writer(Arc::clone(&shared), receiver)?;
+        let (requests, receiver) = sync_channel(options.queued_commits.max(1));
+        let writer = spawn_writer(engine, Arc::clone(&shared), receiver, options)?;
         Ok(Self {
             handle: Arc::new(Handle {
                 shared,
@@ -178,12 +188,18 @@ impl NativeStore {
     }
 }
 
-fn spawn_writer(shared: Arc<Shared>, requests: Receiver<Request>) -> Result<JoinHandle<()>> {
+fn spawn_writer(
+    engine: Engine,
+    shared: Arc<Shared>,
+    requests: Receiver<Request>,
+    options: &NativeOptions,
+) -> Result<JoinHandle<()>> {
     let name = format!("store {}", shared.name().escape_default());
+    let idle = Duration::from_millis(options.checkpoint_idle_ms);
     std::thread::Builder::new()
         .name(name)
-        .spawn(move || writer::run(&shared, &requests))
-        .map_err(|reason| crate::error::io_error("start the writer thread", reason))
+        .spawn(move || writer::run(engine, &shared, &requests, idle))
+        .map_err(|reason| io_error("start the writer thread", reason))
 }
 
 impl Store for NativeStore {

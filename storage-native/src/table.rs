@@ -16,3 +16,9 @@ const NAMES: [&str; KeySpace::COUNT as usize] = [
 pub(crate) fn table_of(space: KeySpace) -> Table {
     TableDefinition::new(NAMES[usize::from(space.number())])
 }
+
+/// No table opened yet, for each space.
+pub(crate) fn none<'txn>()
+-> [Option<redb::Table<'txn, &'static [u8], &'static [u8]>>; KeySpace::COUNT as usize] {
+    std::array::from_fn(|_| None)
+}

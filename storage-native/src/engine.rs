@@ -1,0 +1,486 @@
+//! The engine of one open store: the journal makes a commit durable, redb makes it readable.
+//!
+//! The order of one commit, and why each step may fail:
+//! 1. take disk space ahead: a full disk shows here, before anything was touched;
+//! 2. apply the batch inside a redb transaction nobody sees yet;
+//! 3. append it to the journal and sync (relaxed commits: without the sync);
+//! 4. commit the redb transaction without a sync of its own: now snapshots see it.
+//!
+//! A failure in step 2, or of the write in step 3, aborts the transaction. A failed sync or a
+//! failure of step 4 leaves it open whether the batch survives, so the engine refuses everything
+//! until the store is opened again.
+//!
+//! Now and then a *checkpoint* lets redb make everything durable and note the last commit it
+//! holds; then the journal begins anew. Opening replays what the journal has beyond that note.
+
+use std::io;
+use std::sync::Arc;
+
+use pinyon_core::host::Random;
+use pinyon_core::storage::{Durability, StoreName, Write, WriteBatch};
+use pinyon_core::{Error, ErrorKind, Result};
+use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
+
+use crate::block_file::BlockFile;
+use crate::disk::{Directory, is_full};
+use crate::error::{redb_error, store_error};
+use crate::journal::{self, Journal};
+use crate::options::NativeOptions;
+use crate::{table, value};
+
+/// The B-tree file inside a store's directory.
+pub(crate) const DATA_FILE: &str = "data";
+/// The engine's own notes in redb, beside the key spaces.
+const NOTES: TableDefinition<'static, &'static str, u64> = TableDefinition::new("notes");
+/// The last commit that redb holds durably.
+const APPLIED: &str = "applied";
+/// redb takes values below 3 GiB.
+const LARGEST_VALUE: usize = (3 << 30) - 64;
+/// Space a checkpoint may need beyond the batches' own: allocator state, freed page lists.
+const CHECKPOINT_BYTES: u64 = 256 << 10;
+
+/// One store's files, opened for reading and writing. Not shared: the writer thread owns it.
+pub(crate) struct Engine {
+    name: StoreName,
+    options: NativeOptions,
+    random: Arc<dyn Random>,
+    blocks: Arc<BlockFile>,
+    /// `None` after `close`.
+    database: Option<Arc<Database>>,
+    journal: Journal,
+    /// The last commit that snapshots see.
+    sequence: u64,
+    /// The last commit that redb holds durably.
+    applied: u64,
+    /// Journal records since the last checkpoint.
+    pending: u64,
+    /// The journal may end in a torn record; nothing may be appended before a checkpoint.
+    torn: bool,
+    failed: Option<Error>,
+}
+
+/// Lets redb share the block file with the engine.
+#[derive(Debug)]
+struct Backend(Arc<BlockFile>);
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+fn open_redb(
+    name: &StoreName,
+    blocks: &Arc<BlockFile>,
+    options: &NativeOptions,
+) -> Result<Database> {
+    redb::Builder::new()
+        .set_cache_size(options.cache_bytes)
+        .create_with_backend(Backend(Arc::clone(blocks)))
+        .map_err(|reason| redb_error(name.as_str(), "open", blocks.damage(), reason))
+}
+
+/// Makes the files of an empty store. The caller makes the directory appear afterwards, so that a
+/// crash in between leaves nothing that looks like a store.
+pub(crate) fn create(
+    name: &StoreName,
+    directory: &Arc<dyn Directory>,
+    options: &NativeOptions,
+    random: &dyn Random,
+) -> Result<()> {
+    let failed = |reason| store_error(name.as_str(), "create", reason);
+    let mut file_id = [0; 8];
+    random.fill(&mut file_id)?;
+    let file = directory.open(DATA_FILE).map_err(failed)?;
+    let blocks = Arc::new(BlockFile::create(file, u64::from_le_bytes(file_id)));
+    blocks.reserve(CHECKPOINT_BYTES).map_err(failed)?;
+    let database = open_redb(name, &blocks, options)?;
+    database
+        .close()
+        .map_err(|reason| redb_error(name.as_str(), "create", blocks.damage(), reason))?;
+    directory.sync().map_err(failed)
+}
+
+impl Engine {
+    /// Opens a created store and recovers it.
+    pub(crate) fn open(
+        name: StoreName,
+        directory: Arc<dyn Directory>,
+        options: NativeOptions,
+        random: Arc<dyn Random>,
+    ) -> Result<Self> {
+        let failed = |reason| store_error(name.as_str(), "open", reason);
+        if !directory.exists(DATA_FILE).map_err(failed)? {
+            return Err(Error::corrupted(format!(
+                "store '{}' has lost its data file",
+                name.as_str()
+            )));
+        }
+        let file = directory.open(DATA_FILE).map_err(failed)?;
+        let blocks = Arc::new(BlockFile::open(file).map_err(failed)?);
+        let journal = Journal::open(directory).map_err(failed)?;
+        let database = open_redb(&name, &blocks, &options)?;
+        let mut engine = Self {
+            name,
+            options,
+            random,
+            blocks,
+            database: Some(Arc::new(database)),
+            journal,
+            sequence: 0,
+            applied: 0,
+            pending: 0,
+            torn: false,
+            failed: None,
+        };
+        engine.recover()?;
+        Ok(engine)
+    }
+
+    /// For readers, as long as the engine is open.
+    pub(crate) fn database(&self) -> Option<Arc<Database>> {
+        self.database.clone()
+    }
+
+    /// For the errors of readers.
+    pub(crate) fn blocks(&self) -> Arc<BlockFile> {
+        Arc::clone(&self.blocks)
+    }
+
+    /// Why nothing works until the store is opened again.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref()
+    }
+
+    /// Whether a checkpoint would do something.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.pending > 0 && self.failed.is_none()
+    }
+
+    fn open_database(&self) -> Result<Arc<Database>> {
+        match (&self.failed, &self.database) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(database)) => Ok(Arc::clone(database)),
+            (None, None) => Err(crate::error::closed(self.name.as_str())),
+        }
+    }
+
+    fn redb_failed(&self, doing: &str, reason: impl Into<redb::Error>) -> Error {
+        redb_error(self.name.as_str(), doing, self.blocks.damage(), reason)
+    }
+
+    /// Refuses everything from now on and lets nothing more reach the disk.
+    fn fail(&mut self, error: Error) -> Error {
+        self.blocks.refuse_writes();
+        let kind = match error.kind() {
+            ErrorKind::Corrupted => ErrorKind::Corrupted,
+            _ => ErrorKind::Closed,
+        };
+        let message = format!("{}; open the store again to recover it", error.message());
+        let error = Error::new(kind, message).with_source(error);
+        self.failed = Some(error.clone());
+        error
+    }
+
+    fn recover(&mut self) -> Result<()> {
+        let database = self.open_database()?;
+        self.applied = read_applied(&database).map_err(|e| self.redb_failed("open", e))?;
+        self.sequence = self.applied;
+        let records = self.journal.read(self.applied).map_err(|error| {
+            let message = format!("store '{}': {}", self.name.as_str(), error.message());
+            Error::new(error.kind(), message).with_source(error)
+        })?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let failed = |reason: redb::Error| self.redb_failed("replay the journal", reason);
+        let mut transaction = database.begin_write().map_err(|e| failed(e.into()))?;
+        transaction
+            .set_durability(redb::Durability::None)
+            .map_err(|e| failed(e.into()))?;
+        for record in &records {
+            put_all(&transaction, &record.batch).map_err(failed)?;
+        }
+        transaction.commit().map_err(|e| failed(e.into()))?;
+        self.pending = records.len() as u64;
+        self.sequence = self.applied + self.pending;
+        self.torn = true;
+        match self.checkpoint() {
+            // What was replayed is readable; commits are refused until there is room.
+            Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Commits a batch; see the module's text.
+    pub(crate) fn commit(&mut self, batch: &WriteBatch, durability: Durability) -> Result<()> {
+        let database = self.open_database()?;
+        self.check_sizes(batch)?;
+        if batch.is_empty() && durability == Durability::Relaxed {
+            return Ok(());
+        }
+        self.make_room(batch)?;
+        let largest = self.options.journal_bytes.min(self.options.direct_bytes);
+        if journal::size_for(batch) > largest {
+            return self.commit_direct(&database, batch);
+        }
+        self.make_journal_room(batch)?;
+        let transaction = self.begin(&database, redb::Durability::None)?;
+        self.apply(&transaction, batch)?;
+        let sequence = self.sequence + 1;
+        if let Err(error) = self.journal.append(sequence, batch, &*self.random) {
+            // Dropping the transaction aborts it.
+            return Err(if is_harmless(&error) {
+                error
+            } else {
+                self.fail(error)
+            });
+        }
+        if durability == Durability::Durable
+            && let Err(reason) = self.journal.sync(sequence)
+        {
+            let error = store_error(self.name.as_str(), "sync the journal", reason);
+            return Err(self.fail(error));
+        }
+        if let Err(reason) = transaction.commit() {
+            let error = self.redb_failed("commit", reason);
+            return Err(self.fail(error));
+        }
+        self.sequence = sequence;
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// Whether enough has gathered for a checkpoint.
+    pub(crate) fn is_checkpoint_due(&self) -> bool {
+        self.is_dirty() && self.pending >= self.options.checkpoint_batches
+    }
+
+    /// Lets redb make everything durable.
+    ///
+    /// # Errors
+    /// `StorageFull` if there is no room for it: nothing changed, the journal still has it all.
+    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+        let database = self.open_database()?;
+        if self.pending == 0 && !self.torn {
+            return Ok(());
+        }
+        self.take_space(CHECKPOINT_BYTES)?;
+        let transaction = self.begin(&database, redb::Durability::Immediate)?;
+        self.finish_durable(transaction, self.sequence)
+    }
+
+    fn finish_durable(&mut self, transaction: redb::WriteTransaction, sequence: u64) -> Result<()> {
+        if let Err(reason) = write_applied(transaction, sequence) {
+            let error = self.redb_failed("make durable", reason);
+            return Err(self.fail(error));
+        }
+        self.sequence = sequence;
+        self.applied = sequence;
+        self.pending = 0;
+        self.torn = false;
+        self.journal.set_synced(sequence);
+        self.journal.rewind();
+        Ok(())
+    }
+
+    /// A batch too large for the journal: redb makes it durable at once, with all before it.
+    fn commit_direct(&mut self, database: &Database, batch: &WriteBatch) -> Result<()> {
+        let transaction = self.begin(database, redb::Durability::Immediate)?;
+        self.apply(&transaction, batch)?;
+        self.finish_durable(transaction, self.sequence + 1)
+    }
+
+    fn begin(
+        &mut self,
+        database: &Database,
+        durability: redb::Durability,
+    ) -> Result<redb::WriteTransaction> {
+        let begun =
+            database
+                .begin_write()
+                .map_err(redb::Error::from)
+                .and_then(|mut transaction| {
+                    transaction.set_durability(durability)?;
+                    transaction.set_quick_repair(matches!(durability, redb::Durability::Immediate));
+                    Ok(transaction)
+                });
+        begun.map_err(|reason| {
+            let error = self.redb_failed("begin a commit", reason);
+            self.fail(error)
+        })
+    }
+
+    fn apply(&mut self, transaction: &redb::WriteTransaction, batch: &WriteBatch) -> Result<()> {
+        put_all(transaction, batch).map_err(|reason| {
+            // redb goes on after none of its own failures.
+            let error = self.redb_failed("commit", reason);
+            self.fail(error)
+        })
+    }
+
+    fn check_sizes(&self, batch: &WriteBatch) -> Result<()> {
+        for write in batch.writes() {
+            let (Write::Put { key, .. } | Write::Delete { key, .. }) = write;
+            let len = match write {
+                Write::Put { value, .. } => key.len() + value.len(),
+                Write::Delete { .. } => key.len(),
+            };
+            if len > LARGEST_VALUE {
+                return Err(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!(
+                        "store '{}': a key and value of {len} bytes; the most is {LARGEST_VALUE}",
+                        self.name.as_str()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes disk space for what the batch may write, twice its bytes and a path of pages for
+    /// each write. Deletes may use what is kept in reserve, so that a full store can be emptied.
+    fn make_room(&mut self, batch: &WriteBatch) -> Result<()> {
+        let (mut count, mut bytes) = (0, 0);
+        for write in batch.writes() {
+            if let Write::Put { key, value, .. } = write {
+                count += 1;
+                bytes += (key.len() + value.len()) as u64;
+            }
+        }
+        let wanted = match count {
+            0 => 0,
+            _ => CHECKPOINT_BYTES + 2 * bytes + count * 4096,
+        };
+        self.take_space(wanted)
+    }
+
+    fn take_space(&mut self, bytes: u64) -> Result<()> {
+        self.blocks.reserve(bytes).map_err(|reason| {
+            let full = is_full(&reason);
+            let error = store_error(self.name.as_str(), "take disk space", reason);
+            if full { error } else { self.fail(error) }
+        })
+    }
+
+    fn make_journal_room(&mut self, batch: &WriteBatch) -> Result<()> {
+        if !self.torn && self.journal.fits(batch) {
+            return Ok(());
+        }
+        // A journal that fills up before a checkpoint is due is too small.
+        let short = self.pending < self.options.checkpoint_batches;
+        self.checkpoint()?;
+        let needed = journal::size_for(batch);
+        let size = self.journal.size();
+        let mut wanted = needed.max(self.options.journal_initial_bytes).max(size);
+        if short && size > 0 {
+            wanted = wanted.max(2 * size);
+        }
+        let wanted = wanted.min(self.options.journal_bytes);
+        if wanted > size
+            && let Err(reason) = self.journal.grow(wanted)
+        {
+            if !is_full(&reason) {
+                let error = store_error(self.name.as_str(), "grow the journal", reason);
+                return Err(self.fail(error));
+            }
+            // A smaller journal does as well, if this batch fits.
+            if !self.journal.fits(batch) {
+                return Err(store_error(self.name.as_str(), "grow the journal", reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable and lets go of the files. Readers have let go before.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        match self.checkpoint() {
+            // The journal holds it all; the next open replays it.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
+                let synced = self.journal.sync(self.sequence);
+                self.blocks.refuse_writes();
+                self.database = None;
+                return synced
+                    .map_err(|reason| store_error(self.name.as_str(), "sync the journal", reason));
+            }
+            result => result?,
+        }
+        match self.database.take().and_then(Arc::into_inner) {
+            Some(database) => database
+                .close()
+                .map_err(|reason| self.redb_failed("close", reason)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // redb would make commits durable that its note of the last one does not count; replaying
+        // the journal over those could undo a part of them. What matters is in the journal.
+        self.blocks.refuse_writes();
+    }
+}
+
+/// Whether a failed append left the journal as it was: the disk was full, or there was no
+/// randomness for a new generation.
+fn is_harmless(error: &Error) -> bool {
+    match error.details::<io::Error>() {
+        Some(reason) => is_full(reason),
+        None => true,
+    }
+}
+
+fn read_applied(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(NOTES) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(0),
+        table => table?,
+    };
+    Ok(table.get(APPLIED)?.map_or(0, |applied| applied.value()))
+}
+
+fn write_applied(transaction: redb::WriteTransaction, sequence: u64) -> Result<(), redb::Error> {
+    transaction.open_table(NOTES)?.insert(APPLIED, sequence)?;
+    Ok(transaction.commit()?)
+}
+
+/// Applies the writes in order. The tables of all spaces stay open over the batch, because
+/// opening one costs as much as a small write.
+fn put_all(transaction: &redb::WriteTransaction, batch: &WriteBatch) -> Result<(), redb::Error> {
+    let mut tables = table::none();
+    for write in batch.writes() {
+        let (Write::Put { space, .. } | Write::Delete { space, .. }) = write;
+        let slot = &mut tables[usize::from(space.number())];
+        if slot.is_none() {
+            *slot = Some(transaction.open_table(table::table_of(*space))?);
+        }
+        let table = slot.as_mut().expect("the table was opened just above");
+        match write {
+            Write::Put { space, key, value } => {
+                let mut stored = table.insert_reserve(&key[..], value::encoded_len(value))?;
+                value::encode_into(stored.as_mut(), *space, key, value);
+            }
+            Write::Delete { key, .. } => {
+                table.remove(&key[..])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

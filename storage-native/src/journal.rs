@@ -1,0 +1,382 @@
+//! The journal: one preallocated file that makes a commit durable with one sync.
+//!
+//! ```text
+//! header · header (copy) · record · record · … · zeros, or what an earlier generation left
+//! ```
+//! - Each record starts on a 4096-byte block, so that no write touches a block that holds an
+//!   acknowledged record, and carries a checksum over all of itself, its place and the
+//!   generation's random salt: what an earlier generation left behind never passes.
+//! - When redb has made everything durable (a checkpoint) the journal begins a new generation at
+//!   the start. The file is never shorter than preallocated, so its syncs write no metadata.
+//! - A record that fails its checksum ends the journal: it was torn by a crash before it was
+//!   acknowledged. Unless a later record says that it had been synced: then acknowledged data is
+//!   damaged, and that is an error.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pinyon_core::host::Random;
+use pinyon_core::storage::{KeySpace, Write, WriteBatch};
+use pinyon_core::{Error, ErrorKind, Result};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::disk::{Directory, DiskFile};
+use crate::error::io_error;
+
+const FILE: &str = "journal";
+const BLOCK: usize = 4096;
+const MAGIC: [u8; 8] = *b"pinyon\x00J";
+/// Two copies of the header.
+const HEADER_BYTES: usize = 2 * BLOCK;
+const HEADER_FIELDS: usize = 32;
+/// Checksum, sequence, synced, length, number of writes.
+const RECORD_HEADER: usize = 40;
+const DELETE: u8 = 0;
+const PUT: u8 = 1;
+
+/// The journal of one store.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    directory: Arc<dyn Directory>,
+    /// Created by the first append.
+    file: Option<Arc<dyn DiskFile>>,
+    size: u64,
+    generation: u64,
+    salt: u64,
+    /// Where the next record goes; `None` begins a new generation.
+    position: Option<u64>,
+    /// The last sequence number that a sync covers.
+    synced: u64,
+    buffer: Vec<u8>,
+}
+
+/// A batch read back from the journal.
+pub(crate) struct Record {
+    pub(crate) sequence: u64,
+    pub(crate) batch: WriteBatch,
+}
+
+struct Header {
+    generation: u64,
+    salt: u64,
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at + 8)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+fn seed(salt: u64, offset: u64) -> u64 {
+    salt ^ offset.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The bytes that a record of `batch` takes in the journal.
+fn record_len(batch: &WriteBatch) -> u64 {
+    let payload = batch.byte_count() + batch.len() * 10 + RECORD_HEADER;
+    payload.next_multiple_of(BLOCK) as u64
+}
+
+/// The file size that a journal needs to hold one record of `batch`.
+pub(crate) fn size_for(batch: &WriteBatch) -> u64 {
+    HEADER_BYTES as u64 + record_len(batch)
+}
+
+impl Journal {
+    /// Opens the journal in `directory`, if there is one.
+    pub(crate) fn open(directory: Arc<dyn Directory>) -> io::Result<Self> {
+        let file = match directory.exists(FILE)? {
+            true => Some(directory.open(FILE)?),
+            false => None,
+        };
+        let size = match &file {
+            Some(file) => file.len()?,
+            None => 0,
+        };
+        Ok(Self {
+            directory,
+            file,
+            size,
+            generation: 0,
+            salt: 0,
+            position: None,
+            synced: 0,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// The preallocated size.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether a record of `batch` fits behind the others.
+    pub(crate) fn fits(&self, batch: &WriteBatch) -> bool {
+        let start = self.position.unwrap_or(HEADER_BYTES as u64);
+        start + record_len(batch) <= self.size
+    }
+
+    /// Forgets all records; redb has made them durable.
+    pub(crate) fn rewind(&mut self) {
+        self.position = None;
+    }
+
+    /// Preallocates up to `size` bytes by writing zeros, durably. The journal must be rewound.
+    pub(crate) fn grow(&mut self, size: u64) -> io::Result<()> {
+        let created = self.file.is_none();
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => self.directory.open(FILE)?,
+        };
+        let zeros = vec![0; 1 << 16];
+        while self.size < size {
+            let len = (size - self.size).min(zeros.len() as u64);
+            file.write_at(self.size, &zeros[..len as usize])?;
+            self.size += len;
+        }
+        file.sync()?;
+        if created {
+            self.directory.sync()?;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Appends a record, not yet synced. The caller made sure that it fits. After a
+    /// failure of the write the record is not there and another may be appended in its place.
+    pub(crate) fn append(
+        &mut self,
+        sequence: u64,
+        batch: &WriteBatch,
+        random: &dyn Random,
+    ) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let (start, generation, salt) = match self.position {
+            Some(position) => (position, self.generation, self.salt),
+            None => {
+                let mut salt = [0; 8];
+                random.fill(&mut salt)?;
+                let header = Header {
+                    generation: self.generation + 1,
+                    salt: u64::from_le_bytes(salt),
+                };
+                header.encode(&mut buffer);
+                (0, header.generation, header.salt)
+            }
+        };
+        let record = start + buffer.len() as u64;
+        encode_record(&mut buffer, record, salt, sequence, self.synced, batch);
+        let file = self.file.as_ref().expect("a record fits only in a file");
+        let written = file.write_at(start, &buffer);
+        let end = start + buffer.len() as u64;
+        // One huge batch must not keep its memory.
+        buffer.shrink_to(1 << 20);
+        self.buffer = buffer;
+        written.map_err(|reason| io_error("write the journal", reason))?;
+        (self.position, self.generation, self.salt) = (Some(end), generation, salt);
+        Ok(())
+    }
+
+    /// Makes all records up to `sequence`, the last appended, durable.
+    pub(crate) fn sync(&mut self, sequence: u64) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            file.sync()?;
+        }
+        self.synced = sequence;
+        Ok(())
+    }
+
+    /// Notes that everything up to `sequence` is durable in redb.
+    pub(crate) fn set_synced(&mut self, sequence: u64) {
+        self.synced = self.synced.max(sequence);
+    }
+
+    /// The records after `applied`, and rewinds.
+    ///
+    /// # Errors
+    /// `Corrupted` if records that had been synced are damaged.
+    pub(crate) fn read(&mut self, applied: u64) -> Result<Vec<Record>> {
+        self.synced = applied;
+        let Some(file) = &self.file else {
+            return Ok(Vec::new());
+        };
+        let len = usize::try_from(self.size)
+            .map_err(|_| Error::corrupted("the journal is longer than memory".to_string()))?;
+        let mut content = vec![0; len];
+        file.read_at(0, &mut content)
+            .map_err(|reason| io_error("read the journal", reason))?;
+        let content = Bytes::from(content);
+        let Some(header) = Header::decode(&content) else {
+            // Nothing was appended yet, or a crash tore the first write of a generation.
+            return Ok(Vec::new());
+        };
+        self.generation = header.generation;
+        self.salt = header.salt;
+        read_records(&content, &header, applied)
+    }
+}
+
+impl Header {
+    fn encode(&self, buffer: &mut Vec<u8>) {
+        let mut fields = Vec::with_capacity(HEADER_FIELDS);
+        fields.extend_from_slice(&MAGIC);
+        fields.extend_from_slice(&self.generation.to_le_bytes());
+        fields.extend_from_slice(&self.salt.to_le_bytes());
+        let checksum = xxh3_64(&fields);
+        fields.extend_from_slice(&checksum.to_le_bytes());
+        for copy in 1..=HEADER_BYTES / BLOCK {
+            buffer.extend_from_slice(&fields);
+            buffer.resize(copy * BLOCK, 0);
+        }
+    }
+
+    /// The newest intact copy.
+    fn decode(content: &[u8]) -> Option<Self> {
+        let copies = content.chunks_exact(BLOCK).take(HEADER_BYTES / BLOCK);
+        let intact = copies.filter_map(|copy| {
+            let fields = &copy[..HEADER_FIELDS - 8];
+            (copy[..8] == MAGIC && word(copy, HEADER_FIELDS - 8)? == xxh3_64(fields)).then_some(
+                Self {
+                    generation: word(copy, 8)?,
+                    salt: word(copy, 16)?,
+                },
+            )
+        });
+        intact.max_by_key(|header| header.generation)
+    }
+}
+
+fn encode_record(
+    buffer: &mut Vec<u8>,
+    offset: u64,
+    salt: u64,
+    sequence: u64,
+    synced: u64,
+    batch: &WriteBatch,
+) {
+    let start = buffer.len();
+    buffer.resize(start + RECORD_HEADER, 0);
+    for write in batch.writes() {
+        let (kind, space, key, value) = match write {
+            Write::Put { space, key, value } => (PUT, space, key, &value[..]),
+            Write::Delete { space, key } => (DELETE, space, key, &[][..]),
+        };
+        buffer.extend_from_slice(&[kind, space.number()]);
+        buffer.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        buffer.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        buffer.extend_from_slice(key);
+        buffer.extend_from_slice(value);
+    }
+    let len = (buffer.len() - start) as u64;
+    let header = &mut buffer[start..start + RECORD_HEADER];
+    header[8..16].copy_from_slice(&sequence.to_le_bytes());
+    header[16..24].copy_from_slice(&synced.to_le_bytes());
+    header[24..32].copy_from_slice(&len.to_le_bytes());
+    header[32..40].copy_from_slice(&(batch.len() as u64).to_le_bytes());
+    let checksum = xxh3_64_with_seed(&buffer[start + 8..], seed(salt, offset));
+    buffer[start..start + 8].copy_from_slice(&checksum.to_le_bytes());
+    buffer.resize(buffer.len().next_multiple_of(BLOCK), 0);
+}
+
+/// An intact record: what its header says, and its writes.
+struct Intact {
+    sequence: u64,
+    synced: u64,
+    count: u64,
+    payload: Bytes,
+    /// Bytes it takes, with padding.
+    len: usize,
+}
+
+fn intact_record(content: &Bytes, at: usize, salt: u64) -> Option<Intact> {
+    let len = usize::try_from(word(content, at + 24)?).ok()?;
+    let end = at.checked_add(len)?;
+    if len < RECORD_HEADER || end > content.len() {
+        return None;
+    }
+    if word(content, at)? != xxh3_64_with_seed(&content[at + 8..end], seed(salt, at as u64)) {
+        return None;
+    }
+    Some(Intact {
+        sequence: word(content, at + 8)?,
+        synced: word(content, at + 16)?,
+        count: word(content, at + 32)?,
+        payload: content.slice(at + RECORD_HEADER..end),
+        len: len.next_multiple_of(BLOCK),
+    })
+}
+
+fn read_records(content: &Bytes, header: &Header, applied: u64) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    let mut last = applied;
+    let mut at = HEADER_BYTES;
+    while let Some(record) = intact_record(content, at, header.salt) {
+        at += record.len;
+        if record.sequence <= applied {
+            continue;
+        }
+        // Commits too large for the journal take numbers too, but those are applied.
+        if record.sequence != last + 1 {
+            return Err(damaged(last + 1, record.sequence));
+        }
+        last = record.sequence;
+        let batch = decode_batch(&record).ok_or_else(|| damaged(last, last))?;
+        records.push(Record {
+            sequence: record.sequence,
+            batch,
+        });
+    }
+    // Behind the end: does a record say that more than `last` had been acknowledged?
+    for at in (at..content.len()).step_by(BLOCK) {
+        if let Some(record) = intact_record(content, at, header.salt)
+            && record.synced > last
+        {
+            return Err(damaged(last + 1, record.sequence));
+        }
+    }
+    Ok(records)
+}
+
+fn damaged(missing: u64, found: u64) -> Error {
+    Error::new(
+        ErrorKind::Corrupted,
+        format!(
+            "the journal is damaged: commit {missing} was acknowledged and is not readable, \
+             commit {found} is"
+        ),
+    )
+}
+
+fn decode_batch(record: &Intact) -> Option<WriteBatch> {
+    let mut batch = WriteBatch::default();
+    let mut rest = record.payload.clone();
+    for _ in 0..record.count {
+        if rest.len() < 10 {
+            return None;
+        }
+        let fields = rest.split_to(10);
+        let (kind, space) = (fields[0], fields[1]);
+        if space >= KeySpace::COUNT {
+            return None;
+        }
+        let lens: [u8; 8] = fields[2..].try_into().ok()?;
+        let [a, b, c, d, e, f, g, h] = lens;
+        let key_len = u32::from_le_bytes([a, b, c, d]) as usize;
+        let value_len = u32::from_le_bytes([e, f, g, h]) as usize;
+        if rest.len() < key_len.checked_add(value_len)? {
+            return None;
+        }
+        let key = rest.split_to(key_len);
+        let value = rest.split_to(value_len);
+        match kind {
+            PUT => batch.put(KeySpace::new(space), key, value),
+            DELETE => batch.delete(KeySpace::new(space), key),
+            _ => return None,
+        }
+    }
+    rest.is_empty().then_some(batch)
+}
+
+#[cfg(test)]
+mod tests;
