@@ -61,6 +61,10 @@ struct State {
     waiting: HashMap<u64, Box<[u8]>>,
     /// The end of the space reserved so far; reserved again after every open.
     reserved: u64,
+    /// Bytes that may come, most of which redb holds in memory.
+    promised: u64,
+    /// Where the file ended when nothing was promised.
+    settled: u64,
 }
 
 #[derive(Debug)]
@@ -190,6 +194,8 @@ impl BlockFile {
     fn new(file: Arc<dyn DiskFile>, file_id: u64, header: Header) -> Self {
         let state = State {
             reserved: header.high_water,
+            promised: 0,
+            settled: header.high_water,
             header,
             groups: HashMap::new(),
             waiting: HashMap::new(),
@@ -235,12 +241,17 @@ impl BlockFile {
         self.file.allocated()
     }
 
-    /// Makes sure that `bytes` more can be written without finding the disk full, and that
-    /// nothing waits for space.
-    pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
+    /// Makes sure that `bytes` more, beside all those promised since the last
+    /// [`BlockFile::settle`], can be written without finding the disk full, and that nothing
+    /// waits for space. `bytes` are promised until then only if `keep`.
+    pub(crate) fn reserve(&self, bytes: u64, keep: bool) -> io::Result<()> {
         let mut state = self.state();
         state.write_waiting(&*self.file)?;
-        let wanted = state.header.high_water + bytes + bytes / GROUP + BLOCK_BYTES;
+        let promised = state.promised + bytes;
+        let wanted = state.settled + promised + promised / GROUP + BLOCK_BYTES;
+        if keep {
+            state.promised = promised;
+        }
         if wanted <= state.reserved {
             return Ok(());
         }
@@ -255,6 +266,13 @@ impl BlockFile {
             state.reserved = wanted;
         }
         Ok(())
+    }
+
+    /// What was promised is written now.
+    pub(crate) fn settle(&self) {
+        let mut state = self.state();
+        state.promised = 0;
+        state.settled = state.header.high_water;
     }
 
     /// Whether writes wait in memory for disk space.
@@ -438,6 +456,7 @@ impl StorageBackend for BlockFile {
         if physical < self.file.len()? {
             state.header.high_water = state.header.high_water.min(physical);
             state.reserved = state.reserved.min(physical);
+            state.settled = state.settled.min(physical);
             state
                 .waiting
                 .retain(|block, _| (block + 1) * BLOCK_BYTES <= physical);

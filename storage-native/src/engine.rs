@@ -36,6 +36,8 @@ const NOTES: TableDefinition<'static, &'static str, u64> = TableDefinition::new(
 const APPLIED: &str = "applied";
 /// redb takes values below 3 GiB.
 const LARGEST_VALUE: usize = (3 << 30) - 64;
+/// Space for the pages on the way to what a batch changes.
+const BATCH_BYTES: u64 = 32 << 10;
 /// Space a checkpoint may need beyond the batches' own: allocator state, freed page lists.
 const CHECKPOINT_BYTES: u64 = 256 << 10;
 
@@ -105,7 +107,7 @@ pub(crate) fn create(
     random.fill(&mut file_id)?;
     let file = directory.open(DATA_FILE).map_err(failed)?;
     let blocks = Arc::new(BlockFile::create(file, u64::from_le_bytes(file_id)));
-    blocks.reserve(CHECKPOINT_BYTES).map_err(failed)?;
+    blocks.reserve(CHECKPOINT_BYTES, false).map_err(failed)?;
     let database = open_redb(name, &blocks, options)?;
     database
         .close()
@@ -198,11 +200,11 @@ impl Engine {
         let database = self.open_database()?;
         self.applied = read_applied(&database).map_err(|e| self.redb_failed("open", e))?;
         self.sequence = self.applied;
-        let records = self.journal.read(self.applied).map_err(|error| {
+        let batches = self.journal.read(self.applied).map_err(|error| {
             let message = format!("store '{}': {}", self.name.as_str(), error.message());
             Error::new(error.kind(), message).with_source(error)
         })?;
-        if records.is_empty() {
+        if batches.is_empty() {
             return Ok(());
         }
         let failed = |reason: redb::Error| self.redb_failed("replay the journal", reason);
@@ -210,11 +212,11 @@ impl Engine {
         transaction
             .set_durability(redb::Durability::None)
             .map_err(|e| failed(e.into()))?;
-        for record in &records {
-            put_all(&transaction, &record.batch).map_err(failed)?;
+        for batch in &batches {
+            put_all(&transaction, batch).map_err(failed)?;
         }
         transaction.commit().map_err(|e| failed(e.into()))?;
-        self.pending = records.len() as u64;
+        self.pending = batches.len() as u64;
         self.sequence = self.applied + self.pending;
         self.torn = true;
         match self.checkpoint() {
@@ -277,7 +279,7 @@ impl Engine {
         if self.pending == 0 && !self.torn {
             return Ok(());
         }
-        self.take_space(CHECKPOINT_BYTES)?;
+        self.take_space(CHECKPOINT_BYTES, false)?;
         let transaction = self.begin(&database, redb::Durability::Immediate)?;
         self.finish_durable(transaction, self.sequence)
     }
@@ -291,6 +293,7 @@ impl Engine {
         self.applied = sequence;
         self.pending = 0;
         self.torn = false;
+        self.blocks.settle();
         self.journal.set_synced(sequence);
         self.journal.rewind();
         Ok(())
@@ -351,8 +354,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes disk space for what the batch may write, twice its bytes and a path of pages for
-    /// each write. Deletes may use what is kept in reserve, so that a full store can be emptied.
+    /// Takes disk space for what the batch may write until the next checkpoint: its bytes twice,
+    /// a page for each write, and some paths to them. Deletes may use what is kept for the
+    /// checkpoint, so that a full store can be emptied.
     fn make_room(&mut self, batch: &WriteBatch) -> Result<()> {
         let (mut count, mut bytes) = (0, 0);
         for write in batch.writes() {
@@ -361,15 +365,16 @@ impl Engine {
                 bytes += (key.len() + value.len()) as u64;
             }
         }
-        let wanted = match count {
-            0 => 0,
-            _ => CHECKPOINT_BYTES + 2 * bytes + count * 4096,
-        };
-        self.take_space(wanted)
+        if count == 0 {
+            return self.take_space(0, false);
+        }
+        let batch_bytes = BATCH_BYTES + 2 * bytes + count * 4096;
+        self.take_space(batch_bytes + CHECKPOINT_BYTES, false)?;
+        self.take_space(batch_bytes, true)
     }
 
-    fn take_space(&mut self, bytes: u64) -> Result<()> {
-        self.blocks.reserve(bytes).map_err(|reason| {
+    fn take_space(&mut self, bytes: u64, keep: bool) -> Result<()> {
+        self.blocks.reserve(bytes, keep).map_err(|reason| {
             let full = is_full(&reason);
             let error = store_error(self.name.as_str(), "take disk space", reason);
             if full { error } else { self.fail(error) }

@@ -65,7 +65,7 @@ impl State {
         value::decode(self.store.as_str(), space, key, stored)
     }
 
-    fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
+    pub(crate) fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
         let Some(table) = self.table(space)? else {
             return Ok(vec![None; keys.len()]);
         };
@@ -81,7 +81,7 @@ impl State {
             .collect()
     }
 
-    fn scan(
+    pub(crate) fn scan(
         &self,
         space: KeySpace,
         range: &KeyRange,

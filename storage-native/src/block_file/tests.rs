@@ -107,9 +107,9 @@ fn writes_that_find_the_disk_full_wait_in_memory() {
     let blocks = BlockFile::create(file(&disk), 77);
     blocks.set_len(100 * BLOCK_BYTES).unwrap();
     blocks.write(0, b"header").unwrap();
-    blocks.reserve(4 * BLOCK_BYTES).unwrap();
+    blocks.reserve(4 * BLOCK_BYTES, true).unwrap();
     disk.fail_at(1, Fault::Full);
-    assert!(blocks.reserve(1 << 30).is_err());
+    assert!(blocks.reserve(1 << 30, true).is_err());
     let far = 99 * BLOCK_BYTES + 700 * BLOCK_BYTES;
     blocks.set_len(far + BLOCK_BYTES).unwrap();
     blocks.write(far, &[9; BLOCK]).unwrap();
@@ -118,9 +118,9 @@ fn writes_that_find_the_disk_full_wait_in_memory() {
     blocks.read(far, &mut found).unwrap();
     assert_eq!(found, [9; BLOCK]);
     assert!(blocks.sync_data().is_err(), "it is not all on disk");
-    assert!(blocks.reserve(0).is_err());
+    assert!(blocks.reserve(0, false).is_err());
     disk.heal();
-    blocks.reserve(0).unwrap();
+    blocks.reserve(0, false).unwrap();
     assert!(!blocks.is_waiting());
     blocks.sync_data().unwrap();
     let blocks = BlockFile::open(file(&disk)).unwrap();

@@ -269,10 +269,11 @@ impl DiskFile for SimulatedFile {
         let mut content = lock(&self.content);
         // Extending makes a hole, which takes no space.
         lock(&self.disk.state).count(false, false)?;
-        content
-            .live
-            .resize(usize::try_from(len).map_err(io::Error::other)?, 0);
-        content.reserved = content.reserved.min(len);
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        if len < content.live.len() {
+            content.reserved = content.reserved.min(len as u64);
+        }
+        content.live.resize(len, 0);
         content.shortest = content.shortest.min(content.live.len());
         // A cut also cuts what a crash may bring back: file systems do not write beyond the end.
         let end = content.live.len();
