@@ -81,6 +81,7 @@ fn fuzz(
         command
             .args(["run", "--sanitizer", "none", "--fuzz-dir"])
             .arg(workspace.path("tests/fuzz"));
+        command.arg("--target-dir").arg(workspace.target("fuzz"));
         command.env("RUSTC_BOOTSTRAP", "1").arg(target);
         command
     };
@@ -91,6 +92,12 @@ fn fuzz(
         .arg(format!("-max_total_time={}", arguments.seconds))
         .arg("-print_final_stats=1");
     let found_nothing = process::run(&mut command, limit)?.success;
+    if !found_nothing {
+        println!(
+            "the input is in tests/fuzz/artifacts/{target}; move it to tests/fuzz/corpus/{target}, \
+             under a name that says what it is, and `cargo test -p pinyon-fuzz-targets` replays it"
+        );
+    }
     if found_nothing && arguments.keep {
         let mut merge = cargo_fuzz_run();
         merge
