@@ -4,6 +4,8 @@ mod bench;
 mod fuzz;
 mod install;
 mod process;
+mod run;
+mod sample;
 mod test;
 mod tidy;
 mod workspace;
@@ -28,6 +30,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Start a server with a sample database: 250 countries and 171,000 cities to browse
+    Run(run::RunArguments),
     /// Run all checks and tests, each as a stage of its own
     Test(test::TestArguments),
     /// What the continuous integration runs: the same as `test`
@@ -44,6 +48,7 @@ fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let workspace = Workspace::find()?;
     match arguments.command {
+        Command::Run(arguments) => run::run(&workspace, &arguments),
         Command::Test(arguments) | Command::Ci(arguments) => test::run(&workspace, &arguments),
         Command::Tidy => tidy::run(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
