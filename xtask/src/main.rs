@@ -1,2 +1,57 @@
-//! The project's only scripts.
-fn main() {}
+//! The project's only scripts: `cargo xtask --help` lists them.
+
+mod bench;
+mod fuzz;
+mod install;
+mod process;
+mod run;
+mod sample;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Builds, runs and checks Pinyon"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a server with a sample database: 250 countries and 171,000 cities to browse
+    Run(run::RunArguments),
+    /// Run all checks and tests, each as a stage of its own
+    Test(test::TestArguments),
+    /// What the continuous integration runs: the same as `test`
+    Ci(test::TestArguments),
+    /// Check the house rules that compilers do not: layers, names, sizes, comments
+    Tidy,
+    /// Measure the release build
+    Bench(bench::BenchArguments),
+    /// Feed random input to the parsers
+    Fuzz(fuzz::FuzzArguments),
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let workspace = Workspace::find()?;
+    match arguments.command {
+        Command::Run(arguments) => run::run(&workspace, &arguments),
+        Command::Test(arguments) | Command::Ci(arguments) => test::run(&workspace, &arguments),
+        Command::Tidy => tidy::run(&workspace),
+        Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
+    }
+}

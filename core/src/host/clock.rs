@@ -18,6 +18,8 @@ pub struct Timestamp(i64);
 /// Ticks of [`Timestamp`] in a millisecond.
 const TICKS_PER_MILLISECOND: i64 = 10_000;
 const TICKS_PER_SECOND: i64 = 10_000_000;
+/// 0001-01-01T00:00:00Z and the last tick of 9999: the years that a date's text can name.
+const WRITABLE_TICKS: (i64, i64) = (-621_355_968_000_000_000, 2_534_023_007_999_999_999);
 
 impl Timestamp {
     /// From 100 ns ticks since 1970.
@@ -49,18 +51,18 @@ impl Timestamp {
         )
     }
 
-    /// The text of http-api.md §0: `2026-11-21T19:14:12.7452462Z`, always seven digits.
+    /// The text of http-api.md §0: `2026-11-21T19:14:12.7452462Z`, always seven digits. Moments
+    /// outside the years 1 to 9999 are shown as the nearest one within.
     ///
     /// ```
     /// use pinyon_core::host::Timestamp;
     /// assert_eq!(Timestamp::from_ticks(7).to_text(), "1970-01-01T00:00:00.0000007Z");
     /// ```
     pub fn to_text(self) -> String {
-        let seconds = self.0.div_euclid(TICKS_PER_SECOND);
-        let fraction = self.0.rem_euclid(TICKS_PER_SECOND);
-        // Any i64 of ticks lies within the years time knows (±29,000), except its year 9999 limit.
-        let date = OffsetDateTime::from_unix_timestamp(seconds)
-            .unwrap_or(time::PrimitiveDateTime::MAX.assume_utc());
+        let ticks = self.0.clamp(WRITABLE_TICKS.0, WRITABLE_TICKS.1);
+        let fraction = ticks.rem_euclid(TICKS_PER_SECOND);
+        let date = OffsetDateTime::from_unix_timestamp(ticks.div_euclid(TICKS_PER_SECOND))
+            .expect("the years 1 to 9999 are within time's range");
         format!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{fraction:07}Z",
             date.year(),
@@ -86,9 +88,13 @@ impl Timestamp {
                 .with_source(reason)
             })?;
         let ticks = parsed.unix_timestamp_nanos() / 100;
-        i64::try_from(ticks)
-            .map(Self)
-            .map_err(|_| Error::invalid(format!("the date '{text}' is out of range")))
+        match i64::try_from(ticks) {
+            Ok(ticks) if (WRITABLE_TICKS.0..=WRITABLE_TICKS.1).contains(&ticks) => Ok(Self(ticks)),
+            // An offset can move a date of the year 9999 into a year that has no text.
+            _ => Err(Error::invalid(format!(
+                "the date '{text}' is not within the years 1 to 9999 in UTC"
+            ))),
+        }
     }
 }
 
@@ -161,7 +167,15 @@ mod tests {
     #[test]
     fn extremes_do_not_panic() {
         for ticks in [i64::MIN, i64::MAX] {
-            assert!(Timestamp::from_ticks(ticks).to_text().ends_with('Z'));
+            let text = Timestamp::from_ticks(ticks).to_text();
+            assert_eq!(Timestamp::parse(&text).unwrap().to_text(), text);
+        }
+    }
+
+    #[test]
+    fn dates_without_a_text_are_refused() {
+        for text in ["9999-12-31T23:59:30-23:59", "0001-01-01T00:00:00+00:01"] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -1,0 +1,217 @@
+//! `cargo xtask run`: a server on this machine with the sample database in it.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitCode, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::sys::signal::{Signal, killpg};
+
+use crate::process;
+use crate::sample::{self, Server, Uploaded};
+use crate::workspace::Workspace;
+
+/// Opening a large database after a kill takes well below this.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// A graceful stop finishes the requests under way and closes the databases.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+/// How much of the log explains a failed start.
+const LOG_LINES_SHOWN: usize = 20;
+
+/// Where to run.
+#[derive(Args)]
+pub struct RunArguments {
+    /// Where the server listens
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where the server keeps its databases
+    #[arg(long, value_name = "FOLDER", default_value = "data")]
+    data_dir: PathBuf,
+    /// Stop once the sample is loaded
+    #[arg(long)]
+    load_only: bool,
+}
+
+/// Builds and starts the server, loads the sample unless it is there, and waits for Ctrl-C.
+pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> {
+    build(workspace)?;
+    let documents = sample::documents(workspace)?;
+    // Another server there would answer in place of ours.
+    TcpListener::bind(arguments.listen).with_context(|| {
+        format!(
+            "cannot listen on {}; choose another with --listen",
+            arguments.listen
+        )
+    })?;
+    let (interrupt, interrupts) = channel();
+    ctrlc::set_handler(move || {
+        // If nobody listens any more, the program is ending already.
+        let _ending = interrupt.send(());
+    })?;
+    let mut running = Running::start(workspace, arguments)?;
+    let outcome = serve(&mut running, arguments, &documents, &interrupts);
+    let stopped = running.stop();
+    outcome?;
+    let status = stopped?;
+    println!("the server stopped: {status}");
+    Ok(ExitCode::from(u8::from(!status.success())))
+}
+
+/// The release profile without its slow finishing steps: loading 171,000 documents with an
+/// unoptimised engine would take longer than compiling an optimised one.
+fn build(workspace: &Workspace) -> Result<()> {
+    println!("building the server (the first time takes some minutes)");
+    let mut command = workspace.cargo(["build", "--profile", "quick", "-p", "pinyon-server"]);
+    if !command.status().context("could not start cargo")?.success() {
+        bail!("the server did not build");
+    }
+    Ok(())
+}
+
+/// Everything between start and stop; returns when it is time to stop.
+fn serve(
+    running: &mut Running,
+    arguments: &RunArguments,
+    documents: &[sample::SampleDocument],
+    interrupts: &Receiver<()>,
+) -> Result<()> {
+    let url = format!("http://{}", arguments.listen);
+    let server = Server::new(url.clone());
+    if !running.wait_until_ready(&server, interrupts)? {
+        return Ok(());
+    }
+    if server.has_sample()? {
+        println!("the sample database is there already");
+    } else if server.upload(documents, || interrupts.try_recv().is_ok())? == Uploaded::Interrupted {
+        return Ok(());
+    }
+    println!("\n  Browse the sample database   {url}/");
+    println!(
+        "  One of its documents         {url}/databases/{}/docs?id=countries/SWE",
+        sample::DATABASE
+    );
+    println!(
+        "  Data folder                  {}",
+        running.data_dir.display()
+    );
+    println!(
+        "  Log of the server            {}",
+        running.log_path.display()
+    );
+    if arguments.load_only {
+        return Ok(());
+    }
+    println!("  Stop it with                 Ctrl-C\n");
+    running.wait_for_end(interrupts)
+}
+
+/// The server's process.
+struct Running {
+    child: Child,
+    data_dir: PathBuf,
+    log_path: PathBuf,
+}
+
+impl Running {
+    fn start(workspace: &Workspace, arguments: &RunArguments) -> Result<Self> {
+        let data_dir = workspace.path(".").join(&arguments.data_dir);
+        fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
+        let data_dir = data_dir
+            .canonicalize()
+            .with_context(|| data_dir.display().to_string())?;
+        let log_path = workspace.target("pinyon-run.log");
+        let log = File::create(&log_path).with_context(|| log_path.display().to_string())?;
+        let mut command = workspace.program(workspace.target("quick/pinyon"));
+        command
+            .args([
+                "serve",
+                "--listen",
+                &arguments.listen.to_string(),
+                "--data-dir",
+            ])
+            .arg(&data_dir)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("could not share the log")?)
+            .stderr(log)
+            // Ctrl-C reaches only us, so that the server stops in our order, once.
+            .process_group(0);
+        let child = command.spawn().context("could not start the server")?;
+        Ok(Self {
+            child,
+            data_dir,
+            log_path,
+        })
+    }
+
+    /// Whether the server answers now; `false` if someone asked to stop first.
+    fn wait_until_ready(&mut self, server: &Server, interrupts: &Receiver<()>) -> Result<bool> {
+        let deadline = Instant::now() + START_LIMIT;
+        while !server.is_ready() {
+            self.require_alive()?;
+            if Instant::now() > deadline {
+                bail!(
+                    "the server does not answer:\n{}",
+                    last_lines(&self.log_path)?
+                );
+            }
+            if interrupts.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns when someone asked to stop; fails if the server ends by itself.
+    fn wait_for_end(&mut self, interrupts: &Receiver<()>) -> Result<()> {
+        while interrupts.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout) {
+            self.require_alive()?;
+        }
+        Ok(())
+    }
+
+    fn require_alive(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!(
+                "the server ended ({status}):\n{}",
+                last_lines(&self.log_path)?
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the server to stop and waits until it has.
+    fn stop(&mut self) -> Result<ExitStatus> {
+        let group = process::group_of(&self.child);
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(status);
+        }
+        killpg(group, Signal::SIGTERM).context("could not stop the server")?;
+        let deadline = Instant::now() + STOP_LIMIT;
+        let (_never, timer) = channel::<()>();
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            // The sender lives, so this only waits.
+            let _waited = timer.recv_timeout(POLL);
+        }
+        killpg(group, Signal::SIGKILL).context("could not end the server")?;
+        self.child.wait()?;
+        bail!(
+            "the server did not stop within {} s and was killed",
+            STOP_LIMIT.as_secs()
+        )
+    }
+}
+
+fn last_lines(log_path: &Path) -> Result<String> {
+    let log = fs::read_to_string(log_path).with_context(|| log_path.display().to_string())?;
+    let lines: Vec<&str> = log.lines().collect();
+    Ok(lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n"))
+}

@@ -1,0 +1,82 @@
+//! The stages that cargo alone runs.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+use super::stage::{check_of, tests_of};
+use super::tally::Tally;
+
+/// Kills a real server over and over; a stage of its own because of the time it takes.
+const CRASH_PACKAGE: &str = "pinyon-crash";
+/// Has no tests; the WebAssembly stage builds it, in a profile that compiles it faster.
+const WASI_RUNNER: &str = "wasi-runner";
+
+/// `cargo fmt --check`.
+pub fn check_format(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    let finished = process::run(
+        &mut workspace.cargo(["fmt", "--all", "--", "--check"]),
+        limit,
+    )?;
+    Ok(check_of(&finished))
+}
+
+/// Clippy over everything, warnings denied.
+pub fn lint(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    Ok(check_of(&process::run(
+        &mut workspace.cargo(arguments),
+        limit,
+    )?))
+}
+
+/// All tests of the workspace but those with a stage of their own.
+pub fn test_workspace(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    let mut command = workspace.cargo(["test", "--workspace", "--tests", "--no-fail-fast"]);
+    command.args(["--exclude", WASI_RUNNER]);
+    if workspace.has_package(CRASH_PACKAGE) {
+        command.args(["--exclude", CRASH_PACKAGE]);
+    }
+    let finished = process::run(&mut command, limit)?;
+    Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
+}
+
+/// The examples in the documentation.
+pub fn test_documentation(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    let mut command = workspace.cargo(["test", "--workspace", "--doc", "--no-fail-fast"]);
+    let finished = process::run(command.args(["--exclude", WASI_RUNNER]), limit)?;
+    Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
+}
+
+/// The tests that kill the server, against the binary that the other stages use.
+pub fn test_crashes(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    if !workspace.has_package(CRASH_PACKAGE) {
+        bail!("the workspace has no package {CRASH_PACKAGE}");
+    }
+    let binary = build_server(workspace, limit)?;
+    let mut command = workspace.cargo(["test", "-p", CRASH_PACKAGE, "--no-fail-fast"]);
+    let finished = process::run(command.env("PINYON_BIN", binary), limit)?;
+    Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
+}
+
+/// Builds the server as the tests use it and returns the path of its program.
+pub fn build_server(workspace: &Workspace, limit: Duration) -> Result<std::path::PathBuf> {
+    let finished = process::run(
+        &mut workspace.cargo(["build", "-p", "pinyon-server"]),
+        limit,
+    )?;
+    if !finished.success {
+        bail!("the server did not build: {}", finished.ending);
+    }
+    Ok(workspace.target("debug/pinyon"))
+}

@@ -1,0 +1,72 @@
+//! The stages that prove the core on WebAssembly.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::Message;
+
+use crate::workspace::Workspace;
+use crate::{install, process};
+
+use super::stage::{check_of, tests_of};
+use super::tally::Tally;
+
+const BROWSER_TARGET: &str = "wasm32-unknown-unknown";
+const WASI_TARGET: &str = "wasm32-wasip1";
+
+/// Type-checks the core for browsers.
+pub fn build_for_browsers(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    install::rust_target(workspace, BROWSER_TARGET)?;
+    let arguments = ["check", "-p", "pinyon-core", "--target", BROWSER_TARGET];
+    Ok(check_of(&process::run(
+        &mut workspace.cargo(arguments),
+        limit,
+    )?))
+}
+
+/// Builds the core's unit tests for WASI and runs them under wasmtime.
+pub fn test_as_webassembly(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    install::rust_target(workspace, WASI_TARGET)?;
+    let program = build_tests(workspace, limit)?;
+    let runner = ["run", "--profile", "tool", "-p", "wasi-runner", "--"];
+    let mut command = workspace.cargo(runner);
+    // Panics abort on this target: the output of the test that ends the run must be seen as it comes.
+    command
+        .arg(program)
+        .args(["--test-threads=1", "--nocapture"]);
+    let finished = process::run(&mut command, limit)?;
+    Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
+}
+
+/// The path of the core's unit test program.
+fn build_tests(workspace: &Workspace, limit: Duration) -> Result<PathBuf> {
+    let arguments = [
+        "test",
+        "-p",
+        "pinyon-core",
+        "--lib",
+        "--no-run",
+        "--target",
+        WASI_TARGET,
+    ];
+    let built = process::run(&mut workspace.cargo(arguments), limit)?;
+    if !built.success {
+        bail!(
+            "the core's tests do not build for {WASI_TARGET}: {}",
+            built.ending
+        );
+    }
+    // Everything is built now, so this only asks where.
+    let mut command = workspace.cargo(arguments);
+    let messages = process::read(command.args(["--quiet", "--message-format=json"]))?;
+    for message in Message::parse_stream(messages.as_bytes()) {
+        if let Message::CompilerArtifact(artifact) = message?
+            && artifact.profile.test
+            && let Some(program) = artifact.executable
+        {
+            return Ok(program.into_std_path_buf());
+        }
+    }
+    None.context("cargo named no test program")
+}
