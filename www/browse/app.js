@@ -1,0 +1,415 @@
+// The browse page: reads the address after "#", asks the server and shows the answer.
+// Everything the server says is put into the page as text, never as markup.
+
+import { element, replace } from "./elements.js";
+import { followReferences, peek, showTree } from "./json_tree.js";
+import { get, isAbort, post } from "./server.js";
+
+const PAGE_SIZE = 25;
+// A document may hold more strings than it is sensible to ask about at once.
+const REFERENCE_LIMIT = 500;
+const REFERENCE_LENGTH_LIMIT = 512;
+const SUGGESTION_COUNT = 10;
+const SUGGESTION_DELAY_MS = 150;
+
+const page = document.querySelector("#page");
+const path = document.querySelector("#path");
+const status = document.querySelector("#status");
+const find = document.querySelector("#find");
+const prefixInput = document.querySelector("#prefix");
+const found = document.querySelector("#found");
+
+// ---- Addresses ----
+
+/** `#/databases/Shop/ids?prefix=a` as its parts and its parameters. */
+function readAddress() {
+    const [route, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+    const parts = route.split("/").filter(part => part !== "").map(decodeURIComponent);
+    return { parts, parameters: new URLSearchParams(query) };
+}
+
+function addressOf(parts, parameters = {}) {
+    const given = Object.entries(parameters).filter(([, value]) => value !== 0 && value !== "");
+    const query = new URLSearchParams(given).toString();
+    return `#/${parts.map(encodeURIComponent).join("/")}${query && `?${query}`}`;
+}
+
+const databaseAddress = name => addressOf(["databases", name]);
+const collectionAddress = (database, name, start = 0) => addressOf(["databases", database, "collections", name], { start });
+const allAddress = (database, start = 0) => addressOf(["databases", database, "all"], { start });
+const idsAddress = (database, prefix, start = 0) => addressOf(["databases", database, "ids"], { prefix, start });
+const documentAddress = (database, id) => addressOf(["databases", database, "documents", id]);
+
+/** The path of `database` on the server, with `parameters` as its query. */
+function requestPath(database, route, parameters = {}) {
+    const query = new URLSearchParams(parameters).toString();
+    return `/databases/${encodeURIComponent(database)}/${route}${query && `?${query}`}`;
+}
+
+// ---- Pages ----
+
+async function showDatabases(signal) {
+    const { json } = await get("/databases", signal);
+    const databases = json.Databases;
+    if (databases.length === 0) {
+        return { title: "Databases", body: [quiet("There are no databases yet. One is created with any RavenDB client, or with ", code("pinyon import"), ".")] };
+    }
+    const rows = databases.map(database => row(
+        database.Disabled ? `${database.Name} (disabled)` : link(databaseAddress(database.Name), database.Name),
+        count(database.DocumentsCount)));
+    return { title: "Databases", body: [table(["Database", "Documents"], rows)] };
+}
+
+async function showDatabase(signal, database) {
+    const { json } = await get(requestPath(database, "collections/stats"), signal);
+    const names = Object.keys(json.Collections).sort(byName);
+    if (names.length === 0) {
+        return { title: database, body: [quiet("This database has no documents yet.")] };
+    }
+    const rows = [
+        row(link(allAddress(database), "All documents"), count(json.CountOfDocuments)),
+        ...names.map(name => row(link(collectionAddress(database, name), name), count(json.Collections[name]))),
+    ];
+    return { title: database, body: [table(["Collection", "Documents"], rows)] };
+}
+
+async function showCollection(signal, database, name, start) {
+    const [documents, statistics] = await Promise.all([
+        get(requestPath(database, "collections/docs", { name, start, pageSize: PAGE_SIZE }), signal),
+        get(requestPath(database, "collections/stats"), signal),
+    ]);
+    const total = statistics.json.Collections[name] ?? 0;
+    return {
+        title: name,
+        body: documentList(database, documents.json.Results, {
+            start, total, empty: "There are no documents in this collection.",
+            pageAddress: newStart => collectionAddress(database, name, newStart),
+        }),
+    };
+}
+
+async function showAll(signal, database, start) {
+    const [documents, statistics] = await Promise.all([
+        get(requestPath(database, "docs", { start, pageSize: PAGE_SIZE }), signal),
+        get(requestPath(database, "collections/stats"), signal),
+    ]);
+    return {
+        title: "All documents",
+        body: documentList(database, documents.json.Results, {
+            start, total: statistics.json.CountOfDocuments, empty: "There are no documents here.",
+            pageAddress: newStart => allAddress(database, newStart),
+        }),
+    };
+}
+
+async function showIds(signal, database, prefix, start) {
+    prefixInput.value = prefix;
+    // One more than a page tells whether another follows.
+    const { json } = await get(requestPath(database, "docs", { startsWith: prefix, start, pageSize: PAGE_SIZE + 1 }), signal);
+    const documents = json.Results.slice(0, PAGE_SIZE);
+    return {
+        title: `Ids beginning with “${prefix}”`,
+        crumb: "Ids",
+        body: documentList(database, documents, {
+            start, more: json.Results.length > PAGE_SIZE, empty: "No id begins like this.",
+            pageAddress: newStart => idsAddress(database, prefix, newStart),
+        }),
+    };
+}
+
+async function showDocument(signal, database, id) {
+    const answer = await get(requestPath(database, "docs", { id }), signal, { missingIsNull: true });
+    const content = answer?.json.Results[0];
+    if (!content) {
+        return { title: id, body: [quiet("There is no document with this id. "), link(idsAddress(database, id), "Look for ids that begin like it.")] };
+    }
+    const { "@metadata": metadata, ...body } = content;
+    const tree = showTree(body);
+    const text = element("pre", { hidden: true, tabIndex: 0 }, answer.text);
+    const collection = metadata["@collection"];
+    const shown = {
+        title: metadata["@id"],
+        collection,
+        body: [
+            facts([
+                ["Collection", collection && link(collectionAddress(database, collection), collection)],
+                ["Last modified", metadata["@last-modified"] && time(metadata["@last-modified"])],
+                ["Change vector", metadata["@change-vector"] && element("span", { className: "vector" }, metadata["@change-vector"])],
+                ["Flags", metadata["@flags"]],
+            ]),
+            viewSwitch([["Tree", tree], ["As sent", text]]),
+            tree,
+            text,
+            ...ownMetadata(metadata),
+        ],
+    };
+    // The document is readable before it is known which of its strings are ids.
+    linkReferences(signal, database, body, tree);
+    return shown;
+}
+
+async function linkReferences(signal, database, body, tree) {
+    const candidates = referenceCandidates(body);
+    if (candidates.length === 0) {
+        return;
+    }
+    try {
+        const { json } = await post(requestPath(database, "docs", { metadataOnly: true }), { Ids: candidates }, signal);
+        const existing = new Map(json.Results.filter(result => result !== null)
+            .map(result => [result["@metadata"]["@id"].toLowerCase(), result["@metadata"]["@id"]]));
+        followReferences(tree, string => {
+            const id = existing.get(string.toLowerCase());
+            return id === undefined ? null : documentAddress(database, id);
+        });
+    } catch (error) {
+        if (!isAbort(error)) {
+            status.textContent = `References could not be looked up: ${error.message}`;
+        }
+    }
+}
+
+/** The strings in `value` that could be ids, each once. */
+function referenceCandidates(value) {
+    const candidates = new Set();
+    const pending = [value];
+    while (pending.length > 0 && candidates.size < REFERENCE_LIMIT) {
+        const next = pending.pop();
+        if (typeof next === "string") {
+            if (next !== "" && next.length <= REFERENCE_LENGTH_LIMIT && !/[\p{Cc}]|[/|]$/u.test(next)) {
+                candidates.add(next);
+            }
+        } else if (next !== null && typeof next === "object") {
+            pending.push(...Object.values(next).slice(0, REFERENCE_LIMIT));
+        }
+    }
+    return [...candidates];
+}
+
+// ---- Pieces ----
+
+function documentList(database, documents, { start, total, more, empty, pageAddress }) {
+    if (documents.length === 0) {
+        return [quiet(start > 0 ? "There are no more documents. " : empty), start > 0 && link(pageAddress(0), "To the first page")];
+    }
+    const rows = documents.map(content => {
+        const { "@metadata": metadata, ...body } = content;
+        return element("tr", {},
+            element("th", { scope: "row" }, link(documentAddress(database, metadata["@id"]), metadata["@id"])),
+            element("td", { className: "peek" }, peek(body)),
+            element("td", { className: "when" }, metadata["@last-modified"] && time(metadata["@last-modified"])));
+    });
+    const last = start + documents.length;
+    const next = more ?? last < total;
+    const list = element("table", { className: "documents" },
+        element("thead", {}, element("tr", {}, ...["Id", "Content", "Last modified"].map(heading))),
+        element("tbody", {}, ...rows));
+    const range = `${(start + 1).toLocaleString()}–${last.toLocaleString()}`;
+    const pages = element("nav", { className: "pages", ariaLabel: "Pages" },
+        start > 0 && link(pageAddress(Math.max(0, start - PAGE_SIZE)), "Previous", { rel: "prev" }),
+        element("span", {}, total === undefined ? range : `${range} of ${total.toLocaleString()}`),
+        next && link(pageAddress(last), "Next", { rel: "next" }));
+    return [list, pages];
+}
+
+function viewSwitch(views) {
+    const buttons = views.map(([name, view], index) => {
+        const button = element("button", { type: "button", ariaPressed: String(index === 0) }, name);
+        button.addEventListener("click", () => views.forEach(([, other], at) => {
+            other.hidden = other !== view;
+            buttons[at].ariaPressed = String(other === view);
+        }));
+        return button;
+    });
+    return element("div", { className: "views", role: "group", ariaLabel: "View" }, ...buttons);
+}
+
+/** What users themselves keep in the metadata; the server's part is shown above. */
+function ownMetadata(metadata) {
+    const shown = ["@id", "@collection", "@change-vector", "@last-modified", "@flags"];
+    const own = Object.fromEntries(Object.entries(metadata).filter(([name]) => !shown.includes(name)));
+    return Object.keys(own).length === 0 ? [] : [element("h2", {}, "Metadata"), showTree(own)];
+}
+
+const heading = text => element("th", { scope: "col" }, text);
+const link = (href, text, properties = {}) => element("a", { href, ...properties }, text);
+const quiet = (...children) => element("p", { className: "quiet" }, ...children);
+const code = text => element("code", {}, text);
+const count = number => (number === undefined || number === null ? "" : number.toLocaleString());
+
+function row(name, number) {
+    return element("tr", {}, element("th", { scope: "row" }, name), element("td", { className: "count" }, number));
+}
+
+function table([name, number], rows) {
+    return element("table", {},
+        element("thead", {}, element("tr", {}, heading(name), element("th", { scope: "col", className: "count" }, number))),
+        element("tbody", {}, ...rows));
+}
+
+function facts(pairs) {
+    const given = pairs.filter(([, value]) => value);
+    return element("dl", { className: "facts" },
+        ...given.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+}
+
+function time(text) {
+    const date = new Date(text);
+    const readable = Number.isNaN(date.valueOf()) ? text
+        : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+    return element("time", { dateTime: text, title: text }, readable);
+}
+
+/** Names with a leading @ are the database's own and come last. */
+function byName(a, b) {
+    return a.startsWith("@") - b.startsWith("@") || a.localeCompare(b);
+}
+
+// ---- Showing one page after another ----
+
+function pickPage({ parts, parameters }) {
+    const start = Math.max(0, Number.parseInt(parameters.get("start") ?? "0", 10) || 0);
+    const [root, database, kind, name] = parts;
+    if (root === undefined) {
+        return signal => showDatabases(signal);
+    }
+    if (root === "databases" && database !== undefined) {
+        switch (kind) {
+            case undefined: return signal => showDatabase(signal, database);
+            case "all": return signal => showAll(signal, database, start);
+            case "ids": return signal => showIds(signal, database, parameters.get("prefix") ?? "", start);
+            case "collections": return name !== undefined && (signal => showCollection(signal, database, name, start));
+            case "documents": return name !== undefined && (signal => showDocument(signal, database, name));
+        }
+    }
+    return undefined;
+}
+
+let running = new AbortController();
+let moved = false;
+
+async function showPage() {
+    running.abort();
+    running = new AbortController();
+    const { signal } = running;
+    let address;
+    try {
+        address = readAddress();
+    } catch {
+        address = { parts: ["unreadable"], parameters: new URLSearchParams() };
+    }
+    const [, database] = address.parts;
+    find.hidden = database === undefined;
+    if (address.parts[2] !== "ids") {
+        prefixInput.value = "";
+    }
+    page.ariaBusy = "true";
+    status.textContent = "Loading…";
+    const pick = pickPage(address);
+    try {
+        const shown = pick ? await pick(signal)
+            : { title: "Not found", body: [quiet("This address leads nowhere. "), link("#/", "To the databases")] };
+        if (signal.aborted) {
+            return;
+        }
+        status.textContent = "";
+        present(shown, address.parts);
+    } catch (error) {
+        if (isAbort(error)) {
+            return;
+        }
+        status.textContent = "";
+        present({ title: "That did not work", crumb: "Error", body: [trouble(error)] }, address.parts);
+    }
+}
+
+function present({ title, crumb = title, collection, body }, parts) {
+    const first = element("h1", { tabIndex: -1 }, title);
+    replace(page, first, ...body);
+    page.ariaBusy = "false";
+    const [, database] = parts;
+    const crumbs = [link("#/", "Pinyon")];
+    if (database !== undefined) {
+        crumbs.push(link(databaseAddress(database), database));
+        if (collection) {
+            crumbs.push(link(collectionAddress(database, collection), collection));
+        }
+        if (parts.length > 2) {
+            crumbs.push(element("span", { ariaCurrent: "page" }, crumb));
+        }
+    }
+    replace(path, element("ol", {}, ...crumbs.map(entry => element("li", {}, entry))));
+    document.title = database === undefined ? "Pinyon" : `${title} · Pinyon`;
+    // Not on the first page: there the reader has not moved yet.
+    if (moved) {
+        first.focus({ preventScroll: true });
+        scrollTo(0, 0);
+    }
+    moved = true;
+}
+
+function trouble(error) {
+    const again = element("button", { type: "button" }, "Try again");
+    again.addEventListener("click", showPage);
+    return element("div", { className: "trouble", role: "alert" },
+        element("p", {}, element("strong", {}, error.name), " ", error.message), again);
+}
+
+// ---- Finding by id ----
+
+let suggesting = new AbortController();
+let suggestionTimer;
+
+prefixInput.addEventListener("input", () => {
+    clearTimeout(suggestionTimer);
+    suggesting.abort();
+    suggestionTimer = setTimeout(suggest, SUGGESTION_DELAY_MS);
+});
+
+async function suggest() {
+    const [, database] = readAddress().parts;
+    const startsWith = prefixInput.value;
+    if (database === undefined || startsWith === "") {
+        replace(found);
+        return;
+    }
+    suggesting = new AbortController();
+    try {
+        const { json } = await get(
+            requestPath(database, "docs", { startsWith, pageSize: SUGGESTION_COUNT, metadataOnly: true }), suggesting.signal);
+        replace(found, ...json.Results.map(result => element("option", { value: result["@metadata"]["@id"] })));
+    } catch (error) {
+        // Suggestions are an extra; a real failure shows as soon as the form is sent.
+        replace(found);
+        if (!isAbort(error)) {
+            status.textContent = `Suggestions could not be read: ${error.message}`;
+        }
+    }
+}
+
+find.addEventListener("submit", event => {
+    event.preventDefault();
+    const [, database] = readAddress().parts;
+    const id = prefixInput.value;
+    if (id === "") {
+        prefixInput.focus();
+        return;
+    }
+    const suggested = [...found.options].some(option => option.value === id);
+    location.hash = suggested ? documentAddress(database, id) : idsAddress(database, id);
+});
+
+document.addEventListener("keydown", event => {
+    const typing = event.target.closest("input, textarea, select");
+    if (event.key === "/" && !typing && !find.hidden && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.preventDefault();
+        prefixInput.focus();
+    }
+});
+
+document.querySelector(".skip").addEventListener("click", event => {
+    event.preventDefault();
+    page.focus();
+});
+
+addEventListener("hashchange", showPage);
+showPage();
