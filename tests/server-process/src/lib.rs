@@ -36,21 +36,31 @@ impl ServerProcess {
     /// # Errors
     /// The binary cannot be run or the log file cannot be opened.
     pub fn spawn(binary: &Path, data_directory: &Path, log: &Path) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(data_directory)
+            .args(["--listen", "127.0.0.1:0"]);
+        Self::spawn_command(command, log)
+    }
+
+    /// Spawns any program that says `listening on http://…` on its standard output once it does.
+    ///
+    /// # Errors
+    /// The program cannot be run or the log file cannot be opened.
+    pub fn spawn_command(mut command: Command, log: &Path) -> Result<Self> {
         let log_file = File::options()
             .create(true)
             .append(true)
             .open(log)
             .with_context(|| format!("open {}", log.display()))?;
-        let mut child = Command::new(binary)
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(data_directory)
-            .args(["--listen", "127.0.0.1:0"])
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log_file)
             .spawn()
-            .with_context(|| format!("run {}", binary.display()))?;
+            .with_context(|| format!("run {}", command.get_program().display()))?;
         let stdout = child.stdout.take().context("the child's stdout is piped")?;
         let lines = forward_lines(stdout);
         let log = log.to_path_buf();
