@@ -1,0 +1,390 @@
+//! The engine without HTTP, over files and over memory, and the storage alone committing the very
+//! batches the engine merged.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use pinyon_core::commands::{BatchCommand, ExpectedVersion, PutDocument};
+use pinyon_core::document::{IdRequest, parse_document};
+use pinyon_core::host::{Host, OsRandom, SystemClock};
+use pinyon_core::storage::{
+    Durability, Environment, MemoryEnvironment, Store, StoreName, WriteBatch,
+};
+use pinyon_core::{Database, DatabaseOptions, Limits, PrefixQuery};
+use pinyon_storage_native::{NativeEnvironment, NativeOptions};
+use tokio::task::JoinHandle;
+
+use crate::document::{Size, order};
+use crate::load::Measured;
+use crate::process::{Cores, cpu_time};
+use crate::recording::RecordingStore;
+use crate::table::Table;
+use crate::workload::{BATCH, PAGE};
+
+/// What the engine is measured with.
+#[derive(Debug, Clone)]
+pub struct EnginePlan {
+    /// Callers at the same time.
+    pub callers: Vec<usize>,
+    /// Which sizes.
+    pub sizes: Vec<Size>,
+    /// The time of one measurement.
+    pub measured: Duration,
+}
+
+/// Durable puts of one size by a number of callers.
+#[derive(Debug, Clone)]
+pub struct EngineCell {
+    /// Callers at the same time.
+    pub callers: usize,
+    /// Size of the documents.
+    pub size: Size,
+    /// The engine over files.
+    pub native: Measured,
+    /// Documents for each second of the storage alone, committing the same batches.
+    pub storage_rate: f64,
+}
+
+/// Runs the plan in a directory of its own under `directory` and prints each line.
+///
+/// # Errors
+/// The engine or the storage reports one.
+pub fn run(plan: &EnginePlan, cores: Cores, directory: &Path) -> Result<Vec<EngineCell>> {
+    // On a thread of its own: its runtime and the storage's threads inherit its cores.
+    std::thread::scope(|scope| {
+        let measuring = scope.spawn(|| {
+            cores.enter_measured()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(measure_all(plan, directory))
+        });
+        match measuring.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+async fn measure_all(plan: &EnginePlan, directory: &Path) -> Result<Vec<EngineCell>> {
+    let mut table = Table::new(&[
+        "engine without HTTP",
+        "documents",
+        "callers",
+        "operations/s",
+        "p50 µs",
+        "p99 µs",
+        "CPU µs/operation",
+        "documents/commit",
+    ]);
+    table.print_head();
+    let mut cells = Vec::new();
+    for size in &plan.sizes {
+        for callers in &plan.callers {
+            let cell = measure_puts(plan, *callers, *size, directory, &mut table).await?;
+            cells.push(cell);
+        }
+        measure_reads(plan, *size, directory, &mut table).await?;
+    }
+    Ok(cells)
+}
+
+fn host() -> Host {
+    Host {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+    }
+}
+
+fn store_name() -> Result<StoreName> {
+    Ok(StoreName::new("documents")?)
+}
+
+async fn open_native(directory: &Path) -> Result<impl Store> {
+    let environment = NativeEnvironment::open(directory, NativeOptions::default())?;
+    Ok(environment.open(&store_name()?).await?)
+}
+
+async fn open_database<S: Store>(store: S) -> Result<(Database<S>, JoinHandle<()>)> {
+    let (database, merger) = Database::open(store, host(), DatabaseOptions::default()).await?;
+    Ok((database, tokio::spawn(merger.run())))
+}
+
+async fn measure_puts(
+    plan: &EnginePlan,
+    callers: usize,
+    size: Size,
+    directory: &Path,
+    table: &mut Table,
+) -> Result<EngineCell> {
+    let place = tempfile::tempdir_in(directory).context("make a directory")?;
+    let recording = RecordingStore::new(open_native(&place.path().join("engine")).await?);
+    let (database, merger) = open_database(recording.clone()).await?;
+    let founding = recording.take();
+    let (native, written) = drive_puts(&database, callers, size, plan.measured).await?;
+    database.close().await?;
+    merger.await.context("the merger's task")?;
+    let batches = recording.take();
+    let per_commit = written as f64 / batches.len().max(1) as f64;
+    table.print_row(&row("PUT one, files, durable", size, callers, &native, per_commit));
+
+    let alone = open_native(&place.path().join("storage")).await?;
+    for batch in founding {
+        alone.commit(batch, Durability::Durable).await?;
+    }
+    let storage = replay(&alone, batches, written, plan.measured).await?;
+    alone.close().await?;
+    let label = "storage alone, the same batches";
+    table.print_row(&row(label, size, callers, &storage, per_commit));
+
+    let memory = MemoryEnvironment::new().open(&store_name()?).await?;
+    let recording = RecordingStore::new(memory);
+    let (database, merger) = open_database(recording.clone()).await?;
+    let (in_memory, written) = drive_puts(&database, callers, size, plan.measured).await?;
+    database.close().await?;
+    merger.await.context("the merger's task")?;
+    let per_commit = written as f64 / recording.take().len().max(1) as f64;
+    table.print_row(&row("PUT one, memory", size, callers, &in_memory, per_commit));
+    Ok(EngineCell {
+        callers,
+        size,
+        native,
+        storage_rate: storage.rate(),
+    })
+}
+
+/// Commits the batches one after the other, for at most `limit`.
+async fn replay<S: Store>(
+    store: &S,
+    batches: Vec<WriteBatch>,
+    documents: u64,
+    limit: Duration,
+) -> Result<Measured> {
+    let count = batches.len();
+    let mut latencies_ns = Vec::with_capacity(count);
+    let cpu = cpu_time(std::process::id())?;
+    let started = Instant::now();
+    for batch in batches {
+        let began = Instant::now();
+        store.commit(batch, Durability::Durable).await?;
+        latencies_ns.push(began.elapsed().as_nanos() as u64);
+        if started.elapsed() > limit {
+            break;
+        }
+    }
+    let elapsed = started.elapsed();
+    let cpu = cpu_time(std::process::id())?.saturating_sub(cpu);
+    let done = documents * latencies_ns.len() as u64 / count.max(1) as u64;
+    latencies_ns.sort_unstable();
+    Ok(Measured {
+        requests: done,
+        elapsed,
+        cpu,
+        latencies_ns,
+    })
+}
+
+const WARM_UP: u8 = 0;
+const MEASURED: u8 = 1;
+const OVER: u8 = 2;
+
+/// Puts by `callers` tasks, each waiting for its answer; also says how many were made in all.
+async fn drive_puts<S: Store>(
+    database: &Database<S>,
+    callers: usize,
+    size: Size,
+    measured: Duration,
+) -> Result<(Measured, u64)> {
+    let phase = Arc::new(AtomicU8::new(WARM_UP));
+    let written = Arc::new(AtomicU64::new(0));
+    let mut tasks = Vec::new();
+    for caller in 0..callers {
+        let database = database.clone();
+        let phase = Arc::clone(&phase);
+        let written = Arc::clone(&written);
+        tasks.push(tokio::spawn(async move {
+            let text = order(size, caller as u64);
+            let limits = Limits::default();
+            let mut latencies_ns = Vec::new();
+            let mut number: u64 = 0;
+            loop {
+                let began_in = phase.load(Ordering::Relaxed);
+                if began_in == OVER {
+                    return pinyon_core::Result::Ok(latencies_ns);
+                }
+                number += 1;
+                let began = Instant::now();
+                let id = format!("orders/{caller}/{number:09}");
+                let put = PutDocument {
+                    id: IdRequest::parse(&id, limits.max_id_bytes)?,
+                    expected: ExpectedVersion::Any,
+                    document: parse_document(&text, &limits)?,
+                };
+                database.write_batch(vec![BatchCommand::Put(put)]).await?;
+                written.fetch_add(1, Ordering::Relaxed);
+                if began_in == MEASURED && phase.load(Ordering::Relaxed) == MEASURED {
+                    latencies_ns.push(began.elapsed().as_nanos() as u64);
+                }
+            }
+        }));
+    }
+    tokio::time::sleep(measured.min(Duration::from_millis(300))).await;
+    let cpu = cpu_time(std::process::id())?;
+    phase.store(MEASURED, Ordering::Relaxed);
+    let started = Instant::now();
+    tokio::time::sleep(measured).await;
+    phase.store(OVER, Ordering::Relaxed);
+    let elapsed = started.elapsed();
+    let cpu = cpu_time(std::process::id())?.saturating_sub(cpu);
+    let mut latencies_ns = Vec::new();
+    for task in tasks {
+        latencies_ns.extend(task.await.context("a caller's task")??);
+    }
+    latencies_ns.sort_unstable();
+    let measured = Measured {
+        requests: latencies_ns.len() as u64,
+        elapsed,
+        cpu,
+        latencies_ns,
+    };
+    Ok((measured, written.load(Ordering::Relaxed)))
+}
+
+const READ_COUNT: usize = 2_000;
+
+async fn measure_reads(
+    plan: &EnginePlan,
+    size: Size,
+    directory: &Path,
+    table: &mut Table,
+) -> Result<()> {
+    let place = tempfile::tempdir_in(directory).context("make a directory")?;
+    let (database, merger) = open_database(open_native(place.path()).await?).await?;
+    let limits = Limits::default();
+    let ids: Vec<String> = (0..READ_COUNT).map(|n| format!("orders/{n:08}")).collect();
+    for (chunk, first) in ids.chunks(BATCH).zip((0..).step_by(BATCH)) {
+        let put = |(id, seed): (&String, u64)| -> Result<BatchCommand> {
+            Ok(BatchCommand::Put(PutDocument {
+                id: IdRequest::parse(id, limits.max_id_bytes)?,
+                expected: ExpectedVersion::Any,
+                document: parse_document(&order(size, seed), &limits)?,
+            }))
+        };
+        let commands = chunk.iter().zip(first..).map(put).collect::<Result<_>>()?;
+        database.write_batch(commands).await?;
+    }
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut json = Vec::new();
+
+    let mut latencies = Repeated::begin(plan.measured)?;
+    while latencies.goes_on() {
+        json.clear();
+        let read = database.read().await?;
+        let found = read.document(&ids[random.usize(0..READ_COUNT)]).await?;
+        found.context("a document that was stored")?.write_json(&mut json);
+        latencies.note();
+    }
+    table.print_row(&row("GET one, files", size, 1, &latencies.end()?, 0.0));
+
+    let mut latencies = Repeated::begin(plan.measured)?;
+    while latencies.goes_on() {
+        json.clear();
+        let asked: Vec<&String> = (0..BATCH)
+            .map(|_| &ids[random.usize(0..READ_COUNT)])
+            .collect();
+        for document in database.read().await?.documents(&asked).await? {
+            document.context("a document that was stored")?.write_json(&mut json);
+        }
+        latencies.note();
+    }
+    let label = format!("load of {BATCH} ids, files");
+    table.print_row(&row(&label, size, 1, &latencies.end()?, 0.0));
+
+    let mut latencies = Repeated::begin(plan.measured)?;
+    while latencies.goes_on() {
+        json.clear();
+        let query = PrefixQuery {
+            prefix: format!("orders/{:06}", random.usize(0..READ_COUNT / 100)),
+            page_size: PAGE,
+            ..PrefixQuery::default()
+        };
+        let page = database.read().await?.documents_by_prefix(&query).await?;
+        ensure!(page.len() == PAGE, "a page of {} documents", page.len());
+        page.iter().for_each(|document| document.write_json(&mut json));
+        latencies.note();
+    }
+    let label = format!("prefix page of {PAGE}, files");
+    table.print_row(&row(&label, size, 1, &latencies.end()?, 0.0));
+    database.close().await?;
+    merger.await.context("the merger's task")
+}
+
+/// One thing done again and again, timed.
+struct Repeated {
+    limit: Duration,
+    started: Instant,
+    began: Instant,
+    cpu: Duration,
+    latencies_ns: Vec<u64>,
+}
+
+impl Repeated {
+    fn begin(limit: Duration) -> Result<Self> {
+        let now = Instant::now();
+        Ok(Self {
+            limit,
+            started: now,
+            began: now,
+            cpu: cpu_time(std::process::id())?,
+            latencies_ns: Vec::new(),
+        })
+    }
+
+    fn goes_on(&self) -> bool {
+        self.began.duration_since(self.started) < self.limit
+    }
+
+    fn note(&mut self) {
+        let now = Instant::now();
+        let took = now.duration_since(self.began);
+        self.latencies_ns.push(took.as_nanos() as u64);
+        self.began = now;
+    }
+
+    fn end(mut self) -> Result<Measured> {
+        self.latencies_ns.sort_unstable();
+        Ok(Measured {
+            requests: self.latencies_ns.len() as u64,
+            elapsed: self.began.duration_since(self.started),
+            cpu: cpu_time(std::process::id())?.saturating_sub(self.cpu),
+            latencies_ns: self.latencies_ns,
+        })
+    }
+}
+
+fn row(
+    label: &str,
+    size: Size,
+    callers: usize,
+    measured: &Measured,
+    documents_per_commit: f64,
+) -> Vec<String> {
+    let per_commit = if documents_per_commit > 0.0 {
+        format!("{documents_per_commit:.1}")
+    } else {
+        "–".to_owned()
+    };
+    vec![
+        label.to_owned(),
+        size.label().to_owned(),
+        callers.to_string(),
+        format!("{:.0}", measured.rate()),
+        format!("{:.1}", measured.latency_us(50.0)),
+        format!("{:.1}", measured.latency_us(99.0)),
+        format!("{:.1}", measured.cpu_us()),
+        per_commit,
+    ]
+}

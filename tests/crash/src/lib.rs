@@ -1,0 +1,14 @@
+//! Kills and power cuts under concurrent writers, against the real server process.
+//!
+//! Writers remember in the memory of the test what the server acknowledged. After each crash and
+//! restart everything is read back: see [`history`] for what must be there, [`check`] for how it
+//! is compared.
+
+pub mod check;
+pub mod client;
+pub mod content;
+pub mod disk;
+pub mod history;
+pub mod run;
+pub mod settings;
+pub mod writer;
