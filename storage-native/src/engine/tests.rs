@@ -304,6 +304,37 @@ fn a_failed_sync_closes_the_store_for_good() {
     assert!(hits > 10, "only {hits} syncs failed");
 }
 
+/// Opens what a kill leaves while the disk is full: all is readable, puts wait for room, and
+/// then a power cut takes nothing.
+fn restart_on_a_full_disk(disk: &SimulatedDisk, history: &History, nth: u64) {
+    let context = format!("restarted, full at {nth}");
+    let last = history.states.len() - 1;
+    let mut history = History {
+        states: history.states.clone(),
+        durable: last,
+    };
+    let disk = disk.copy();
+    disk.fail_at(1, Fault::Full);
+    let mut engine = open(&disk, &NativeOptions::default(), nth)
+        .unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    assert!(
+        read_all(&engine).unwrap() == history.states[last],
+        "{context}"
+    );
+    let mut numbers = Numbers(nth);
+    let batch = history.next_batch(&mut numbers);
+    let refused = engine.commit(&batch, Durability::Durable);
+    if let Err(error) = refused {
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{context}");
+        disk.heal();
+        engine.commit(&batch, Durability::Durable).unwrap();
+    }
+    history.durable = last + 1;
+    let disk = disk.after_power_cut(&mut |bound| numbers.below(bound));
+    let engine = open(&disk, &NativeOptions::default(), nth).unwrap();
+    history.check(&read_all(&engine).unwrap(), &context);
+}
+
 #[test]
 fn a_full_disk_refuses_commits_and_keeps_the_rest() {
     let mut refusals = 0;
@@ -326,15 +357,7 @@ fn a_full_disk_refuses_commits_and_keeps_the_rest() {
                 "{context}"
             );
             assert!(engine.failure().is_none(), "{context}");
-            // Restarting on the full disk keeps all, too.
-            let restarted = disk.copy();
-            restarted.fail_at(1, Fault::Full);
-            let reopened = open(&restarted, &NativeOptions::default(), 4);
-            let reopened = reopened.unwrap_or_else(|e| panic!("{context}: {e:?}"));
-            assert!(
-                read_all(&reopened).unwrap() == history.states[last],
-                "{context}"
-            );
+            restart_on_a_full_disk(&disk, &history, nth);
             disk.heal();
             let mut numbers = Numbers(nth);
             let again = history.work(&mut engine, &mut numbers, 20);
@@ -352,6 +375,30 @@ fn a_full_disk_refuses_commits_and_keeps_the_rest() {
         history.check(&read_all(&engine).unwrap(), &context);
     }
     assert!(refusals > 5, "only {refusals} refusals");
+}
+
+#[test]
+fn a_replay_without_room_for_a_checkpoint_keeps_the_journal() {
+    let disk = created();
+    let mut history = History::new();
+    let mut engine = open(&disk, &NativeOptions::default(), 3).unwrap();
+    for _ in 0..3 {
+        let batch = history.next_batch(&mut Numbers(8));
+        engine.commit(&batch, Durability::Durable).unwrap();
+    }
+    drop(engine);
+    restart_on_a_full_disk(&disk, &history, 0);
+    // A restart that only reads leaves it as well.
+    let full = disk.copy();
+    full.fail_at(1, Fault::Full);
+    let engine = open(&full, &NativeOptions::default(), 4).unwrap();
+    assert!(engine.is_dirty(), "there was no room for a checkpoint");
+    drop(engine);
+    let mut engine = open(&full, &NativeOptions::default(), 5).unwrap();
+    engine.close().unwrap();
+    full.heal();
+    let engine = open(&full, &NativeOptions::default(), 6).unwrap();
+    assert!(read_all(&engine).unwrap() == history.states[3]);
 }
 
 /// A store of some commits; closed, or left with a journal to replay.

@@ -1,1 +1,110 @@
+use pinyon_core::host::SeededRandom;
 
+use super::*;
+use crate::disk::SimulatedDisk;
+
+const SPACE: KeySpace = KeySpace::new(4);
+
+fn batch(text: &str) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    batch.put(SPACE, text.to_string(), vec![7; text.len()]);
+    batch.delete(KeySpace::new(31), "");
+    batch.put(KeySpace::new(0), "", "");
+    batch
+}
+
+fn open(disk: &SimulatedDisk) -> Journal {
+    Journal::open(Arc::new(disk.clone())).unwrap()
+}
+
+fn journal_with(disk: &SimulatedDisk, seed: u64, first: u64, texts: &[&str]) -> Journal {
+    let random = SeededRandom::new(seed);
+    let mut journal = open(disk);
+    journal.read(first - 1).unwrap();
+    journal.grow(256 << 10).unwrap();
+    for (sequence, text) in (first..).zip(texts) {
+        assert!(journal.fits(&batch(text)));
+        journal.append(sequence, &batch(text), &random).unwrap();
+    }
+    journal
+}
+
+fn damage(disk: &SimulatedDisk, at: usize) {
+    disk.with_bytes(FILE, |bytes| bytes[at] ^= 1);
+}
+
+/// Where the `index`th record of one block each begins.
+fn place(index: usize) -> usize {
+    HEADER_BYTES + index * BLOCK
+}
+
+#[test]
+fn batches_come_back_in_order_after_the_ones_applied() {
+    let disk = SimulatedDisk::default();
+    let long = "long ".repeat(3_000);
+    let texts = ["a", &long, "", "c"];
+    journal_with(&disk, 1, 5, &texts);
+    for applied in 4..9 {
+        let found = open(&disk).read(applied).unwrap();
+        let expected = &texts[usize::try_from(applied).unwrap() - 4..];
+        let expected: Vec<WriteBatch> = expected.iter().map(|text| batch(text)).collect();
+        assert_eq!(found, expected);
+    }
+    assert!(open(&SimulatedDisk::default()).read(0).unwrap().is_empty());
+}
+
+#[test]
+fn a_torn_record_ends_the_journal() {
+    let disk = SimulatedDisk::default();
+    journal_with(&disk, 1, 1, &["a", "b", "c"]);
+    damage(&disk, place(1) + 100);
+    // Byte 100 is padding, which nobody reads.
+    assert_eq!(open(&disk).read(0).unwrap().len(), 3);
+    damage(&disk, place(1) + 44);
+    assert_eq!(open(&disk).read(0).unwrap(), [batch("a")]);
+}
+
+#[test]
+fn what_a_torn_journal_left_never_follows_newer_records() {
+    let disk = SimulatedDisk::default();
+    journal_with(&disk, 1, 1, &["a", "torn", "stale"]);
+    damage(&disk, place(1) + 44);
+    assert_eq!(open(&disk).read(0).unwrap(), [batch("a")]);
+    // After a checkpoint of commit 1, two others take the places before the stale one, whose
+    // number continues theirs.
+    journal_with(&disk, 2, 2, &["new"]);
+    disk.with_bytes(FILE, |bytes| {
+        bytes.copy_within(place(2)..place(3), place(1))
+    });
+    assert_eq!(open(&disk).read(1).unwrap(), [batch("new")]);
+    let disk = SimulatedDisk::default();
+    journal_with(&disk, 1, 1, &["torn", "stale"]);
+    damage(&disk, place(0) + 44);
+    journal_with(&disk, 2, 1, &["new"]);
+    assert_eq!(open(&disk).read(0).unwrap(), [batch("new")]);
+}
+
+#[test]
+fn damage_to_what_was_acknowledged_is_an_error() {
+    let disk = SimulatedDisk::default();
+    let random = SeededRandom::new(1);
+    let mut journal = journal_with(&disk, 1, 1, &["a", "b"]);
+    journal.sync(2).unwrap();
+    journal.append(3, &batch("c"), &random).unwrap();
+    damage(&disk, place(0) + 44);
+    let error = open(&disk).read(0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    assert!(error.message().contains("commit 1"), "{error}");
+    // What a checkpoint holds may be damaged.
+    assert!(open(&disk).read(3).unwrap().is_empty());
+}
+
+#[test]
+fn one_damaged_header_is_no_harm() {
+    for at in [8, BLOCK + 8] {
+        let disk = SimulatedDisk::default();
+        journal_with(&disk, 1, 1, &["a"]);
+        damage(&disk, at);
+        assert_eq!(open(&disk).read(0).unwrap(), [batch("a")]);
+    }
+}
