@@ -22,10 +22,12 @@ use pinyon_core::{Error, ErrorKind, Result};
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
 
 use crate::block_file::BlockFile;
+use crate::compact::COPY_FILE;
 use crate::disk::{Directory, is_full};
 use crate::error::{redb_error, store_error};
 use crate::journal::{self, Journal};
 use crate::options::NativeOptions;
+use crate::snapshot::State;
 use crate::{table, value};
 
 /// The B-tree file inside a store's directory.
@@ -83,7 +85,7 @@ impl StorageBackend for Backend {
     }
 }
 
-fn open_redb(
+pub(crate) fn open_redb(
     name: &StoreName,
     blocks: &Arc<BlockFile>,
     options: &NativeOptions,
@@ -103,16 +105,29 @@ pub(crate) fn create(
     random: &dyn Random,
 ) -> Result<()> {
     let failed = |reason| store_error(name.as_str(), "create", reason);
-    let mut file_id = [0; 8];
-    random.fill(&mut file_id)?;
-    let file = directory.open(DATA_FILE).map_err(failed)?;
-    let blocks = Arc::new(BlockFile::create(file, u64::from_le_bytes(file_id)));
-    blocks.reserve(CHECKPOINT_BYTES, false).map_err(failed)?;
+    let blocks = create_blocks(name, directory, DATA_FILE, random)?;
     let database = open_redb(name, &blocks, options)?;
     database
         .close()
         .map_err(|reason| redb_error(name.as_str(), "create", blocks.damage(), reason))?;
     directory.sync().map_err(failed)
+}
+
+/// A new, empty block file.
+pub(crate) fn create_blocks(
+    name: &StoreName,
+    directory: &Arc<dyn Directory>,
+    file: &str,
+    random: &dyn Random,
+) -> Result<Arc<BlockFile>> {
+    let failed = |reason| store_error(name.as_str(), "create", reason);
+    let mut file_id = [0; 8];
+    random.fill(&mut file_id)?;
+    let file = directory.open(file).map_err(failed)?;
+    file.set_len(0).map_err(failed)?;
+    let blocks = BlockFile::create(file, u64::from_le_bytes(file_id));
+    blocks.reserve(CHECKPOINT_BYTES, false).map_err(failed)?;
+    Ok(Arc::new(blocks))
 }
 
 impl Engine {
@@ -129,6 +144,9 @@ impl Engine {
                 "store '{}' has lost its data file",
                 name.as_str()
             )));
+        }
+        if directory.exists(COPY_FILE).map_err(failed)? {
+            directory.remove(COPY_FILE).map_err(failed)?;
         }
         let file = directory.open(DATA_FILE).map_err(failed)?;
         let blocks = Arc::new(BlockFile::open(file).map_err(failed)?);
@@ -159,6 +177,38 @@ impl Engine {
     /// For the errors of readers.
     pub(crate) fn blocks(&self) -> Arc<BlockFile> {
         Arc::clone(&self.blocks)
+    }
+
+    /// The newest state, for reading.
+    pub(crate) fn state(&self) -> Result<State> {
+        let transaction = self
+            .open_database()?
+            .begin_read()
+            .map_err(|reason| self.redb_failed("begin to read", reason))?;
+        Ok(State::new(self.name.clone(), transaction, self.blocks()))
+    }
+
+    /// The last commit that redb holds durably.
+    pub(crate) fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Lets redb compare the structure and checksums of all its pages. Nobody may be reading.
+    ///
+    /// # Errors
+    /// `Corrupted` if something was wrong, even where redb could repair it.
+    pub(crate) fn check_integrity(&mut self) -> Result<()> {
+        self.checkpoint()?;
+        let database = self.database.as_mut().and_then(Arc::get_mut);
+        let database = database.ok_or_else(|| crate::error::closed(self.name.as_str()))?;
+        match database.check_integrity() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::corrupted(format!(
+                "store '{}': the structure of the data file was damaged and has been repaired",
+                self.name.as_str()
+            ))),
+            Err(reason) => Err(self.redb_failed("verify", reason)),
+        }
     }
 
     /// Why nothing works until the store is opened again.
@@ -458,7 +508,10 @@ fn read_applied(database: &Database) -> Result<u64, redb::Error> {
     Ok(table.get(APPLIED)?.map_or(0, |applied| applied.value()))
 }
 
-fn write_applied(transaction: redb::WriteTransaction, sequence: u64) -> Result<(), redb::Error> {
+pub(crate) fn write_applied(
+    transaction: redb::WriteTransaction,
+    sequence: u64,
+) -> Result<(), redb::Error> {
     transaction.open_table(NOTES)?.insert(APPLIED, sequence)?;
     Ok(transaction.commit()?)
 }

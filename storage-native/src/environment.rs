@@ -3,7 +3,7 @@
 //! ```text
 //! lock                 held exclusively while the environment is open
 //! format               "pinyon storage 1"
-//! stores/000001/name   the store's name
+//! stores/000001/name   the store's name, after its checksum
 //! stores/000001/data   its B-tree file
 //! stores/000001/journal
 //! ```
@@ -15,15 +15,18 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pinyon_core::host::OsRandom;
+use pinyon_core::host::{OsRandom, Random};
 use pinyon_core::storage::{Environment, StoreName};
 use pinyon_core::{Error, ErrorKind, Result};
+use xxhash_rust::xxh3::xxh3_64;
 
+use crate::compact::{self, CompactReport};
 use crate::disk::{Directory, FileSystem, sync_directory};
 use crate::engine::{self, Engine};
 use crate::error::io_error;
 use crate::options::NativeOptions;
 use crate::store::NativeStore;
+use crate::verify::{self, Progress, VerifyReport};
 
 const FORMAT: &str = "pinyon storage 1\n";
 /// Directories that are not (or no longer) stores; swept when the environment is opened.
@@ -111,22 +114,74 @@ impl NativeEnvironment {
     }
 
     fn open_now(&self, name: &StoreName) -> Result<NativeStore> {
-        let (mark, number) = self.mark_open(name)?;
-        let directory = self.inner.store_directory(number);
-        let options = &self.inner.options;
-        let engine = Engine::open(
-            name.clone(),
-            Arc::new(FileSystem::new(directory)),
-            options.clone(),
-            Arc::new(OsRandom),
-        )?;
-        NativeStore::start(name.clone(), engine, mark, options)
+        let (mark, number) = self.mark_open(name, true)?;
+        let directory = self.directory_of(number);
+        let engine = self.open_engine(name, Arc::clone(&directory))?;
+        NativeStore::start(name.clone(), engine, directory, mark, &self.inner.options)
     }
 
-    /// Marks the store as open, creating it first if there is none.
-    fn mark_open(&self, name: &StoreName) -> Result<(OpenMark, u64)> {
+    fn directory_of(&self, number: u64) -> Arc<dyn Directory> {
+        Arc::new(FileSystem::new(self.inner.store_directory(number)))
+    }
+
+    fn open_engine(&self, name: &StoreName, directory: Arc<dyn Directory>) -> Result<Engine> {
+        let options = self.inner.options.clone();
+        Engine::open(name.clone(), directory, options, Arc::new(OsRandom))
+    }
+
+    /// Reads everything in a store that is not open, compares all checksums, and reports what is
+    /// wrong. Blocks until it is done; `progress` is called now and then.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such store, `Unavailable` if it is open. Damage is no error but
+    /// what the report tells.
+    pub fn verify(
+        &self,
+        name: &StoreName,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<VerifyReport> {
+        let (_mark, number) = self.mark_open(name, false)?;
+        let mut engine = match self.open_engine(name, self.directory_of(number)) {
+            Err(error) if error.kind() == ErrorKind::Corrupted => {
+                return Ok(VerifyReport::unreadable(&error));
+            }
+            engine => engine?,
+        };
+        let report = verify::verify(&mut engine, progress)?;
+        // A store that was found damaged may not close in peace; the report says why.
+        match engine.close() {
+            Err(error) if report.problem_count == 0 => Err(error),
+            _ => Ok(report),
+        }
+    }
+
+    /// Copies a store that is not open into a new file without the free space in between, then
+    /// swaps the two. Blocks until it is done; needs room for the copy.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such store, `Unavailable` if it is open, `StorageFull` or
+    /// `Corrupted` with the store left as it was.
+    pub fn compact(
+        &self,
+        name: &StoreName,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<CompactReport> {
+        let (_mark, number) = self.mark_open(name, false)?;
+        let random: Arc<dyn Random> = Arc::new(OsRandom);
+        let directory = self.directory_of(number);
+        compact::compact(name, &directory, &self.inner.options, &random, progress)
+    }
+
+    /// Marks the store as open; if there is none it is created first, or not found.
+    fn mark_open(&self, name: &StoreName, create: bool) -> Result<(OpenMark, u64)> {
         let mut stores = self.inner.stores();
         if !stores.entries.contains_key(name) {
+            if !create {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("there is no store '{}'", name.as_str()),
+                ));
+            }
             let number = stores.last_number + 1;
             let path = self.inner.store_directory(number);
             create_store(&path, name, &self.inner.options)?;
@@ -282,12 +337,19 @@ fn read_name(store: &Path) -> Result<StoreName> {
     let path = store.join("name");
     let bytes =
         fs::read(&path).map_err(|reason| io_error(format!("read '{}'", path.display()), reason))?;
-    String::from_utf8(bytes)
-        .ok()
-        .and_then(|name| StoreName::new(name).ok())
-        .ok_or_else(|| {
-            Error::corrupted(format!("'{}' does not hold a store's name", path.display()))
-        })
+    let damaged = || Error::corrupted(format!("'{}' does not hold a store's name", path.display()));
+    let text = String::from_utf8(bytes).map_err(|_| damaged())?;
+    match text.split_once(' ') {
+        Some((checksum, name)) if checksum == name_checksum(name) => {
+            StoreName::new(name).map_err(|_| damaged())
+        }
+        _ => Err(damaged()),
+    }
+}
+
+/// Comes before the name in its file, since a name damaged on disk would be another valid one.
+fn name_checksum(name: &str) -> String {
+    format!("{:016x}", xxh3_64(name.as_bytes()))
 }
 
 fn unfinished(store: &Path) -> PathBuf {
@@ -304,7 +366,8 @@ fn create_store(path: &Path, name: &StoreName, options: &NativeOptions) -> Resul
         _ => {}
     }
     fs::create_dir(&unfinished).map_err(failed)?;
-    write_whole(&unfinished.join("name"), name.as_str().as_bytes()).map_err(failed)?;
+    let name_line = format!("{} {}", name_checksum(name.as_str()), name.as_str());
+    write_whole(&unfinished.join("name"), name_line.as_bytes()).map_err(failed)?;
     let directory: Arc<dyn Directory> = Arc::new(FileSystem::new(&unfinished));
     engine::create(name, &directory, options, &OsRandom)?;
     fs::rename(&unfinished, path).map_err(failed)?;

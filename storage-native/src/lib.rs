@@ -6,6 +6,7 @@
 //! - every value read is checked against a checksum over its space, key and bytes.
 
 mod block_file;
+mod compact;
 mod disk;
 mod engine;
 mod environment;
@@ -16,9 +17,12 @@ mod snapshot;
 mod store;
 mod table;
 mod value;
+mod verify;
 mod writer;
 
+pub use compact::CompactReport;
 pub use environment::NativeEnvironment;
 pub use options::NativeOptions;
 pub use snapshot::NativeSnapshot;
-pub use store::NativeStore;
+pub use store::{NativeStore, StoreInfo};
+pub use verify::{Progress, VerifyReport};

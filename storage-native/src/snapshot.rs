@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use pinyon_core::Result;
 use pinyon_core::storage::{Direction, KeyRange, KeySpace, Page, PageLimits, Snapshot, StoreName};
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableError};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableError};
 
 use crate::block_file::BlockFile;
 use crate::error::redb_error;
@@ -61,7 +61,49 @@ impl State {
         redb_error(self.store.as_str(), doing, self.blocks.damage(), reason)
     }
 
-    fn decode(&self, space: KeySpace, key: &[u8], stored: &[u8]) -> Result<Bytes> {
+    /// The number of entries in `space`.
+    pub(crate) fn len(&self, space: KeySpace) -> Result<u64> {
+        match self.table(space)? {
+            Some(table) => table
+                .len()
+                .map_err(|reason| self.failed("count entries", reason)),
+            None => Ok(0),
+        }
+    }
+
+    /// The number of entries in all spaces.
+    pub(crate) fn total(&self) -> Result<u64> {
+        KeySpace::all().map(|space| self.len(space)).sum()
+    }
+
+    /// Calls `entry` with each key of `space`, ascending, and the stored form of its value.
+    pub(crate) fn visit(
+        &self,
+        space: KeySpace,
+        mut entry: impl FnMut(&[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let Some(table) = self.table(space)? else {
+            return Ok(());
+        };
+        let entries = table.iter().map_err(|reason| self.failed("scan", reason))?;
+        for item in entries {
+            let (key, stored) = item.map_err(|reason| self.failed("scan", reason))?;
+            entry(key.value(), stored.value())?;
+        }
+        Ok(())
+    }
+
+    /// What to say of a key that does not follow the one before it.
+    pub(crate) fn out_of_order(&self, space: KeySpace, key: &[u8]) -> pinyon_core::Error {
+        pinyon_core::Error::corrupted(format!(
+            "store '{}': key '{}' in key space {} is out of order",
+            self.store.as_str(),
+            key.escape_ascii(),
+            space.number()
+        ))
+    }
+
+    pub(crate) fn decode(&self, space: KeySpace, key: &[u8], stored: &[u8]) -> Result<Bytes> {
         value::decode(self.store.as_str(), space, key, stored)
     }
 

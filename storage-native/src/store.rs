@@ -6,14 +6,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use pinyon_core::storage::{Durability, Store, StoreName, WriteBatch};
+use pinyon_core::storage::{Durability, KeySpace, Store, StoreName, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
 use redb::{Database, ReadableDatabase};
 
 use crate::block_file::BlockFile;
+use crate::disk::Directory;
 use crate::engine::Engine;
 use crate::environment::OpenMark;
-use crate::error::{closed, io_error, redb_error};
+use crate::error::{closed, io_error, redb_error, store_error};
 use crate::options::NativeOptions;
 use crate::snapshot::{NativeSnapshot, State};
 use crate::writer::{self, Request};
@@ -22,6 +23,7 @@ use crate::writer::{self, Request};
 pub(crate) struct Shared {
     name: StoreName,
     blocks: Arc<BlockFile>,
+    directory: Arc<dyn Directory>,
     inner: RwLock<Inner>,
 }
 
@@ -107,6 +109,15 @@ impl Inner {
     }
 }
 
+/// What a store holds and takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreInfo {
+    /// The number of entries in each key space that has any.
+    pub entries: Vec<(KeySpace, u64)>,
+    /// Bytes of disk, with the journal and what is reserved ahead.
+    pub disk_bytes: u64,
+}
+
 /// One store in files. Clones share it; when the last one is dropped it is closed, and the drop
 /// waits for that.
 #[derive(Clone)]
@@ -140,12 +151,14 @@ impl NativeStore {
     pub(crate) fn start(
         name: StoreName,
         engine: Engine,
+        directory: Arc<dyn Directory>,
         mark: OpenMark,
         options: &NativeOptions,
     ) -> Result<Self> {
         let shared = Arc::new(Shared {
             name,
             blocks: engine.blocks(),
+            directory,
             inner: RwLock::new(Inner {
                 database: engine.database(),
                 newest: None,
@@ -162,6 +175,41 @@ impl NativeStore {
                 writer: Mutex::new(Some(writer)),
             }),
         })
+    }
+
+    /// What the store holds and takes now.
+    ///
+    /// # Errors
+    /// `Closed` if it is closed.
+    pub fn info(&self) -> Result<StoreInfo> {
+        let state = self.handle.shared.snapshot()?.0;
+        let mut entries = Vec::new();
+        for space in KeySpace::all() {
+            match state.len(space)? {
+                0 => {}
+                count => entries.push((space, count)),
+            }
+        }
+        Ok(StoreInfo {
+            entries,
+            disk_bytes: self.size_on_disk()?,
+        })
+    }
+
+    /// Bytes of disk the store takes, with its journal and what is reserved ahead.
+    ///
+    /// # Errors
+    /// As the operating system has it.
+    pub fn size_on_disk(&self) -> Result<u64> {
+        let directory = &self.handle.shared.directory;
+        let sum = || {
+            let mut bytes = 0;
+            for file in directory.list()? {
+                bytes += directory.open(&file)?.allocated()?;
+            }
+            Ok(bytes)
+        };
+        sum().map_err(|reason| store_error(self.handle.shared.name(), "ask for its size", reason))
     }
 
     fn request(&self, request: Request) -> Result<()> {

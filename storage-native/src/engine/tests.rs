@@ -11,7 +11,6 @@ use pinyon_core::storage::{Direction, KeyRange, KeySpace, PageLimits};
 
 use super::*;
 use crate::disk::{Fault, SimulatedDisk};
-use crate::snapshot::State;
 
 const NUMBER: &[u8] = b"the number of the last commit";
 const NUMBER_SPACE: KeySpace = KeySpace::new(7);
@@ -72,16 +71,8 @@ fn open(disk: &SimulatedDisk, options: &NativeOptions, seed: u64) -> Result<Engi
     Engine::open(name(), Arc::new(disk.clone()), options.clone(), random)
 }
 
-fn state_of(engine: &Engine) -> Result<State> {
-    let database = engine.database().expect("the engine is open");
-    let transaction = database
-        .begin_read()
-        .map_err(|reason| engine.redb_failed("read", reason))?;
-    Ok(State::new(name(), transaction, engine.blocks()))
-}
-
 fn read_all(engine: &Engine) -> Result<Model> {
-    let state = state_of(engine)?;
+    let state = engine.state()?;
     let mut model = Model::new();
     for space in KeySpace::all() {
         let limits = PageLimits {
@@ -195,7 +186,7 @@ impl History {
 
 #[test]
 fn power_cuts_lose_nothing_acknowledged() {
-    let (mut crashes, seeds) = (0, rounds(120));
+    let (mut crashes, seeds) = (0, rounds(60));
     for seed in 0..seeds {
         let mut numbers = Numbers(seed);
         let mut disk = created();

@@ -1,0 +1,199 @@
+//! The directory of an environment: one owner, one format, no leftovers.
+
+use std::path::Path;
+use std::process::Command;
+
+use futures_executor::block_on;
+use pinyon_core::ErrorKind;
+use pinyon_core::storage::{
+    Durability, Environment, KeySpace, Snapshot, Store, StoreName, WriteBatch,
+};
+use pinyon_storage_native::{NativeEnvironment, NativeOptions, NativeStore};
+
+const SPACE: KeySpace = KeySpace::new(3);
+/// Tells the child process which directory to open.
+const DIRECTORY: &str = "PINYON_TEST_DIRECTORY";
+
+fn open(path: &Path) -> pinyon_core::Result<NativeEnvironment> {
+    NativeEnvironment::open(path, NativeOptions::default())
+}
+
+fn refusal(path: &Path) -> ErrorKind {
+    open(path)
+        .map(|_| ())
+        .expect_err("the environment cannot be opened")
+        .kind()
+}
+
+fn name(text: &str) -> StoreName {
+    StoreName::new(text).expect("a valid name")
+}
+
+fn put(store: &NativeStore, key: &str) {
+    let mut batch = WriteBatch::default();
+    batch.put(SPACE, key.to_string(), "value");
+    block_on(store.commit(batch, Durability::Durable)).expect("a healthy store commits");
+}
+
+#[test]
+fn one_owner_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = open(directory.path()).unwrap();
+    assert_eq!(refusal(directory.path()), ErrorKind::Unavailable);
+    // An open store keeps the directory owned.
+    let store = block_on(environment.open(&name("s"))).unwrap();
+    drop(environment);
+    assert_eq!(refusal(directory.path()), ErrorKind::Unavailable);
+    drop(store);
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn another_process_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let child = || {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .env(DIRECTORY, directory.path())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let environment = open(directory.path()).unwrap();
+    assert!(child().contains("refused: Unavailable"));
+    drop(environment);
+    assert!(child().contains("opened"));
+}
+
+#[test]
+#[ignore = "runs in the child process of another test"]
+fn child() {
+    let directory = std::env::var(DIRECTORY).unwrap();
+    match open(Path::new(&directory)) {
+        Ok(_) => println!("opened"),
+        Err(error) => println!("refused: {:?}", error.kind()),
+    }
+}
+
+#[test]
+fn other_formats_are_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = open(directory.path()).unwrap();
+    put(&block_on(environment.open(&name("s"))).unwrap(), "a");
+    drop(environment);
+    let format = directory.path().join("format");
+    let ours = std::fs::read(&format).unwrap();
+    for (text, kind) in [
+        ("pinyon storage 2\n", ErrorKind::Unsupported),
+        ("pinyon storage 4000000000\n", ErrorKind::Unsupported),
+        ("something else", ErrorKind::Corrupted),
+        ("", ErrorKind::Corrupted),
+    ] {
+        std::fs::write(&format, text).unwrap();
+        assert_eq!(refusal(directory.path()), kind, "{text:?}");
+        assert_eq!(std::fs::read_to_string(&format).unwrap(), text);
+    }
+    std::fs::write(&format, ours).unwrap();
+    let environment = open(directory.path()).unwrap();
+    assert_eq!(block_on(environment.list()).unwrap(), [name("s")]);
+}
+
+#[test]
+fn leftovers_of_a_crash_are_swept_and_damage_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = open(directory.path()).unwrap();
+    put(&block_on(environment.open(&name("s"))).unwrap(), "a");
+    drop(environment);
+    let stores = directory.path().join("stores");
+    let leftover = stores.join("unfinished-000002");
+    std::fs::create_dir(&leftover).unwrap();
+    std::fs::write(leftover.join("data"), "half a store").unwrap();
+    let environment = open(directory.path()).unwrap();
+    assert!(!leftover.exists());
+    assert_eq!(block_on(environment.list()).unwrap(), [name("s")]);
+    drop(environment);
+
+    // Two directories that claim one name.
+    std::fs::create_dir(stores.join("000009")).unwrap();
+    std::fs::copy(stores.join("000001/name"), stores.join("000009/name")).unwrap();
+    assert_eq!(refusal(directory.path()), ErrorKind::Corrupted);
+    // A name that was changed on disk is not taken for another store.
+    std::fs::remove_dir_all(stores.join("000009")).unwrap();
+    let file = stores.join("000001/name");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(refusal(directory.path()), ErrorKind::Corrupted);
+}
+
+#[test]
+fn a_store_without_its_data_is_corrupt_not_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = open(directory.path()).unwrap();
+    put(&block_on(environment.open(&name("s"))).unwrap(), "a");
+    std::fs::remove_file(directory.path().join("stores/000001/data")).unwrap();
+    let error = block_on(environment.open(&name("s"))).map(|_| ());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Corrupted);
+}
+
+/// Threads read while one writes: each snapshot sees one commit, and none goes backwards.
+#[test]
+fn threads_read_whole_commits_while_one_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = open(directory.path()).unwrap();
+    let store = block_on(environment.open(&name("s"))).unwrap();
+    let commit = |round: u32| {
+        let mut batch = WriteBatch::default();
+        for key in 0..20_u8 {
+            batch.put(SPACE, vec![key], round.to_be_bytes().to_vec());
+        }
+        let durability = match round % 2 {
+            0 => Durability::Durable,
+            _ => Durability::Relaxed,
+        };
+        block_on(store.commit(batch, durability)).unwrap();
+    };
+    commit(0);
+    let last = 300_u32;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let store = store.clone();
+            scope.spawn(move || {
+                let keys: Vec<bytes::Bytes> = (0..20_u8).map(|key| vec![key].into()).collect();
+                let mut newest = 0;
+                while newest < last {
+                    let snapshot = block_on(store.snapshot()).unwrap();
+                    let found = block_on(snapshot.get_many(SPACE, &keys)).unwrap();
+                    let first = found[0].clone().unwrap();
+                    assert!(found.iter().all(|value| value.as_ref() == Some(&first)));
+                    let round = u32::from_be_bytes(first[..].try_into().unwrap());
+                    assert!(round >= newest, "a later snapshot was older");
+                    newest = round;
+                }
+            });
+        }
+        (1..=last).for_each(commit);
+    });
+}
+
+/// A snapshot held for long neither blocks commits nor loses its state to checkpoints.
+#[test]
+fn a_held_snapshot_does_not_block_commits() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = NativeOptions {
+        checkpoint_batches: 5,
+        ..NativeOptions::default()
+    };
+    let environment = NativeEnvironment::open(directory.path(), options).unwrap();
+    let store = block_on(environment.open(&name("s"))).unwrap();
+    put(&store, "kept");
+    let held = block_on(store.snapshot()).unwrap();
+    for round in 0..200 {
+        let mut batch = WriteBatch::default();
+        batch.put(SPACE, "kept", vec![round as u8; 2_000]);
+        batch.put(SPACE, format!("{round}"), vec![0; 2_000]);
+        block_on(store.commit(batch, Durability::Durable)).unwrap();
+    }
+    let found = block_on(held.get_many(SPACE, &["kept".into()])).unwrap();
+    assert_eq!(found, [Some("value".into())]);
+}
