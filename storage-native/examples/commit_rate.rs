@@ -99,6 +99,13 @@ fn cpu() -> Duration {
     Duration::from_millis(10 * ticks.unwrap_or(0))
 }
 
+/// The most memory this process had so far, from Linux's /proc.
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.unwrap_or("unknown").trim().to_string()
+}
+
 /// Runs `step` for `seconds` and prints how often it did `unit`s, `count` at a time.
 fn measure(
     label: &str,
@@ -219,8 +226,9 @@ fn measure_native(
     let start = Instant::now();
     block_on(store.close())?;
     println!(
-        "{label:<26} {documents} documents, closed in {:?}",
-        start.elapsed()
+        "{label:<26} {documents} documents, closed in {:?}, peak memory {}",
+        start.elapsed(),
+        peak_memory()
     );
     let start = Instant::now();
     drop(block_on(environment.open(&name))?);

@@ -17,26 +17,25 @@
 //! reserved ahead ([`BlockFile::reserve`]); a write that finds the disk full all the same is kept
 //! in memory until it fits, and the writer takes no further batch meanwhile.
 
+mod header;
+mod layout;
+
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redb::StorageBackend;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::disk::{DiskFile, is_full};
 
-const BLOCK: usize = 4096;
-const BLOCK_BYTES: u64 = BLOCK as u64;
-/// Checksums in a checksum block, and so blocks in a group.
-const GROUP: u64 = BLOCK_BYTES / 8;
-/// Physical blocks before the first group.
-const HEADERS: u64 = 2;
-const MAGIC: [u8; 8] = *b"pinyon\x00B";
-/// Where redb's header begins in a header copy: after magic, file id, sequence, high water and
-/// length.
-const CONTENT: usize = 40;
+use header::{Header, MOST_CONTENT};
+use layout::{
+    BLOCK, BLOCK_BYTES, GROUP, HEADERS, checksum_block, group_of, logical_len, physical_block,
+    physical_len, runs,
+};
+
 /// Groups whose checksums stay in memory (4 KiB each, for 2 MiB of blocks).
 const CACHED_GROUPS: usize = 512;
 const MIB: u64 = 1 << 20;
@@ -68,92 +67,13 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Header {
-    sequence: u64,
-    /// The highest physical offset ever written: what lies below has disk blocks.
-    high_water: u64,
-    content: Vec<u8>,
-    /// Which copy holds the durable header.
-    durable_copy: u64,
-    dirty: bool,
-}
-
-#[derive(Debug)]
 struct Checksums {
     bytes: Box<[u8]>,
     dirty: bool,
 }
 
-/// The place of logical block `number` (1 and up; block 0 is the header).
-fn physical_block(number: u64) -> u64 {
-    let data = number - 1;
-    HEADERS + (data / GROUP) * (GROUP + 1) + 1 + data % GROUP
-}
-
-fn checksum_block(group: u64) -> u64 {
-    HEADERS + group * (GROUP + 1)
-}
-
-fn group_of(number: u64) -> (u64, usize) {
-    let data = number - 1;
-    let slot = usize::try_from(data % GROUP).expect("a remainder below 512");
-    (data / GROUP, slot * 8)
-}
-
-fn physical_len(logical: u64) -> u64 {
-    match logical.div_ceil(BLOCK_BYTES) {
-        0 => 0,
-        1 => HEADERS * BLOCK_BYTES,
-        blocks => (physical_block(blocks - 1) + 1) * BLOCK_BYTES,
-    }
-}
-
-fn logical_len(physical: u64) -> u64 {
-    let blocks = physical / BLOCK_BYTES;
-    if blocks == 0 {
-        return 0;
-    }
-    let rest = blocks.saturating_sub(HEADERS);
-    let data = (rest / (GROUP + 1)) * GROUP + (rest % (GROUP + 1)).saturating_sub(1);
-    (data + 1) * BLOCK_BYTES
-}
-
 fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
-}
-
-impl Header {
-    fn encode(&self, file_id: u64) -> Vec<u8> {
-        let mut copy = vec![0; BLOCK];
-        copy[..8].copy_from_slice(&MAGIC);
-        copy[8..16].copy_from_slice(&file_id.to_le_bytes());
-        copy[16..24].copy_from_slice(&self.sequence.to_le_bytes());
-        copy[24..32].copy_from_slice(&self.high_water.to_le_bytes());
-        copy[32..40].copy_from_slice(&(self.content.len() as u64).to_le_bytes());
-        copy[CONTENT..CONTENT + self.content.len()].copy_from_slice(&self.content);
-        let checksum = xxh3_64(&copy[..BLOCK - 8]);
-        copy[BLOCK - 8..].copy_from_slice(&checksum.to_le_bytes());
-        copy
-    }
-
-    fn decode(copy: &[u8], number: u64) -> Option<(u64, Self)> {
-        let word = |at: usize| {
-            let bytes = copy.get(at..at + 8)?;
-            Some(u64::from_le_bytes(bytes.try_into().ok()?))
-        };
-        if copy.get(..8)? != MAGIC || word(BLOCK - 8)? != xxh3_64(&copy[..BLOCK - 8]) {
-            return None;
-        }
-        let len = usize::try_from(word(32)?).ok()?;
-        let header = Self {
-            sequence: word(16)?,
-            high_water: word(24)?,
-            content: copy.get(CONTENT..CONTENT.checked_add(len)?)?.to_vec(),
-            durable_copy: number,
-            dirty: false,
-        };
-        Some((word(8)?, header))
-    }
 }
 
 impl BlockFile {
@@ -321,26 +241,6 @@ impl BlockFile {
     }
 }
 
-/// The runs of blocks, within one group each, that make up a range behind the header.
-fn runs(offset: u64, len: usize) -> io::Result<impl Iterator<Item = (u64, usize)>> {
-    if offset == 0 || !offset.is_multiple_of(BLOCK_BYTES) || !len.is_multiple_of(BLOCK) {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("access to {len} bytes at {offset} is not in whole blocks"),
-        ));
-    }
-    let mut number = offset / BLOCK_BYTES;
-    let mut rest = len / BLOCK;
-    Ok(std::iter::from_fn(move || {
-        let in_group = GROUP - (number - 1) % GROUP;
-        let count = rest.min(usize::try_from(in_group).unwrap_or(usize::MAX));
-        let run = (number, count * BLOCK);
-        number += count as u64;
-        rest -= count;
-        (count > 0).then_some(run)
-    }))
-}
-
 impl State {
     fn checksums(&mut self, file: &dyn DiskFile, group: u64) -> io::Result<&mut Checksums> {
         if !self.groups.contains_key(&group) {
@@ -483,7 +383,7 @@ impl StorageBackend for BlockFile {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.check_writable()?;
-        if offset == 0 && data.len() < BLOCK - 8 - CONTENT {
+        if offset == 0 && data.len() <= MOST_CONTENT {
             let mut state = self.state();
             state.header.content = data.to_vec();
             return state.write_header(&*self.file, self.file_id);

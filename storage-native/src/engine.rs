@@ -13,13 +13,17 @@
 //! Now and then a *checkpoint* lets redb make everything durable and note the last commit it
 //! holds; then the journal begins anew. Opening replays what the journal has beyond that note.
 
+mod files;
+
 use std::io;
 use std::sync::Arc;
 
 use pinyon_core::host::Random;
 use pinyon_core::storage::{Durability, StoreName, Write, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
-use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase};
+
+pub(crate) use files::{DATA_FILE, create, create_blocks, open_redb, write_applied};
 
 use crate::block_file::BlockFile;
 use crate::compact::COPY_FILE;
@@ -30,12 +34,6 @@ use crate::options::NativeOptions;
 use crate::snapshot::State;
 use crate::{table, value};
 
-/// The B-tree file inside a store's directory.
-pub(crate) const DATA_FILE: &str = "data";
-/// The engine's own notes in redb, beside the key spaces.
-const NOTES: TableDefinition<'static, &'static str, u64> = TableDefinition::new("notes");
-/// The last commit that redb holds durably.
-const APPLIED: &str = "applied";
 /// redb takes values below 3 GiB.
 const LARGEST_VALUE: usize = (3 << 30) - 64;
 /// Space for the pages on the way to what a batch changes.
@@ -61,73 +59,6 @@ pub(crate) struct Engine {
     /// The journal may end in a torn record; nothing may be appended before a checkpoint.
     torn: bool,
     failed: Option<Error>,
-}
-
-/// Lets redb share the block file with the engine.
-#[derive(Debug)]
-struct Backend(Arc<BlockFile>);
-
-impl StorageBackend for Backend {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
-pub(crate) fn open_redb(
-    name: &StoreName,
-    blocks: &Arc<BlockFile>,
-    options: &NativeOptions,
-) -> Result<Database> {
-    redb::Builder::new()
-        .set_cache_size(options.cache_bytes)
-        .create_with_backend(Backend(Arc::clone(blocks)))
-        .map_err(|reason| redb_error(name.as_str(), "open", blocks.damage(), reason))
-}
-
-/// Makes the files of an empty store. The caller makes the directory appear afterwards, so that a
-/// crash in between leaves nothing that looks like a store.
-pub(crate) fn create(
-    name: &StoreName,
-    directory: &Arc<dyn Directory>,
-    options: &NativeOptions,
-    random: &dyn Random,
-) -> Result<()> {
-    let failed = |reason| store_error(name.as_str(), "create", reason);
-    let blocks = create_blocks(name, directory, DATA_FILE, random)?;
-    let database = open_redb(name, &blocks, options)?;
-    database
-        .close()
-        .map_err(|reason| redb_error(name.as_str(), "create", blocks.damage(), reason))?;
-    directory.sync().map_err(failed)
-}
-
-/// A new, empty block file.
-pub(crate) fn create_blocks(
-    name: &StoreName,
-    directory: &Arc<dyn Directory>,
-    file: &str,
-    random: &dyn Random,
-) -> Result<Arc<BlockFile>> {
-    let failed = |reason| store_error(name.as_str(), "create", reason);
-    let mut file_id = [0; 8];
-    random.fill(&mut file_id)?;
-    let file = directory.open(file).map_err(failed)?;
-    file.set_len(0).map_err(failed)?;
-    let blocks = BlockFile::create(file, u64::from_le_bytes(file_id));
-    blocks.reserve(CHECKPOINT_BYTES, false).map_err(failed)?;
-    Ok(Arc::new(blocks))
 }
 
 impl Engine {
@@ -229,6 +160,12 @@ impl Engine {
         }
     }
 
+    /// Adds the store's name to an error of the journal.
+    fn named(&self, error: Error) -> Error {
+        let message = format!("store '{}': {}", self.name.as_str(), error.message());
+        Error::new(error.kind(), message).with_source(error)
+    }
+
     fn redb_failed(&self, doing: &str, reason: impl Into<redb::Error>) -> Error {
         redb_error(self.name.as_str(), doing, self.blocks.damage(), reason)
     }
@@ -248,12 +185,12 @@ impl Engine {
 
     fn recover(&mut self) -> Result<()> {
         let database = self.open_database()?;
-        self.applied = read_applied(&database).map_err(|e| self.redb_failed("open", e))?;
+        self.applied = files::read_applied(&database).map_err(|e| self.redb_failed("open", e))?;
         self.sequence = self.applied;
-        let batches = self.journal.read(self.applied).map_err(|error| {
-            let message = format!("store '{}': {}", self.name.as_str(), error.message());
-            Error::new(error.kind(), message).with_source(error)
-        })?;
+        let batches = match self.journal.read(self.applied) {
+            Ok(batches) => batches,
+            Err(error) => return Err(self.named(error)),
+        };
         if batches.is_empty() {
             return Ok(());
         }
@@ -294,11 +231,9 @@ impl Engine {
         let sequence = self.sequence + 1;
         if let Err(error) = self.journal.append(sequence, batch, &*self.random) {
             // Dropping the transaction aborts it.
-            return Err(if is_harmless(&error) {
-                error
-            } else {
-                self.fail(error)
-            });
+            let harmless = is_harmless(&error);
+            let error = self.named(error);
+            return Err(if harmless { error } else { self.fail(error) });
         }
         if durability == Durability::Durable
             && let Err(reason) = self.journal.sync(sequence)
@@ -497,23 +432,6 @@ fn is_harmless(error: &Error) -> bool {
         Some(reason) => is_full(reason),
         None => true,
     }
-}
-
-fn read_applied(database: &Database) -> Result<u64, redb::Error> {
-    let transaction = database.begin_read()?;
-    let table = match transaction.open_table(NOTES) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(0),
-        table => table?,
-    };
-    Ok(table.get(APPLIED)?.map_or(0, |applied| applied.value()))
-}
-
-pub(crate) fn write_applied(
-    transaction: redb::WriteTransaction,
-    sequence: u64,
-) -> Result<(), redb::Error> {
-    transaction.open_table(NOTES)?.insert(APPLIED, sequence)?;
-    Ok(transaction.commit()?)
 }
 
 /// Applies the writes in order. The tables of all spaces stay open over the batch, because
