@@ -12,8 +12,9 @@ use super::tally::Tally;
 
 /// Kills a real server over and over; a stage of its own because of the time it takes.
 const CRASH_PACKAGE: &str = "pinyon-crash";
-/// Has no tests; the WebAssembly stage builds it, in a profile that compiles it faster.
-const WASI_RUNNER: &str = "wasi-runner";
+/// What only builds and tests the project is compiled in the profile that does so fastest, and
+/// not once more in the profile of the product.
+const TOOLS: [&str; 2] = ["xtask", "wasi-runner"];
 
 /// `cargo fmt --check`.
 pub fn check_format(workspace: &Workspace, limit: Duration) -> Result<Tally> {
@@ -43,10 +44,20 @@ pub fn lint(workspace: &Workspace, limit: Duration) -> Result<Tally> {
 /// All tests of the workspace but those with a stage of their own.
 pub fn test_workspace(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     let mut command = workspace.cargo(["test", "--workspace", "--tests", "--no-fail-fast"]);
-    command.args(["--exclude", WASI_RUNNER]);
-    if workspace.has_package(CRASH_PACKAGE) {
-        command.args(["--exclude", CRASH_PACKAGE]);
+    for excluded in TOOLS.into_iter().chain(
+        workspace
+            .has_package(CRASH_PACKAGE)
+            .then_some(CRASH_PACKAGE),
+    ) {
+        command.args(["--exclude", excluded]);
     }
+    let finished = process::run(&mut command, limit)?;
+    Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
+}
+
+/// The tests of the project's scripts, in the profile they were built with.
+pub fn test_scripts(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    let mut command = workspace.cargo(["test", "-p", "xtask", "--profile", "tool"]);
     let finished = process::run(&mut command, limit)?;
     Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
 }
@@ -54,7 +65,8 @@ pub fn test_workspace(workspace: &Workspace, limit: Duration) -> Result<Tally> {
 /// The examples in the documentation.
 pub fn test_documentation(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     let mut command = workspace.cargo(["test", "--workspace", "--doc", "--no-fail-fast"]);
-    let finished = process::run(command.args(["--exclude", WASI_RUNNER]), limit)?;
+    command.args(TOOLS.into_iter().flat_map(|tool| ["--exclude", tool]));
+    let finished = process::run(&mut command, limit)?;
     Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
 }
 

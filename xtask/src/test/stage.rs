@@ -22,6 +22,8 @@ pub enum Stage {
     Tidy,
     /// Compiler and clippy have nothing to say
     Lint,
+    /// Unit tests of the project's scripts
+    Scripts,
     /// Unit and integration tests of the workspace
     Unit,
     /// Examples in the documentation
@@ -38,10 +40,11 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order they run.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Format,
         Self::Tidy,
         Self::Lint,
+        Self::Scripts,
         Self::Unit,
         Self::Doc,
         Self::WasmBuild,
@@ -75,6 +78,7 @@ impl Stage {
                 tidy::check(workspace).map(|findings| Tally::of_check(findings.is_empty()))
             }
             Self::Lint => rust_stages::lint(workspace, limit),
+            Self::Scripts => rust_stages::test_scripts(workspace, limit),
             Self::Unit => rust_stages::test_workspace(workspace, limit),
             Self::Doc => rust_stages::test_documentation(workspace, limit),
             Self::WasmBuild => wasm_stages::build_for_browsers(workspace, limit),

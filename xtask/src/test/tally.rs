@@ -1,6 +1,7 @@
 //! Counts what test programs report in their closing lines.
 
 use std::iter::Sum;
+use std::ops::AddAssign;
 
 /// How many tests or checks passed and failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,11 +86,18 @@ impl Tally {
     }
 }
 
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
 impl Sum for Tally {
     fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
-        tallies.fold(Self::default(), |sum, tally| Self {
-            passed: sum.passed + tally.passed,
-            failed: sum.failed + tally.failed,
+        tallies.fold(Self::default(), |mut sum, tally| {
+            sum += tally;
+            sum
         })
     }
 }

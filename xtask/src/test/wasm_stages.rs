@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 use cargo_metadata::Message;
+use cargo_metadata::camino::Utf8PathBuf;
 
 use crate::workspace::Workspace;
 use crate::{install, process};
@@ -25,27 +26,31 @@ pub fn build_for_browsers(workspace: &Workspace, limit: Duration) -> Result<Tall
     )?))
 }
 
-/// Builds the core's unit tests for WASI and runs them under wasmtime.
+/// Builds the core's tests for WASI and runs them under wasmtime.
 pub fn test_as_webassembly(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     install::rust_target(workspace, WASI_TARGET)?;
-    let program = build_tests(workspace, limit)?;
-    let runner = ["run", "--profile", "tool", "-p", "wasi-runner", "--"];
-    let mut command = workspace.cargo(runner);
-    // Panics abort on this target: the output of the test that ends the run must be seen as it comes.
-    command
-        .arg(program)
-        .args(["--test-threads=1", "--nocapture"]);
-    let finished = process::run(&mut command, limit)?;
-    Ok(tests_of(&finished, Tally::of_cargo_test(&finished.output)))
+    let mut total = Tally::default();
+    for program in build_tests(workspace, limit)? {
+        let runner = ["run", "--profile", "tool", "-p", "wasi-runner", "--"];
+        let mut command = workspace.cargo(runner);
+        // Panics abort on this target: what the test that ends the run prints must be seen as it
+        // comes.
+        command
+            .arg(program)
+            .args(["--test-threads=1", "--nocapture"]);
+        let finished = process::run(&mut command, limit)?;
+        total += tests_of(&finished, Tally::of_cargo_test(&finished.output));
+    }
+    Ok(total)
 }
 
-/// The path of the core's unit test program.
-fn build_tests(workspace: &Workspace, limit: Duration) -> Result<PathBuf> {
+/// The paths of the core's test programs: its unit tests and its stories.
+fn build_tests(workspace: &Workspace, limit: Duration) -> Result<Vec<PathBuf>> {
     let arguments = [
         "test",
         "-p",
         "pinyon-core",
-        "--lib",
+        "--tests",
         "--no-run",
         "--target",
         WASI_TARGET,
@@ -60,13 +65,15 @@ fn build_tests(workspace: &Workspace, limit: Duration) -> Result<PathBuf> {
     // Everything is built now, so this only asks where.
     let mut command = workspace.cargo(arguments);
     let messages = process::read(command.args(["--quiet", "--message-format=json"]))?;
+    let mut programs = Vec::new();
     for message in Message::parse_stream(messages.as_bytes()) {
         if let Message::CompilerArtifact(artifact) = message?
             && artifact.profile.test
-            && let Some(program) = artifact.executable
         {
-            return Ok(program.into_std_path_buf());
+            programs.extend(artifact.executable.map(Utf8PathBuf::into_std_path_buf));
         }
     }
-    None.context("cargo named no test program")
+    ensure!(!programs.is_empty(), "cargo named no test program");
+    programs.sort_unstable();
+    Ok(programs)
 }
