@@ -39,6 +39,7 @@ class Server:
 
     def __init__(self):
         self.data_dir = tempfile.mkdtemp(prefix="pinyon-stories-")
+        self._stderr = tempfile.TemporaryFile()
         self._launch("127.0.0.1:0")
 
     def restart(self):
@@ -65,7 +66,6 @@ class Server:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _launch(self, listen):
-        self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [find_binary(), "serve", "--data-dir", self.data_dir, "--listen", listen],
             stdin=subprocess.DEVNULL,
@@ -86,7 +86,8 @@ class Server:
         finally:
             limit.cancel()
         # Nothing may block the server on a full pipe.
-        threading.Thread(target=self._process.stdout.read, daemon=True).start()
+        self._drain = threading.Thread(target=self._process.stdout.read, daemon=True)
+        self._drain.start()
 
     def _end(self, kind):
         self._process.send_signal(kind)
@@ -96,6 +97,9 @@ class Server:
             self._process.kill()
             self._process.wait()
             raise
+        finally:
+            self._drain.join()
+            self._process.stdout.close()
 
     def _errors(self):
         self._stderr.seek(0)

@@ -149,7 +149,9 @@ test("a deletion can be careful too", async () => {
 
 test("a generated id that is already taken is refused, not overwritten", async () => {
     await put("accounts/1-A", new Account(100));
+    // Only a careful session makes this client say that a generated id must be new.
     const session = store.openSession();
+    session.advanced.useOptimisticConcurrency = true;
     const account = new Account(0);
     await session.store(account);
     assert.equal(session.advanced.getDocumentId(account), "accounts/1-A");

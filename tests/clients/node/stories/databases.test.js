@@ -30,7 +30,8 @@ test("a created database is known by name, record and topology", async () => {
     const record = await store.maintenance.server.send(new GetDatabaseRecordOperation(store.database));
     assert.equal(record.databaseName, store.database);
     assert.deepEqual(record.topology.members, ["A"]);
-    assert.equal(await store.maintenance.server.send(new GetDatabaseRecordOperation("NoSuchDatabase")), null);
+    const missing = await store.maintenance.server.send(new GetDatabaseRecordOperation("NoSuchDatabase"));
+    assert.equal(missing ?? null, null);
 
     await store.maintenance.send(new DatabaseHealthCheckOperation());
     const executor = store.getRequestExecutor();
@@ -160,9 +161,9 @@ test("statistics count documents and collections as they come and go", async () 
     assert.equal(after.countOfTombstones, 1);
 
     const detailed = await store.maintenance.send(new GetDetailedCollectionStatisticsOperation());
-    assert.equal(detailed.collections.Cups.countOfDocuments, 4);
-    assert.equal(detailed.collections.Cups.name, "Cups");
-    assert.ok(detailed.collections.Plates.size.sizeInBytes > 0);
+    const [cups, plates] = Object.values(detailed.collections); // The client turns names into camel case.
+    assert.deepEqual([cups.name, cups.countOfDocuments, plates.name], ["Cups", 4, "Plates"]);
+    assert.ok(plates.size.sizeInBytes > 0);
     await closeStore(store);
 });
 

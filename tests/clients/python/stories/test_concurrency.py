@@ -77,7 +77,9 @@ class Concurrency(Story):
 
     def test_a_taken_generated_id_is_not_overwritten(self):
         self.put_one("accounts/1-A", 100)
+        # Only a careful session makes this client say that a generated id must be new.
         with self.store.open_session() as session:
+            session.advanced.use_optimistic_concurrency = True
             account = Account(0)
             session.store(account)
             self.assertEqual("accounts/1-A", session.advanced.get_document_id(account))

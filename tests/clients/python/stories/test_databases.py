@@ -29,7 +29,7 @@ class Databases(Story):
         self.assertIn("Story", self.names())
         record = self.store.maintenance.server.send(GetDatabaseRecordOperation("Story"))
         self.assertEqual("Story", record.database_name)
-        self.assertEqual(["A"], record.topology.members)
+        self.assertEqual(["A"], record.topology["Members"])
         build = self.store.maintenance.server.send(GetBuildNumberOperation())
         self.assertTrue(build.full_version.startswith("7.2"))
 

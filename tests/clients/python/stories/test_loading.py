@@ -4,8 +4,9 @@ from harness import Story
 
 
 class Item:
-    def __init__(self, **fields):
-        self.__dict__.update(fields)
+    def __init__(self, Name=None, Company=None):
+        self.Name = Name
+        self.Company = Company
 
 
 class Loading(Story):
@@ -38,7 +39,7 @@ class Loading(Story):
         for path, ids in [
             ("Company", ["companies/1-A"]),
             ("Refs", ["products/1-A", "products/2-A"]),
-            ("Lines[].Product", ["products/1-A", "products/2-A", "products/404-A"]),
+            ("Lines[].Product", ["products/1-A", "products/2-A"]),
             ("Shipping.Address.Depot", ["products/2-A"]),
         ]:
             with self.subTest(path), store.open_session() as session:
@@ -62,12 +63,12 @@ class Loading(Story):
     def test_two_lazy_loads_are_one_request(self):
         proxy, store = self.counted_session()
         with store.open_session() as session:
-            company = session.advanced.lazily.load("companies/1-A", dict)
-            order = session.advanced.lazily.load("orders/1-A", dict)
-            missing = session.advanced.lazily.load("orders/404-A", dict)
+            company = session.advanced.lazily.load("companies/1-A", Item)
+            order = session.advanced.lazily.load("orders/1-A", Item)
+            missing = session.advanced.lazily.load("orders/404-A", Item)
             self.assertEqual([], proxy.log)
-            self.assertEqual("Acme", company.value["Name"])
-            self.assertEqual("companies/1-A", order.value["Company"])
+            self.assertEqual("Acme", company.value.Name)
+            self.assertEqual("companies/1-A", order.value.Company)
             self.assertIsNone(missing.value)
         self.assertEqual([("POST", "/databases/Story/multi_get", 200)],
                          [(method, path.split("?")[0], status) for method, path, status in proxy.log])
