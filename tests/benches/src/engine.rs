@@ -225,7 +225,7 @@ async fn drive_puts<S: Store>(
             loop {
                 let began_in = phase.load(Ordering::Relaxed);
                 if began_in == OVER {
-                    return pinyon_core::Result::Ok(latencies_ns);
+                    return Ok::<_, pinyon_core::Error>(latencies_ns);
                 }
                 number += 1;
                 let began = Instant::now();

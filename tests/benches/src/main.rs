@@ -6,11 +6,13 @@ mod connection;
 mod document;
 mod engine;
 mod http;
+mod import;
 mod load;
 mod machine;
 mod postgres;
 mod process;
 mod recording;
+mod start;
 mod summary;
 mod table;
 mod target;
@@ -45,6 +47,10 @@ enum Command {
     Engine(RunArguments),
     /// PostgreSQL's insert of one row.
     Postgres(RunArguments),
+    /// From the server's start to its first answer, and its idle memory.
+    Start(StartArguments),
+    /// Time and memory of `pinyon import`.
+    Import(ImportArguments),
     /// The peer that answers fixed bytes; the other commands start it themselves.
     BareAxum,
 }
@@ -87,6 +93,32 @@ struct RunArguments {
     no_pin: bool,
 }
 
+#[derive(Debug, Clone, Args)]
+struct StartArguments {
+    /// Documents in the database.
+    #[arg(long, default_value_t = 1_000_000)]
+    documents: usize,
+    /// Starts after a clean stop, and as many after kill -9.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Where data directories are made; must be a real disk.
+    #[arg(long, default_value = "/var/tmp")]
+    directory: PathBuf,
+    /// Leaves generator and servers to the kernel's choice of cores.
+    #[arg(long)]
+    no_pin: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+struct ImportArguments {
+    /// Documents in the file.
+    #[arg(long, default_value_t = 1_000_000)]
+    documents: usize,
+    /// Where data directories are made; must be a real disk.
+    #[arg(long, default_value = "/var/tmp")]
+    directory: PathBuf,
+}
+
 impl RunArguments {
     fn measured(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
@@ -120,6 +152,18 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Engine(arguments) => run_engine(&arguments).map(drop),
+        Command::Start(arguments) => {
+            let plan = start::StartPlan {
+                documents: arguments.documents,
+                rounds: arguments.rounds,
+            };
+            let cores = Cores::new(!arguments.no_pin);
+            println!("cores: {}", cores.describe());
+            current_thread()?.block_on(start::run(&plan, cores, &arguments.directory))
+        }
+        Command::Import(arguments) => {
+            current_thread()?.block_on(import::run(arguments.documents, &arguments.directory))
+        }
         Command::Postgres(arguments) => run_postgres(&arguments).map(drop),
     }
 }
@@ -185,15 +229,20 @@ fn run_http(arguments: &RunArguments) -> Result<Vec<Cell>> {
     let bare_process = start_bare_axum(cores)?;
     let bare = Target::new("bare axum", bare_process.url(), Some(bare_process.id()))?;
     cores.enter_generator()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let cells = runtime.block_on(http::run(&plan, cores, &ours, peer.as_ref(), Some(&bare)))?;
+    let cells =
+        current_thread()?.block_on(http::run(&plan, cores, &ours, peer.as_ref(), Some(&bare)))?;
     bare_process.kill()?;
     if let Some(server) = started {
         server.stop()?;
     }
     Ok(cells)
+}
+
+fn current_thread() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("make a runtime")
 }
 
 fn start_server(cores: Cores, directory: &Path) -> Result<ServerProcess> {
