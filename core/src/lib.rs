@@ -8,6 +8,7 @@ pub mod commands;
 pub mod document;
 pub mod host;
 pub mod schema;
+pub mod smuggler;
 pub mod storage;
 pub mod version;
 
