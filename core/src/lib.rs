@@ -10,6 +10,7 @@ pub mod host;
 pub mod schema;
 pub mod smuggler;
 pub mod storage;
+pub mod verify;
 pub mod version;
 
 mod database;
