@@ -1,5 +1,7 @@
 //! The reader of imports: whatever the chunks, the items are the same, and faults are named.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use pinyon_core::smuggler::{Format, Reader, Section};
 use pinyon_core::{ErrorKind, Result};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Import and export against a database: what goes in comes out, and what cannot go in is named.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod story;
 
 use bytes::Bytes;

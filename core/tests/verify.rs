@@ -1,5 +1,7 @@
 //! The check of whole databases: a sound one has no problems, each damage is named.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod story;
 
 use bytes::Bytes;

@@ -58,9 +58,7 @@ impl ValueScanner {
                 }
                 Mode::Between => {
                     position += plain_length(&bytes[position..]);
-                    let Some(byte) = bytes.get(position) else {
-                        return None;
-                    };
+                    let byte = bytes.get(position)?;
                     position += 1;
                     match byte {
                         b'"' => self.mode = Mode::String,
