@@ -60,7 +60,7 @@ enum Stage {
 ///     // Here a host writes the text away and clears it.
 /// }
 /// assert_eq!(text, br#"{"BuildVersion":1,"Docs":[],"Tombstones":[],"Identities":[]}"#);
-/// # pinyon_core::Result::Ok(())
+/// # Ok::<(), pinyon_core::Error>(())
 /// # }).unwrap();
 /// ```
 pub struct Exporter<S> {

@@ -36,7 +36,7 @@ use counts::Counts;
 /// # let (database, _merger) = Database::open(store, host, DatabaseOptions::default()).await?;
 /// let report = verify(database.read().await?.snapshot(), |_| {}).await;
 /// assert!(report.is_sound());
-/// # pinyon_core::Result::Ok(())
+/// # Ok::<(), pinyon_core::Error>(())
 /// # }).unwrap();
 /// ```
 pub async fn verify<S: Snapshot>(
