@@ -8,7 +8,9 @@ pub mod commands;
 pub mod document;
 pub mod host;
 pub mod schema;
+pub mod smuggler;
 pub mod storage;
+pub mod verify;
 pub mod version;
 
 mod database;

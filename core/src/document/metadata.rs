@@ -58,6 +58,28 @@ pub struct DocumentText {
 /// assert_eq!(document.metadata, r#""@collection":"People""#);
 /// ```
 pub fn parse_document(text: &str, limits: &Limits) -> Result<DocumentText> {
+    take_apart(text, limits).map(|(document, _)| document)
+}
+
+/// As [`parse_document`], with the id that stands in `@metadata.@id`, as exported documents have.
+///
+/// # Errors
+/// As [`parse_document`]; `InvalidRequest` when the id is no string.
+pub fn parse_document_with_id(
+    text: &str,
+    limits: &Limits,
+) -> Result<(DocumentText, Option<String>)> {
+    let (document, metadata) = take_apart(text, limits)?;
+    let id = metadata.and_then(|metadata| super::find_property(metadata, "@id"));
+    let id = id.map(|id| {
+        serde_json::from_str::<Option<String>>(id)
+            .map_err(|_| Error::invalid(format!("@metadata.@id must be a string, not {id}")))
+    });
+    Ok((document, id.transpose()?.flatten()))
+}
+
+/// The document and the text of its whole metadata.
+fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Option<&'a str>)> {
     check_json(text, limits.max_json_depth)?;
     let properties = top_properties(text)
         .map_err(|reason| Error::invalid(format!("a document must be a JSON object: {reason}")))?;
@@ -72,6 +94,7 @@ pub fn parse_document(text: &str, limits: &Limits) -> Result<DocumentText> {
         }
     }
     body.push('}');
+    let whole_metadata = metadata.map(RawValue::get);
     let (collection, metadata) = parse_metadata(metadata)?;
     if body.len() + metadata.len() > limits.max_document_bytes {
         return Err(Error::new(
@@ -83,11 +106,12 @@ pub fn parse_document(text: &str, limits: &Limits) -> Result<DocumentText> {
             ),
         ));
     }
-    Ok(DocumentText {
+    let document = DocumentText {
         collection,
         metadata,
         body,
-    })
+    };
+    Ok((document, whole_metadata))
 }
 
 /// Appends `"name":value`, after a comma unless `out` has only its first `opening` bytes.

@@ -12,6 +12,6 @@ pub use collection::{CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
 pub use id::{DocumentId, IdRequest, to_id_key};
 pub use include::IncludePath;
 pub use json::{check_json, find_property};
-pub use metadata::{DocumentText, parse_document};
+pub use metadata::{DocumentText, parse_document, parse_document_with_id};
 pub use pattern::IdPattern;
 pub use stored::StoredDocument;

@@ -5,13 +5,39 @@
 //! inputs of every shape to `../corpus/NAME/`. `cargo xtask fuzz NAME` runs it; the test below
 //! replays what is committed, so every input that once broke something stays fixed.
 
+mod ids;
+mod imports;
+mod json;
+mod records;
+mod versions;
+
 use pinyon_core::host::Timestamp;
 
 /// A function that the fuzzer calls with its input.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpus folders.
-pub const TARGETS: &[(&str, Target)] = &[("timestamp", timestamp)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("change_vector", versions::change_vector),
+    ("document_id", ids::document_id),
+    ("id_pattern", ids::id_pattern),
+    ("import", imports::import),
+    ("include_path", json::include_path),
+    ("json", json::json),
+    ("records", records::records),
+    ("timestamp", timestamp),
+];
+
+pub use ids::{document_id, id_pattern};
+pub use imports::import;
+pub use json::{include_path, json};
+pub use records::records;
+pub use versions::change_vector;
+
+/// The input as text in two parts, the first line and the rest.
+fn two_texts(input: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(input).ok()?.split_once('\n')
+}
 
 /// Dates: what parses is written so that it parses to the same moment, and then to the same text.
 pub fn timestamp(input: &[u8]) {

@@ -1,0 +1,398 @@
+//! Importing: items become commands, commands become batches, several batches are under way.
+//!
+//! Imported documents are new writes here: they get etags, change vectors and times of this
+//! database, and replace what stands under their ids. The batches of one import may overtake each
+//! other; of an id that stands twice in the input, either document may remain.
+
+use std::future::Future;
+use std::pin::pin;
+
+use bytes::Bytes;
+use futures_util::poll;
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
+
+use super::import_item::{DocumentRules, deleted_id, identity_of, is_hilo};
+use super::import_target::ExistingDocument;
+use super::{Format, ImportReport, ImportTarget, Item, Place, Reader, Section};
+use crate::commands::{BatchCommand, DeleteDocument, ExpectedVersion, PutDocument};
+use crate::document::{DocumentId, IdRequest, find_property};
+use crate::{Error, ErrorKind, Result};
+
+/// How an import goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The form of the input.
+    pub format: Format,
+    /// How documents are read.
+    pub rules: DocumentRules,
+    /// A batch goes off when it has this many commands …
+    pub batch_commands: usize,
+    /// … or this many bytes of text.
+    pub batch_bytes: usize,
+    /// How many batches may be under way.
+    pub batches_in_flight: usize,
+    /// Whether items that cannot be imported are left out and reported; else the first one ends
+    /// the import.
+    pub skip_errors: bool,
+}
+
+impl ImportOptions {
+    /// The usual options for a form of input.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            rules: DocumentRules {
+                require_id: format == Format::Dump,
+                ..DocumentRules::default()
+            },
+            batch_commands: 2048,
+            batch_bytes: 2 << 20,
+            batches_in_flight: 4,
+            skip_errors: false,
+        }
+    }
+}
+
+/// Imports everything that `chunks` hold into `target`. `report` is kept up to date, also when the
+/// import fails; `on_progress` is called after every batch.
+///
+/// # Errors
+/// What the chunks, the input's form or the target report; without `skip_errors` also the first
+/// bad item, by its place. What was stored before stays.
+pub async fn import<T: ImportTarget>(
+    target: &T,
+    chunks: impl Stream<Item = Result<Bytes>>,
+    options: &ImportOptions,
+    report: &mut ImportReport,
+    on_progress: impl FnMut(&ImportReport),
+) -> Result<()> {
+    let write = |batch: Batch| async move {
+        let result = target.write(batch.commands.clone()).await;
+        (batch, result)
+    };
+    let mut in_flight = FuturesUnordered::new();
+    let mut import = Import {
+        target,
+        options,
+        report,
+        on_progress,
+        batch: Batch::default(),
+        hilo: Vec::new(),
+        deletions: Vec::new(),
+    };
+    let mut reader = Reader::new(options.format, options.rules.limits.max_document_bytes);
+    let mut chunks = pin!(chunks);
+    let everything = async {
+        while let Some(chunk) = chunks.next().await {
+            reader.feed(&chunk?);
+            import
+                .take_items(&mut reader, &write, &mut in_flight)
+                .await?;
+        }
+        reader.finish();
+        import
+            .take_items(&mut reader, &write, &mut in_flight)
+            .await?;
+        import.start_batch(&write, &mut in_flight).await?;
+        import.settle(&mut in_flight, 0).await?;
+        import.store_hilo().await?;
+        import.delete_documents().await
+    };
+    let result = everything.await;
+    // After a failure, too: what was sent off is done and belongs in the report.
+    let settled = import.settle(&mut in_flight, 0).await;
+    import.report.sections = reader.sections().to_vec();
+    import.report.bytes_read = reader.offset();
+    result.and(settled)
+}
+
+/// Documents on their way, with their places.
+#[derive(Default)]
+struct Batch {
+    commands: Vec<BatchCommand>,
+    places: Vec<Place>,
+    byte_count: usize,
+}
+
+impl Batch {
+    fn push(&mut self, place: Place, put: PutDocument) {
+        self.byte_count += put.document.body.len() + put.document.metadata.len();
+        self.commands.push(BatchCommand::Put(put));
+        self.places.push(place);
+    }
+
+    fn is_full(&self, options: &ImportOptions) -> bool {
+        self.commands.len() >= options.batch_commands.max(1)
+            || self.byte_count >= options.batch_bytes
+    }
+
+    /// Both halves, in order.
+    fn split(mut self) -> (Self, Self) {
+        let middle = self.commands.len() / 2;
+        let second = Self {
+            commands: self.commands.split_off(middle),
+            places: self.places.split_off(middle),
+            byte_count: 0,
+        };
+        (self, second)
+    }
+}
+
+/// How many HiLo documents or deletions are kept before they are seen to.
+const ASIDE: usize = 1024;
+
+struct Import<'a, T, P> {
+    target: &'a T,
+    options: &'a ImportOptions,
+    report: &'a mut ImportReport,
+    on_progress: P,
+    batch: Batch,
+    hilo: Vec<(Place, PutDocument)>,
+    deletions: Vec<DocumentId>,
+}
+
+impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
+    async fn take_items<F>(
+        &mut self,
+        reader: &mut Reader,
+        write: &impl Fn(Batch) -> F,
+        in_flight: &mut FuturesUnordered<F>,
+    ) -> Result<()>
+    where
+        F: Future<Output = (Batch, Result<()>)>,
+    {
+        while let Some(item) = reader.next_item()? {
+            let place = item.place;
+            let identity = match self.take_item(item) {
+                Ok(identity) => identity,
+                Err(reason) => {
+                    self.add_bad_item(place, &reason)?;
+                    continue;
+                }
+            };
+            if let Some((name, value)) = identity {
+                match self.target.raise_identity(&name, value).await {
+                    Ok(()) => self.report.identities += 1,
+                    Err(error) => self.add_failed_item(place, error)?,
+                }
+            }
+            if self.batch.is_full(self.options) {
+                self.report.bytes_read = reader.offset();
+                self.report.build_version = reader.build_version();
+                self.start_batch(write, in_flight).await?;
+            }
+            if self.hilo.len() >= ASIDE {
+                self.store_hilo().await?;
+            }
+            if self.deletions.len() >= ASIDE {
+                self.start_batch(write, in_flight).await?;
+                self.settle(in_flight, 0).await?;
+                self.delete_documents().await?;
+            }
+        }
+        self.report.build_version = reader.build_version();
+        self.check_build_version()
+    }
+
+    /// Puts an item where it belongs; gives an identity back.
+    fn take_item(&mut self, item: Item<'_>) -> Result<Option<(String, i64)>> {
+        let rules = &self.options.rules;
+        match item.place.section {
+            Section::Documents => {
+                let put = rules.to_put(item)?;
+                if is_hilo(&put) {
+                    self.hilo.push((item.place, put));
+                } else {
+                    self.batch.push(item.place, put);
+                }
+            }
+            Section::Tombstones | Section::Deletions => match deleted_id(item, &rules.limits)? {
+                Some(id) => self.deletions.push(id),
+                None => self.report.needless_tombstones += 1,
+            },
+            Section::Identities => return identity_of(item).map(Some),
+            Section::Other => {}
+        }
+        Ok(None)
+    }
+
+    fn check_build_version(&self) -> Result<()> {
+        // Builds of version 3 and before keep collections and attachments differently.
+        match self.report.build_version {
+            Some(build @ 2_000..40_000) => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the dump was written by build {build}; dumps of RavenDB 4 and later can be \
+                     imported"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn add_bad_item(&mut self, place: Place, reason: &Error) -> Result<()> {
+        if !self.options.skip_errors {
+            return Err(Error::new(reason.kind(), format!("{place}: {reason}")));
+        }
+        self.report.add_bad_item(place, reason.to_string());
+        Ok(())
+    }
+
+    /// An error of the target: the item's own fault, or the end of the import.
+    fn add_failed_item(&mut self, place: Place, error: Error) -> Result<()> {
+        if is_items_fault(&error) {
+            return self.add_bad_item(place, &error);
+        }
+        Err(error)
+    }
+
+    async fn start_batch<F>(
+        &mut self,
+        write: &impl Fn(Batch) -> F,
+        in_flight: &mut FuturesUnordered<F>,
+    ) -> Result<()>
+    where
+        F: Future<Output = (Batch, Result<()>)>,
+    {
+        if self.batch.commands.is_empty() {
+            return Ok(());
+        }
+        let at_most = self.options.batches_in_flight.max(1) - 1;
+        self.settle(in_flight, at_most).await?;
+        in_flight.push(write(std::mem::take(&mut self.batch)));
+        // A future does nothing until it is polled; this hands the batch over.
+        if let std::task::Poll::Ready(Some(done)) = poll!(in_flight.next()) {
+            self.finish_batch(done).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no more than `at_most` batches are under way.
+    async fn settle<F>(&mut self, in_flight: &mut FuturesUnordered<F>, at_most: usize) -> Result<()>
+    where
+        F: Future<Output = (Batch, Result<()>)>,
+    {
+        while in_flight.len() > at_most
+            && let Some(done) = in_flight.next().await
+        {
+            self.finish_batch(done).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a batch that is stored. One that was refused is halved until the bad items are found.
+    async fn finish_batch(&mut self, done: (Batch, Result<()>)) -> Result<()> {
+        let mut waiting = Vec::new();
+        let (mut batch, mut result) = done;
+        loop {
+            match result {
+                Ok(()) => self.report.documents += batch.commands.len() as u64,
+                Err(error) if !is_items_fault(&error) => return Err(error),
+                Err(error) if batch.commands.len() == 1 => {
+                    self.add_bad_item(batch.places[0], &error)?;
+                }
+                Err(_) => {
+                    let (first, second) = batch.split();
+                    waiting.push(second);
+                    waiting.push(first);
+                }
+            }
+            (self.on_progress)(self.report);
+            match waiting.pop() {
+                Some(next) => batch = next,
+                None => return Ok(()),
+            }
+            result = self.target.write(batch.commands.clone()).await;
+        }
+    }
+
+    /// HiLo documents only ever grow: a range that was given out must not be given out again.
+    async fn store_hilo(&mut self) -> Result<()> {
+        for (place, put) in std::mem::take(&mut self.hilo) {
+            match self.store_one_hilo(put).await {
+                Ok(true) => self.report.documents += 1,
+                Ok(false) => self.report.kept_hilo += 1,
+                Err(error) => self.add_failed_item(place, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_one_hilo(&self, mut put: PutDocument) -> Result<bool> {
+        let IdRequest::Semantic(id) = put.id.clone() else {
+            return Err(Error::invalid("a HiLo document must carry its id"));
+        };
+        loop {
+            let existing = self.target.existing(std::slice::from_ref(&id)).await?;
+            put.expected = match existing.into_iter().next().flatten() {
+                None => ExpectedVersion::Missing,
+                Some(ExistingDocument {
+                    change_vector,
+                    text,
+                }) => {
+                    if hilo_max(&text) >= hilo_max(&put.document.body) {
+                        return Ok(false);
+                    }
+                    ExpectedVersion::Exactly(change_vector)
+                }
+            };
+            match self
+                .target
+                .write(vec![BatchCommand::Put(put.clone())])
+                .await
+            {
+                Ok(()) => return Ok(true),
+                // A client took a range in between: look again.
+                Err(error) if error.kind() == ErrorKind::ConcurrencyConflict => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Deletes those documents that are still there.
+    async fn delete_documents(&mut self) -> Result<()> {
+        let ids = std::mem::take(&mut self.deletions);
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let existing = self.target.existing(&ids).await?;
+        let count = ids.len();
+        let commands: Vec<BatchCommand> = ids
+            .into_iter()
+            .zip(existing)
+            .filter_map(|(id, existing)| {
+                existing.map(|_| {
+                    BatchCommand::Delete(DeleteDocument {
+                        id,
+                        expected: ExpectedVersion::Any,
+                    })
+                })
+            })
+            .collect();
+        let deleted = commands.len();
+        if deleted > 0 {
+            self.target.write(commands).await?;
+        }
+        self.report.deleted += deleted as u64;
+        self.report.needless_tombstones += (count - deleted) as u64;
+        (self.on_progress)(self.report);
+        Ok(())
+    }
+}
+
+fn hilo_max(text: &str) -> i64 {
+    find_property(text, "Max")
+        .and_then(|max| max.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Whether the batch was refused because of what is in it.
+fn is_items_fault(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidRequest
+            | ErrorKind::LimitExceeded
+            | ErrorKind::ConcurrencyConflict
+            | ErrorKind::DocumentConflict
+    )
+}

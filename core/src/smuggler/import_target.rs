@@ -1,0 +1,81 @@
+//! Where an import goes: a database in this process, or a server elsewhere.
+
+use std::future::Future;
+
+use crate::Result;
+use crate::commands::{BatchCommand, Operation, SeedIdentity};
+use crate::database::Database;
+use crate::document::DocumentId;
+use crate::storage::{Durability, MaybeSend, MaybeSync, Store};
+
+/// What is stored under an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistingDocument {
+    /// Its change vector's text.
+    pub change_vector: String,
+    /// Its text; `@metadata` may be missing from it.
+    pub text: String,
+}
+
+/// Takes what an import reads.
+pub trait ImportTarget: MaybeSend + MaybeSync {
+    /// Runs commands in order, all or nothing.
+    fn write(&self, commands: Vec<BatchCommand>) -> impl Future<Output = Result<()>> + MaybeSend;
+
+    /// What is stored under `ids`, in their order.
+    fn existing(
+        &self,
+        ids: &[DocumentId],
+    ) -> impl Future<Output = Result<Vec<Option<ExistingDocument>>>> + MaybeSend;
+
+    /// Sets the last number of an identity, unless it is already as high.
+    fn raise_identity(
+        &self,
+        name: &str,
+        value: i64,
+    ) -> impl Future<Output = Result<()>> + MaybeSend;
+}
+
+/// A database as the target, with a durability for the import's own writes: an import that can be
+/// repeated does not need a sync for each batch.
+pub struct DatabaseTarget<S: Store> {
+    /// The database; its merger must run.
+    pub database: Database<S>,
+    /// When writes are acknowledged.
+    pub durability: Durability,
+}
+
+impl<S: Store> ImportTarget for DatabaseTarget<S> {
+    async fn write(&self, commands: Vec<BatchCommand>) -> Result<()> {
+        let operation = Operation::Batch(commands);
+        self.database
+            .execute_with(operation, self.durability)
+            .await
+            .map(drop)
+    }
+
+    async fn existing(&self, ids: &[DocumentId]) -> Result<Vec<Option<ExistingDocument>>> {
+        let ids: Vec<&str> = ids.iter().map(DocumentId::as_str).collect();
+        let found = self.database.read().await?.documents(&ids).await?;
+        let existing = found.into_iter().map(|found| {
+            found.map(|document| ExistingDocument {
+                change_vector: document.change_vector().to_owned(),
+                text: document.body().to_owned(),
+            })
+        });
+        Ok(existing.collect())
+    }
+
+    async fn raise_identity(&self, name: &str, value: i64) -> Result<()> {
+        let seed = SeedIdentity {
+            name: name.to_owned(),
+            value,
+            force: false,
+        };
+        let operation = Operation::SeedIdentity(seed);
+        self.database
+            .execute_with(operation, self.durability)
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,553 @@
+//! Cuts an input into items, chunk by chunk.
+//!
+//! Whatever the chunks, the items are the same. What is wrong with the outer form ends the reading;
+//! what is wrong inside an item is left to whoever parses it, so that one bad item can be skipped.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memmem};
+
+use super::value_scanner::ValueScanner;
+use super::{Format, Place, Section, SectionSummary};
+use crate::document::find_property;
+use crate::{Error, ErrorKind, Result};
+
+/// One item of the input, not yet parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// Where it stands.
+    pub place: Place,
+    /// Its text, to be checked.
+    pub bytes: &'a [u8],
+}
+
+/// What the reader expects next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The very beginning, where a byte order mark may stand.
+    Start,
+    /// What tells a dump, an array and a sequence apart.
+    Opening,
+    /// A section's name, or the end of the dump if it `may_end` here.
+    Name { may_end: bool },
+    /// The colon after a section's name.
+    Colon,
+    /// What a section holds.
+    Content,
+    /// An item, or the end of the section if it `may_end` here.
+    Entry { may_end: bool },
+    /// The rest of an item.
+    InEntry,
+    /// The bytes of an attachment or time series segment.
+    Blob { left: u64 },
+    /// A comma or the end of the section.
+    AfterEntry,
+    /// The rest of a section's content that is no array.
+    InContent,
+    /// A comma or the end of the dump.
+    AfterSection,
+    /// A document, alone or after others.
+    Sequence,
+    /// A line.
+    Line,
+    /// Nothing but white space.
+    End,
+}
+
+enum Step {
+    Again,
+    Hungry,
+    Item(Range<usize>, Place),
+}
+
+/// Cuts an import into items.
+///
+/// ```
+/// use pinyon_core::smuggler::{Format, Reader};
+/// let mut reader = Reader::new(Format::Json, 1 << 20);
+/// let mut texts = Vec::new();
+/// for chunk in ["[{\"a\":", "1}, {}", "]"] {
+///     reader.feed(chunk.as_bytes());
+///     while let Some(item) = reader.next_item()? {
+///         texts.push(String::from_utf8_lossy(item.bytes).into_owned());
+///     }
+/// }
+/// reader.finish();
+/// assert!(reader.next_item()?.is_none());
+/// assert_eq!(texts, ["{\"a\":1}", "{}"]);
+/// # Ok::<(), pinyon_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader {
+    format: Format,
+    max_item_bytes: usize,
+    state: State,
+    /// `AfterEntry`, or `Sequence` where nothing stands between documents.
+    after_entry: State,
+    failure: Option<Error>,
+    is_finished: bool,
+    buffer: Vec<u8>,
+    /// Where the unread part of the buffer begins.
+    position: usize,
+    /// How far the value at `position` has been looked at.
+    scanned: usize,
+    scanner: ValueScanner,
+    /// Of `position`.
+    offset: u64,
+    /// Of `position`.
+    line: u64,
+    /// Of the value that is being scanned.
+    place: Place,
+    sections: Vec<SectionSummary>,
+    build_version: Option<u64>,
+    /// The build version's text, as far as it has been read.
+    version_text: Vec<u8>,
+}
+
+impl Reader {
+    /// A reader of one input. An item longer than `max_item_bytes` ends the reading.
+    pub fn new(format: Format, max_item_bytes: usize) -> Self {
+        Self {
+            format,
+            max_item_bytes,
+            state: State::Start,
+            after_entry: State::AfterEntry,
+            failure: None,
+            is_finished: false,
+            buffer: Vec::new(),
+            position: 0,
+            scanned: 0,
+            scanner: ValueScanner::new(),
+            offset: 0,
+            line: 1,
+            place: Place {
+                section: Section::Documents,
+                number: 0,
+                line: 1,
+                offset: 0,
+            },
+            sections: Vec::new(),
+            build_version: None,
+            version_text: Vec::new(),
+        }
+    }
+
+    /// Adds the next bytes of the input.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.buffer.drain(..self.position);
+        self.scanned -= self.position;
+        self.position = 0;
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// Says that nothing will be fed any more.
+    pub fn finish(&mut self) {
+        self.is_finished = true;
+    }
+
+    /// The next item, or `None` when more must be fed first or, after [`Self::finish`], when there
+    /// is no more.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the outer form is broken or breaks off, `LimitExceeded` when an item
+    /// is too long; both name the place, and nothing can be read after them.
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        loop {
+            match self.step() {
+                Ok(Step::Again) => {}
+                Ok(Step::Hungry) => return Ok(None),
+                Ok(Step::Item(range, place)) => {
+                    let bytes = &self.buffer[range];
+                    return Ok(Some(Item { place, bytes }));
+                }
+                Err(error) => {
+                    self.failure = Some(error.clone());
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// What has been met so far, section by section, in the order of the input.
+    pub fn sections(&self) -> &[SectionSummary] {
+        &self.sections
+    }
+
+    /// The build of the server that wrote a dump, once that has been read.
+    pub fn build_version(&self) -> Option<u64> {
+        self.build_version
+    }
+
+    /// How many bytes have been read.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        match self.state {
+            State::Start => self.start(),
+            State::InEntry => self.finish_entry(),
+            State::InContent => self.pass_content(),
+            State::Blob { left } => self.pass_blob(left),
+            State::Line => self.take_line(),
+            _ => {
+                self.pass_space();
+                let Some(byte) = self.buffer.get(self.position).copied() else {
+                    return self.hungry();
+                };
+                self.after_space(byte)
+            }
+        }
+    }
+
+    fn start(&mut self) -> Result<Step> {
+        let unread = &self.buffer[self.position..];
+        if unread.len() < BOM.len() && BOM.starts_with(unread) && !self.is_finished {
+            return Ok(Step::Hungry);
+        }
+        self.consume(unread.len() - without_bom(unread).len());
+        self.state = match self.format {
+            Format::JsonLines => State::Line,
+            _ => State::Opening,
+        };
+        if self.format != Format::Dump {
+            self.begin_section("Docs".to_owned());
+        }
+        Ok(Step::Again)
+    }
+
+    fn after_space(&mut self, byte: u8) -> Result<Step> {
+        let next = match (self.state, byte) {
+            (State::Opening, b'{') if self.format == Format::Dump => State::Name { may_end: true },
+            (State::Opening, _) if self.format == Format::Dump => {
+                return Err(self.unexpected(byte, "the { of a dump"));
+            }
+            (State::Opening, b'[') => State::Entry { may_end: true },
+            (State::Opening, _) => {
+                self.after_entry = State::Sequence;
+                self.state = State::Sequence;
+                return Ok(Step::Again);
+            }
+            (State::Name { may_end: true } | State::AfterSection, b'}') => State::End,
+            (State::Name { .. }, b'"') => return self.take_name(),
+            (State::Name { .. }, _) => return Err(self.unexpected(byte, "a section's name")),
+            (State::Colon, b':') => State::Content,
+            (State::Colon, _) => return Err(self.unexpected(byte, "a colon")),
+            (State::Content, b'[') => State::Entry { may_end: true },
+            (State::Content, b',' | b'}' | b']' | b':') => {
+                return Err(self.unexpected(byte, "what the section holds"));
+            }
+            (State::Content, _) => {
+                self.scanner = ValueScanner::new();
+                self.state = State::InContent;
+                return Ok(Step::Again);
+            }
+            (State::Entry { may_end: true } | State::AfterEntry, b']') => self.after_array(),
+            (State::AfterEntry, b',') => State::Entry { may_end: false },
+            (State::AfterEntry, _) => return Err(self.unexpected(byte, "a comma or ]")),
+            (State::AfterSection, b',') => State::Name { may_end: false },
+            (State::AfterSection, _) => return Err(self.unexpected(byte, "a comma or }")),
+            (State::Entry { .. } | State::Sequence, b',' | b']' | b'}' | b':') => {
+                return Err(self.unexpected(byte, "an item"));
+            }
+            (State::Entry { .. } | State::Sequence, _) => {
+                self.begin_entry();
+                return Ok(Step::Again);
+            }
+            _ => return Err(self.unexpected(byte, "nothing more")),
+        };
+        self.consume(1);
+        self.state = next;
+        Ok(Step::Again)
+    }
+
+    fn after_array(&self) -> State {
+        if self.format == Format::Dump {
+            State::AfterSection
+        } else {
+            State::End
+        }
+    }
+
+    fn begin_section(&mut self, name: String) {
+        self.sections.push(SectionSummary::new(name));
+    }
+
+    fn section(&mut self) -> &mut SectionSummary {
+        self.sections
+            .last_mut()
+            .expect("a section begins before its items")
+    }
+
+    fn begin_entry(&mut self) {
+        let (section, number) = (self.section().section, self.section().items + 1);
+        self.place = Place {
+            section,
+            number,
+            line: self.line,
+            offset: self.offset,
+        };
+        self.scanner = ValueScanner::new();
+        self.scanned = self.position;
+        self.state = State::InEntry;
+    }
+
+    /// Looks for the end of the value at `position`; it must all fit the buffer.
+    fn find_end(&mut self) -> Result<Option<usize>> {
+        let found = self.scanner.scan(&self.buffer[self.scanned..]);
+        let end = match found {
+            Some(length) => Some(self.scanned + length),
+            None if self.is_finished && self.scanner.may_end_here() => Some(self.buffer.len()),
+            None => None,
+        };
+        self.scanned = end.unwrap_or(self.buffer.len());
+        if self.scanned - self.position > self.max_item_bytes {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "{} is longer than {} bytes",
+                    self.place, self.max_item_bytes
+                ),
+            ));
+        }
+        Ok(end)
+    }
+
+    fn take_name(&mut self) -> Result<Step> {
+        if self.scanned <= self.position {
+            self.scanned = self.position;
+            self.scanner = ValueScanner::new();
+        }
+        let Some(end) = self.find_end()? else {
+            return self.hungry();
+        };
+        let name = serde_json::from_slice(&self.buffer[self.position..end])
+            .map_err(|reason| self.broken(&format!("a section's name: {reason}")))?;
+        self.consume(end - self.position);
+        self.begin_section(name);
+        self.state = State::Colon;
+        Ok(Step::Again)
+    }
+
+    fn finish_entry(&mut self) -> Result<Step> {
+        let Some(end) = self.find_end()? else {
+            return self.hungry();
+        };
+        let range = self.position..end;
+        self.consume(range.len());
+        self.state = self.after_entry;
+        self.settle_entry(range)
+    }
+
+    /// Counts an item that is complete; hands it out, or passes over it and the bytes behind it.
+    fn settle_entry(&mut self, range: Range<usize>) -> Result<Step> {
+        let place = self.place;
+        let blob = match self.format {
+            Format::Dump => blob_behind(place.section, &self.buffer[range.clone()]),
+            _ => Blob::None,
+        };
+        let left = match blob {
+            Blob::None => None,
+            Blob::Unsized => {
+                return Err(Error::invalid(format!(
+                    "{place} is followed by bytes, but does not tell how many"
+                )));
+            }
+            Blob::Attachment(size) | Blob::Segment(size) => Some(size),
+        };
+        let section = self.section();
+        match blob {
+            Blob::Attachment(_) => section.attachments += 1,
+            _ => {
+                section.items += 1;
+                section.bytes += range.len() as u64;
+            }
+        }
+        if let Some(left) = left {
+            section.blob_bytes += left;
+            self.state = State::Blob { left };
+            return Ok(Step::Again);
+        }
+        Ok(if place.section.is_read() {
+            Step::Item(range, place)
+        } else {
+            Step::Again
+        })
+    }
+
+    fn pass_blob(&mut self, left: u64) -> Result<Step> {
+        let there = self.buffer.len() - self.position;
+        let passed = usize::try_from(left).map_or(there, |left| left.min(there));
+        self.offset += passed as u64;
+        self.position += passed;
+        self.scanned = self.position;
+        let left = left - passed as u64;
+        if left > 0 {
+            self.state = State::Blob { left };
+            return self.hungry();
+        }
+        self.state = State::AfterEntry;
+        Ok(Step::Again)
+    }
+
+    /// Passes over what is no array. Only the build version matters.
+    fn pass_content(&mut self) -> Result<Step> {
+        let unread = &self.buffer[self.position..];
+        let found = match self.scanner.scan(unread) {
+            None if self.is_finished && self.scanner.may_end_here() => Some(unread.len()),
+            found => found,
+        };
+        let length = found.unwrap_or(unread.len());
+        let room = MAX_VERSION_BYTES.saturating_sub(self.version_text.len());
+        self.version_text
+            .extend_from_slice(&unread[..length.min(room)]);
+        self.consume(length);
+        self.section().bytes += length as u64;
+        if found.is_none() {
+            return self.hungry();
+        }
+        self.section().items = 1;
+        let text = std::mem::take(&mut self.version_text);
+        if self.section().name.eq_ignore_ascii_case("BuildVersion") {
+            self.build_version = std::str::from_utf8(&text)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            self.sections.pop();
+        }
+        self.state = State::AfterSection;
+        Ok(Step::Again)
+    }
+
+    fn take_line(&mut self) -> Result<Step> {
+        if self.scanned <= self.position {
+            self.begin_entry();
+            self.state = State::Line;
+        }
+        let unseen = &self.buffer[self.scanned..];
+        let (end, next) = match memchr(b'\n', unseen) {
+            Some(length) => (self.scanned + length, self.scanned + length + 1),
+            None if self.is_finished => (self.buffer.len(), self.buffer.len()),
+            None => (self.buffer.len(), usize::MAX),
+        };
+        self.scanned = end;
+        if end - self.position > self.max_item_bytes {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "{} is longer than {} bytes",
+                    self.place, self.max_item_bytes
+                ),
+            ));
+        }
+        if next == usize::MAX {
+            return self.hungry();
+        }
+        let line = &self.buffer[self.position..end];
+        let leading = line.len() - line.trim_ascii_start().len();
+        let start = self.position + leading;
+        let range = start..start + line.trim_ascii().len();
+        if next == self.position {
+            self.state = State::End;
+        }
+        self.consume(next - self.position);
+        if range.is_empty() {
+            return Ok(Step::Again);
+        }
+        self.settle_entry(range)
+    }
+
+    fn pass_space(&mut self) {
+        let unread = &self.buffer[self.position..];
+        let space = unread.len() - unread.trim_ascii_start().len();
+        self.consume(space);
+    }
+
+    fn consume(&mut self, length: usize) {
+        let end = self.position + length;
+        self.line += memchr_iter(b'\n', &self.buffer[self.position..end]).count() as u64;
+        self.offset += length as u64;
+        self.position = end;
+        self.scanned = self.scanned.max(end);
+    }
+
+    /// More input is needed: an error if there will be none.
+    fn hungry(&mut self) -> Result<Step> {
+        let may_end = match self.state {
+            State::End | State::Sequence => true,
+            State::Start | State::Opening => self.format != Format::Dump,
+            _ => false,
+        };
+        if !self.is_finished || may_end {
+            return Ok(Step::Hungry);
+        }
+        Err(match self.state {
+            State::InEntry | State::Blob { .. } => {
+                Error::invalid(format!("the input ends inside {}", self.place))
+            }
+            _ => self.broken("the input ends too early"),
+        })
+    }
+
+    fn unexpected(&self, byte: u8, expected: &str) -> Error {
+        let found = byte.escape_ascii();
+        self.broken(&format!("expected {expected}, found '{found}'"))
+    }
+
+    fn broken(&self, what: &str) -> Error {
+        let at = match self.sections.last() {
+            Some(section) => format!(", in {} after item {}", section.name, section.items),
+            None => String::new(),
+        };
+        Error::invalid(format!(
+            "line {}, byte {}{at}: {what}",
+            self.line, self.offset
+        ))
+    }
+}
+
+/// More than the digits of any build version.
+const MAX_VERSION_BYTES: usize = 32;
+
+const BOM: &[u8] = "\u{feff}".as_bytes();
+
+/// The text without the mark that some editors put in front of it.
+pub(super) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BOM).unwrap_or(text)
+}
+
+/// What follows an item of a dump.
+enum Blob {
+    None,
+    Attachment(u64),
+    Segment(u64),
+    Unsized,
+}
+
+/// Attachments and time series segments stand as raw bytes right behind the item that tells their
+/// size. Most items can be told from those without parsing them.
+fn blob_behind(section: Section, item: &[u8]) -> Blob {
+    const EXPORT_TYPE: &str = "@export-type";
+    const BLOB_SIZE: &str = "@raven-blob-size";
+    let mentions = |name: &str| memmem::find(item, name.as_bytes()).is_some();
+    let may_be_attachment = mentions(EXPORT_TYPE);
+    let may_be_segment = section == Section::Other && mentions(BLOB_SIZE);
+    if !may_be_attachment && !may_be_segment {
+        return Blob::None;
+    }
+    let Ok(text) = std::str::from_utf8(item) else {
+        return Blob::None;
+    };
+    let size = |name: &str| find_property(text, name)?.parse().ok();
+    let export_type =
+        find_property(text, "@metadata").and_then(|metadata| find_property(metadata, EXPORT_TYPE));
+    if export_type == Some("\"Attachment\"") {
+        return size("Size").map_or(Blob::Unsized, Blob::Attachment);
+    }
+    if may_be_segment && find_property(text, BLOB_SIZE).is_some() {
+        return size(BLOB_SIZE).map_or(Blob::Unsized, Blob::Segment);
+    }
+    Blob::None
+}

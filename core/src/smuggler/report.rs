@@ -1,0 +1,68 @@
+//! What an import did, and what it did not.
+
+use super::{Place, SectionSummary};
+
+/// An item that could not be imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadItem {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// What an import has done so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Bytes read, after decompression.
+    pub bytes_read: u64,
+    /// Documents stored.
+    pub documents: u64,
+    /// Documents deleted because a tombstone says so.
+    pub deleted: u64,
+    /// Tombstones of documents that are not here, or of other things than documents.
+    pub needless_tombstones: u64,
+    /// Identities raised, or already as high.
+    pub identities: u64,
+    /// HiLo documents left as they were because their range is already as high.
+    pub kept_hilo: u64,
+    /// Items left out because of errors.
+    pub bad_item_count: u64,
+    /// The first of them.
+    pub bad_items: Vec<BadItem>,
+    /// The build of the server that wrote a dump.
+    pub build_version: Option<u64>,
+    /// What the input held, section by section.
+    pub sections: Vec<SectionSummary>,
+}
+
+impl ImportReport {
+    /// How many bad items are kept with their messages.
+    pub const MAX_BAD_ITEMS: usize = 100;
+
+    pub(super) fn add_bad_item(&mut self, place: Place, message: String) {
+        self.bad_item_count += 1;
+        if self.bad_items.len() < Self::MAX_BAD_ITEMS {
+            self.bad_items.push(BadItem { place, message });
+        }
+    }
+
+    /// What the input held that this version does not import, one line for each kind; never the
+    /// bad items, which are counted on their own.
+    pub fn left_out(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for summary in &self.sections {
+            let name = &summary.name;
+            if summary.attachments > 0 {
+                lines.push(format!(
+                    "{name}: {} attachments ({} bytes)",
+                    summary.attachments, summary.blob_bytes
+                ));
+            }
+            if !summary.section.is_read() && summary.items > 0 {
+                lines.push(format!("{name}: {} items", summary.items));
+            }
+        }
+        lines
+    }
+}
