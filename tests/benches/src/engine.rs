@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -129,7 +129,13 @@ async fn measure_puts(
     merger.await.context("the merger's task")?;
     let batches = recording.take();
     let per_commit = written as f64 / batches.len().max(1) as f64;
-    table.print_row(&row("PUT one, files, durable", size, callers, &native, per_commit));
+    table.print_row(&row(
+        "PUT one, files, durable",
+        size,
+        callers,
+        &native,
+        per_commit,
+    ));
 
     let alone = open_native(&place.path().join("storage")).await?;
     for batch in founding {
@@ -147,7 +153,13 @@ async fn measure_puts(
     database.close().await?;
     merger.await.context("the merger's task")?;
     let per_commit = written as f64 / recording.take().len().max(1) as f64;
-    table.print_row(&row("PUT one, memory", size, callers, &in_memory, per_commit));
+    table.print_row(&row(
+        "PUT one, memory",
+        size,
+        callers,
+        &in_memory,
+        per_commit,
+    ));
     Ok(EngineCell {
         callers,
         size,
@@ -284,7 +296,9 @@ async fn measure_reads(
         json.clear();
         let read = database.read().await?;
         let found = read.document(&ids[random.usize(0..READ_COUNT)]).await?;
-        found.context("a document that was stored")?.write_json(&mut json);
+        found
+            .context("a document that was stored")?
+            .write_json(&mut json);
         latencies.note();
     }
     table.print_row(&row("GET one, files", size, 1, &latencies.end()?, 0.0));
@@ -296,7 +310,9 @@ async fn measure_reads(
             .map(|_| &ids[random.usize(0..READ_COUNT)])
             .collect();
         for document in database.read().await?.documents(&asked).await? {
-            document.context("a document that was stored")?.write_json(&mut json);
+            document
+                .context("a document that was stored")?
+                .write_json(&mut json);
         }
         latencies.note();
     }
@@ -313,7 +329,8 @@ async fn measure_reads(
         };
         let page = database.read().await?.documents_by_prefix(&query).await?;
         ensure!(page.len() == PAGE, "a page of {} documents", page.len());
-        page.iter().for_each(|document| document.write_json(&mut json));
+        page.iter()
+            .for_each(|document| document.write_json(&mut json));
         latencies.note();
     }
     let label = format!("prefix page of {PAGE}, files");

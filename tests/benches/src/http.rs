@@ -91,16 +91,23 @@ pub async fn run(
     for size in &plan.sizes {
         for workload in &plan.workloads {
             for connections in &plan.connections {
-                let cell =
-                    measure_cell(plan, &ours, peer.as_ref(), bare, *workload, *connections, *size)
-                        .await
-                        .with_context(|| {
-                            format!(
-                                "{}, {}, {connections} connections",
-                                workload.label(),
-                                size.label()
-                            )
-                        })?;
+                let cell = measure_cell(
+                    plan,
+                    &ours,
+                    peer.as_ref(),
+                    bare,
+                    *workload,
+                    *connections,
+                    *size,
+                )
+                .await
+                .with_context(|| {
+                    format!(
+                        "{}, {}, {connections} connections",
+                        workload.label(),
+                        size.label()
+                    )
+                })?;
                 table.print_row(&row(&cell));
                 cells.push(cell);
             }

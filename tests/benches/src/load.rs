@@ -126,7 +126,10 @@ async fn drive(
         let answer = connection.exchange(request).await?;
         let took = began.elapsed();
         if answer.status != status || !length.accepts(answer.length) {
-            let line = request.split(|byte| *byte == b'\r').next().unwrap_or(request);
+            let line = request
+                .split(|byte| *byte == b'\r')
+                .next()
+                .unwrap_or(request);
             bail!(
                 "{} was answered {} with {} bytes; right is {status} with {length:?}",
                 String::from_utf8_lossy(line),

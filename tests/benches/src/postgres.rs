@@ -136,7 +136,17 @@ impl Cluster {
         let connections = connections.to_string();
         let seconds = measured.as_secs().max(1).to_string();
         let arguments = [
-            "-n", "-M", "prepared", "-f", &script, "-c", &connections, "-j", "1", "-T", &seconds,
+            "-n",
+            "-M",
+            "prepared",
+            "-f",
+            &script,
+            "-c",
+            &connections,
+            "-j",
+            "1",
+            "-T",
+            &seconds,
             "postgres",
         ];
         let postmaster = self.postmaster()?;

@@ -9,7 +9,11 @@ use crate::workload::Workload;
 
 /// Prints each ratio that the figures allow beside its aim.
 pub fn print(cells: &[Cell], engine: &[EngineCell], inserts: Option<Inserts>) {
-    let mut table = Table::new(&["ratio                                       ", "measured", "aim"]);
+    let mut table = Table::new(&[
+        "ratio                                       ",
+        "measured",
+        "aim",
+    ]);
     table.print_head();
     let mut line = |label: String, ratio: f64, aim: &str| {
         table.print_row(&[label, format!("{ratio:.2}"), aim.to_owned()]);
@@ -32,10 +36,18 @@ pub fn print(cells: &[Cell], engine: &[EngineCell], inserts: Option<Inserts>) {
         let same = |it: &&EngineCell| it.callers == cell.connections && it.size == cell.size;
         if let Some(alone) = engine.iter().find(same) {
             let ratio = cell.ours.rate() / alone.storage_rate;
-            let aim = if cell.connections >= 16 { "≥ 0.5" } else { "–" };
+            let aim = if cell.connections >= 16 {
+                "≥ 0.5"
+            } else {
+                "–"
+            };
             line(format!("PUT one ÷ storage alone, {place}"), ratio, aim);
             let ratio = cell.ours.rate() / alone.native.rate();
-            line(format!("PUT one ÷ engine without HTTP, {place}"), ratio, "–");
+            line(
+                format!("PUT one ÷ engine without HTTP, {place}"),
+                ratio,
+                "–",
+            );
         }
         if let Some(peer) = &cell.peer {
             let ratio = cell.ours.rate() / peer.rate();

@@ -234,7 +234,10 @@ impl Sample {
         let right = Length::Exactly(self.body.len());
         match requests {
             Requests::Fixed { all, random } => {
-                let all = all.iter().map(|(bytes, _)| (bytes.clone(), right)).collect();
+                let all = all
+                    .iter()
+                    .map(|(bytes, _)| (bytes.clone(), right))
+                    .collect();
                 Requests::Fixed {
                     all: Arc::new(all),
                     random,

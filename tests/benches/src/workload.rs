@@ -149,7 +149,9 @@ impl Requests {
 
     /// Batches of new documents whose ids begin with `prefix`.
     pub fn put_batch(database: &str, size: Size, prefix: &str) -> Self {
-        let ids: Vec<String> = (0..BATCH).map(|_| format!("{prefix}{}", "0".repeat(DIGITS))).collect();
+        let ids: Vec<String> = (0..BATCH)
+            .map(|_| format!("{prefix}{}", "0".repeat(DIGITS)))
+            .collect();
         let body = put_commands(&ids, size, 1);
         let request = request(
             "POST",
