@@ -23,4 +23,4 @@ pub use database::{Database, DatabaseOptions};
 pub use error::{ConcurrencyViolation, Error, ErrorKind, Result};
 pub use limits::Limits;
 pub use notices::{Notice, NoticeKind};
-pub use reader::{DatabaseStatistics, Item, PrefixQuery, ReadTransaction};
+pub use reader::{DatabaseStatistics, Item, NewestQuery, PrefixQuery, ReadTransaction};

@@ -41,6 +41,24 @@ pub struct PrefixQuery {
     pub start: usize,
     /// The most documents to return.
     pub page_size: usize,
+    /// If not 0: stop behind the document with which this many bytes are reached, though more
+    /// documents may follow.
+    pub max_bytes: usize,
+}
+
+/// Which documents a read by age returns, the newest first.
+#[derive(Debug, Clone, Default)]
+pub struct NewestQuery {
+    /// Only those of this collection.
+    pub collection: Option<String>,
+    /// Only those with a lower etag.
+    pub before: Option<Etag>,
+    /// How many to skip.
+    pub start: usize,
+    /// The most documents to return.
+    pub page_size: usize,
+    /// As in [`PrefixQuery::max_bytes`].
+    pub max_bytes: usize,
 }
 
 /// Counts of a whole database.
@@ -157,8 +175,9 @@ impl<S: Snapshot> ReadTransaction<S> {
             DOCUMENTS,
             range,
             Direction::Forward,
-            query.page_size + to_skip,
+            query.page_size.saturating_add(to_skip),
         );
+        let mut room = Room::new(query.page_size, query.max_bytes);
         while let Some(entries) = pages.next(&self.snapshot).await? {
             for (key, value) in entries {
                 let rest = std::str::from_utf8(&key[prefix_key.len()..]).unwrap_or_default();
@@ -173,8 +192,10 @@ impl<S: Snapshot> ReadTransaction<S> {
                     to_skip -= 1;
                     continue;
                 }
-                found.push(StoredDocument::new(key, value, &self.incarnations)?);
-                if found.len() >= query.page_size {
+                let document = StoredDocument::new(key, value, &self.incarnations)?;
+                let is_last = !room.take(&document);
+                found.push(document);
+                if is_last {
                     return Ok(found);
                 }
             }
@@ -187,21 +208,12 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// As [`Self::document`].
     pub async fn newest_documents(&self, start: usize, size: usize) -> Result<Vec<StoredDocument>> {
-        let mut pages = Pages::new(ETAGS, KeyRange::all(), Direction::Backward, start + size);
-        let (mut keys, mut to_skip) = (Vec::new(), start);
-        'pages: while let Some(entries) = pages.next(&self.snapshot).await? {
-            for (_, value) in entries {
-                if keys.len() >= size {
-                    break 'pages;
-                }
-                match etags::decode_value(&value)? {
-                    (ItemKind::Document, _) if to_skip > 0 => to_skip -= 1,
-                    (ItemKind::Document, key) => keys.push(key),
-                    (ItemKind::Tombstone, _) => {}
-                }
-            }
-        }
-        self.existing(keys).await
+        self.newest(&NewestQuery {
+            start,
+            page_size: size,
+            ..NewestQuery::default()
+        })
+        .await
     }
 
     /// The documents of a collection, newest first.
@@ -214,18 +226,57 @@ impl<S: Snapshot> ReadTransaction<S> {
         start: usize,
         size: usize,
     ) -> Result<Vec<StoredDocument>> {
-        let collection = CollectionName::new(collection)?;
-        let range = collection_etags::range(collection.key(), ItemKind::Document);
-        let mut pages = Pages::new(COLLECTION_ETAGS, range, Direction::Backward, start + size);
-        let mut keys = Vec::new();
+        self.newest(&NewestQuery {
+            collection: Some(collection.to_owned()),
+            start,
+            page_size: size,
+            ..NewestQuery::default()
+        })
+        .await
+    }
+
+    /// Documents of the database or of a collection, newest first.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an impossible collection; as [`Self::document`].
+    pub async fn newest(&self, query: &NewestQuery) -> Result<Vec<StoredDocument>> {
+        /// Few enough to waste little when the bytes are used up.
+        const LOADED_AT_ONCE: usize = 64;
+        let mut found = Vec::new();
+        if query.page_size == 0 {
+            return Ok(found);
+        }
+        let mut room = Room::new(query.page_size, query.max_bytes);
+        let mut to_skip = query.start;
+        let wanted = query.page_size.saturating_add(to_skip);
+        let mut pages = newest_pages(query, wanted)?;
         while let Some(entries) = pages.next(&self.snapshot).await? {
-            keys.extend(entries.into_iter().map(|(_, key)| key));
-            if keys.len() >= start + size {
-                break;
+            let mut keys = Vec::with_capacity(entries.len());
+            for (_, value) in entries {
+                let key = match &query.collection {
+                    Some(_) => value,
+                    None => match etags::decode_value(&value)? {
+                        (ItemKind::Document, key) => key,
+                        (ItemKind::Tombstone, _) => continue,
+                    },
+                };
+                if to_skip > 0 {
+                    to_skip -= 1;
+                } else {
+                    keys.push(key);
+                }
+            }
+            for keys in keys.chunks(LOADED_AT_ONCE) {
+                for document in self.existing(keys.to_vec()).await? {
+                    let is_last = !room.take(&document);
+                    found.push(document);
+                    if is_last {
+                        return Ok(found);
+                    }
+                }
             }
         }
-        self.existing(keys.into_iter().skip(start).take(size).collect())
-            .await
+        Ok(found)
     }
 
     async fn existing(&self, keys: Vec<Bytes>) -> Result<Vec<StoredDocument>> {
@@ -372,6 +423,54 @@ impl<S: Snapshot> ReadTransaction<S> {
     pub fn snapshot(&self) -> &S {
         &self.snapshot
     }
+}
+
+/// What a page may still take.
+struct Room {
+    documents: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn new(page_size: usize, max_bytes: usize) -> Self {
+        Self {
+            documents: page_size,
+            bytes: if max_bytes == 0 {
+                usize::MAX
+            } else {
+                max_bytes
+            },
+        }
+    }
+
+    /// Counts `document`; whether another may follow.
+    fn take(&mut self, document: &StoredDocument) -> bool {
+        self.documents -= 1;
+        self.bytes = self.bytes.saturating_sub(document.byte_count());
+        self.documents > 0 && self.bytes > 0
+    }
+}
+
+/// The index that lists what `query` wants, from its newest end.
+fn newest_pages(query: &NewestQuery, wanted: usize) -> Result<Pages> {
+    let (space, mut range) = match &query.collection {
+        None => (ETAGS, KeyRange::all()),
+        Some(name) => {
+            let collection = CollectionName::new(name.as_str())?;
+            let range = collection_etags::range(collection.key(), ItemKind::Document);
+            (COLLECTION_ETAGS, range)
+        }
+    };
+    if let Some(before) = query.before {
+        range = range.before(match &query.collection {
+            None => etags::key(before),
+            Some(name) => {
+                let collection = CollectionName::new(name.as_str())?;
+                collection_etags::key(collection.key(), ItemKind::Document, before)
+            }
+        });
+    }
+    Ok(Pages::new(space, range, Direction::Backward, wanted))
 }
 
 /// Walks a range page by page.

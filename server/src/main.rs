@@ -1,2 +1,7 @@
-//! The `pinyon` server.
-fn main() {}
+//! The program `pinyon`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pinyon_server::cli::main()
+}

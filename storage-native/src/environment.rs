@@ -113,6 +113,22 @@ impl NativeEnvironment {
         })
     }
 
+    /// The bytes that the files of the store called `name` take; 0 when there is none.
+    ///
+    /// # Errors
+    /// `Internal` when the directory cannot be read.
+    pub fn byte_count(&self, name: &StoreName) -> Result<u64> {
+        let number = self.inner.stores().entries.get(name).map(|it| it.number);
+        let Some(number) = number else { return Ok(0) };
+        let path = self.inner.store_directory(number);
+        let failed = |reason| io_error(format!("measure '{}'", path.display()), reason);
+        let mut byte_count = 0;
+        for item in fs::read_dir(&path).map_err(failed)? {
+            byte_count += item.and_then(|it| it.metadata()).map_err(failed)?.len();
+        }
+        Ok(byte_count)
+    }
+
     fn open_now(&self, name: &StoreName) -> Result<NativeStore> {
         let (mark, number) = self.mark_open(name, true)?;
         let directory = self.directory_of(number);

@@ -1,0 +1,60 @@
+//! The command line: one file per subcommand, each with its `Args` and its `run`.
+//!
+//! Exit codes: 0 done; 1 it failed, and standard error says why; 2 the command line or the
+//! configuration is wrong; 3 the data directory is in use by another process; 4 stored data is
+//! corrupted.
+
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use pinyon_core::{Error, ErrorKind, Result};
+
+/// A document database for the edge.
+#[derive(Parser)]
+#[command(name = "pinyon", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pinyon serve --data-dir ./data --listen 127.0.0.1:8080
+  PINYON_DATA_DIR=./data pinyon serve
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 data directory in use,
+4 stored data is corrupted.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the databases of a data directory over HTTP.
+    Serve(serve::Args),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+    };
+    result.unwrap_or_else(|error| report(&error))
+}
+
+/// Says on standard error why the command failed; the exit code for it.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where a command talks to its user"
+)]
+fn report(error: &Error) -> ExitCode {
+    eprintln!("pinyon: {error}");
+    ExitCode::from(match error.kind() {
+        ErrorKind::InvalidRequest | ErrorKind::Unsupported => 2,
+        ErrorKind::Unavailable => 3,
+        ErrorKind::Corrupted => 4,
+        _ => 1,
+    })
+}
+
+/// What every subcommand's `run` answers.
+type CommandResult = Result<ExitCode>;

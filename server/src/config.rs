@@ -1,0 +1,203 @@
+//! Everything that can be configured, as flags and environment variables.
+//!
+//! This struct is the one table of options: `pinyon serve --help` prints it, with defaults.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use pinyon_core::{Error, Limits, Result};
+
+/// What `pinyon serve --help` says after the options.
+pub const HELP: &str = "\
+When it is ready, the server prints one line to standard output:
+  listening on http://ADDRESS:PORT
+and then logs to standard error only. SIGTERM or SIGINT ends it after the running requests.
+
+Examples:
+  pinyon serve --data-dir ./data
+  pinyon serve --data-dir ./data --listen 127.0.0.1:0 --log-format json";
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The configuration of `pinyon serve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// The directory that holds the databases; created if it does not exist
+    #[arg(long, env = "PINYON_DATA_DIR", default_value = "./pinyon-data")]
+    pub data_dir: PathBuf,
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, env = "PINYON_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The URL by which clients reach this server, if it is not the address it listens on
+    #[arg(long, env = "PINYON_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// Listen beyond this machine although anybody who reaches the port may read and change all
+    /// data (TLS and authentication are not there yet)
+    #[arg(long, env = "PINYON_UNSAFE_ALLOW_UNAUTHENTICATED_NETWORK")]
+    pub unsafe_allow_unauthenticated_network: bool,
+    /// The label of this node in generated ids and change vectors: one to four capital letters
+    #[arg(long, env = "PINYON_NODE_TAG", default_value = "A")]
+    pub node_tag: String,
+    /// What is logged, as in `info` or `pinyon_server=debug`
+    #[arg(long, env = "PINYON_LOG", default_value = "info")]
+    pub log: String,
+    /// The form of log lines
+    #[arg(long, env = "PINYON_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Threads that serve requests [default: one per core]
+    #[arg(long, env = "PINYON_WORKER_THREADS")]
+    pub worker_threads: Option<NonZeroUsize>,
+
+    /// Connections served at once; more wait to be accepted
+    #[arg(long, env = "PINYON_MAX_CONNECTIONS", default_value_t = 4096)]
+    pub max_connections: usize,
+    /// The largest request head: request line and headers
+    #[arg(long, env = "PINYON_MAX_HEAD_BYTES", default_value_t = 64 << 10)]
+    pub max_head_bytes: usize,
+    /// The most headers in a request
+    #[arg(long, env = "PINYON_MAX_HEADERS", default_value_t = 100)]
+    pub max_headers: usize,
+    /// The largest request body, also after decompression
+    #[arg(long, env = "PINYON_MAX_REQUEST_BYTES", default_value_t = 128 << 20)]
+    pub max_request_bytes: usize,
+    /// Memory for the bodies of all requests together; more of them wait
+    #[arg(long, env = "PINYON_MAX_BUFFERED_BYTES", default_value_t = 512 << 20)]
+    pub max_buffered_bytes: usize,
+    /// The largest response that is not streamed
+    #[arg(long, env = "PINYON_MAX_RESPONSE_BYTES", default_value_t = 256 << 20)]
+    pub max_response_bytes: usize,
+    /// The most requests in one multi_get
+    #[arg(long, env = "PINYON_MAX_MULTI_GET_REQUESTS", default_value_t = 1024)]
+    pub max_multi_get_requests: usize,
+    /// How long a connection may be idle, or take to send a request head
+    #[arg(long, env = "PINYON_HEAD_TIMEOUT_MS", default_value_t = 30_000)]
+    pub head_timeout_ms: u64,
+    /// How long a sender or receiver may stand still in the middle of a body
+    #[arg(long, env = "PINYON_STALL_TIMEOUT_MS", default_value_t = 30_000)]
+    pub stall_timeout_ms: u64,
+    /// The slowest body accepted once the stall timeout has passed
+    #[arg(long, env = "PINYON_MIN_BODY_BYTES_PER_SECOND", default_value_t = 240)]
+    pub min_body_bytes_per_second: u64,
+    /// How long a request may take, from its head to the head of its response
+    #[arg(long, env = "PINYON_REQUEST_TIMEOUT_MS", default_value_t = 300_000)]
+    pub request_timeout_ms: u64,
+    /// How long running requests may take to finish when the server is told to stop
+    #[arg(long, env = "PINYON_SHUTDOWN_TIMEOUT_MS", default_value_t = 30_000)]
+    pub shutdown_timeout_ms: u64,
+    /// Responses from this size are compressed for clients that accept it; 0 for never
+    #[arg(long, env = "PINYON_COMPRESS_FROM_BYTES", default_value_t = 4096)]
+    pub compress_from_bytes: usize,
+
+    /// The largest document, in bytes of JSON
+    #[arg(long, env = "PINYON_MAX_DOCUMENT_BYTES", default_value_t = 64 << 20)]
+    pub max_document_bytes: usize,
+    /// Documents from this size raise a notice, with no other effect
+    #[arg(long, env = "PINYON_LARGE_DOCUMENT_BYTES", default_value_t = 5 << 20)]
+    pub large_document_bytes: usize,
+    /// The longest document id, in bytes of UTF-8
+    #[arg(long, env = "PINYON_MAX_ID_BYTES", default_value_t = 512)]
+    pub max_id_bytes: usize,
+    /// The deepest nesting in a document, at most 120
+    #[arg(long, env = "PINYON_MAX_JSON_DEPTH", default_value_t = 100)]
+    pub max_json_depth: usize,
+    /// The most commands in one batch
+    #[arg(long, env = "PINYON_MAX_BATCH_COMMANDS", default_value_t = 1_000_000)]
+    pub max_batch_commands: usize,
+    /// Writes waiting in one database; more wait their turn
+    #[arg(long, env = "PINYON_MAX_QUEUED_OPERATIONS", default_value_t = 4096)]
+    pub max_queued_operations: usize,
+    /// Bytes of writes waiting in one database; more wait their turn
+    #[arg(long, env = "PINYON_MAX_QUEUED_BYTES", default_value_t = 64 << 20)]
+    pub max_queued_bytes: usize,
+
+    /// Memory for cached pages of each open database
+    #[arg(long, env = "PINYON_CACHE_BYTES", default_value_t = 32 << 20)]
+    pub cache_bytes: usize,
+    /// Databases unused for this long are closed until they are asked for again; 0 for never
+    #[arg(long, env = "PINYON_IDLE_DATABASE_TIMEOUT_S", default_value_t = 900)]
+    pub idle_database_timeout_s: u64,
+    /// How long deleted documents are remembered for replicas that were away
+    #[arg(long, env = "PINYON_TOMBSTONE_RETENTION_H", default_value_t = 336)]
+    pub tombstone_retention_h: u32,
+    /// How often old tombstones are looked for
+    #[arg(
+        long,
+        env = "PINYON_TOMBSTONE_CLEANUP_INTERVAL_S",
+        default_value_t = 300
+    )]
+    pub tombstone_cleanup_interval_s: u64,
+}
+
+impl Config {
+    /// Refuses what cannot work or is not safe.
+    ///
+    /// # Errors
+    /// `InvalidRequest` that names the option.
+    pub fn check(&self) -> Result<()> {
+        if !self.listen.ip().is_loopback() && !self.unsafe_allow_unauthenticated_network {
+            return Err(Error::invalid(format!(
+                "--listen {}: beyond this machine anybody could read and change all data; listen \
+                 on 127.0.0.1, or give --unsafe-allow-unauthenticated-network if that is meant",
+                self.listen
+            )));
+        }
+        if self.max_json_depth == 0 || self.max_json_depth > 120 {
+            return Err(Error::invalid("--max-json-depth must be from 1 to 120"));
+        }
+        if self.max_head_bytes < 8192 {
+            return Err(Error::invalid("--max-head-bytes must be at least 8192"));
+        }
+        let positive = [
+            ("--max-connections", self.max_connections),
+            ("--max-headers", self.max_headers),
+            ("--max-request-bytes", self.max_request_bytes),
+            ("--max-response-bytes", self.max_response_bytes),
+            ("--max-id-bytes", self.max_id_bytes),
+        ];
+        for (flag, value) in positive {
+            if value == 0 {
+                return Err(Error::invalid(format!("{flag} must not be 0")));
+            }
+        }
+        if self.max_buffered_bytes < self.max_request_bytes {
+            return Err(Error::invalid(
+                "--max-buffered-bytes must not be smaller than --max-request-bytes",
+            ));
+        }
+        if let Some(url) = &self.public_url
+            && !url.starts_with("http://")
+        {
+            return Err(Error::invalid("--public-url must begin with http://"));
+        }
+        Ok(())
+    }
+
+    /// The limits of each database.
+    pub fn database_limits(&self) -> Limits {
+        Limits {
+            max_id_bytes: self.max_id_bytes,
+            max_document_bytes: self.max_document_bytes,
+            large_document_bytes: self.large_document_bytes,
+            max_json_depth: self.max_json_depth,
+            max_batch_commands: self.max_batch_commands,
+            max_queued_operations: self.max_queued_operations,
+            max_queued_bytes: self.max_queued_bytes,
+            ..Limits::default()
+        }
+    }
+
+    /// How long a body may stand still.
+    pub fn stall_timeout(&self) -> Duration {
+        Duration::from_millis(self.stall_timeout_ms)
+    }
+}

@@ -1,0 +1,124 @@
+//! A database that is open: its documents, its merger, and when it was last used.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use pinyon_core::commands::{BatchCommand, CommandOutcome};
+use pinyon_core::host::Host;
+use pinyon_core::storage::Environment as _;
+use pinyon_core::{Database, DatabaseOptions, ErrorKind, NoticeKind, ReadTransaction, Result};
+use pinyon_storage_native::{NativeEnvironment, NativeSnapshot, NativeStore};
+use tokio::task::JoinHandle;
+
+use super::DatabaseRecord;
+
+/// An open database. Requests hold it while they use it; it is closed by its slot alone.
+pub struct OpenDatabase {
+    /// The record it was opened with.
+    pub record: DatabaseRecord,
+    /// The documents.
+    pub documents: Database<NativeStore>,
+    merger: std::sync::Mutex<Option<JoinHandle<()>>>,
+    last_used_s: AtomicU64,
+    is_broken: AtomicBool,
+    logged_notices: AtomicU64,
+}
+
+impl OpenDatabase {
+    pub(super) async fn open(
+        environment: &NativeEnvironment,
+        record: DatabaseRecord,
+        host: &Host,
+        options: DatabaseOptions,
+    ) -> Result<Self> {
+        let store = environment.open(&record.store_name()?).await?;
+        let (documents, merger) = Database::open(store, host.clone(), options).await?;
+        let merger = tokio::spawn(merger.run());
+        Ok(Self {
+            record,
+            documents,
+            merger: std::sync::Mutex::new(Some(merger)),
+            last_used_s: AtomicU64::new(0),
+            is_broken: AtomicBool::new(false),
+            logged_notices: AtomicU64::new(0),
+        })
+    }
+
+    /// A read transaction.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn read(&self) -> Result<ReadTransaction<NativeSnapshot>> {
+        self.use_store(self.documents.read().await)
+    }
+
+    /// Runs commands in order, all or nothing.
+    ///
+    /// # Errors
+    /// As [`Database::write_batch`].
+    pub async fn write(&self, commands: Vec<BatchCommand>) -> Result<Vec<CommandOutcome>> {
+        self.use_store(self.documents.write_batch(commands).await)
+    }
+
+    /// Passes a result on. When it says that the store is closed, which it is after a failed sync,
+    /// the next request opens it anew.
+    ///
+    /// # Errors
+    /// That of `result`.
+    pub fn use_store<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::Closed
+        {
+            self.is_broken.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Notes that it is used at second `now_s` of the process.
+    pub(super) fn touch(&self, now_s: u64) {
+        self.last_used_s.store(now_s, Ordering::Relaxed);
+    }
+
+    pub(super) fn last_used_s(&self) -> u64 {
+        self.last_used_s.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Relaxed)
+    }
+
+    /// Logs the notices that came since the last call.
+    pub(super) fn log_notices(&self) {
+        let notices = self.documents.notices();
+        let newest = u64::try_from(notices.last().map_or(0, |it| it.at.ticks())).unwrap_or(0);
+        let logged = self.logged_notices.swap(newest, Ordering::Relaxed);
+        for notice in notices {
+            if u64::try_from(notice.at.ticks()).unwrap_or(0) <= logged {
+                continue;
+            }
+            if let NoticeKind::LargeDocument { id, byte_count } = &notice.kind {
+                tracing::warn!(
+                    database = self.record.name,
+                    id,
+                    byte_count,
+                    "a large document was stored"
+                );
+            }
+        }
+    }
+
+    /// Finishes the queued writes and closes the store.
+    pub(super) async fn close(&self) -> Result<()> {
+        let closed = self.documents.close().await;
+        let merger = self
+            .merger
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        if let Some(merger) = merger
+            && let Err(reason) = merger.await
+        {
+            tracing::error!(database = self.record.name, %reason, "the merger broke off");
+        }
+        closed
+    }
+}

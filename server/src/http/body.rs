@@ -1,0 +1,57 @@
+//! The body of a response: bytes at hand, or a stream of them.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use hyper::body::{Frame, SizeHint};
+use pinyon_core::Error;
+
+/// Chunks as they come; an error breaks the connection, so that nobody takes a part for the whole.
+pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// A response body.
+pub enum Body {
+    /// All of it; empty once it is sent.
+    Whole(Bytes),
+    /// What comes, when it comes.
+    Chunks(Chunks),
+}
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self::Whole(Bytes::new())
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Chunks(chunks) => chunks
+                .as_mut()
+                .poll_next(context)
+                .map(|next| next.map(|chunk| chunk.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Chunks(_) => SizeHint::default(),
+        }
+    }
+}

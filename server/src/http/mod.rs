@@ -1,0 +1,18 @@
+//! What stands between hyper and an endpoint.
+
+mod body;
+mod call;
+mod compression;
+mod query_string;
+mod reply;
+mod request_body;
+mod service;
+
+pub use body::Body;
+pub use call::{Call, as_text};
+pub use query_string::{QueryString, unescape};
+pub use reply::{
+    Reply, empty, etag_value, json, json_bytes, json_with_etag, not_modified, plain, stream,
+};
+pub use request_body::RequestBody;
+pub use service::serve_request;

@@ -1,0 +1,255 @@
+//! The body of a request: read whole, under limits on size, memory and pace.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http_body_util::BodyExt as _;
+use hyper::HeaderMap;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::CONTENT_ENCODING;
+use pinyon_core::{Error, ErrorKind, Result};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use crate::server::Server;
+
+/// Bodies up to this size are not worth counting against the room for all.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// A body that is still to be read, or is at hand.
+pub struct RequestBody {
+    source: Source,
+    /// Given back when the request is answered.
+    room: Vec<OwnedSemaphorePermit>,
+}
+
+enum Source {
+    Incoming(Incoming),
+    AtHand(Bytes),
+}
+
+impl From<Incoming> for RequestBody {
+    fn from(body: Incoming) -> Self {
+        Self {
+            source: Source::Incoming(body),
+            room: Vec::new(),
+        }
+    }
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(body: Bytes) -> Self {
+        Self {
+            source: Source::AtHand(body),
+            room: Vec::new(),
+        }
+    }
+}
+
+impl RequestBody {
+    /// The whole body, decompressed.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when it is too large, `TimedOut` when it comes too slowly, `InvalidRequest`
+    /// when it breaks off or does not decompress.
+    pub async fn read(&mut self, server: &Server, headers: &HeaderMap) -> Result<Bytes> {
+        let sent = match std::mem::replace(&mut self.source, Source::AtHand(Bytes::new())) {
+            Source::AtHand(bytes) => return Ok(bytes),
+            Source::Incoming(incoming) => self.receive(server, incoming).await?,
+        };
+        let Some(encoding) = headers.get(CONTENT_ENCODING) else {
+            return Ok(sent);
+        };
+        let Some(encoding) = Encoding::parse(encoding.as_bytes())? else {
+            return Ok(sent);
+        };
+        let limit = server.config.max_request_bytes;
+        // What comes out is counted as if it were the most that may; it is given back soon.
+        let worst = limit.min(sent.len().saturating_mul(MOST_INFLATION));
+        self.take_room(server, worst, stall_deadline(server))
+            .await?;
+        if sent.len() <= SMALL_BYTES / 8 {
+            return inflate(&sent, encoding, limit);
+        }
+        let inflating = tokio::task::spawn_blocking(move || inflate(&sent, encoding, limit));
+        inflating.await.map_err(|reason| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("decompression failed: {reason}"),
+            )
+        })?
+    }
+
+    async fn receive(&mut self, server: &Server, mut incoming: Incoming) -> Result<Bytes> {
+        let limit = server.config.max_request_bytes;
+        let announced = incoming.size_hint().exact();
+        if announced.is_some_and(|announced| announced > limit as u64) {
+            return Err(too_large(limit));
+        }
+        let announced = announced.and_then(|announced| usize::try_from(announced).ok());
+        let mut pace = Pace::start(server);
+        if let Some(announced) = announced {
+            self.take_room(server, announced, pace.deadline()).await?;
+        }
+        let mut received = BytesMut::new();
+        let mut counted = announced.unwrap_or(SMALL_BYTES);
+        while let Some(chunk) = next_chunk(&mut incoming, pace.deadline()).await? {
+            // Most bodies come whole, and then need no copy.
+            if received.is_empty() && Some(chunk.len()) == announced {
+                return Ok(chunk);
+            }
+            if received.len() + chunk.len() > limit {
+                return Err(too_large(limit));
+            }
+            if received.len() + chunk.len() > counted {
+                let step = counted.max(SMALL_BYTES).min(limit);
+                self.take_room(server, step, pace.deadline()).await?;
+                counted += step;
+            }
+            if received.is_empty() {
+                received.reserve(announced.unwrap_or(chunk.len()).min(1 << 20));
+            }
+            received.extend_from_slice(&chunk);
+            pace.count(chunk.len());
+        }
+        Ok(received.freeze())
+    }
+
+    async fn take_room(&mut self, server: &Server, bytes: usize, until: Instant) -> Result<()> {
+        if bytes <= SMALL_BYTES {
+            return Ok(());
+        }
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        let taking = server.body_room.clone().acquire_many_owned(kib);
+        match timeout_at(until, taking).await {
+            Ok(Ok(permit)) => {
+                self.room.push(permit);
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the server has no memory left for this request's body; try again later",
+            )),
+        }
+    }
+}
+
+/// The allowed pace: a stall's time at first, then time for what has come.
+struct Pace {
+    deadline: Instant,
+    per_byte: Duration,
+}
+
+impl Pace {
+    fn start(server: &Server) -> Self {
+        let rate = server.config.min_body_bytes_per_second;
+        let per_byte = if rate == 0 {
+            Duration::from_secs(1)
+        } else {
+            Duration::from_secs(1) / u32::try_from(rate).unwrap_or(u32::MAX)
+        };
+        Self {
+            deadline: stall_deadline(server),
+            per_byte,
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.deadline += self.per_byte * u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+}
+
+fn stall_deadline(server: &Server) -> Instant {
+    Instant::now() + server.config.stall_timeout()
+}
+
+async fn next_chunk(incoming: &mut Incoming, deadline: Instant) -> Result<Option<Bytes>> {
+    loop {
+        let frame = match timeout_at(deadline, incoming.frame()).await {
+            Err(_) => {
+                return Err(Error::new(
+                    ErrorKind::TimedOut,
+                    "the request's body came too slowly",
+                ));
+            }
+            Ok(None) => return Ok(None),
+            Ok(Some(frame)) => frame.map_err(|reason| {
+                Error::invalid(format!("the request's body broke off: {reason}"))
+            })?,
+        };
+        // Trailers mean nothing here.
+        if let Ok(data) = frame.into_data()
+            && !data.is_empty()
+        {
+            return Ok(Some(data));
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::new(
+        ErrorKind::LimitExceeded,
+        format!("the request's body is larger than {limit} bytes"),
+    )
+}
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    Gzip,
+    Deflate,
+}
+
+/// Deflate cannot make more of a byte than this.
+const MOST_INFLATION: usize = 1032;
+
+impl Encoding {
+    fn parse(text: &[u8]) -> Result<Option<Self>> {
+        match text.to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => Ok(None),
+            b"gzip" | b"x-gzip" => Ok(Some(Self::Gzip)),
+            b"deflate" => Ok(Some(Self::Deflate)),
+            other => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the content encoding '{}' is not known; use gzip or deflate",
+                    String::from_utf8_lossy(other)
+                ),
+            )),
+        }
+    }
+}
+
+fn inflate(sent: &[u8], encoding: Encoding, limit: usize) -> Result<Bytes> {
+    let mut inflated = Vec::with_capacity(sent.len().saturating_mul(4).min(limit));
+    let room = limit as u64 + 1;
+    let result = match encoding {
+        Encoding::Gzip => MultiGzDecoder::new(sent)
+            .take(room)
+            .read_to_end(&mut inflated),
+        // HTTP's deflate is zlib's form; some send the bare one.
+        Encoding::Deflate if is_zlib(sent) => {
+            ZlibDecoder::new(sent).take(room).read_to_end(&mut inflated)
+        }
+        Encoding::Deflate => DeflateDecoder::new(sent)
+            .take(room)
+            .read_to_end(&mut inflated),
+    };
+    result.map_err(|reason| {
+        Error::invalid(format!("the request's body does not decompress: {reason}"))
+    })?;
+    if inflated.len() > limit {
+        return Err(too_large(limit));
+    }
+    Ok(inflated.into())
+}
+
+fn is_zlib(sent: &[u8]) -> bool {
+    matches!(sent, [first, second, ..]
+        if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0)
+}

@@ -1,0 +1,124 @@
+//! One request from head to head: limits on time, the endpoint, errors, headers, figures, log.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
+use pinyon_core::{Error, ErrorKind, Result};
+
+use super::compression::{accepts_gzip, compress};
+use super::{Body, Call, QueryString};
+use crate::http_error;
+use crate::routes::{self, Endpoint};
+use crate::server::{PROTOCOL_VERSION, Server};
+
+const SERVER_VERSION: HeaderName = HeaderName::from_static("raven-server-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// Answers one request.
+pub async fn serve_request(
+    server: Arc<Server>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let started = Instant::now();
+    let (parts, incoming) = request.into_parts();
+    let request_id = request_id(&parts);
+    let path = parts.uri.path();
+    let route = routes::find(&parts.method, path);
+    let endpoint = route.as_ref().map(|route| route.endpoint);
+    let result = match route {
+        Some(route) => {
+            let mut call = Call {
+                server: &server,
+                database: route.database,
+                tail: route.tail,
+                query: QueryString::new(parts.uri.query().unwrap_or("")),
+                headers: &parts.headers,
+                body: incoming.into(),
+            };
+            run_in_time(&server, route.endpoint, &mut call).await
+        }
+        None => Err(http_error::route_not_found(parts.method.as_str(), path)),
+    };
+    let mut response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            log_failure(&error, &parts, &request_id);
+            http_error::to_response(&error, &parts.uri)
+        }
+    };
+    if accepts_gzip(&parts.headers) {
+        response = compress(response, server.config.compress_from_bytes).await;
+    }
+    let headers = response.headers_mut();
+    headers.insert(SERVER_VERSION, HeaderValue::from_static(PROTOCOL_VERSION));
+    headers.insert(REQUEST_ID, request_id);
+    let took = started.elapsed();
+    server.metrics.record(endpoint, response.status(), took);
+    tracing::debug!(
+        method = parts.method.as_str(),
+        path,
+        status = response.status().as_u16(),
+        took_us = took.as_micros(),
+        "request"
+    );
+    Ok(response)
+}
+
+async fn run_in_time(
+    server: &Server,
+    endpoint: Endpoint,
+    call: &mut Call<'_>,
+) -> Result<Response<Body>> {
+    let limit = Duration::from_millis(server.config.request_timeout_ms);
+    let running = routes::run(endpoint, call);
+    match tokio::time::timeout(limit, running).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(
+            ErrorKind::TimedOut,
+            format!(
+                "the request took longer than {} ms; a write may still take effect",
+                limit.as_millis()
+            ),
+        )),
+    }
+}
+
+/// The client's name for the request if it is fit for a log, else one of our own.
+fn request_id(parts: &Parts) -> HeaderValue {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if let Some(given) = parts.headers.get(&REQUEST_ID)
+        && given.len() <= LONGEST_REQUEST_ID
+        && given.to_str().is_ok()
+    {
+        return given.clone();
+    }
+    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut text = [b'0'; 16];
+    for (place, digit) in text.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(number >> (place * 4)) as usize & 0xf];
+    }
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text))
+        .unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+fn log_failure(error: &Error, parts: &Parts, request_id: &HeaderValue) {
+    let request_id = request_id.to_str().unwrap_or_default();
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    match error.kind() {
+        ErrorKind::Internal | ErrorKind::Corrupted | ErrorKind::StorageFull | ErrorKind::Closed => {
+            tracing::error!(request_id, method, path, ?error, "request failed");
+        }
+        ErrorKind::Unavailable | ErrorKind::TimedOut => {
+            tracing::warn!(request_id, method, path, ?error, "request refused");
+        }
+        _ => tracing::debug!(request_id, method, path, ?error, "request refused"),
+    }
+}

@@ -1,0 +1,146 @@
+//! Errors on the wire: one table from kind to status and RavenDB exception type.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Response, StatusCode, Uri};
+use pinyon_core::{ConcurrencyViolation, Error, ErrorKind};
+use serde_json::{Map, Value};
+
+use crate::http::{Body, json};
+
+/// A status and exception type that say more than the kind of the error does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireForm {
+    status: StatusCode,
+    exception: &'static str,
+}
+
+impl fmt::Display for WireForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.exception)
+    }
+}
+
+impl StdError for WireForm {}
+
+/// The table. Clients raise the exception whose name is the type's last part.
+fn wire_form(kind: ErrorKind) -> WireForm {
+    let (status, exception) = match kind {
+        ErrorKind::NotFound => (404, "Raven.Client.Exceptions.RavenException"),
+        ErrorKind::ConcurrencyConflict => (409, "Raven.Client.Exceptions.ConcurrencyException"),
+        ErrorKind::DocumentConflict => (
+            409,
+            "Raven.Client.Exceptions.Documents.DocumentConflictException",
+        ),
+        ErrorKind::InvalidRequest => (400, "Raven.Client.Exceptions.BadRequestException"),
+        ErrorKind::LimitExceeded => (413, "Raven.Client.Exceptions.BadRequestException"),
+        ErrorKind::Unsupported => (501, "System.NotSupportedException"),
+        ErrorKind::Unauthorized => (
+            403,
+            "Raven.Client.Exceptions.Security.AuthorizationException",
+        ),
+        ErrorKind::Unavailable => (503, "Raven.Client.Exceptions.RavenException"),
+        ErrorKind::TimedOut => (408, "System.TimeoutException"),
+        ErrorKind::StorageFull => (507, "System.IO.IOException"),
+        ErrorKind::Corrupted => (500, "System.IO.InvalidDataException"),
+        ErrorKind::Closed => (
+            503,
+            "Raven.Client.Exceptions.Database.DatabaseLoadFailureException",
+        ),
+        // The kinds may grow; what has no row yet is a defect worth a report.
+        _ => (500, "Raven.Client.Exceptions.RavenException"),
+    };
+    WireForm {
+        status: StatusCode::from_u16(status).expect("the table holds valid statuses"),
+        exception,
+    }
+}
+
+/// Nothing is served under this path and method.
+pub fn route_not_found(method: &str, path: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("Nothing answers {method} {path}"),
+    )
+    .with_source(WireForm {
+        status: StatusCode::BAD_REQUEST,
+        exception: "Raven.Client.Exceptions.Routing.RouteNotFoundException",
+    })
+}
+
+/// There is no such database.
+pub fn database_does_not_exist(name: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("There is no database '{name}'"),
+    )
+    .with_source(WireForm {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        exception: "Raven.Client.Exceptions.Database.DatabaseDoesNotExistException",
+    })
+}
+
+/// There is a database, but it is disabled.
+pub fn database_disabled(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("The database '{name}' is disabled"),
+    )
+    .with_source(WireForm {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        exception: "Raven.Client.Exceptions.Database.DatabaseDisabledException",
+    })
+}
+
+/// The status an error is sent with.
+pub fn status(error: &Error) -> StatusCode {
+    form_of(error).status
+}
+
+fn form_of(error: &Error) -> WireForm {
+    error
+        .details::<WireForm>()
+        .copied()
+        .unwrap_or_else(|| wire_form(error.kind()))
+}
+
+/// The response for an error, with RavenDB's body.
+pub fn to_response(error: &Error, uri: &Uri) -> Response<Body> {
+    let url = uri.path_and_query().map_or("/", |it| it.as_str());
+    let form = form_of(error);
+    let mut response = json(form.status, &to_body(error, url));
+    if form.status == StatusCode::REQUEST_TIMEOUT || form.status == StatusCode::PAYLOAD_TOO_LARGE {
+        // What is left of the body is not worth reading.
+        let close = HeaderValue::from_static("close");
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("connection"), close);
+    }
+    response
+}
+
+/// RavenDB's body for an error.
+pub fn to_body(error: &Error, url: &str) -> Map<String, Value> {
+    let exception = form_of(error).exception;
+    let mut body = Map::new();
+    let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    set("Url", url.into());
+    set("Type", exception.into());
+    set("Message", error.message().into());
+    set("Error", format!("{exception}: {}", error.message()).into());
+    if error.kind() == ErrorKind::ConcurrencyConflict {
+        let violation = error.details::<ConcurrencyViolation>();
+        set("Id", violation.map(|it| it.id.as_str()).into());
+        set(
+            "ExpectedChangeVector",
+            violation.map(|it| it.expected.as_str()).into(),
+        );
+        set(
+            "ActualChangeVector",
+            violation.and_then(|it| it.actual.as_deref()).into(),
+        );
+    }
+    body
+}

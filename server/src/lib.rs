@@ -1,0 +1,18 @@
+//! The server: databases in files behind RavenDB's client protocol over HTTP/1.1.
+//!
+//! - `routes` mirrors the URL tree; one function finds the endpoint, one runs it;
+//! - `http` is what stands between hyper and an endpoint: bodies, query strings, compression;
+//! - `databases` keeps the records of databases and opens and closes them;
+//! - an algorithm belongs in core; here are sockets, URLs and status codes.
+
+pub mod cli;
+pub mod config;
+pub mod databases;
+
+mod http;
+mod http_error;
+mod listener;
+mod metrics;
+mod routes;
+mod server;
+mod telemetry;

@@ -1,0 +1,193 @@
+//! The listening socket: accepts, serves, and ends in good order.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pinyon_core::{Error, ErrorKind, Result};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::config::Config;
+use crate::http::serve_request;
+use crate::server::Server;
+
+/// Serves until SIGINT or SIGTERM, then finishes what runs and closes the databases.
+///
+/// # Errors
+/// `Unavailable` when the address or the data directory is taken; whatever closing reports.
+pub async fn serve(config: Config) -> Result<()> {
+    let listener = bind(&config).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|reason| socket_error(&config, &reason))?;
+    let mut signals = Signals::new()?;
+    let server = Server::open(config, address).await?;
+    let background = crate::databases::background::start(&server);
+    announce(&server);
+    let (stop, stopping) = watch::channel(false);
+    let (alive, mut all_gone) = mpsc::channel::<()>(1);
+    tokio::select! {
+        () = accept(&server, listener, stopping, alive) => {}
+        () = signals.recv() => {}
+    }
+    tracing::info!("stopping: no new requests, waiting for those that run");
+    // Nobody is listening when there are no connections.
+    let _ = stop.send(true);
+    let patience = Duration::from_millis(server.config.shutdown_timeout_ms);
+    tokio::select! {
+        _ = all_gone.recv() => {}
+        () = tokio::time::sleep(patience) => {
+            tracing::warn!("some requests did not finish in time and are cut off");
+        }
+        () = signals.recv() => tracing::warn!("told to stop again: running requests are cut off"),
+    }
+    background.abort();
+    server.databases.close_all().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the one line that tells a rig where to connect"
+)]
+fn announce(server: &Server) {
+    println!("listening on http://{}", server.local_address);
+    if !server.local_address.ip().is_loopback() {
+        tracing::warn!("anybody who reaches this port may read and change all data");
+    }
+    tracing::info!(
+        address = %server.local_address,
+        data_dir = %server.config.data_dir.display(),
+        "ready"
+    );
+}
+
+async fn bind(config: &Config) -> Result<TcpListener> {
+    TcpListener::bind(config.listen)
+        .await
+        .map_err(|reason| socket_error(config, &reason))
+}
+
+fn socket_error(config: &Config, reason: &std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("cannot listen on {}: {reason}", config.listen),
+    )
+}
+
+async fn accept(
+    server: &Arc<Server>,
+    listener: TcpListener,
+    stopping: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
+) {
+    let room = Arc::new(Semaphore::new(server.config.max_connections));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
+        let socket = match listener.accept().await {
+            Ok((socket, _)) => socket,
+            Err(reason) => {
+                // Out of descriptors, or a client that left at once: others may still come.
+                tracing::warn!(%reason, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let server = Arc::clone(server);
+        let (stopping, alive) = (stopping.clone(), alive.clone());
+        tokio::spawn(async move {
+            server
+                .metrics
+                .open_connections
+                .fetch_add(1, Ordering::Relaxed);
+            serve_connection(&server, socket, stopping).await;
+            server
+                .metrics
+                .open_connections
+                .fetch_sub(1, Ordering::Relaxed);
+            drop((permit, alive));
+        });
+    }
+}
+
+async fn serve_connection(
+    server: &Arc<Server>,
+    socket: TcpStream,
+    mut stopping: watch::Receiver<bool>,
+) {
+    // Small responses must not wait for an acknowledgement; without it they are only slower.
+    let _ = socket.set_nodelay(true);
+    let config = &server.config;
+    let service = service_fn(|request| serve_request(Arc::clone(server), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(config.head_timeout_ms))
+        .max_headers(config.max_headers)
+        .max_buf_size(config.max_head_bytes)
+        .pipeline_flush(true)
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(socket), service);
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = async { drop(stopping.wait_for(|stop| *stop).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(reason) = result {
+        tracing::debug!(%reason, "a connection broke");
+    }
+}
+
+/// SIGINT and SIGTERM, or Ctrl-C where there are no signals.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |reason: std::io::Error| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("cannot wait for signals: {reason}"),
+            )
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn recv(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `admin/databases`: making, showing, switching and deleting databases.
+
+use hyper::StatusCode;
+use pinyon_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::databases::DatabaseRecord;
+use crate::http::{self, Call, Reply, as_text, empty};
+use crate::http_error;
+
+/// `PUT admin/databases?name=`.
+pub async fn create(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let text = as_text(&body)?;
+    let client_record: Map<String, Value> = if text.trim().is_empty() {
+        Map::new()
+    } else {
+        serde_json::from_str(text)
+            .map_err(|reason| Error::invalid(format!("the database record: {reason}")))?
+    };
+    check_record(call, &client_record)?;
+    let given = call.query.get("name")?.filter(|name| !name.is_empty());
+    let name = match (&given, client_record.get("DatabaseName")) {
+        (Some(name), _) => name.to_string(),
+        (None, Some(Value::String(name))) => name.clone(),
+        _ => return Err(Error::invalid("the query string lacks 'name'")),
+    };
+    let request_id = call.query.get("raft-request-id")?;
+    let databases = &call.server.databases;
+    let record = databases
+        .create(&name, client_record, request_id.as_deref())
+        .await?;
+    Ok(http::json(
+        StatusCode::CREATED,
+        &json!({
+            "RaftCommandIndex": record.index,
+            "Name": record.name,
+            "Topology": topology(call, &record),
+            "NodesAddedTo": [call.base_url()],
+            "ShardsDefined": false,
+        }),
+    ))
+}
+
+/// Refuses what would not be done, rather than forget it.
+fn check_record(call: &Call<'_>, record: &Map<String, Value>) -> Result<()> {
+    if record.get("Encrypted") == Some(&Value::Bool(true)) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "encrypted databases are not implemented yet",
+        ));
+    }
+    if call.query.number("replicationFactor", 1_u32)? > 1 {
+        return Err(Error::invalid(
+            "a replication factor above 1 needs more nodes; there is one",
+        ));
+    }
+    Ok(())
+}
+
+fn topology(call: &Call<'_>, record: &DatabaseRecord) -> Value {
+    json!({
+        "Members": [call.server.databases.node_tag()],
+        "Promotables": [],
+        "Rehabs": [],
+        "Stamp": { "Index": record.index, "Term": 1, "LeadersTicks": -2 },
+        "NodesModifiedAt": record.created_at().to_text(),
+        "PromotablesStatus": {},
+        "DemotionReasons": {},
+        "DynamicNodesDistribution": false,
+        "ReplicationFactor": 1,
+        "DatabaseTopologyIdBase64": record.topology_id,
+        "ClusterTransactionIdBase64": record.cluster_transaction_id,
+        "PriorityOrder": [],
+    })
+}
+
+/// `GET admin/databases?name=`.
+pub async fn get(call: &mut Call<'_>) -> Reply {
+    let name = call.query.require("name")?;
+    let Some(record) = call.server.databases.record(&name) else {
+        return Ok(empty(StatusCode::NOT_FOUND));
+    };
+    Ok(show(call, &record))
+}
+
+/// `GET databases/{db}/admin/record`.
+pub async fn record(call: &mut Call<'_>) -> Reply {
+    let name = call.database_name()?;
+    let record = call.server.databases.record(&name);
+    let record = record.ok_or_else(|| http_error::database_does_not_exist(&name))?;
+    Ok(show(call, &record))
+}
+
+fn show(call: &Call<'_>, record: &DatabaseRecord) -> hyper::Response<http::Body> {
+    let mut shown = record.client_record.clone();
+    shown.insert("DatabaseName".to_owned(), record.name.as_str().into());
+    shown.insert("Disabled".to_owned(), record.disabled.into());
+    shown.insert("Etag".to_owned(), record.index.into());
+    shown.insert("Topology".to_owned(), topology(call, record));
+    http::json(StatusCode::OK, &shown)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Deletion {
+    database_names: Vec<String>,
+    #[serde(default)]
+    hard_delete: bool,
+}
+
+/// `DELETE admin/databases`.
+pub async fn delete(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let deletion: Deletion = serde_json::from_str(as_text(&body)?)
+        .map_err(|reason| Error::invalid(format!("what to delete: {reason}")))?;
+    let request_id = call.query.get("raft-request-id")?;
+    let mut index = 0;
+    for name in &deletion.database_names {
+        // One request may delete several; each is remembered on its own.
+        let request_id = request_id.as_ref().map(|id| format!("{id}/{name}"));
+        index = call
+            .server
+            .databases
+            .delete(name, deletion.hard_delete, request_id.as_deref())
+            .await?;
+    }
+    Ok(http::json(
+        StatusCode::OK,
+        &json!({ "RaftCommandIndex": index, "PendingDeletes": [] }),
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Names {
+    database_names: Vec<String>,
+}
+
+/// `POST admin/databases/enable` and `…/disable`.
+pub async fn set_disabled(call: &mut Call<'_>, disabled: bool) -> Reply {
+    let names = match call.query.get("name")? {
+        Some(name) => vec![name.into_owned()],
+        None => {
+            let body = call.read_body().await?;
+            let names: Names = serde_json::from_str(as_text(&body)?)
+                .map_err(|reason| Error::invalid(format!("the databases' names: {reason}")))?;
+            names.database_names
+        }
+    };
+    let mut statuses = Vec::with_capacity(names.len());
+    for name in &names {
+        let result = call.server.databases.set_disabled(name, disabled).await;
+        statuses.push(match result {
+            Ok(()) => json!({
+                "Name": name,
+                "Success": true,
+                "Disabled": disabled,
+                "Reason": format!("The database '{name}' is {}", if disabled { "disabled" } else { "enabled" }),
+            }),
+            Err(error) => json!({
+                "Name": name,
+                "Success": false,
+                "Disabled": !disabled,
+                "Reason": error.message(),
+            }),
+        });
+    }
+    Ok(http::json(StatusCode::OK, &json!({ "Status": statuses })))
+}

@@ -1,0 +1,93 @@
+//! `collections`: counts and documents by collection.
+
+use hyper::StatusCode;
+use pinyon_core::schema::collections::CollectionStatistics;
+use pinyon_core::{NewestQuery, Result};
+use serde_json::{Map, Value, json};
+
+use super::docs::page::{self, PageQuery};
+use super::stats::size;
+use crate::http::{self, Call, Reply, etag_value, json_with_etag, not_modified};
+
+/// `GET collections/stats`.
+pub async fn stats(call: &mut Call<'_>) -> Reply {
+    summarise(call, |it| it.document_count.into()).await
+}
+
+/// `GET collections/stats/detailed`.
+pub async fn detailed_stats(call: &mut Call<'_>) -> Reply {
+    summarise(call, |it| {
+        json!({
+            "Name": it.name,
+            "CountOfDocuments": it.document_count,
+            "Size": size(it.document_bytes),
+            "DocumentsSize": size(it.document_bytes),
+            "CountOfTombstones": it.tombstone_count,
+            "CountOfRevisions": 0,
+            "RevisionsSize": size(0),
+            "CountOfTimeSeriesDeletedRanges": 0,
+            "TimeSeriesDeletedRangesSize": size(0),
+            "CountOfCounterEntries": 0,
+            "CounterEntriesSize": size(0),
+            "CountOfTimeSeriesSegments": 0,
+            "TimeSeriesSegmentsSize": size(0),
+        })
+    })
+    .await
+}
+
+async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Value) -> Reply {
+    let database = call.open_database().await?;
+    let transaction = database.read().await?;
+    let tag = transaction.change_vector().await?;
+    let etag = etag_value(&tag)?;
+    if call.if_none_match() == Some(tag.as_str()) {
+        return Ok(not_modified(etag));
+    }
+    let all = transaction.collections().await?;
+    let documents: u64 = all.iter().map(|it| it.document_count).sum();
+    let tombstones: u64 = all.iter().map(|it| it.tombstone_count).sum();
+    let collections: Map<String, Value> = all
+        .iter()
+        .filter(|it| it.document_count > 0)
+        .map(|it| (it.name.clone(), show(it)))
+        .collect();
+    let body = json!({
+        "CountOfDocuments": documents,
+        "CountOfDocumentsConflicts": 0,
+        "CountOfConflicts": 0,
+        "CountOfRevisionDocuments": 0,
+        "CountOfTombstones": tombstones,
+        "CountOfTimeSeriesDeletedRanges": 0,
+        "CountOfAttachments": 0,
+        "CountOfCounterEntries": 0,
+        "CountOfTimeSeriesSegments": 0,
+        "Collections": collections,
+    });
+    let mut response = http::json(StatusCode::OK, &body);
+    response.headers_mut().insert(hyper::header::ETAG, etag);
+    Ok(response)
+}
+
+/// `GET collections/docs`.
+pub async fn docs(call: &mut Call<'_>) -> Reply {
+    let name = call.query.require("name")?.into_owned();
+    let query = PageQuery::parse(call.query)?;
+    let database = call.open_database().await?;
+    let transaction = database.read().await?;
+    let tag = transaction.change_vector().await?;
+    let etag = etag_value(&tag)?;
+    if call.if_none_match() == Some(tag.as_str()) {
+        return Ok(not_modified(etag));
+    }
+    let newest = NewestQuery {
+        collection: Some(name),
+        start: query.start,
+        page_size: query.page_size,
+        max_bytes: call.server.config.max_response_bytes,
+        ..NewestQuery::default()
+    };
+    let documents = transaction.newest(&newest).await?;
+    let json: Result<Vec<u8>> = page::results(call, &documents, call.query.flag("metadataOnly"));
+    Ok(json_with_etag(json?, etag))
+}

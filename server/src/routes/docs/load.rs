@@ -1,0 +1,180 @@
+//! Loading documents by id, with what they refer to.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::StatusCode;
+use pinyon_core::document::{IncludePath, StoredDocument, to_id_key};
+use pinyon_core::{Error, ErrorKind, Result};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{json_bytes, push_documents};
+use crate::databases::OpenDatabase;
+use crate::http::{
+    Call, QueryString, Reply, empty, etag_value, json_with_etag, not_modified, unescape,
+};
+
+/// What is asked for.
+#[derive(Default)]
+pub struct LoadQuery<'a> {
+    /// The ids, as often as they were given.
+    pub ids: Vec<Cow<'a, str>>,
+    includes: Vec<IncludePath>,
+    metadata_only: bool,
+}
+
+impl<'a> LoadQuery<'a> {
+    /// Reads the query string.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a malformed value, `Unsupported` for includes of other things.
+    pub fn parse(query: QueryString<'a>) -> Result<Self> {
+        let mut parsed = Self::default();
+        for (name, value) in query.pairs() {
+            match name {
+                "id" => parsed.ids.push(unescape(name, value)?),
+                "include" if value.is_empty() => {}
+                "include" => {
+                    parsed
+                        .includes
+                        .push(IncludePath::parse(&unescape(name, value)?)?);
+                }
+                "metadataOnly" => parsed.metadata_only = !value.eq_ignore_ascii_case("false"),
+                "counter" | "timeseries" | "timeseriestime" | "timeseriescount" | "revisions"
+                | "revisionsBefore" | "cmpxchg" => {
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        format!("including by '{name}' is not implemented yet"),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// What was found, from one snapshot.
+struct Loaded {
+    documents: Vec<Option<StoredDocument>>,
+    included: Vec<(String, Option<StoredDocument>)>,
+}
+
+/// Answers a load.
+pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
+    let database = call.open_database().await?;
+    if let ([id], true) = (query.ids.as_slice(), query.includes.is_empty()) {
+        return load_one(call, &database, id, query.metadata_only).await;
+    }
+    let loaded = read(&database, &query).await?;
+    if query.ids.len() == 1 && loaded.documents[0].is_none() {
+        return Ok(empty(StatusCode::NOT_FOUND));
+    }
+    let tag = hash(&query, &loaded);
+    let etag = etag_value(&tag)?;
+    if call.if_none_match() == Some(tag.as_str()) {
+        return Ok(not_modified(etag));
+    }
+    let byte_count = json_bytes(loaded.documents.iter().map(Option::as_ref))
+        + json_bytes(loaded.included.iter().map(|(_, it)| it.as_ref()));
+    call.server.check_response_bytes(byte_count)?;
+    let mut json = Vec::with_capacity(byte_count + 64);
+    json.extend_from_slice(b"{\"Results\":[");
+    push_documents(
+        loaded.documents.iter().map(Option::as_ref),
+        query.metadata_only,
+        &mut json,
+    );
+    json.extend_from_slice(b"],\"Includes\":{");
+    push_includes(&loaded.included, query.metadata_only, &mut json);
+    json.extend_from_slice(b"}}");
+    Ok(json_with_etag(json, etag))
+}
+
+async fn load_one(
+    call: &Call<'_>,
+    database: &OpenDatabase,
+    id: &str,
+    metadata_only: bool,
+) -> Reply {
+    let Some(document) = database.read().await?.document(id).await? else {
+        return Ok(empty(StatusCode::NOT_FOUND));
+    };
+    let etag = etag_value(document.change_vector())?;
+    if call.if_none_match() == Some(document.change_vector()) {
+        return Ok(not_modified(etag));
+    }
+    let mut json = Vec::with_capacity(json_bytes([Some(&document)]) + 32);
+    json.extend_from_slice(b"{\"Results\":[");
+    push_documents([Some(&document)], metadata_only, &mut json);
+    json.extend_from_slice(b"],\"Includes\":{}}");
+    Ok(json_with_etag(json, etag))
+}
+
+async fn read(database: &OpenDatabase, query: &LoadQuery<'_>) -> Result<Loaded> {
+    // Each id once, in the order of the first of its kind.
+    let mut seen = HashSet::with_capacity(query.ids.len());
+    let ids: Vec<&str> = query
+        .ids
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|id: &&str| seen.insert(to_id_key(id)))
+        .collect();
+    let transaction = database.read().await?;
+    let documents = transaction.documents(&ids).await?;
+    let included = if query.includes.is_empty() {
+        Vec::new()
+    } else {
+        let found: Vec<&StoredDocument> = documents.iter().flatten().collect();
+        transaction.includes(&found, &query.includes).await?
+    };
+    Ok(Loaded {
+        documents,
+        included,
+    })
+}
+
+/// A tag that differs whenever the response would.
+fn hash(query: &LoadQuery<'_>, loaded: &Loaded) -> String {
+    let mut hash = Xxh3::new();
+    let mut add = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(if query.metadata_only {
+        "metadata"
+    } else {
+        "documents"
+    });
+    let missing = "";
+    for document in &loaded.documents {
+        add(document.as_ref().map_or(missing, StoredDocument::id));
+        add(document
+            .as_ref()
+            .map_or(missing, StoredDocument::change_vector));
+    }
+    for (id, document) in &loaded.included {
+        add(id);
+        add(document
+            .as_ref()
+            .map_or(missing, StoredDocument::change_vector));
+    }
+    format!("Hash-{}", STANDARD.encode(hash.digest128().to_be_bytes()))
+}
+
+fn push_includes(
+    included: &[(String, Option<StoredDocument>)],
+    metadata_only: bool,
+    json: &mut Vec<u8>,
+) {
+    for (index, (id, document)) in included.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        serde_json::to_writer(&mut *json, id).expect("a Vec takes any text");
+        json.push(b':');
+        push_documents([document.as_ref()], metadata_only, json);
+    }
+}

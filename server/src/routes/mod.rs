@@ -1,0 +1,294 @@
+//! The route tree: which endpoint answers a method and path, and running it.
+//!
+//! Paths are compared without regard to case. One `match` is the whole tree; requests inside a
+//! multi_get go through the same two functions as those that come alone.
+
+mod admin;
+mod bulk_docs;
+mod cluster;
+mod collections;
+mod configuration;
+mod databases;
+mod docs;
+mod hilo;
+mod identity;
+mod metrics;
+mod multi_get;
+mod operations;
+mod stats;
+mod streams;
+mod studio;
+mod topology;
+mod version;
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+
+use hyper::Method;
+
+use crate::http::{Call, Reply};
+
+macro_rules! endpoints {
+    ($($endpoint:ident $name:literal,)*) => {
+        /// Everything that is served.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Endpoint { $($endpoint,)* }
+
+        impl Endpoint {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$endpoint,)*];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name that figures and logs use.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$endpoint => $name,)* }
+            }
+        }
+    };
+}
+
+endpoints! {
+    GetDocs "GET docs",
+    PutDoc "PUT docs",
+    BulkDocs "POST bulk_docs",
+    PostDocs "POST docs",
+    HeadDoc "HEAD docs",
+    DeleteDoc "DELETE docs",
+    PatchDoc "PATCH docs",
+    NextHilo "GET hilo/next",
+    ReturnHilo "PUT hilo/return",
+    NextIdentity "POST identity/next",
+    SeedIdentity "POST identity/seed",
+    Identities "GET debug/identities",
+    MultiGet "POST multi_get",
+    Query "POST queries",
+    Stats "GET stats",
+    EssentialStats "GET stats/essential",
+    DetailedStats "GET stats/detailed",
+    CollectionStats "GET collections/stats",
+    DetailedCollectionStats "GET collections/stats/detailed",
+    CollectionDocs "GET collections/docs",
+    StreamDocs "GET streams/docs",
+    NextOperationId "GET operations/next-operation-id",
+    OperationState "GET operations/state",
+    ClientConfiguration "GET configuration/client",
+    DatabaseRecord "GET admin/record",
+    HealthCheck "GET healthcheck",
+    Notices "GET notices",
+    Databases "GET databases",
+    GetDatabase "GET admin/databases",
+    CreateDatabase "PUT admin/databases",
+    DeleteDatabase "DELETE admin/databases",
+    EnableDatabase "POST admin/databases/enable",
+    DisableDatabase "POST admin/databases/disable",
+    BuildVersion "GET build/version",
+    Topology "GET topology",
+    ClusterTopology "GET cluster/topology",
+    NodeInfo "GET cluster/node-info",
+    Metrics "GET metrics",
+    Root "GET /",
+    Studio "GET studio",
+}
+
+/// Where a path leads.
+pub struct Route<'a> {
+    pub endpoint: Endpoint,
+    /// The database's name as it stands in the path; empty outside databases.
+    pub database: &'a str,
+    /// What follows the endpoint's own part of the path.
+    pub tail: &'a str,
+}
+
+/// The endpoint for a method and path, if there is one.
+pub fn find<'a>(method: &Method, path: &'a str) -> Option<Route<'a>> {
+    let rest = path.strip_prefix('/')?;
+    if let Some(tail) = rest.strip_prefix("studio").filter(|tail| is_boundary(tail)) {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        return is_read.then_some(Route {
+            endpoint: Endpoint::Studio,
+            database: "",
+            tail,
+        });
+    }
+    const DATABASES: &str = "databases/";
+    let in_database = rest
+        .get(..DATABASES.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(DATABASES));
+    if !in_database {
+        return Some(Route {
+            endpoint: find_in_server(method.as_str(), &lower_cased(rest))?,
+            database: "",
+            tail: "",
+        });
+    }
+    let (database, rest) = rest[DATABASES.len()..].split_once('/')?;
+    Some(Route {
+        endpoint: find_in_database(method.as_str(), &lower_cased(rest))?,
+        database,
+        tail: "",
+    })
+}
+
+fn is_boundary(tail: &str) -> bool {
+    tail.is_empty() || tail.starts_with('/')
+}
+
+fn lower_cased(path: &str) -> Cow<'_, str> {
+    if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(path.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
+fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
+    Some(match (method, path) {
+        ("GET", "docs") => Endpoint::GetDocs,
+        ("PUT", "docs") => Endpoint::PutDoc,
+        ("POST", "docs") => Endpoint::PostDocs,
+        ("HEAD", "docs") => Endpoint::HeadDoc,
+        ("DELETE", "docs") => Endpoint::DeleteDoc,
+        ("PATCH", "docs") => Endpoint::PatchDoc,
+        ("POST", "bulk_docs") => Endpoint::BulkDocs,
+        ("GET", "hilo/next") => Endpoint::NextHilo,
+        ("PUT", "hilo/return") => Endpoint::ReturnHilo,
+        ("POST", "identity/next") => Endpoint::NextIdentity,
+        ("POST", "identity/seed") => Endpoint::SeedIdentity,
+        ("GET", "debug/identities") => Endpoint::Identities,
+        ("POST", "multi_get") => Endpoint::MultiGet,
+        ("GET" | "POST" | "PATCH" | "DELETE", "queries") => Endpoint::Query,
+        ("GET", "stats") => Endpoint::Stats,
+        ("GET", "stats/essential") => Endpoint::EssentialStats,
+        ("GET", "stats/detailed") => Endpoint::DetailedStats,
+        ("GET", "collections/stats") => Endpoint::CollectionStats,
+        ("GET", "collections/stats/detailed") => Endpoint::DetailedCollectionStats,
+        ("GET", "collections/docs") => Endpoint::CollectionDocs,
+        ("GET", "streams/docs") => Endpoint::StreamDocs,
+        ("GET", "operations/next-operation-id") => Endpoint::NextOperationId,
+        ("GET", "operations/state") => Endpoint::OperationState,
+        ("GET", "configuration/client") => Endpoint::ClientConfiguration,
+        ("GET", "admin/record") => Endpoint::DatabaseRecord,
+        ("GET", "healthcheck") => Endpoint::HealthCheck,
+        ("GET", "notices") => Endpoint::Notices,
+        _ => return None,
+    })
+}
+
+fn find_in_server(method: &str, path: &str) -> Option<Endpoint> {
+    Some(match (method, path) {
+        ("GET", "databases") => Endpoint::Databases,
+        ("GET", "admin/databases") => Endpoint::GetDatabase,
+        ("PUT", "admin/databases") => Endpoint::CreateDatabase,
+        ("DELETE", "admin/databases") => Endpoint::DeleteDatabase,
+        ("POST", "admin/databases/enable") => Endpoint::EnableDatabase,
+        ("POST", "admin/databases/disable") => Endpoint::DisableDatabase,
+        ("GET", "build/version") => Endpoint::BuildVersion,
+        ("GET", "topology") => Endpoint::Topology,
+        ("GET", "cluster/topology") => Endpoint::ClusterTopology,
+        ("GET", "cluster/node-info") => Endpoint::NodeInfo,
+        ("GET", "operations/next-operation-id" | "admin/operations/next-operation-id") => {
+            Endpoint::NextOperationId
+        }
+        ("GET", "operations/state") => Endpoint::OperationState,
+        ("GET", "configuration/client") => Endpoint::ClientConfiguration,
+        ("GET", "metrics") => Endpoint::Metrics,
+        ("GET", "") => Endpoint::Root,
+        _ => return None,
+    })
+}
+
+/// Runs an endpoint.
+pub async fn run(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
+    match endpoint {
+        Endpoint::GetDocs => docs::read::get(call).await,
+        Endpoint::PutDoc => docs::write::put(call).await,
+        Endpoint::BulkDocs => bulk_docs::post(call).await,
+        // All but the hottest are boxed, so that these stay small.
+        other => run_boxed(other, call).await,
+    }
+}
+
+/// As [`run`], for the rare endpoints and for requests inside a request.
+fn run_boxed<'a>(
+    endpoint: Endpoint,
+    call: &'a mut Call<'_>,
+) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+    Box::pin(run_other(endpoint, call))
+}
+
+async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
+    match endpoint {
+        Endpoint::GetDocs => docs::read::get(call).await,
+        Endpoint::PutDoc => docs::write::put(call).await,
+        Endpoint::BulkDocs => bulk_docs::post(call).await,
+        Endpoint::PostDocs => docs::read::post(call).await,
+        Endpoint::HeadDoc => docs::read::head(call).await,
+        Endpoint::DeleteDoc => docs::write::delete(call).await,
+        Endpoint::PatchDoc => docs::write::patch(call).await,
+        Endpoint::NextHilo => hilo::next(call).await,
+        Endpoint::ReturnHilo => hilo::give_back(call).await,
+        Endpoint::NextIdentity => identity::next(call).await,
+        Endpoint::SeedIdentity => identity::seed(call).await,
+        Endpoint::Identities => identity::list(call).await,
+        Endpoint::MultiGet => multi_get::post(call).await,
+        Endpoint::Query => docs::read::query(call).await,
+        Endpoint::Stats | Endpoint::DetailedStats => stats::full(call).await,
+        Endpoint::EssentialStats => stats::essential(call).await,
+        Endpoint::CollectionStats => collections::stats(call).await,
+        Endpoint::DetailedCollectionStats => collections::detailed_stats(call).await,
+        Endpoint::CollectionDocs => collections::docs(call).await,
+        Endpoint::StreamDocs => streams::docs(call).await,
+        Endpoint::NextOperationId => operations::next_id(call).await,
+        Endpoint::OperationState => operations::state(call).await,
+        Endpoint::ClientConfiguration => configuration::client(call).await,
+        Endpoint::DatabaseRecord => admin::record(call).await,
+        Endpoint::HealthCheck => databases::health_check(call).await,
+        Endpoint::Notices => databases::notices(call).await,
+        Endpoint::Databases => databases::list(call).await,
+        Endpoint::GetDatabase => admin::get(call).await,
+        Endpoint::CreateDatabase => admin::create(call).await,
+        Endpoint::DeleteDatabase => admin::delete(call).await,
+        Endpoint::EnableDatabase => admin::set_disabled(call, false).await,
+        Endpoint::DisableDatabase => admin::set_disabled(call, true).await,
+        Endpoint::BuildVersion => version::get(call).await,
+        Endpoint::Topology => topology::get(call).await,
+        Endpoint::ClusterTopology => cluster::topology(call).await,
+        Endpoint::NodeInfo => cluster::node_info(call).await,
+        Endpoint::Metrics => metrics::get(call).await,
+        Endpoint::Root => studio::root(call).await,
+        Endpoint::Studio => studio::file(call).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_leads_where_it_should() {
+        let find = |path| find(&Method::GET, path).map(|it| (it.endpoint, it.database, it.tail));
+        assert_eq!(
+            find("/databases/Db/docs"),
+            Some((Endpoint::GetDocs, "Db", ""))
+        );
+        assert_eq!(
+            find("/Databases/Db/Docs"),
+            Some((Endpoint::GetDocs, "Db", ""))
+        );
+        assert_eq!(find("/databases"), Some((Endpoint::Databases, "", "")));
+        assert_eq!(find("/studio"), Some((Endpoint::Studio, "", "")));
+        assert_eq!(find("/studio/a.js"), Some((Endpoint::Studio, "", "/a.js")));
+        for nowhere in [
+            "",
+            "databases",
+            "/databases/Db",
+            "/databases/Db/docs/",
+            "/studios",
+            "//",
+        ] {
+            assert_eq!(find(nowhere), None, "{nowhere}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `stats`: what a database holds.
+
+use hyper::StatusCode;
+use pinyon_core::version::Etag;
+use serde_json::{Value, json};
+
+use crate::http::{self, Call, Reply, etag_value, not_modified};
+
+/// A number of bytes, as the protocol shows it.
+pub fn size(bytes: u64) -> Value {
+    const UNITS: [&str; 5] = ["Bytes", "KBytes", "MBytes", "GBytes", "TBytes"];
+    let mut unit = 0;
+    let mut scale = 1_u64;
+    while bytes / scale >= 1024 && unit + 1 < UNITS.len() {
+        scale *= 1024;
+        unit += 1;
+    }
+    let hundredths = u128::from(bytes) * 100 / u128::from(scale);
+    let text = match (hundredths / 100, hundredths % 100) {
+        (whole, 0) => format!("{whole} {}", UNITS[unit]),
+        (whole, part) => format!("{whole}.{part:02} {}", UNITS[unit]),
+    };
+    json!({ "HumaneSize": text, "SizeInBytes": bytes })
+}
+
+/// `GET stats` and `GET stats/detailed`.
+pub async fn full(call: &mut Call<'_>) -> Reply {
+    let database = call.open_database().await?;
+    let transaction = database.read().await?;
+    let change_vector = transaction.change_vector().await?;
+    let etag = etag_value(&change_vector)?;
+    if call.if_none_match() == Some(change_vector.as_str()) {
+        return Ok(not_modified(etag));
+    }
+    let statistics = transaction.statistics().await?;
+    let collections = transaction.collections().await?;
+    let last_document = collections.iter().map(|it| it.last_document_etag).max();
+    let on_disk = call.server.databases.byte_count(&database.record).await?;
+    let body = json!({
+        "@metadata": {
+            "DateTime": call.server.host.clock.now().to_text(),
+            "WebUrl": call.base_url(),
+            "NodeTag": call.server.databases.node_tag(),
+        },
+        "CountOfIndexes": 0,
+        "CountOfDocuments": statistics.document_count,
+        "CountOfRevisionDocuments": 0,
+        "CountOfTombstones": statistics.tombstone_count,
+        "CountOfDocumentsConflicts": 0,
+        "CountOfConflicts": 0,
+        "CountOfAttachments": 0,
+        "CountOfUniqueAttachments": 0,
+        "CountOfCounterEntries": 0,
+        "CountOfTimeSeriesSegments": 0,
+        "Indexes": [],
+        "DatabaseChangeVector": change_vector,
+        "DatabaseId": database.documents.incarnation().id.to_string(),
+        "NumberOfTransactionMergerQueueOperations": database.documents.queued_operations(),
+        "Is64Bit": cfg!(target_pointer_width = "64"),
+        "Pager": "pinyon-storage-native",
+        "LastDocEtag": last_document.unwrap_or(Etag::ZERO).number(),
+        "LastDatabaseEtag": statistics.last_etag.number(),
+        "LastIndexingTime": null,
+        "SizeOnDisk": size(on_disk),
+        "TempBuffersSizeOnDisk": size(0),
+    });
+    let mut response = http::json(StatusCode::OK, &body);
+    response.headers_mut().insert(hyper::header::ETAG, etag);
+    Ok(response)
+}
+
+/// `GET stats/essential`.
+pub async fn essential(call: &mut Call<'_>) -> Reply {
+    let database = call.open_database().await?;
+    let statistics = database.read().await?.statistics().await?;
+    Ok(http::json(
+        StatusCode::OK,
+        &json!({
+            "CountOfIndexes": 0,
+            "CountOfDocuments": statistics.document_count,
+            "CountOfRevisionDocuments": 0,
+            "CountOfDocumentsConflicts": 0,
+            "CountOfTombstones": statistics.tombstone_count,
+            "CountOfConflicts": 0,
+            "CountOfAttachments": 0,
+            "CountOfCounterEntries": 0,
+            "CountOfTimeSeriesSegments": 0,
+            "Indexes": [],
+        }),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_readable() {
+        let text = |bytes| size(bytes)["HumaneSize"].as_str().unwrap().to_owned();
+        assert_eq!(text(0), "0 Bytes");
+        assert_eq!(text(1023), "1023 Bytes");
+        assert_eq!(text(1024), "1 KBytes");
+        assert_eq!(text(17_039_360), "16.25 MBytes");
+        assert_eq!(
+            text(u64::MAX),
+            "16777216 TBytes".replace("16777216", "16777215.99")
+        );
+    }
+}

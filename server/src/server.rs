@@ -1,0 +1,87 @@
+//! What every request of this process shares.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pinyon_core::host::{Host, OsRandom, SystemClock, Timestamp};
+use pinyon_core::{Error, ErrorKind, Result};
+use pinyon_storage_native::{NativeEnvironment, NativeOptions};
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::databases::Databases;
+use crate::metrics::Metrics;
+
+/// The version of RavenDB's protocol that clients are told.
+pub const PROTOCOL_VERSION: &str = "7.2.7.72051";
+
+/// The running server.
+pub struct Server {
+    pub config: Config,
+    pub databases: Databases,
+    pub metrics: Metrics,
+    pub host: Host,
+    pub started_at: Timestamp,
+    pub local_address: SocketAddr,
+    /// Room for request bodies, in KiB.
+    pub body_room: Arc<Semaphore>,
+    last_operation_id: AtomicU64,
+}
+
+impl Server {
+    /// Opens the data directory.
+    ///
+    /// # Errors
+    /// `Unavailable` when another process has it; whatever the storage reports.
+    pub async fn open(config: Config, local_address: SocketAddr) -> Result<Arc<Self>> {
+        let host = Host {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(OsRandom),
+        };
+        let options = NativeOptions {
+            cache_bytes: config.cache_bytes,
+            ..NativeOptions::default()
+        };
+        let directory = config.data_dir.clone();
+        let environment =
+            tokio::task::spawn_blocking(move || NativeEnvironment::open(directory, options))
+                .await
+                .map_err(|reason| Error::new(ErrorKind::Internal, reason.to_string()))??;
+        let databases = Databases::open(environment, host.clone(), &config).await?;
+        let room_kib = (config.max_buffered_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Arc::new(Self {
+            started_at: host.clock.now(),
+            body_room: Arc::new(Semaphore::new(room_kib)),
+            config,
+            databases,
+            metrics: Metrics::default(),
+            host,
+            local_address,
+            last_operation_id: AtomicU64::new(0),
+        }))
+    }
+
+    /// Refuses a response that would take too much memory.
+    ///
+    /// # Errors
+    /// `LimitExceeded`.
+    pub fn check_response_bytes(&self, byte_count: usize) -> Result<()> {
+        let limit = self.config.max_response_bytes;
+        if byte_count <= limit {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!(
+                "the response would be larger than {limit} bytes; ask for a smaller page, or for \
+                 a stream"
+            ),
+        ))
+    }
+
+    /// A number for an operation that a client wants to follow.
+    pub fn next_operation_id(&self) -> u64 {
+        self.last_operation_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
