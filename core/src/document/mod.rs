@@ -6,6 +6,7 @@ mod include;
 mod json;
 mod metadata;
 mod pattern;
+mod schedule;
 mod stored;
 
 pub use collection::{CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
@@ -14,4 +15,6 @@ pub use include::IncludePath;
 pub use json::{check_json, find_property};
 pub use metadata::{DocumentText, parse_document, parse_document_with_id};
 pub use pattern::IdPattern;
+pub(crate) use schedule::without_property;
+pub use schedule::{EXPIRES, REFRESH, Schedule};
 pub use stored::StoredDocument;
