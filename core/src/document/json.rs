@@ -204,6 +204,12 @@ fn after_string(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
+/// Reads a JSON object into `T`; serde alone would take an array for a struct too.
+pub(crate) fn parse_object<T: de::DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    serde_json::from_value(object.into())
+}
+
 /// The text of the property `name` of the object `text`, or `None` when `text` is no object or
 /// lacks it. `text` must be valid JSON; other properties are skipped, not parsed.
 pub fn find_property<'a>(text: &'a str, name: &str) -> Option<&'a str> {

@@ -12,6 +12,7 @@ mod stored;
 pub use collection::{CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
 pub use id::{DocumentId, IdRequest, to_id_key};
 pub use include::IncludePath;
+pub(crate) use json::parse_object;
 pub use json::{check_json, find_property};
 pub use metadata::{DocumentText, parse_document, parse_document_with_id};
 pub use pattern::IdPattern;

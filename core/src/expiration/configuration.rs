@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::document::parse_object;
 use crate::{Error, Result};
 
 /// How expired documents are deleted. The names are the protocol's.
@@ -56,7 +57,7 @@ impl ExpirationConfiguration {
     /// # Errors
     /// `InvalidRequest` that names the member which does not fit.
     pub fn parse(json: &str) -> Result<Self> {
-        let configuration: Self = serde_json::from_str(json).map_err(|reason| {
+        let configuration: Self = parse_object(json).map_err(|reason| {
             Error::invalid(format!("the expiration configuration does not fit: {reason}"))
         })?;
         check_frequency("DeleteFrequencyInSec", configuration.delete_frequency_in_sec)?;
@@ -70,7 +71,7 @@ impl RefreshConfiguration {
     /// # Errors
     /// `InvalidRequest` that names the member which does not fit.
     pub fn parse(json: &str) -> Result<Self> {
-        let configuration: Self = serde_json::from_str(json).map_err(|reason| {
+        let configuration: Self = parse_object(json).map_err(|reason| {
             Error::invalid(format!("the refresh configuration does not fit: {reason}"))
         })?;
         check_frequency("RefreshFrequencyInSec", configuration.refresh_frequency_in_sec)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::document::parse_object;
 use crate::host::TimeSpan;
 use crate::{Error, Result};
 
@@ -39,7 +40,7 @@ impl RevisionsConfiguration {
     /// # Errors
     /// `InvalidRequest` that names the member which does not fit.
     pub fn parse(json: &str) -> Result<Self> {
-        let configuration: Self = serde_json::from_str(json).map_err(|reason| {
+        let configuration: Self = parse_object(json).map_err(|reason| {
             Error::invalid(format!("the revisions configuration does not fit: {reason}"))
         })?;
         let mut names: Vec<String> =
