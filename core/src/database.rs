@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::attachments::{AttachmentUpload, SweepLooseContents};
 use crate::commands::{
-    BatchCommand, CleanTombstones, CommandOutcome, Configure, HiloRange, Merger, NextHiloRange, NextIdentity,
-    Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
+    BatchCommand, CleanTombstones, CommandOutcome, Configure, HiloRange, Merger, NextHiloRange,
+    NextIdentity, Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
 };
 use crate::document::CollectionName;
 use crate::expiration::{SweepExpired, SweepRefreshes};
@@ -15,8 +15,8 @@ use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::{Notice, Notices};
 use crate::reader::ReadTransaction;
-use crate::schema::DATABASE;
 use crate::revisions::{EnforceRevisions, EnforcedRevisions, RevertDatabase, RevertedDatabase};
+use crate::schema::DATABASE;
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::storage::{Durability, Snapshot, Store, WriteBatch};
 use crate::version::{Etag, Incarnation, IncarnationId, IncarnationIndex, Incarnations, NodeTag};
@@ -239,7 +239,9 @@ impl<S: Store> Database<S> {
     /// # Errors
     /// Those of [`Self::write_batch`].
     pub async fn configure(&self, configure: Configure) -> Result<()> {
-        self.execute(Operation::Configure(configure)).await.map(|_| ())
+        self.execute(Operation::Configure(configure))
+            .await
+            .map(|_| ())
     }
 
     /// Begins the upload of an attachment's content.
@@ -259,7 +261,8 @@ impl<S: Store> Database<S> {
     /// # Errors
     /// Those of [`Self::write_batch`].
     pub async fn sweep_expired_step(&self, limit: usize) -> Result<usize> {
-        self.step(Operation::SweepExpired(SweepExpired { limit })).await
+        self.step(Operation::SweepExpired(SweepExpired { limit }))
+            .await
     }
 
     /// One bounded step of refreshing documents; as [`Self::sweep_expired_step`].
@@ -267,7 +270,8 @@ impl<S: Store> Database<S> {
     /// # Errors
     /// Those of [`Self::write_batch`].
     pub async fn sweep_refreshes_step(&self, limit: usize) -> Result<usize> {
-        self.step(Operation::SweepRefreshes(SweepRefreshes { limit })).await
+        self.step(Operation::SweepRefreshes(SweepRefreshes { limit }))
+            .await
     }
 
     /// One bounded step of giving back contents of attachments that nothing refers to and nobody
@@ -280,7 +284,11 @@ impl<S: Store> Database<S> {
         older_than: Timestamp,
         limit: usize,
     ) -> Result<usize> {
-        self.step(Operation::SweepLooseContents(SweepLooseContents { older_than, limit })).await
+        self.step(Operation::SweepLooseContents(SweepLooseContents {
+            older_than,
+            limit,
+        }))
+        .await
     }
 
     /// One bounded step of applying the configuration to revisions that are there.

@@ -264,7 +264,7 @@ impl<S: Snapshot> ReadTransaction<S> {
                     Some(_) => value,
                     None => match etags::decode_value(&value)? {
                         (ItemKind::Document, key) => key,
-                        (ItemKind::Tombstone, _) => continue,
+                        (ItemKind::Tombstone | ItemKind::Revision, _) => continue,
                     },
                 };
                 if to_skip > 0 {
@@ -349,18 +349,27 @@ impl<S: Snapshot> ReadTransaction<S> {
             let keys = listed.iter().filter(move |(kind, _)| *kind == wanted);
             keys.map(|(_, key)| key.clone()).collect::<Vec<Bytes>>()
         };
-        let mut documents = self.existing(of_kind(ItemKind::Document)).await?.into_iter();
-        let tombstones = self.snapshot.get_many(TOMBSTONES, &of_kind(ItemKind::Tombstone)).await?;
+        let mut documents = self
+            .existing(of_kind(ItemKind::Document))
+            .await?
+            .into_iter();
+        let tombstones = self
+            .snapshot
+            .get_many(TOMBSTONES, &of_kind(ItemKind::Tombstone))
+            .await?;
         let mut tombstones = tombstones.into_iter();
-        let mut revisions = self.revisions_by_key(of_kind(ItemKind::Revision)).await?.into_iter();
+        let mut revisions = self
+            .revisions_by_key(of_kind(ItemKind::Revision))
+            .await?
+            .into_iter();
         for (kind, _) in &listed {
             items.push(match kind {
                 ItemKind::Document => Item::Document(documents.next().expect("one for each key")),
                 ItemKind::Revision => Item::Revision(revisions.next().expect("one for each key")),
                 ItemKind::Tombstone => {
                     let value = tombstones.next().expect("one for each key");
-                    let value =
-                        value.ok_or_else(|| Error::corrupted("an etag names a missing tombstone"))?;
+                    let value = value
+                        .ok_or_else(|| Error::corrupted("an etag names a missing tombstone"))?;
                     Item::Tombstone(Tombstone::decode(&value)?)
                 }
             });
@@ -377,7 +386,9 @@ impl<S: Snapshot> ReadTransaction<S> {
         let mut collections = Vec::with_capacity(entries.len());
         for (_, value) in entries {
             let statistics = CollectionStatistics::decode(&value)?;
-            if statistics.document_count + statistics.tombstone_count + statistics.revision_count > 0 {
+            if statistics.document_count + statistics.tombstone_count + statistics.revision_count
+                > 0
+            {
                 collections.push(statistics);
             }
         }
@@ -424,8 +435,13 @@ impl<S: Snapshot> ReadTransaction<S> {
     }
 
     async fn configuration(&self, key: &'static [u8]) -> Result<Option<String>> {
-        let stored = self.snapshot.get_many(DATABASE, &[Bytes::from_static(key)]).await?;
-        let Some(text) = stored.into_iter().next().flatten() else { return Ok(None) };
+        let stored = self
+            .snapshot
+            .get_many(DATABASE, &[Bytes::from_static(key)])
+            .await?;
+        let Some(text) = stored.into_iter().next().flatten() else {
+            return Ok(None);
+        };
         String::from_utf8(text.into())
             .map(Some)
             .map_err(|_| Error::corrupted("a configuration is not UTF-8"))
@@ -437,7 +453,8 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// As [`Self::document`].
     pub async fn revisions_configuration(&self) -> Result<Option<RevisionsConfiguration>> {
         let text = self.configuration(REVISIONS_KEY).await?;
-        text.map(|text| RevisionsConfiguration::parse(&text)).transpose()
+        text.map(|text| RevisionsConfiguration::parse(&text))
+            .transpose()
     }
 
     /// How expired documents are swept; `None` when that was never configured.
@@ -446,7 +463,8 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// As [`Self::document`].
     pub async fn expiration_configuration(&self) -> Result<Option<ExpirationConfiguration>> {
         let text = self.configuration(EXPIRATION_KEY).await?;
-        text.map(|text| ExpirationConfiguration::parse(&text)).transpose()
+        text.map(|text| ExpirationConfiguration::parse(&text))
+            .transpose()
     }
 
     /// How documents are refreshed; `None` when that was never configured.
@@ -455,7 +473,8 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// As [`Self::document`].
     pub async fn refresh_configuration(&self) -> Result<Option<RefreshConfiguration>> {
         let text = self.configuration(REFRESH_KEY).await?;
-        text.map(|text| RefreshConfiguration::parse(&text)).transpose()
+        text.map(|text| RefreshConfiguration::parse(&text))
+            .transpose()
     }
 
     /// The snapshot itself, for whoever checks or copies whole stores.

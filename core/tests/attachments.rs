@@ -62,8 +62,11 @@ async fn content(database: &Database<TestStore>, of: &str, named: &str) -> Optio
 
 async fn counts(database: &Database<TestStore>) -> (u64, u64) {
     let read = database.read().await.unwrap();
-    let AttachmentStatistics { attachment_count, content_count, .. } =
-        read.attachment_statistics().await.unwrap();
+    let AttachmentStatistics {
+        attachment_count,
+        content_count,
+        ..
+    } = read.attachment_statistics().await.unwrap();
     (attachment_count, content_count)
 }
 
@@ -83,21 +86,39 @@ async fn sweep(database: &Database<TestStore>, story: &Story) -> usize {
 fn contents_of_any_size_come_back_whole() {
     Story::new().run(async |database| {
         written(&database, put("a", "{}")).await;
-        for size in [0, 1, 40_000, CHUNK_BYTES - 1, CHUNK_BYTES, 3 * CHUNK_BYTES + 5, 20 * CHUNK_BYTES]
-        {
+        for size in [
+            0,
+            1,
+            40_000,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES,
+            3 * CHUNK_BYTES + 5,
+            20 * CHUNK_BYTES,
+        ] {
             let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
             let attach = attach(&database, "a", "file", &bytes).await;
             write_one(&database, attach).await.unwrap();
-            assert!(content(&database, "A", "FILE").await.unwrap() == bytes, "{size}");
+            assert!(
+                content(&database, "A", "FILE").await.unwrap() == bytes,
+                "{size}"
+            );
         }
-        assert_eq!(counts(&database).await, (1, 1), "each replaced the one before");
+        assert_eq!(
+            counts(&database).await,
+            (1, 1),
+            "each replaced the one before"
+        );
     });
 }
 
 #[test]
 fn the_hash_is_the_protocols() {
     Story::new().run(async |database| {
-        written(&database, put("a", r#"{"n":1,"@metadata":{"@collection":"C"}}"#)).await;
+        written(
+            &database,
+            put("a", r#"{"n":1,"@metadata":{"@collection":"C"}}"#),
+        )
+        .await;
         let attach = attach(&database, "a", "A.txt", b"hello attachment").await;
         let CommandOutcome::WrittenAttachment(attached) =
             write_one(&database, attach).await.unwrap()
@@ -135,10 +156,19 @@ fn a_document_and_its_attachment_are_one_transaction() {
         assert!(database.write_batch(failing).await.is_err());
         assert!(json(&database, "leases/1").await.is_none());
         assert!(content(&database, "leases/1", "scan").await.is_none());
-        database.write_batch(vec![put("leases/1", "{}"), scan]).await.unwrap();
-        assert_eq!(content(&database, "leases/1", "scan").await.unwrap().len(), 100_000);
+        database
+            .write_batch(vec![put("leases/1", "{}"), scan])
+            .await
+            .unwrap();
+        assert_eq!(
+            content(&database, "leases/1", "scan").await.unwrap().len(),
+            100_000
+        );
         let homeless = attach(&database, "nope", "scan", b"x").await;
-        assert_eq!(write_one(&database, homeless).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            write_one(&database, homeless).await.unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
     });
 }
 
@@ -153,16 +183,31 @@ fn contents_are_shared_and_go_with_the_last_reference() {
             write_one(&database, attach).await.unwrap();
         }
         assert_eq!(counts(&database).await, (2, 1));
-        assert_eq!(sweep(&database, &story).await, 3, "the second copy: two pieces and itself");
+        assert_eq!(
+            sweep(&database, &story).await,
+            3,
+            "the second copy: two pieces and itself"
+        );
         write_one(&database, delete("a")).await.unwrap();
         assert_eq!(content(&database, "b", "x").await.unwrap(), bytes);
         assert_eq!(sweep(&database, &story).await, 0);
-        let remove = DeleteAttachment { id: id("b"), name: name("X"), expected: ExpectedVersion::Any };
+        let remove = DeleteAttachment {
+            id: id("b"),
+            name: name("X"),
+            expected: ExpectedVersion::Any,
+        };
         let removed = write_one(&database, BatchCommand::DeleteAttachment(remove.clone())).await;
-        assert!(matches!(removed.unwrap(), CommandOutcome::DeletedAttachment(Some(_))));
-        let again = write_one(&database, BatchCommand::DeleteAttachment(remove)).await.unwrap();
+        assert!(matches!(
+            removed.unwrap(),
+            CommandOutcome::DeletedAttachment(Some(_))
+        ));
+        let again = write_one(&database, BatchCommand::DeleteAttachment(remove))
+            .await
+            .unwrap();
         assert_eq!(again, CommandOutcome::DeletedAttachment(None));
-        let flags = json(&database, "b").await.unwrap()["@metadata"].get("@flags").cloned();
+        let flags = json(&database, "b").await.unwrap()["@metadata"]
+            .get("@flags")
+            .cloned();
         assert_eq!(flags, None);
         assert_eq!(counts(&database).await, (0, 0));
         assert_eq!(sweep(&database, &story).await, 3);
@@ -179,7 +224,10 @@ fn broken_uploads_are_swept_and_cannot_be_used_afterwards() {
         drop(broken);
         let late = attach(&database, "a", "late", &vec![2; CHUNK_BYTES]).await;
         assert!(sweep(&database, &story).await > 20);
-        assert_eq!(write_one(&database, late).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            write_one(&database, late).await.unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
     });
 }
 
@@ -201,16 +249,32 @@ fn attachments_are_copied_moved_and_renamed() {
                 is_move,
             })
         };
-        write_one(&database, copy(("a", "x"), ("b", "y"), false)).await.unwrap();
+        write_one(&database, copy(("a", "x"), ("b", "y"), false))
+            .await
+            .unwrap();
         assert_eq!(counts(&database).await, (2, 1));
-        write_one(&database, copy(("a", "x"), ("a", "renamed"), true)).await.unwrap();
+        write_one(&database, copy(("a", "x"), ("a", "renamed"), true))
+            .await
+            .unwrap();
         assert!(content(&database, "a", "x").await.is_none());
-        write_one(&database, copy(("a", "renamed"), ("b", "Y"), true)).await.unwrap();
+        write_one(&database, copy(("a", "renamed"), ("b", "Y"), true))
+            .await
+            .unwrap();
         assert_eq!(counts(&database).await, (1, 1), "it replaced b's y");
-        write_one(&database, copy(("b", "y"), ("b", "YY"), true)).await.unwrap();
+        write_one(&database, copy(("b", "y"), ("b", "YY"), true))
+            .await
+            .unwrap();
         assert_eq!(content(&database, "b", "yy").await.unwrap(), b"content");
-        assert!(write_one(&database, copy(("a", "x"), ("b", "z"), false)).await.is_err());
-        assert!(write_one(&database, copy(("b", "YY"), ("b", "YY"), false)).await.is_err());
+        assert!(
+            write_one(&database, copy(("a", "x"), ("b", "z"), false))
+                .await
+                .is_err()
+        );
+        assert!(
+            write_one(&database, copy(("b", "YY"), ("b", "YY"), false))
+                .await
+                .is_err()
+        );
         let shown = json(&database, "a").await.unwrap();
         assert!(shown["@metadata"].get("@attachments").is_none());
     });
@@ -234,8 +298,14 @@ fn expected_versions_of_attachments_are_checked() {
         };
         let refused = with(ExpectedVersion::Missing).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConcurrencyConflict);
-        with(ExpectedVersion::Exactly(first.change_vector.clone())).await.unwrap();
-        assert!(with(ExpectedVersion::Exactly(first.change_vector)).await.is_err());
+        with(ExpectedVersion::Exactly(first.change_vector.clone()))
+            .await
+            .unwrap();
+        assert!(
+            with(ExpectedVersion::Exactly(first.change_vector))
+                .await
+                .is_err()
+        );
     });
 }
 
@@ -247,27 +317,46 @@ fn revisions_keep_contents_and_reverting_brings_them_back() {
             default: Some(CollectionRevisions::default()),
             ..RevisionsConfiguration::default()
         };
-        database.configure(Configure::Revisions(configuration)).await.unwrap();
+        database
+            .configure(Configure::Revisions(configuration))
+            .await
+            .unwrap();
         written(&database, put("a", "{}")).await;
         let old = attach(&database, "a", "x", &[1; 50_000]).await;
-        let CommandOutcome::WrittenAttachment(with_old) =
-            write_one(&database, old).await.unwrap()
+        let CommandOutcome::WrittenAttachment(with_old) = write_one(&database, old).await.unwrap()
         else {
             panic!("not an attachment")
         };
         let new = attach(&database, "a", "x", &[2; 50_000]).await;
         write_one(&database, new).await.unwrap();
         write_one(&database, delete("a")).await.unwrap();
-        assert_eq!(sweep(&database, &story).await, 0, "revisions hold both contents");
+        assert_eq!(
+            sweep(&database, &story).await,
+            0,
+            "revisions hold both contents"
+        );
         assert_eq!(counts(&database).await, (0, 2));
         let target = RevertTarget::ChangeVector(with_old.document_change_vector);
-        let revert = RevertDocument { id: id("a"), target };
-        write_one(&database, BatchCommand::RevertDocument(revert)).await.unwrap();
+        let revert = RevertDocument {
+            id: id("a"),
+            target,
+        };
+        write_one(&database, BatchCommand::RevertDocument(revert))
+            .await
+            .unwrap();
         assert_eq!(content(&database, "a", "x").await.unwrap(), [1; 50_000]);
-        let purge = CollectionRevisions { purge_on_delete: true, ..Default::default() };
-        let configuration =
-            RevisionsConfiguration { default: Some(purge), ..RevisionsConfiguration::default() };
-        database.configure(Configure::Revisions(configuration)).await.unwrap();
+        let purge = CollectionRevisions {
+            purge_on_delete: true,
+            ..Default::default()
+        };
+        let configuration = RevisionsConfiguration {
+            default: Some(purge),
+            ..RevisionsConfiguration::default()
+        };
+        database
+            .configure(Configure::Revisions(configuration))
+            .await
+            .unwrap();
         write_one(&database, delete("a")).await.unwrap();
         assert_eq!(counts(&database).await, (0, 0));
         assert_eq!(sweep(&database, &story).await, 4);

@@ -17,17 +17,38 @@ fn due(name: &str, at: &str) -> String {
 fn an_expired_document_goes_with_the_next_sweep_and_not_before() {
     let story = Story::new();
     story.run(async |database| {
-        written(&database, put("a", &due("@expires", "2026-01-01T00:01:00.0000000Z"))).await;
-        written(&database, put("b", &due("@expires", "2026-01-01T00:02:00Z"))).await;
+        written(
+            &database,
+            put("a", &due("@expires", "2026-01-01T00:01:00.0000000Z")),
+        )
+        .await;
+        written(
+            &database,
+            put("b", &due("@expires", "2026-01-01T00:02:00Z")),
+        )
+        .await;
         story.clock.advance_ms(59_999);
         assert_eq!(database.sweep_expired_step(10).await.unwrap(), 0);
         story.clock.advance_ms(1);
-        assert!(json(&database, "a").await.is_some(), "it is soft until the sweep");
+        assert!(
+            json(&database, "a").await.is_some(),
+            "it is soft until the sweep"
+        );
         assert_eq!(database.sweep_expired_step(10).await.unwrap(), 1);
         assert!(json(&database, "a").await.is_none());
         assert!(json(&database, "b").await.is_some());
         assert_eq!(database.sweep_expired_step(10).await.unwrap(), 0);
-        assert_eq!(database.read().await.unwrap().statistics().await.unwrap().tombstone_count, 1);
+        assert_eq!(
+            database
+                .read()
+                .await
+                .unwrap()
+                .statistics()
+                .await
+                .unwrap()
+                .tombstone_count,
+            1
+        );
     });
 }
 
@@ -39,7 +60,11 @@ fn what_the_document_says_now_decides() {
         for id in ["moved", "cleared", "deleted", "kept"] {
             written(&database, put(id, &soon)).await;
         }
-        written(&database, put("moved", &due("@expires", "2026-01-01T01:00:00Z"))).await;
+        written(
+            &database,
+            put("moved", &due("@expires", "2026-01-01T01:00:00Z")),
+        )
+        .await;
         let cleared = r#"{"@metadata":{"@collection":"Carts","@expires":null}}"#;
         written(&database, put("cleared", cleared)).await;
         write_one(&database, delete("deleted")).await.unwrap();
@@ -72,8 +97,16 @@ fn sweeps_are_bounded_and_survive_long_downtime_and_clock_jumps() {
         assert_eq!(swept, [10, 10, 5]);
         let now = story.clock.now();
         story.clock.set(now.plus_ms(-800 * 86_400_000));
-        written(&database, put("back", &due("@expires", "2026-01-01T00:00:00Z"))).await;
-        assert_eq!(database.sweep_expired_step(10).await.unwrap(), 0, "late, not early");
+        written(
+            &database,
+            put("back", &due("@expires", "2026-01-01T00:00:00Z")),
+        )
+        .await;
+        assert_eq!(
+            database.sweep_expired_step(10).await.unwrap(),
+            0,
+            "late, not early"
+        );
         story.clock.set(now);
         assert_eq!(database.sweep_expired_step(10).await.unwrap(), 1);
     });
@@ -83,8 +116,11 @@ fn sweeps_are_bounded_and_survive_long_downtime_and_clock_jumps() {
 fn a_refreshed_document_is_written_anew_without_the_time() {
     let story = Story::new();
     story.run(async |database| {
-        let before =
-            written(&database, put("a", &due("@refresh", "2026-01-01T00:01:00Z"))).await;
+        let before = written(
+            &database,
+            put("a", &due("@refresh", "2026-01-01T00:01:00Z")),
+        )
+        .await;
         story.clock.advance_ms(61_000);
         assert_eq!(database.sweep_refreshes_step(10).await.unwrap(), 1);
         let after = json(&database, "a").await.unwrap();

@@ -18,7 +18,10 @@ async fn find_blob<S: Snapshot>(
     tx: &mut Transaction<S>,
     hash: &ContentHash,
 ) -> Result<Option<BlobRecord>> {
-    tx.get(BLOBS, &blob_key(hash)).await?.map(|value| BlobRecord::decode(&value)).transpose()
+    tx.get(BLOBS, &blob_key(hash))
+        .await?
+        .map(|value| BlobRecord::decode(&value))
+        .transpose()
 }
 
 /// Adds a reference to `content`, which becomes a blob if there is none with its hash yet.
@@ -63,7 +66,11 @@ pub(super) async fn link<S: Snapshot>(
             id
         }
     };
-    let blob = BlobRecord { content: id, size: content.size(), references: 1 };
+    let blob = BlobRecord {
+        content: id,
+        size: content.size(),
+        references: 1,
+    };
     tx.put(BLOBS, key, blob.encode());
     Ok(())
 }
@@ -130,16 +137,17 @@ pub(crate) async fn replace_all<S: Snapshot>(
             etag: dot.etag,
             context: [dot].into_iter().collect(),
         };
-        tx.put(ATTACHMENTS, blobs::attachment_key(id_key, name.key()), record.encode());
+        tx.put(
+            ATTACHMENTS,
+            blobs::attachment_key(id_key, name.key()),
+            record.encode(),
+        );
     }
     Ok(())
 }
 
 /// Takes one reference from the content with `hash`.
-pub(super) async fn unlink<S: Snapshot>(
-    tx: &mut Transaction<S>,
-    hash: &ContentHash,
-) -> Result<()> {
+pub(super) async fn unlink<S: Snapshot>(tx: &mut Transaction<S>, hash: &ContentHash) -> Result<()> {
     change_references(tx, hash, -1).await
 }
 

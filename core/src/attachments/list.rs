@@ -30,8 +30,9 @@ impl ListedAttachment {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        serde_json::from_str(text)
-            .map_err(|reason| Error::corrupted("a list of attachments does not fit").with_source(reason))
+        serde_json::from_str(text).map_err(|reason| {
+            Error::corrupted("a list of attachments does not fit").with_source(reason)
+        })
     }
 
     /// The list as it is stored; empty for none.
@@ -65,8 +66,12 @@ pub fn hash_text(hash: &ContentHash) -> String {
 /// # Errors
 /// `InvalidRequest` when it is not 32 bytes in base-64.
 pub fn parse_hash(text: &str) -> Result<ContentHash> {
-    let decoded = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    decoded.ok_or_else(|| Error::invalid(format!("'{text}' is no hash: expected base-64 of 32 bytes")))
+    let decoded = STANDARD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok());
+    decoded
+        .ok_or_else(|| Error::invalid(format!("'{text}' is no hash: expected base-64 of 32 bytes")))
 }
 
 /// A checked name; names that differ only in case are the same name.

@@ -5,9 +5,7 @@ use bytes::Bytes;
 use super::hash_text;
 use crate::document::to_id_key;
 use crate::reader::{Pages, ReadTransaction};
-use crate::schema::blobs::{
-    self, AttachmentRecord, BlobRecord, CHUNK_BYTES, ContentHash,
-};
+use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, CHUNK_BYTES, ContentHash};
 use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS};
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::{Error, Result};
@@ -31,8 +29,15 @@ impl<S: Snapshot> ReadTransaction<S> {
     pub async fn attachment(&self, id: &str, name: &str) -> Result<Option<AttachmentRecord>> {
         let name: String = name.chars().flat_map(char::to_lowercase).collect();
         let key = blobs::attachment_key(&to_id_key(id), &name);
-        let found = self.snapshot.get_many(ATTACHMENTS, &[key]).await?.pop().flatten();
-        found.map(|value| AttachmentRecord::decode(&value)).transpose()
+        let found = self
+            .snapshot
+            .get_many(ATTACHMENTS, &[key])
+            .await?
+            .pop()
+            .flatten();
+        found
+            .map(|value| AttachmentRecord::decode(&value))
+            .transpose()
     }
 
     /// The change vector of an attachment as text.
@@ -72,7 +77,12 @@ impl<S: Snapshot> ReadTransaction<S> {
         let index = u32::try_from(offset / CHUNK_BYTES as u64).map_err(|_| broken())?;
         let start = u64::from(index) * CHUNK_BYTES as u64;
         let key = blobs::chunk_key(&content.content, index);
-        let piece = self.snapshot.get_many(CHUNKS, &[key]).await?.pop().flatten();
+        let piece = self
+            .snapshot
+            .get_many(CHUNKS, &[key])
+            .await?
+            .pop()
+            .flatten();
         let piece = piece.ok_or_else(broken)?;
         let expected = (content.size - start).min(CHUNK_BYTES as u64);
         if piece.len() as u64 != expected {

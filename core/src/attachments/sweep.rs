@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
+use crate::Error;
 use crate::Result;
 use crate::commands::Transaction;
 use crate::host::Timestamp;
 use crate::schema::blobs::{self, ContentId};
 use crate::schema::{CHUNKS, LOOSE_CONTENTS};
 use crate::storage::{KeyRange, Snapshot};
-use crate::Error;
 
 /// Removes pieces of loose contents that nobody touched since `older_than`, in one bounded step.
 #[derive(Debug, Clone)]
@@ -26,7 +26,10 @@ impl SweepLooseContents {
     /// Answers how many pieces and contents went; zero means nothing is left to sweep.
     pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<usize> {
         let mut removed = 0;
-        for (key, value) in tx.scan(LOOSE_CONTENTS, &KeyRange::all(), Self::CONTENTS).await? {
+        for (key, value) in tx
+            .scan(LOOSE_CONTENTS, &KeyRange::all(), Self::CONTENTS)
+            .await?
+        {
             if removed >= self.limit {
                 break;
             }

@@ -75,8 +75,15 @@ impl<S: Store> AttachmentUpload<S> {
         }
         let hash = self.hasher.finalize().into();
         Ok(match is_small {
-            true => AttachmentContent::Inline { bytes: self.buffer.freeze(), hash },
-            false => AttachmentContent::Uploaded { content: self.content, hash, size: self.size },
+            true => AttachmentContent::Inline {
+                bytes: self.buffer.freeze(),
+                hash,
+            },
+            false => AttachmentContent::Uploaded {
+                content: self.content,
+                hash,
+                size: self.size,
+            },
         })
     }
 
@@ -90,12 +97,20 @@ impl<S: Store> AttachmentUpload<S> {
             return Ok(());
         }
         let count = u32::try_from(chunks.len()).expect("a few chunks");
-        let write =
-            WriteContent { content: self.content, first_index: self.next_index, chunks };
+        let write = WriteContent {
+            content: self.content,
+            first_index: self.next_index,
+            chunks,
+        };
         // The durable commit that refers to the content makes these durable too.
-        self.database.execute_with(Operation::WriteContent(write), Durability::Relaxed).await?;
+        self.database
+            .execute_with(Operation::WriteContent(write), Durability::Relaxed)
+            .await?;
         self.next_index = self.next_index.checked_add(count).ok_or_else(|| {
-            Error::new(ErrorKind::LimitExceeded, "the attachment has too many pieces")
+            Error::new(
+                ErrorKind::LimitExceeded,
+                "the attachment has too many pieces",
+            )
         })?;
         Ok(())
     }

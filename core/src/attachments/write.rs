@@ -91,7 +91,11 @@ impl WriteContent {
         let loose = Bytes::copy_from_slice(&self.content);
         tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(tx.now()));
         for (index, chunk) in (self.first_index..).zip(&self.chunks) {
-            tx.put(CHUNKS, blobs::chunk_key(&self.content, index), chunk.clone());
+            tx.put(
+                CHUNKS,
+                blobs::chunk_key(&self.content, index),
+                chunk.clone(),
+            );
         }
     }
 }
@@ -108,8 +112,11 @@ impl PutAttachment {
         if let Some(old) = &old {
             unlink(tx, &old.hash).await?;
         }
-        let content =
-            (self.content_type.clone(), *self.content.hash(), self.content.size());
+        let content = (
+            self.content_type.clone(),
+            *self.content.hash(),
+            self.content.size(),
+        );
         let record = put_record(tx, &self.id, &self.name, content);
         write_document(tx, &self.id, &document, &record).await
     }
@@ -117,16 +124,17 @@ impl PutAttachment {
 
 impl DeleteAttachment {
     /// Answers the document's change vector, or `None` when there was no such attachment.
-    pub(crate) async fn run<S: Snapshot>(
-        &self,
-        tx: &mut Transaction<S>,
-    ) -> Result<Option<String>> {
+    pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<Option<String>> {
         let old = find(tx, &self.id, &self.name).await?;
         check(tx, &self.expected, &self.id, &self.name, old.as_ref())?;
         let Some(old) = old else { return Ok(None) };
         let document = find_document(tx, &self.id).await?;
         remove_record(tx, &self.id, &self.name, &old).await?;
-        Ok(Some(write_document(tx, &self.id, &document, &old).await?.document_change_vector))
+        Ok(Some(
+            write_document(tx, &self.id, &document, &old)
+                .await?
+                .document_change_vector,
+        ))
     }
 }
 
@@ -140,7 +148,11 @@ impl CopyAttachment {
         let source = source.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
-                format!("'{}' has no attachment '{}'", self.id.as_str(), self.name.as_str()),
+                format!(
+                    "'{}' has no attachment '{}'",
+                    self.id.as_str(),
+                    self.name.as_str()
+                ),
             )
         })?;
         let same_document = self.id.key() == self.destination_id.key();
@@ -172,17 +184,17 @@ impl CopyAttachment {
     }
 }
 
-async fn find_document<S: Snapshot>(
-    tx: &mut Transaction<S>,
-    id: &DocumentId,
-) -> Result<Previous> {
+async fn find_document<S: Snapshot>(tx: &mut Transaction<S>, id: &DocumentId) -> Result<Previous> {
     let previous = Previous::find(tx, id.key()).await?;
     if previous.document().is_some() {
         return Ok(previous);
     }
     Err(Error::new(
         ErrorKind::NotFound,
-        format!("'{}' can have no attachment: there is no such document", id.as_str()),
+        format!(
+            "'{}' can have no attachment: there is no such document",
+            id.as_str()
+        ),
     ))
 }
 
@@ -192,7 +204,10 @@ async fn find<S: Snapshot>(
     name: &AttachmentName,
 ) -> Result<Option<AttachmentRecord>> {
     let key = blobs::attachment_key(id.key(), name.key());
-    tx.get(ATTACHMENTS, &key).await?.map(|value| AttachmentRecord::decode(&value)).transpose()
+    tx.get(ATTACHMENTS, &key)
+        .await?
+        .map(|value| AttachmentRecord::decode(&value))
+        .transpose()
 }
 
 fn check<S: Snapshot>(
@@ -205,7 +220,9 @@ fn check<S: Snapshot>(
     if *expected == ExpectedVersion::Any {
         return Ok(());
     }
-    let actual = stored.map(|it| it.context.to_text(tx.incarnations())).transpose()?;
+    let actual = stored
+        .map(|it| it.context.to_text(tx.incarnations()))
+        .transpose()?;
     let subject = format!("{} (attachment '{}')", id.as_str(), name.as_str());
     expected.check("the writer", &subject, actual.as_deref())
 }
@@ -225,7 +242,11 @@ fn put_record<S: Snapshot>(
         etag: dot.etag,
         context: [dot].into_iter().collect(),
     };
-    tx.put(ATTACHMENTS, blobs::attachment_key(id.key(), name.key()), record.encode());
+    tx.put(
+        ATTACHMENTS,
+        blobs::attachment_key(id.key(), name.key()),
+        record.encode(),
+    );
     record
 }
 
@@ -246,11 +267,16 @@ async fn write_document<S: Snapshot>(
     previous: &Previous,
     changed: &AttachmentRecord,
 ) -> Result<WrittenAttachment> {
-    let record: &DocumentRecord =
-        previous.document().expect("attachments change on live documents only");
-    let rows = tx.scan(ATTACHMENTS, &blobs::attachment_range(id.key()), usize::MAX).await?;
-    let rows: Vec<AttachmentRecord> =
-        rows.iter().map(|(_, value)| AttachmentRecord::decode(value)).collect::<Result<_>>()?;
+    let record: &DocumentRecord = previous
+        .document()
+        .expect("attachments change on live documents only");
+    let rows = tx
+        .scan(ATTACHMENTS, &blobs::attachment_range(id.key()), usize::MAX)
+        .await?;
+    let rows: Vec<AttachmentRecord> = rows
+        .iter()
+        .map(|(_, value)| AttachmentRecord::decode(value))
+        .collect::<Result<_>>()?;
     let stored_id = match record.id() {
         "" => &String::from_utf8_lossy(id.key()),
         stored_id => stored_id,

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::{ExpectedVersion, PutDocument, Transaction};
-use crate::document::{CollectionName, DocumentId, DocumentText, HILO_COLLECTION, IdRequest, Schedule};
+use crate::document::{
+    CollectionName, DocumentId, DocumentText, HILO_COLLECTION, IdRequest, Schedule,
+};
 use crate::host::Timestamp;
 use crate::schema::DOCUMENTS;
 use crate::schema::documents::DocumentRecord;

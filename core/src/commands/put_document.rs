@@ -79,10 +79,15 @@ impl PutDocument {
         stored: Option<&DocumentRecord>,
     ) -> Result<()> {
         if self.expected != ExpectedVersion::Any {
-            let actual = stored.map(|it| it.context.to_text(tx.incarnations())).transpose()?;
-            self.expected.check("the put", id.as_str(), actual.as_deref())?;
+            let actual = stored
+                .map(|it| it.context.to_text(tx.incarnations()))
+                .transpose()?;
+            self.expected
+                .check("the put", id.as_str(), actual.as_deref())?;
         }
-        let Some(stored) = stored.map(|it| CollectionName::new(it.collection())).transpose()?
+        let Some(stored) = stored
+            .map(|it| CollectionName::new(it.collection()))
+            .transpose()?
         else {
             return Ok(());
         };

@@ -105,14 +105,20 @@ pub(crate) async fn store_version<S: Snapshot>(
     let flags = parts.flags;
     let value = parts.encode();
     let collection = version.collection;
-    let mut statistics = tx.collection_statistics(collection.as_str(), collection.key()).await?;
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
     statistics.document_count += 1;
     statistics.document_bytes += value.len() as u64;
     statistics.last_document_etag = dot.etag;
     tx.put_collection_statistics(collection.key(), &statistics);
     notice_size(tx, &version);
     tx.put(DOCUMENTS, version.key.clone(), value);
-    tx.put(ETAGS, etags::key(dot.etag), etags::value(ItemKind::Document, version.key));
+    tx.put(
+        ETAGS,
+        etags::key(dot.etag),
+        etags::value(ItemKind::Document, version.key),
+    );
     let by_collection = collection_etags::key(collection.key(), ItemKind::Document, dot.etag);
     tx.put(COLLECTION_ETAGS, by_collection, version.key.clone());
     set_schedule(tx, version.key, version.schedule, true);
@@ -127,7 +133,9 @@ pub(crate) async fn store_version<S: Snapshot>(
 }
 
 fn flags(previous: &Previous, version: &NewVersion<'_>) -> DocumentFlags {
-    let mut flags = version.flags.with(previous.flags().only(DocumentFlags::HAS_REVISIONS));
+    let mut flags = version
+        .flags
+        .with(previous.flags().only(DocumentFlags::HAS_REVISIONS));
     if !version.attachments.is_empty() {
         flags = flags.with(DocumentFlags::HAS_ATTACHMENTS);
     }
@@ -150,10 +158,13 @@ pub(crate) async fn unlink<S: Snapshot>(
     tx.delete(ETAGS, etags::key(record.etag));
     let by_collection = collection_etags::key(collection.key(), ItemKind::Document, record.etag);
     tx.delete(COLLECTION_ETAGS, by_collection);
-    let mut statistics = tx.collection_statistics(collection.as_str(), collection.key()).await?;
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
     statistics.document_count = statistics.document_count.saturating_sub(1);
-    statistics.document_bytes =
-        statistics.document_bytes.saturating_sub(record.byte_count() as u64);
+    statistics.document_bytes = statistics
+        .document_bytes
+        .saturating_sub(record.byte_count() as u64);
     tx.put_collection_statistics(collection.key(), &statistics);
     if record.flags.contains(DocumentFlags::SCHEDULED) {
         set_schedule(tx, key, Schedule::of_metadata(record.metadata())?, false);
@@ -169,9 +180,7 @@ async fn remove_previous<S: Snapshot>(
     match previous {
         Previous::Nothing => Ok(()),
         Previous::Document(record) => unlink(tx, key, record).await,
-        Previous::Tombstone(tombstone) => {
-            super::clean_tombstones::remove(tx, key, tombstone).await
-        }
+        Previous::Tombstone(tombstone) => super::clean_tombstones::remove(tx, key, tombstone).await,
     }
 }
 
@@ -181,7 +190,10 @@ fn set_schedule<S: Snapshot>(
     schedule: Schedule,
     is_due: bool,
 ) {
-    for (space, at) in [(EXPIRATIONS, schedule.expires), (REFRESHES, schedule.refresh)] {
+    for (space, at) in [
+        (EXPIRATIONS, schedule.expires),
+        (REFRESHES, schedule.refresh),
+    ] {
         match at.map(|at| schedules::key(at, key)) {
             Some(entry) if is_due => tx.put(space, entry, Bytes::new()),
             Some(entry) => tx.delete(space, entry),
@@ -193,7 +205,10 @@ fn set_schedule<S: Snapshot>(
 fn notice_size<S: Snapshot>(tx: &mut Transaction<S>, version: &NewVersion<'_>) {
     let byte_count = version.body.len() + version.metadata.len();
     if byte_count >= tx.limits.large_document_bytes {
-        let kind = NoticeKind::LargeDocument { id: version.id.to_owned(), byte_count };
+        let kind = NoticeKind::LargeDocument {
+            id: version.id.to_owned(),
+            byte_count,
+        };
         tx.add_notice(Notice { at: tx.now(), kind });
     }
 }

@@ -114,9 +114,15 @@ impl<S: Snapshot> Transaction<S> {
         collection_key: &str,
     ) -> Result<Option<CollectionRevisions>> {
         let key = Bytes::from_static(configuration::REVISIONS_KEY);
-        let Some(stored) = self.get(DATABASE, &key).await? else { return Ok(None) };
+        let Some(stored) = self.get(DATABASE, &key).await? else {
+            return Ok(None);
+        };
         // Parsed once for as long as the same bytes stand there.
-        if self.revisions.as_ref().is_none_or(|(parsed, _)| *parsed != stored) {
+        if self
+            .revisions
+            .as_ref()
+            .is_none_or(|(parsed, _)| *parsed != stored)
+        {
             let text = std::str::from_utf8(&stored)
                 .map_err(|_| Error::corrupted("the revisions configuration is not UTF-8"))?;
             self.revisions = Some((stored.clone(), RevisionsConfiguration::parse(text)?));

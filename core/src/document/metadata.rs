@@ -12,8 +12,8 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::CollectionName;
-use super::schedule::{EXPIRES, REFRESH, Schedule, parse_time};
 use super::json::{Name, Names, check_json, push_compact, to_invalid};
+use super::schedule::{EXPIRES, REFRESH, Schedule, parse_time};
 use crate::limits::Limits;
 use crate::{Error, ErrorKind, Result};
 

@@ -31,7 +31,10 @@ impl Schedule {
     pub fn of_metadata(metadata: &str) -> Result<Self> {
         let object = format!("{{{metadata}}}");
         let time = |name| find_property(&object, name).map_or(Ok(None), |it| parse_time(name, it));
-        Ok(Self { expires: time(EXPIRES)?, refresh: time(REFRESH)? })
+        Ok(Self {
+            expires: time(EXPIRES)?,
+            refresh: time(REFRESH)?,
+        })
     }
 }
 
@@ -64,9 +67,16 @@ mod tests {
     #[test]
     fn a_property_can_be_taken_out() {
         let metadata = r#""@collection":"A","@refresh":"2030-01-01T00:00:00Z","n":1.50"#;
-        assert_eq!(without_property(metadata, REFRESH), r#""@collection":"A","n":1.50"#);
+        assert_eq!(
+            without_property(metadata, REFRESH),
+            r#""@collection":"A","n":1.50"#
+        );
         assert!(Schedule::of_metadata(metadata).unwrap().refresh.is_some());
         assert!(Schedule::of_metadata(r#""@expires":5"#).is_err());
-        assert!(Schedule::of_metadata(r#""@expires":null"#).unwrap().is_empty());
+        assert!(
+            Schedule::of_metadata(r#""@expires":null"#)
+                .unwrap()
+                .is_empty()
+        );
     }
 }

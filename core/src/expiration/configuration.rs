@@ -19,7 +19,11 @@ pub struct ExpirationConfiguration {
 
 impl Default for ExpirationConfiguration {
     fn default() -> Self {
-        Self { disabled: true, delete_frequency_in_sec: None, max_items_to_process: None }
+        Self {
+            disabled: true,
+            delete_frequency_in_sec: None,
+            max_items_to_process: None,
+        }
     }
 }
 
@@ -37,7 +41,11 @@ pub struct RefreshConfiguration {
 
 impl Default for RefreshConfiguration {
     fn default() -> Self {
-        Self { disabled: true, refresh_frequency_in_sec: None, max_items_to_process: None }
+        Self {
+            disabled: true,
+            refresh_frequency_in_sec: None,
+            max_items_to_process: None,
+        }
     }
 }
 
@@ -58,9 +66,14 @@ impl ExpirationConfiguration {
     /// `InvalidRequest` that names the member which does not fit.
     pub fn parse(json: &str) -> Result<Self> {
         let configuration: Self = parse_object(json).map_err(|reason| {
-            Error::invalid(format!("the expiration configuration does not fit: {reason}"))
+            Error::invalid(format!(
+                "the expiration configuration does not fit: {reason}"
+            ))
         })?;
-        check_frequency("DeleteFrequencyInSec", configuration.delete_frequency_in_sec)?;
+        check_frequency(
+            "DeleteFrequencyInSec",
+            configuration.delete_frequency_in_sec,
+        )?;
         Ok(configuration)
     }
 }
@@ -74,7 +87,10 @@ impl RefreshConfiguration {
         let configuration: Self = parse_object(json).map_err(|reason| {
             Error::invalid(format!("the refresh configuration does not fit: {reason}"))
         })?;
-        check_frequency("RefreshFrequencyInSec", configuration.refresh_frequency_in_sec)?;
+        check_frequency(
+            "RefreshFrequencyInSec",
+            configuration.refresh_frequency_in_sec,
+        )?;
         Ok(configuration)
     }
 }

@@ -34,7 +34,12 @@ impl SweepExpired {
             let is_due = |schedule: &Schedule| schedule.expires == Some(due.at);
             if find_due(tx, EXPIRATIONS, &due, is_due).await?.is_some() {
                 let id = DocumentId::new(String::from_utf8_lossy(&due.id_key), usize::MAX)?;
-                DeleteDocument { id, expected: ExpectedVersion::Any }.run(tx).await?;
+                DeleteDocument {
+                    id,
+                    expected: ExpectedVersion::Any,
+                }
+                .run(tx)
+                .await?;
             }
         }
         Ok(swept)
@@ -62,11 +67,7 @@ struct Due {
     key: Bytes,
 }
 
-async fn due<S: Snapshot>(
-    tx: &Transaction<S>,
-    space: KeySpace,
-    limit: usize,
-) -> Result<Vec<Due>> {
+async fn due<S: Snapshot>(tx: &Transaction<S>, space: KeySpace, limit: usize) -> Result<Vec<Due>> {
     let entries = tx.scan(space, &schedules::due(tx.now()), limit).await?;
     entries
         .into_iter()
@@ -103,7 +104,9 @@ async fn refresh<S: Snapshot>(
     id_key: &Bytes,
     previous: &Previous,
 ) -> Result<()> {
-    let Some(record) = previous.document() else { return Ok(()) };
+    let Some(record) = previous.document() else {
+        return Ok(());
+    };
     let metadata = without_property(record.metadata(), REFRESH);
     let id = match record.id() {
         "" => &String::from_utf8_lossy(id_key),

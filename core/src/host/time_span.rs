@@ -37,14 +37,21 @@ impl FromStr for TimeSpan {
 
     fn from_str(text: &str) -> Result<Self> {
         let invalid = || {
-            Error::invalid(format!("'{text}' is not a time span; write it like 1.23:59:59.9999999"))
+            Error::invalid(format!(
+                "'{text}' is not a time span; write it like 1.23:59:59.9999999"
+            ))
         };
         let number = |digits: &str| -> Result<i64> {
             let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| digits.parse().ok()).flatten().ok_or_else(invalid)
+            is_number
+                .then(|| digits.parse().ok())
+                .flatten()
+                .ok_or_else(invalid)
         };
         let parts: Vec<&str> = text.split(':').collect();
-        let [first, minutes, seconds] = parts[..] else { return Err(invalid()) };
+        let [first, minutes, seconds] = parts[..] else {
+            return Err(invalid());
+        };
         let (days, hours) = first.split_once('.').unwrap_or(("0", first));
         let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
         if fraction.len() > 7 {
@@ -73,8 +80,18 @@ impl fmt::Display for TimeSpan {
         if days > 0 {
             write!(f, "{days}.")?;
         }
-        write!(f, "{:02}:{:02}:{:02}", in_day / 3_600, in_day / 60 % 60, in_day % 60)?;
-        if ticks > 0 { write!(f, ".{ticks:07}") } else { Ok(()) }
+        write!(
+            f,
+            "{:02}:{:02}:{:02}",
+            in_day / 3_600,
+            in_day / 60 % 60,
+            in_day % 60
+        )?;
+        if ticks > 0 {
+            write!(f, ".{ticks:07}")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -97,11 +114,23 @@ mod tests {
 
     #[test]
     fn texts_round_trip_and_bad_ones_are_refused() {
-        for text in ["00:00:00", "14.00:00:00", "23:59:59.9999999", "00:00:01.5000000"] {
+        for text in [
+            "00:00:00",
+            "14.00:00:00",
+            "23:59:59.9999999",
+            "00:00:01.5000000",
+        ] {
             assert_eq!(text.parse::<TimeSpan>().unwrap().to_string(), text);
         }
-        for bad in ["", "1", "24:00:00", "00:60:00", "-00:00:01", "x:00:00", "99999999999.00:00:00"]
-        {
+        for bad in [
+            "",
+            "1",
+            "24:00:00",
+            "00:60:00",
+            "-00:00:01",
+            "x:00:00",
+            "99999999999.00:00:00",
+        ] {
             assert!(bad.parse::<TimeSpan>().is_err(), "{bad}");
         }
     }

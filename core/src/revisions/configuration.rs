@@ -41,15 +41,26 @@ impl RevisionsConfiguration {
     /// `InvalidRequest` that names the member which does not fit.
     pub fn parse(json: &str) -> Result<Self> {
         let configuration: Self = parse_object(json).map_err(|reason| {
-            Error::invalid(format!("the revisions configuration does not fit: {reason}"))
+            Error::invalid(format!(
+                "the revisions configuration does not fit: {reason}"
+            ))
         })?;
-        let mut names: Vec<String> =
-            configuration.collections.keys().map(|name| name.to_lowercase()).collect();
+        let mut names: Vec<String> = configuration
+            .collections
+            .keys()
+            .map(|name| name.to_lowercase())
+            .collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::invalid(format!("the collection '{}' is configured twice", pair[0])));
+            return Err(Error::invalid(format!(
+                "the collection '{}' is configured twice",
+                pair[0]
+            )));
         }
-        let all = configuration.collections.values().chain(&configuration.default);
+        let all = configuration
+            .collections
+            .values()
+            .chain(&configuration.default);
         for collection in all {
             if collection.maximum_revisions_to_delete_upon_document_update == Some(0) {
                 return Err(Error::invalid(
@@ -62,7 +73,10 @@ impl RevisionsConfiguration {
 
     /// What holds for a collection, if it keeps revisions.
     pub fn of_collection(&self, collection_key: &str) -> Option<&CollectionRevisions> {
-        let own = self.collections.iter().find(|(name, _)| name.to_lowercase() == collection_key);
+        let own = self
+            .collections
+            .iter()
+            .find(|(name, _)| name.to_lowercase() == collection_key);
         let configured = own.map(|(_, own)| own).or(self.default.as_ref());
         configured.filter(|it| !it.disabled)
     }

@@ -45,7 +45,10 @@ impl EnforceRevisions {
         };
         let listed = tx.scan(REVISION_COUNTS, &range, self.limit.max(1)).await?;
         let is_full = listed.len() >= self.limit.max(1);
-        done.next = listed.last().map(|(key, _)| key.clone()).filter(|_| is_full);
+        done.next = listed
+            .last()
+            .map(|(key, _)| key.clone())
+            .filter(|_| is_full);
         for (id_key, _) in listed {
             done.documents += 1;
             done.removed += self.enforce(tx, &id_key).await?;
@@ -55,7 +58,9 @@ impl EnforceRevisions {
 
     async fn enforce<S: Snapshot>(&self, tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {
         let oldest = tx.scan(REVISIONS, &revisions::range(id_key), 1).await?;
-        let Some((_, value)) = oldest.into_iter().next() else { return Ok(0) };
+        let Some((_, value)) = oldest.into_iter().next() else {
+            return Ok(0);
+        };
         let collection = CollectionName::new(DocumentRecord::decode(value)?.collection())?;
         if !self.collections.is_empty() && !self.collections.contains(&collection.key().to_owned())
         {

@@ -42,7 +42,9 @@ impl<S: Snapshot> ReadTransaction<S> {
         let mut pages = Pages::new(REVISIONS, range, Direction::Backward, wanted);
         let (mut found, mut to_skip) = (Vec::new(), start);
         while found.len() < size {
-            let Some(entries) = pages.next(&self.snapshot).await? else { break };
+            let Some(entries) = pages.next(&self.snapshot).await? else {
+                break;
+            };
             for (key, value) in entries {
                 if to_skip > 0 {
                     to_skip -= 1;
@@ -59,7 +61,10 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// As [`Self::revisions`].
     pub async fn revision_count(&self, id: &str) -> Result<u64> {
-        let found = self.snapshot.get_many(REVISION_COUNTS, &[to_id_key(id)]).await?;
+        let found = self
+            .snapshot
+            .get_many(REVISION_COUNTS, &[to_id_key(id)])
+            .await?;
         let count = found.into_iter().next().flatten();
         count.map_or(Ok(0), |value| revisions::decode_count(&value))
     }
@@ -78,10 +83,16 @@ impl<S: Snapshot> ReadTransaction<S> {
             let vector = ChangeVector::parse(text.as_ref(), &mut known)?;
             vector_keys.push(revisions::vector_key(&vector));
         }
-        let keys = self.snapshot.get_many(REVISION_VECTORS, &vector_keys).await?;
+        let keys = self
+            .snapshot
+            .get_many(REVISION_VECTORS, &vector_keys)
+            .await?;
         let existing = keys.iter().flatten().cloned().collect();
         let mut found = self.revisions_by_key(existing).await?.into_iter();
-        Ok(keys.iter().map(|key| key.as_ref().and_then(|_| found.next())).collect())
+        Ok(keys
+            .iter()
+            .map(|key| key.as_ref().and_then(|_| found.next()))
+            .collect())
     }
 
     /// What a document was at a moment: its newest revision that is not younger.
@@ -125,9 +136,12 @@ impl<S: Snapshot> ReadTransaction<S> {
         let mut pages = Pages::new(REVISION_BIN, range, Direction::Backward, wanted);
         let mut keys = Vec::new();
         while keys.len() < wanted {
-            let Some(entries) = pages.next(&self.snapshot).await? else { break };
+            let Some(entries) = pages.next(&self.snapshot).await? else {
+                break;
+            };
             keys.extend(entries.into_iter().map(|(_, key)| key));
         }
-        self.revisions_by_key(keys.into_iter().skip(start).take(size).collect()).await
+        self.revisions_by_key(keys.into_iter().skip(start).take(size).collect())
+            .await
     }
 }

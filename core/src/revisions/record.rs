@@ -15,8 +15,7 @@ use crate::schema::{
 use crate::storage::Snapshot;
 use crate::{Error, ErrorKind, Result};
 
-const SHOWN_AS_REVISION: DocumentFlags =
-    DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
+const SHOWN_AS_REVISION: DocumentFlags = DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
 
 /// Makes the revisions that follow from storing `new`, and flags it.
 pub(crate) async fn follow_put<S: Snapshot>(
@@ -29,7 +28,9 @@ pub(crate) async fn follow_put<S: Snapshot>(
         leave_bin(tx, &id_key).await?;
     }
     let collection = CollectionName::new(new.collection)?;
-    let Some(kept) = tx.kept_revisions(collection.key()).await? else { return Ok(()) };
+    let Some(kept) = tx.kept_revisions(collection.key()).await? else {
+        return Ok(());
+    };
     if let Previous::Document(stored) = previous {
         let has_revisions = stored.flags.contains(DocumentFlags::HAS_REVISIONS);
         let unchanged = stored.body() == new.body
@@ -45,7 +46,13 @@ pub(crate) async fn follow_put<S: Snapshot>(
     }
     new.flags = new.flags.with(DocumentFlags::HAS_REVISIONS);
     record(tx, new).await?;
-    retain(tx, &id_key, &kept, kept.maximum_revisions_to_delete_upon_document_update).await?;
+    retain(
+        tx,
+        &id_key,
+        &kept,
+        kept.maximum_revisions_to_delete_upon_document_update,
+    )
+    .await?;
     if count(tx, &id_key).await? == 0 {
         new.flags = new.flags.without(DocumentFlags::HAS_REVISIONS);
     }
@@ -93,7 +100,13 @@ pub(crate) async fn follow_delete<S: Snapshot>(
     };
     record(tx, &parts).await?;
     if let Some(kept) = kept {
-        retain(tx, id_key, &kept, kept.maximum_revisions_to_delete_upon_document_update).await?;
+        retain(
+            tx,
+            id_key,
+            &kept,
+            kept.maximum_revisions_to_delete_upon_document_update,
+        )
+        .await?;
     }
     if count(tx, id_key).await? == 0 {
         tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
@@ -102,10 +115,7 @@ pub(crate) async fn follow_delete<S: Snapshot>(
 }
 
 /// Stores one revision under an etag of its own. Answers whether it is new.
-async fn record<S: Snapshot>(
-    tx: &mut Transaction<S>,
-    version: &DocumentParts<'_>,
-) -> Result<bool> {
+async fn record<S: Snapshot>(tx: &mut Transaction<S>, version: &DocumentParts<'_>) -> Result<bool> {
     let vector_key = revisions::vector_key(version.context);
     if tx.get(REVISION_VECTORS, &vector_key).await?.is_some() {
         return Ok(false);
@@ -114,12 +124,24 @@ async fn record<S: Snapshot>(
     let key = revisions::key(version.key, etag);
     let is_delete = version.flags.contains(DocumentFlags::DELETE_REVISION);
     let flags = version.flags.without(DocumentFlags::SCHEDULED);
-    let flags =
-        if is_delete { flags } else { flags.with(SHOWN_AS_REVISION) };
-    let value = DocumentParts { etag, flags, ..version.clone() }.encode();
+    let flags = if is_delete {
+        flags
+    } else {
+        flags.with(SHOWN_AS_REVISION)
+    };
+    let value = DocumentParts {
+        etag,
+        flags,
+        ..version.clone()
+    }
+    .encode();
     tx.put(REVISIONS, key.clone(), value);
     tx.put(REVISION_VECTORS, vector_key, key.clone());
-    tx.put(ETAGS, etags::key(etag), etags::value(ItemKind::Revision, &key));
+    tx.put(
+        ETAGS,
+        etags::key(etag),
+        etags::value(ItemKind::Revision, &key),
+    );
     if is_delete {
         tx.put(REVISION_BIN, etags::key(etag), key);
     }
@@ -155,10 +177,16 @@ async fn change_count<S: Snapshot>(
     let count = count(tx, id_key).await?.saturating_add_signed(by);
     match count {
         0 => tx.delete(REVISION_COUNTS, id_key.clone()),
-        _ => tx.put(REVISION_COUNTS, id_key.clone(), revisions::encode_count(count)),
+        _ => tx.put(
+            REVISION_COUNTS,
+            id_key.clone(),
+            revisions::encode_count(count),
+        ),
     }
     let collection = CollectionName::new(collection)?;
-    let mut statistics = tx.collection_statistics(collection.as_str(), collection.key()).await?;
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
     statistics.revision_count = statistics.revision_count.saturating_add_signed(by);
     tx.put_collection_statistics(collection.key(), &statistics);
     Ok(())
@@ -190,7 +218,9 @@ pub(super) async fn retain<S: Snapshot>(
     let limit = excess.min(at_most.unwrap_or(u64::MAX));
     let mut removed = 0;
     while removed < limit {
-        let page = usize::try_from(limit - removed).unwrap_or(usize::MAX).min(256);
+        let page = usize::try_from(limit - removed)
+            .unwrap_or(usize::MAX)
+            .min(256);
         let oldest = tx.scan(REVISIONS, &revisions::range(id_key), page).await?;
         if oldest.is_empty() {
             break;
@@ -227,7 +257,10 @@ async fn leave_bin<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Resu
     if tx.get(REVISION_COUNTS, id_key).await?.is_none() {
         return Ok(());
     }
-    for (key, value) in tx.scan(REVISIONS, &revisions::range(id_key), usize::MAX).await? {
+    for (key, value) in tx
+        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+        .await?
+    {
         let revision = DocumentRecord::decode(value)?;
         if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
             let (_, etag) = revisions::decode_key(&key)?;
@@ -251,7 +284,10 @@ impl ForceRevision {
         let value = tx.get(DOCUMENTS, key).await?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
-                format!("no revision of '{}' can be made: there is no such document", self.id.as_str()),
+                format!(
+                    "no revision of '{}' can be made: there is no such document",
+                    self.id.as_str()
+                ),
             )
         })?;
         let stored = DocumentRecord::decode(value)?;
@@ -272,10 +308,13 @@ pub(super) async fn rewrite<S: Snapshot>(
 ) -> Result<()> {
     let value = parts.encode();
     let collection = CollectionName::new(stored.collection())?;
-    let mut statistics = tx.collection_statistics(collection.as_str(), collection.key()).await?;
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
     statistics.document_bytes += value.len() as u64;
-    statistics.document_bytes =
-        statistics.document_bytes.saturating_sub(stored.byte_count() as u64);
+    statistics.document_bytes = statistics
+        .document_bytes
+        .saturating_sub(stored.byte_count() as u64);
     tx.put_collection_statistics(collection.key(), &statistics);
     tx.put(DOCUMENTS, key.clone(), value);
     Ok(())

@@ -69,15 +69,22 @@ impl RevertDocument {
         let revision = match &self.target {
             RevertTarget::ChangeVector(text) => {
                 let vector = ChangeVector::parse(text, &mut tx.incarnations().clone())?;
-                let key = tx.get(REVISION_VECTORS, &revisions::vector_key(&vector)).await?;
+                let key = tx
+                    .get(REVISION_VECTORS, &revisions::vector_key(&vector))
+                    .await?;
                 let key = key.ok_or_else(|| missing(text))?;
                 if revisions::decode_key(&key)?.0 != *id_key {
                     return Err(missing(text));
                 }
-                tx.get(REVISIONS, &key).await?.map(DocumentRecord::decode).transpose()?
+                tx.get(REVISIONS, &key)
+                    .await?
+                    .map(DocumentRecord::decode)
+                    .transpose()?
             }
             RevertTarget::LastLive => {
-                let all = tx.scan(REVISIONS, &revisions::range(id_key), usize::MAX).await?;
+                let all = tx
+                    .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+                    .await?;
                 let mut last = None;
                 for (_, value) in all {
                     let revision = DocumentRecord::decode(value)?;
@@ -105,7 +112,10 @@ impl RevertDatabase {
         };
         let listed = tx.scan(REVISION_COUNTS, &range, self.limit.max(1)).await?;
         let is_full = listed.len() >= self.limit.max(1);
-        done.next = listed.last().map(|(key, _)| key.clone()).filter(|_| is_full);
+        done.next = listed
+            .last()
+            .map(|(key, _)| key.clone())
+            .filter(|_| is_full);
         for (id_key, _) in listed {
             done.scanned += 1;
             done.reverted += u64::from(self.revert(tx, &id_key).await?);
@@ -114,10 +124,16 @@ impl RevertDatabase {
     }
 
     async fn revert<S: Snapshot>(&self, tx: &mut Transaction<S>, id_key: &Bytes) -> Result<bool> {
-        let all = tx.scan(REVISIONS, &revisions::range(id_key), usize::MAX).await?;
-        let all: Vec<DocumentRecord> =
-            all.into_iter().map(|(_, value)| DocumentRecord::decode(value)).collect::<Result<_>>()?;
-        let Some(oldest) = all.first() else { return Ok(false) };
+        let all = tx
+            .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+            .await?;
+        let all: Vec<DocumentRecord> = all
+            .into_iter()
+            .map(|(_, value)| DocumentRecord::decode(value))
+            .collect::<Result<_>>()?;
+        let Some(oldest) = all.first() else {
+            return Ok(false);
+        };
         let collection = CollectionName::new(oldest.collection())?;
         if !self.collections.is_empty() && !self.collections.contains(&collection.key().to_owned())
         {
@@ -132,7 +148,10 @@ impl RevertDatabase {
         if changed_at <= self.to {
             return Ok(false);
         }
-        let at_the_time = all.iter().rev().find(|revision| revision.last_modified <= self.to);
+        let at_the_time = all
+            .iter()
+            .rev()
+            .find(|revision| revision.last_modified <= self.to);
         // All are newer: either it did not exist then, or older ones are no longer kept.
         let created_later = oldest.flags.contains(DocumentFlags::FIRST_VERSION);
         let target = at_the_time.or((!created_later).then_some(oldest));
@@ -144,7 +163,12 @@ impl RevertDatabase {
             }
             _ if lives => {
                 let id = DocumentId::new(String::from_utf8_lossy(id_key), usize::MAX)?;
-                DeleteDocument { id, expected: ExpectedVersion::Any }.run(tx).await?;
+                DeleteDocument {
+                    id,
+                    expected: ExpectedVersion::Any,
+                }
+                .run(tx)
+                .await?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -159,7 +183,12 @@ async fn bring_back<S: Snapshot>(
 ) -> Result<()> {
     if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
         let id = DocumentId::new(String::from_utf8_lossy(id_key), usize::MAX)?;
-        DeleteDocument { id, expected: ExpectedVersion::Any }.run(tx).await?;
+        DeleteDocument {
+            id,
+            expected: ExpectedVersion::Any,
+        }
+        .run(tx)
+        .await?;
         return Ok(());
     }
     let previous = Previous::find(tx, id_key).await?;

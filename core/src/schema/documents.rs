@@ -139,7 +139,13 @@ pub struct DocumentParts<'a> {
 impl DocumentParts<'_> {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
-        let texts = [self.id, self.collection, self.attachments, self.metadata, self.body];
+        let texts = [
+            self.id,
+            self.collection,
+            self.attachments,
+            self.metadata,
+            self.body,
+        ];
         let texts: usize = texts.iter().map(|text| text.len()).sum();
         let mut encoder = Encoder::with_capacity(64 + texts);
         encoder.byte(FORMAT);

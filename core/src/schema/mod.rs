@@ -4,9 +4,9 @@
 //! - key space numbers and format bytes are never reused for something else;
 //! - decoding never panics: bytes that do not fit are `Corrupted`, with the table's name.
 
+pub mod blobs;
 mod codec;
 pub mod collection_etags;
-pub mod blobs;
 pub mod collections;
 pub mod configuration;
 pub mod database_state;

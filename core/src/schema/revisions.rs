@@ -42,7 +42,10 @@ pub fn decode_key(key: &Bytes) -> Result<(Bytes, Etag)> {
     decoder.raw(length)?;
     let etag = decoder.raw(8)?.try_into().expect("raw(8) gives 8 bytes");
     decoder.end()?;
-    Ok((key.slice(start..start + length), Etag::new(u64::from_be_bytes(etag))))
+    Ok((
+        key.slice(start..start + length),
+        Etag::new(u64::from_be_bytes(etag)),
+    ))
 }
 
 /// The key of a version in `REVISION_VECTORS`.
