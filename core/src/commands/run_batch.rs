@@ -10,7 +10,7 @@ use crate::attachments::{
     AttachmentContent, CopyAttachment, DeleteAttachment, PutAttachment, WrittenAttachment,
 };
 use crate::document::IdRequest;
-use crate::revisions::{ForceRevision, RevertDocument};
+use crate::revisions::{ForceRevision, ForcedRevision, RevertDocument};
 use crate::storage::Snapshot;
 use crate::{Error, ErrorKind, Result};
 
@@ -48,8 +48,8 @@ pub enum CommandOutcome {
     DeletedByPrefix(DeletedByPrefix),
     /// Of a check.
     Verified,
-    /// Of [`BatchCommand::ForceRevision`]: whether there is a new revision.
-    ForcedRevision(bool),
+    /// Of [`BatchCommand::ForceRevision`].
+    ForcedRevision(ForcedRevision),
     /// Of [`BatchCommand::RevertDocument`].
     Reverted,
     /// Of a put, copy or move of an attachment.
