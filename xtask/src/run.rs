@@ -41,7 +41,6 @@ pub struct RunArguments {
 /// Builds and starts the server, loads the sample unless it is there, and waits for Ctrl-C.
 pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> {
     build(workspace)?;
-    let documents = sample::documents(workspace)?;
     // Another server there would answer in place of ours.
     TcpListener::bind(arguments.listen).with_context(|| {
         format!(
@@ -55,7 +54,11 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
         let _ending = interrupt.send(());
     })?;
     let mut running = Running::start(workspace, arguments)?;
-    let outcome = serve(&mut running, arguments, &documents, &interrupts);
+    let mut outcome = serve(workspace, &mut running, arguments, &interrupts);
+    if outcome.is_err() {
+        // If the server died, that is the reason, not that it did not answer.
+        outcome = running.require_alive().and(outcome);
+    }
     let stopped = running.stop();
     outcome?;
     let status = stopped?;
@@ -76,9 +79,9 @@ fn build(workspace: &Workspace) -> Result<()> {
 
 /// Everything between start and stop; returns when it is time to stop.
 fn serve(
+    workspace: &Workspace,
     running: &mut Running,
     arguments: &RunArguments,
-    documents: &[sample::SampleDocument],
     interrupts: &Receiver<()>,
 ) -> Result<()> {
     let url = format!("http://{}", arguments.listen);
@@ -88,8 +91,12 @@ fn serve(
     }
     if server.has_sample()? {
         println!("the sample database is there already");
-    } else if server.upload(documents, || interrupts.try_recv().is_ok())? == Uploaded::Interrupted {
-        return Ok(());
+    } else {
+        let documents = sample::documents(workspace)?;
+        let is_interrupted = || interrupts.try_recv().is_ok();
+        if server.upload(&documents, is_interrupted)? == Uploaded::Interrupted {
+            return Ok(());
+        }
     }
     println!("\n  Browse the sample database   {url}/");
     println!(
