@@ -314,7 +314,10 @@ fn a_revision_can_be_forced_once_for_each_version() {
         let first = forced(force("a", true)).await;
         assert!(first.is_new);
         let shown = first.document.unwrap();
-        assert_eq!((shown.id.as_str(), shown.flags.to_text()), ("a", "HasRevisions".to_owned()));
+        assert_eq!(
+            (shown.id.as_str(), shown.flags.to_text()),
+            ("a", "HasRevisions".to_owned())
+        );
         assert!(!forced(force("a", true)).await.is_new);
         let flags = &json(&database, "a").await.unwrap()["@metadata"]["@flags"];
         assert_eq!(flags, "HasRevisions");

@@ -106,6 +106,11 @@ pub fn database_disabled(name: &str) -> Error {
     })
 }
 
+/// The status an error is sent with.
+pub fn status(error: &Error) -> StatusCode {
+    form_of(error).status
+}
+
 fn form_of(error: &Error) -> WireForm {
     error
         .details::<WireForm>()

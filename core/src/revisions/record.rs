@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::CollectionRevisions;
-use crate::commands::{Transaction, WrittenDocument};
 use crate::commands::store_version::Previous;
+use crate::commands::{Transaction, WrittenDocument};
 use crate::document::{CollectionName, DocumentId};
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};

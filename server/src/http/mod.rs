@@ -2,6 +2,7 @@
 
 mod body;
 mod body_pieces;
+pub mod byte_range;
 mod call;
 mod compression;
 mod query_string;
@@ -9,7 +10,7 @@ mod reply;
 mod request_body;
 mod service;
 
-pub use body::{Body, Chunks};
+pub use body::Body;
 pub use body_pieces::BodyPieces;
 pub use call::{Call, as_text};
 pub use query_string::{QueryString, parse_number, unescape};

@@ -181,7 +181,10 @@ fn stall_deadline(server: &Server) -> Instant {
     Instant::now() + server.config.stall_timeout()
 }
 
-pub(super) async fn next_chunk(incoming: &mut Incoming, deadline: Instant) -> Result<Option<Bytes>> {
+pub(super) async fn next_chunk(
+    incoming: &mut Incoming,
+    deadline: Instant,
+) -> Result<Option<Bytes>> {
     loop {
         let frame = match timeout_at(deadline, incoming.frame()).await {
             Err(_) => {

@@ -62,11 +62,22 @@ struct Command<'a> {
 /// What a result repeats of its command.
 enum Echo {
     Put,
-    Delete { change_vector: Option<String> },
+    Delete {
+        change_vector: Option<String>,
+    },
     AttachmentPut,
-    AttachmentDelete { id: String, name: String },
-    AttachmentCopy { kind: &'static str, id: String, name: String },
-    ForceRevision { id: String },
+    AttachmentDelete {
+        id: String,
+        name: String,
+    },
+    AttachmentCopy {
+        kind: &'static str,
+        id: String,
+        name: String,
+    },
+    ForceRevision {
+        id: String,
+    },
     /// The command was ours, not the client's.
     Hidden,
     Other,
@@ -91,10 +102,13 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
                 let main = uploads.read_main(call).await?;
                 let mut parsed = parse(as_text(&main)?, limits)?;
                 drop(main);
-                let contents = parsed.commands.iter_mut().filter_map(|command| match command {
-                    BatchCommand::PutAttachment(put) => Some(&mut put.content),
-                    _ => None,
-                });
+                let contents = parsed
+                    .commands
+                    .iter_mut()
+                    .filter_map(|command| match command {
+                        BatchCommand::PutAttachment(put) => Some(&mut put.content),
+                        _ => None,
+                    });
                 uploads.read_contents(call, &database, contents).await?;
                 Ok::<_, Error>(parsed)
             })
@@ -210,8 +224,13 @@ impl Command<'_> {
             "BatchTrackChanges" => self.into_verify(limits),
             "ForceRevisionCreation" => {
                 let id = self.document_id(limits)?;
-                let echo = Echo::ForceRevision { id: id.as_str().to_owned() };
-                let force = ForceRevision { id, must_exist: true };
+                let echo = Echo::ForceRevision {
+                    id: id.as_str().to_owned(),
+                };
+                let force = ForceRevision {
+                    id,
+                    must_exist: true,
+                };
                 Ok((BatchCommand::ForceRevision(force), echo))
             }
             "AttachmentPUT" => self.into_attachment_put(limits),
@@ -261,7 +280,9 @@ impl Command<'_> {
 
     fn into_attachment_put(self, limits: &Limits) -> Result<(BatchCommand, Echo)> {
         if self.remote_parameters.is_some_and(|it| it.get() != "null") {
-            return Err(unsupported("attachments kept elsewhere (RemoteParameters) are"));
+            return Err(unsupported(
+                "attachments kept elsewhere (RemoteParameters) are",
+            ));
         }
         let put = PutAttachment {
             id: self.document_id(limits)?,
@@ -434,7 +455,10 @@ fn push_attachment(written: &WrittenAttachment, echo: &Echo, json: &mut String) 
     push(",\"ChangeVector\":", &written.change_vector);
     push(",\"Hash\":", &hash_text(&written.hash));
     push(",\"ContentType\":", &written.content_type);
-    push(",\"DocumentChangeVector\":", &written.document_change_vector);
+    push(
+        ",\"DocumentChangeVector\":",
+        &written.document_change_vector,
+    );
     write!(json, ",\"Size\":{}}}", written.size).expect("a String takes any text");
 }
 
