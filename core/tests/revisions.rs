@@ -301,15 +301,28 @@ fn reverting_to_a_vector_needs_that_documents_own() {
 fn a_revision_can_be_forced_once_for_each_version() {
     Story::new().run(async |database| {
         written(&database, put("a", "{}")).await;
-        let force = || BatchCommand::ForceRevision(ForceRevision { id: id("a") });
-        let first = write_one(&database, force()).await.unwrap();
-        assert_eq!(first, CommandOutcome::ForcedRevision(true));
-        let second = write_one(&database, force()).await.unwrap();
-        assert_eq!(second, CommandOutcome::ForcedRevision(false));
+        let force = |of: &str, must_exist| {
+            BatchCommand::ForceRevision(ForceRevision {
+                id: id(of),
+                must_exist,
+            })
+        };
+        let forced = async |command| match write_one(&database, command).await.unwrap() {
+            CommandOutcome::ForcedRevision(forced) => forced,
+            other => panic!("{other:?}"),
+        };
+        let first = forced(force("a", true)).await;
+        assert!(first.is_new);
+        let shown = first.document.unwrap();
+        assert_eq!(
+            (shown.id.as_str(), shown.flags.to_text()),
+            ("a", "HasRevisions".to_owned())
+        );
+        assert!(!forced(force("a", true)).await.is_new);
         let flags = &json(&database, "a").await.unwrap()["@metadata"]["@flags"];
         assert_eq!(flags, "HasRevisions");
-        let missing = BatchCommand::ForceRevision(ForceRevision { id: id("nope") });
-        assert!(write_one(&database, missing).await.is_err());
+        assert!(write_one(&database, force("nope", true)).await.is_err());
+        assert_eq!(forced(force("nope", false)).await, Default::default());
         write_one(&database, delete("a")).await.unwrap();
         assert_eq!(
             bodies(&database, "a").await.len(),

@@ -27,6 +27,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let mut signals = Signals::new()?;
     let server = Server::open(config, address).await?;
     let background = crate::databases::background::start(&server);
+    let sweeps = crate::databases::sweeps::start(&server);
     announce(&server);
     let (stop, stopping) = watch::channel(false);
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
@@ -46,6 +47,7 @@ pub async fn serve(config: Config) -> Result<()> {
         () = signals.recv() => tracing::warn!("told to stop again: running requests are cut off"),
     }
     background.abort();
+    sweeps.abort();
     server.databases.close_all().await?;
     tracing::info!("stopped");
     Ok(())

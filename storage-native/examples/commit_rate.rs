@@ -99,6 +99,13 @@ fn cpu() -> Duration {
     Duration::from_millis(10 * ticks.unwrap_or(0))
 }
 
+/// Bytes this process has handed to the kernel so far, from Linux's /proc.
+fn written() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar:"));
+    line.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
 /// The most memory this process had so far, from Linux's /proc.
 fn peak_memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -114,7 +121,7 @@ fn measure(
     unit: &str,
     mut step: impl FnMut() -> Result<(), Box<dyn Error>>,
 ) -> Result<f64, Box<dyn Error>> {
-    let (start, cpu_start) = (Instant::now(), cpu());
+    let (start, cpu_start, written_start) = (Instant::now(), cpu(), written());
     let mut steps = 0_u64;
     let mut slowest = Duration::ZERO;
     let mut before = start;
@@ -129,7 +136,8 @@ fn measure(
     let rate = units / start.elapsed().as_secs_f64();
     let cpu_us = (cpu() - cpu_start).as_secs_f64() * 1e6 / units;
     println!(
-        "{label:<26} {rate:>11.0} {unit}/s {cpu_us:>8.1} µs CPU  slowest {:>7.1} ms",
+        "{label:<26} {rate:>11.0} {unit}/s {cpu_us:>8.1} µs CPU {:>8.0} bytes  slowest {:>6.1} ms",
+        (written() - written_start) as f64 / units,
         slowest.as_secs_f64() * 1e3
     );
     Ok(rate)

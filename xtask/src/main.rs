@@ -44,10 +44,20 @@ enum Command {
     Fuzz(fuzz::FuzzArguments),
 }
 
-fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where a script says why it failed"
+)]
+fn main() -> ExitCode {
+    run(Arguments::parse().command).unwrap_or_else(|reason| {
+        eprintln!("error: {reason:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
-    match arguments.command {
+    match command {
         Command::Run(arguments) => run::run(&workspace, &arguments),
         Command::Test(arguments) | Command::Ci(arguments) => test::run(&workspace, &arguments),
         Command::Tidy => tidy::run(&workspace),

@@ -18,6 +18,9 @@ use nix::unistd::Pid;
 /// What an interrupted program exits with, by convention 128 + SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;
 
+/// How long a program that is told to stop may take to stop what it started itself.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
 /// The group of the program that runs at present, for the interrupt handler.
 static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
 
@@ -57,11 +60,14 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
         ),
         forward(child.stderr.take().expect("spawn() pipes it"), lines),
     ];
-    let collected = collect(&received, limit);
-    if collected.is_err() {
+    let collected = collect(&received, limit).map_err(|mut output| {
         // It may be about to exit; what counts is that nothing of it is left.
+        let _gone = killpg(group, Signal::SIGTERM);
+        let (Ok(last_words) | Err(last_words)) = collect(&received, STOP_LIMIT);
         let _gone = killpg(group, Signal::SIGKILL);
-    }
+        output.push_str(&last_words);
+        output
+    });
     let status = child.wait().context("could not wait for the program")?;
     set_running(None);
     for reader in readers {

@@ -36,12 +36,17 @@ pub struct RunArguments {
     /// Stop once the sample is loaded
     #[arg(long)]
     load_only: bool,
+    /// Start this program instead of building the server
+    #[arg(long, value_name = "PROGRAM")]
+    server: Option<PathBuf>,
 }
 
 /// Builds and starts the server, loads the sample unless it is there, and waits for Ctrl-C.
 pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> {
-    build(workspace)?;
-    let documents = sample::documents(workspace)?;
+    let program = match &arguments.server {
+        Some(program) => program.clone(),
+        None => build(workspace)?,
+    };
     // Another server there would answer in place of ours.
     TcpListener::bind(arguments.listen).with_context(|| {
         format!(
@@ -54,8 +59,12 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
         // If nobody listens any more, the program is ending already.
         let _ending = interrupt.send(());
     })?;
-    let mut running = Running::start(workspace, arguments)?;
-    let outcome = serve(&mut running, arguments, &documents, &interrupts);
+    let mut running = Running::start(workspace, &program, arguments)?;
+    let mut outcome = serve(workspace, &mut running, arguments, &interrupts);
+    if outcome.is_err() {
+        // If the server died, that is the reason, not that it did not answer.
+        outcome = running.require_alive().and(outcome);
+    }
     let stopped = running.stop();
     outcome?;
     let status = stopped?;
@@ -65,20 +74,20 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
 
 /// The release profile without its slow finishing steps: loading 171,000 documents with an
 /// unoptimised engine would take longer than compiling an optimised one.
-fn build(workspace: &Workspace) -> Result<()> {
+fn build(workspace: &Workspace) -> Result<PathBuf> {
     println!("building the server (the first time takes some minutes)");
     let mut command = workspace.cargo(["build", "--profile", "quick", "-p", "pinyon-server"]);
     if !command.status().context("could not start cargo")?.success() {
         bail!("the server did not build");
     }
-    Ok(())
+    Ok(workspace.target("quick/pinyon"))
 }
 
 /// Everything between start and stop; returns when it is time to stop.
 fn serve(
+    workspace: &Workspace,
     running: &mut Running,
     arguments: &RunArguments,
-    documents: &[sample::SampleDocument],
     interrupts: &Receiver<()>,
 ) -> Result<()> {
     let url = format!("http://{}", arguments.listen);
@@ -88,8 +97,13 @@ fn serve(
     }
     if server.has_sample()? {
         println!("the sample database is there already");
-    } else if server.upload(documents, || interrupts.try_recv().is_ok())? == Uploaded::Interrupted {
-        return Ok(());
+    } else {
+        let documents = sample::documents(workspace)?;
+        let is_interrupted = || interrupts.try_recv().is_ok();
+        if server.upload(&documents, is_interrupted)? == Uploaded::Interrupted {
+            return Ok(());
+        }
+        server.require_stored(&documents)?;
     }
     println!("\n  Browse the sample database   {url}/");
     println!(
@@ -119,7 +133,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(workspace: &Workspace, arguments: &RunArguments) -> Result<Self> {
+    fn start(workspace: &Workspace, program: &Path, arguments: &RunArguments) -> Result<Self> {
         let data_dir = workspace.path(".").join(&arguments.data_dir);
         fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
         let data_dir = data_dir
@@ -127,7 +141,7 @@ impl Running {
             .with_context(|| data_dir.display().to_string())?;
         let log_path = workspace.target("pinyon-run.log");
         let log = File::create(&log_path).with_context(|| log_path.display().to_string())?;
-        let mut command = workspace.program(workspace.target("quick/pinyon"));
+        let mut command = workspace.program(program);
         command
             .args([
                 "serve",

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::{AttachmentContent, AttachmentName, ImportedAttachment, ListedAttachment, parse_hash};
 use crate::commands::Transaction;
-use crate::host::Timestamp;
 use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash};
 use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS, LOOSE_CONTENTS};
 use crate::storage::Snapshot;
@@ -54,6 +53,21 @@ pub(crate) async fn take_in<S: Snapshot>(
     Ok(ListedAttachment::text_of(&list))
 }
 
+/// Refuses a loose content that the sweep has begun to take away.
+pub(super) async fn check_whole<S: Snapshot>(tx: &mut Transaction<S>, loose: &Bytes) -> Result<()> {
+    let touched = tx.get(LOOSE_CONTENTS, loose).await?;
+    let touched = touched
+        .map(|value| blobs::decode_loose(&value))
+        .transpose()?;
+    if touched.is_some_and(|at| at != blobs::SWEPT) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TimedOut,
+        "the content was swept before its upload was done; upload it again",
+    ))
+}
+
 /// Adds a reference to `content`, which becomes a blob if there is none with its hash yet.
 pub(super) async fn link<S: Snapshot>(
     tx: &mut Transaction<S>,
@@ -75,21 +89,15 @@ pub(super) async fn link<S: Snapshot>(
         if let AttachmentContent::Uploaded { content, .. } = content
             && *content != blob.content
         {
-            let long_ago = Timestamp::from_ticks(i64::MIN);
             let loose = Bytes::copy_from_slice(content);
-            tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(long_ago));
+            tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(blobs::SWEPT));
         }
         return Ok(());
     }
     let id = match content {
         AttachmentContent::Uploaded { content, .. } => {
             let loose = Bytes::copy_from_slice(content);
-            if tx.get(LOOSE_CONTENTS, &loose).await?.is_none() {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    "the uploaded content was swept before it was used; upload it again",
-                ));
-            }
+            check_whole(tx, &loose).await?;
             tx.delete(LOOSE_CONTENTS, loose);
             *content
         }

@@ -50,6 +50,12 @@ impl SweepLooseContents {
         let content: ContentId = key[..]
             .try_into()
             .map_err(|_| Error::corrupted("a key of 'loose contents' is no content id"))?;
+        // From here on it cannot be used, even if the step ends before it is gone.
+        tx.put(
+            LOOSE_CONTENTS,
+            key.clone(),
+            blobs::encode_loose(blobs::SWEPT),
+        );
         let mut removed = 0;
         while removed < limit {
             // Few at a time: their values come along.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::link::{link, link_again, unlink};
+use super::link::{check_whole, link, link_again, unlink};
 use super::{AttachmentContent, AttachmentName, ListedAttachment};
 use crate::commands::store_version::{NewVersion, Previous, store_version};
 use crate::commands::{ExpectedVersion, Transaction};
@@ -87,8 +87,11 @@ pub struct WrittenAttachment {
 }
 
 impl WriteContent {
-    pub(crate) fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) {
+    pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<()> {
         let loose = Bytes::copy_from_slice(&self.content);
+        if self.first_index > 0 {
+            check_whole(tx, &loose).await?;
+        }
         tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(tx.now()));
         for (index, chunk) in (self.first_index..).zip(&self.chunks) {
             tx.put(
@@ -97,6 +100,7 @@ impl WriteContent {
                 chunk.clone(),
             );
         }
+        Ok(())
     }
 }
 

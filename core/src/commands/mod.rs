@@ -161,10 +161,7 @@ impl Operation {
             Self::RevertDatabase(step) => step.run(tx).await.map(Outcome::RevertedDatabase),
             Self::SweepExpired(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::SweepRefreshes(step) => step.run(tx).await.map(Outcome::Cleaned),
-            Self::WriteContent(write) => {
-                write.run(tx);
-                Ok(Outcome::Done)
-            }
+            Self::WriteContent(write) => write.run(tx).await.map(|()| Outcome::Done),
             Self::SweepLooseContents(step) => step.run(tx).await.map(Outcome::Cleaned),
         }
     }

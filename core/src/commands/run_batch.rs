@@ -11,7 +11,7 @@ use crate::attachments::{
     PutAttachment, WrittenAttachment,
 };
 use crate::document::{DocumentText, IdRequest};
-use crate::revisions::{ForceRevision, ImportRevision, RevertDocument};
+use crate::revisions::{ForceRevision, ForcedRevision, ImportRevision, RevertDocument};
 use crate::storage::Snapshot;
 use crate::{Error, ErrorKind, Result};
 
@@ -53,10 +53,10 @@ pub enum CommandOutcome {
     DeletedByPrefix(DeletedByPrefix),
     /// Of a check.
     Verified,
-    /// Of [`BatchCommand::ForceRevision`]: whether there is a new revision.
-    ForcedRevision(bool),
     /// Of [`BatchCommand::ImportRevision`]: whether it was not here yet.
     ImportedRevision(bool),
+    /// Of [`BatchCommand::ForceRevision`].
+    ForcedRevision(ForcedRevision),
     /// Of [`BatchCommand::RevertDocument`].
     Reverted,
     /// Of a put, copy or move of an attachment.

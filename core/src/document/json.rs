@@ -204,9 +204,11 @@ fn after_string(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-/// Reads a JSON object into `T`; serde alone would take an array for a struct too.
+/// Reads a JSON object into `T`; serde alone would take an array for a struct too. A member that is
+/// null counts as missing, as clients send what they leave out either way.
 pub(crate) fn parse_object<T: de::DeserializeOwned>(text: &str) -> serde_json::Result<T> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    object.retain(|_, value| !value.is_null());
     serde_json::from_value(object.into())
 }
 

@@ -6,6 +6,7 @@
 //! and nothing else.
 
 mod configuration;
+mod read;
 mod sweep;
 
 pub use configuration::{DEFAULT_FREQUENCY_S, ExpirationConfiguration, RefreshConfiguration};

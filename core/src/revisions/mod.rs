@@ -16,6 +16,6 @@ mod revert;
 pub use configuration::{CollectionRevisions, RevisionsConfiguration};
 pub use enforce::{EnforceRevisions, EnforcedRevisions};
 pub use import::ImportRevision;
-pub use record::ForceRevision;
+pub use record::{ForceRevision, ForcedRevision};
 pub(crate) use record::{follow_delete, follow_put};
 pub use revert::{RevertDatabase, RevertDocument, RevertTarget, RevertedDatabase};

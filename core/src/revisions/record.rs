@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::CollectionRevisions;
-use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
+use crate::commands::{Transaction, WrittenDocument};
 use crate::document::{CollectionName, DocumentId};
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
@@ -288,27 +288,54 @@ pub(super) async fn leave_bin<S: Snapshot>(
 pub struct ForceRevision {
     /// The document.
     pub id: DocumentId,
+    /// Whether a document that does not exist is an error, and not just nothing to do.
+    pub must_exist: bool,
+}
+
+/// What became of a [`ForceRevision`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForcedRevision {
+    /// Whether there is a new revision: not when the newest one is this version.
+    pub is_new: bool,
+    /// The document as it is now; its vector did not change.
+    pub document: Option<WrittenDocument>,
 }
 
 impl ForceRevision {
-    /// Answers whether there is a new revision: not when the newest one is this version.
-    pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<bool> {
+    pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<ForcedRevision> {
         let key = self.id.key();
-        let value = tx.get(DOCUMENTS, key).await?.ok_or_else(|| {
-            Error::new(
+        let Some(value) = tx.get(DOCUMENTS, key).await? else {
+            if !self.must_exist {
+                return Ok(ForcedRevision::default());
+            }
+            return Err(Error::new(
                 ErrorKind::NotFound,
                 format!(
                     "no revision of '{}' can be made: there is no such document",
                     self.id.as_str()
                 ),
-            )
-        })?;
+            ));
+        };
         let stored = DocumentRecord::decode(value)?;
         let mut parts = DocumentParts::of_record(&stored, key);
         parts.flags = parts.flags.with(DocumentFlags::HAS_REVISIONS);
         let is_new = record(tx, &parts).await?;
+        let document = WrittenDocument {
+            id: match stored.id() {
+                "" => String::from_utf8_lossy(key).into_owned(),
+                id => id.to_owned(),
+            },
+            collection: stored.collection().to_owned(),
+            change_vector: stored.context.to_text(tx.incarnations())?,
+            etag: stored.etag,
+            last_modified: stored.last_modified,
+            flags: parts.flags,
+        };
         rewrite(tx, key, &stored, parts).await?;
-        Ok(is_new)
+        Ok(ForcedRevision {
+            is_new,
+            document: Some(document),
+        })
     }
 }
 

@@ -21,6 +21,10 @@ const FORMAT: u8 = 1;
 /// (peers.md §3: a value of exactly 64 KiB wastes half of its pages).
 pub const CHUNK_BYTES: usize = (256 << 10) - 4096;
 
+/// When a loose content was last touched that must not be used any more: some of its pieces may be
+/// gone already.
+pub const SWEPT: Timestamp = Timestamp::from_ticks(i64::MIN);
+
 /// BLAKE2b-256 of a content.
 pub type ContentHash = [u8; 32];
 /// The random id under which a content's pieces are kept.

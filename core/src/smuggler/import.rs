@@ -181,6 +181,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         while let Some(piece) = reader.next_piece()? {
             let item = match piece {
                 Piece::Item(item) => item,
+                Piece::Attachment(_) if !self.target.takes_histories() => continue,
                 Piece::Attachment(item) => {
                     let place = item.place;
                     let upload = self.target.begin_upload()?;
@@ -256,6 +257,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     /// Puts an item where it belongs; gives back what the target must be asked for it.
     fn take_item(&mut self, item: Item<'_>) -> Result<Errand> {
         let rules = &self.options.rules;
+        let takes_histories = self.target.takes_histories();
         match item.place.section {
             Section::Documents => {
                 let put = rules.to_put(item)?;
@@ -265,12 +267,21 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
                     false => Vec::new(),
                 };
                 let is_hilo = is_hilo(&put);
-                let import = ImportDocument { put, attachments };
+                let mut import = ImportDocument { put, attachments };
+                if !takes_histories {
+                    self.report.attachments_left_out += import.attachments.len() as u64;
+                    import.attachments.clear();
+                }
                 if is_hilo {
                     self.hilo.push((item.place, import));
                 } else {
+                    let is_dump = is_dump && takes_histories;
                     self.batch.push(item.place, command_of(import, is_dump));
                 }
+            }
+            Section::Revisions if !takes_histories => self.report.revisions_left_out += 1,
+            Section::DatabaseRecord if !takes_histories => {
+                self.report.configurations_left_out += configurations_of(item)?.len() as u64;
             }
             Section::Revisions => {
                 let attachments = self.contents.attachments_of(to_text(item.bytes)?)?;
@@ -414,7 +425,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     }
 
     async fn store_one_hilo(&self, mut import: ImportDocument) -> Result<bool> {
-        let is_dump = self.options.format == Format::Dump;
+        let is_dump = self.options.format == Format::Dump && self.target.takes_histories();
         let put = &mut import.put;
         let IdRequest::Semantic(id) = put.id.clone() else {
             return Err(Error::invalid("a HiLo document must carry its id"));

@@ -23,6 +23,12 @@ pub trait ImportTarget: MaybeSend + MaybeSync {
     /// Takes contents of attachments.
     type Upload: ImportUpload;
 
+    /// Whether it takes revisions, attachments and configurations; else these are left out, and
+    /// counted.
+    fn takes_histories(&self) -> bool {
+        true
+    }
+
     /// Begins the content of an attachment; what it becomes, commands may refer to.
     ///
     /// # Errors
@@ -65,6 +71,17 @@ pub struct DatabaseTarget<S: Store> {
     pub database: Database<S>,
     /// When writes are acknowledged.
     pub durability: Durability,
+}
+
+/// Of targets that take no contents.
+impl ImportUpload for std::convert::Infallible {
+    async fn write(&mut self, _: &[u8]) -> Result<()> {
+        match *self {}
+    }
+
+    async fn finish(self) -> Result<AttachmentContent> {
+        match self {}
+    }
 }
 
 impl<S: Store> ImportUpload for AttachmentUpload<S> {

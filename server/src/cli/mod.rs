@@ -2,9 +2,19 @@
 //!
 //! Exit codes: 0 done; 1 it failed, and standard error says why; 2 the command line or the
 //! configuration is wrong; 3 the data directory is in use by another process; 4 stored data is
-//! corrupted.
+//! corrupted; 5 an import is done, but items were left out because of errors.
 
+mod compact;
+mod data_dir;
+mod export;
+mod import;
+mod info;
+mod input;
+mod place;
+mod progress;
+mod remote;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -23,20 +33,38 @@ const EXAMPLES: &str = "\
 Examples:
   pinyon serve --data-dir ./data --listen 127.0.0.1:8080
   PINYON_DATA_DIR=./data pinyon serve
+  pinyon import --url http://127.0.0.1:8080 --database shop --create shop.ravendbdump
+  pinyon export --data-dir ./data --database shop shop.ravendbdump
+  pinyon verify --data-dir ./data
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 data directory in use,
-4 stored data is corrupted.";
+4 stored data is corrupted, 5 imported, but items were left out because of errors.";
 
 #[derive(Subcommand)]
 enum Command {
     /// Serve the databases of a data directory over HTTP.
     Serve(serve::Args),
+    /// Import documents from a file, on a running server or into a data directory.
+    Import(import::Args),
+    /// Export a database to a file, from a running server or from a data directory.
+    Export(export::Args),
+    /// Check everything in a data directory and name what is wrong.
+    Verify(verify::Args),
+    /// Give back the disk space that deleted and replaced data left behind.
+    Compact(compact::Args),
+    /// Show what a data directory holds.
+    Info(info::Args),
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Compact(args) => compact::run(args),
+        Command::Info(args) => info::run(args),
     };
     result.unwrap_or_else(|error| report(&error))
 }

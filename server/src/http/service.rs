@@ -57,6 +57,7 @@ pub async fn serve_request(
     if accepts_gzip(&parts.headers) {
         response = compress(response, server.config.compress_from_bytes).await;
     }
+    let mut response = response.map(Body::for_wire);
     let headers = response.headers_mut();
     headers.insert(SERVER_VERSION, HeaderValue::from_static(PROTOCOL_VERSION));
     headers.insert(REQUEST_ID, request_id);
@@ -78,6 +79,10 @@ async fn run_in_time(
     call: &mut Call<'_>,
 ) -> Result<Response<Body>> {
     let limit = Duration::from_millis(server.config.request_timeout_ms);
+    if routes::is_long(endpoint, call.headers) {
+        // Its body may take hours; how slowly it may come is limited.
+        return routes::run(endpoint, call).await;
+    }
     let running = routes::run(endpoint, call);
     match tokio::time::timeout(limit, running).await {
         Ok(result) => result,

@@ -28,7 +28,7 @@ fn compact_now(disk: &SimulatedDisk) -> Result<CompactReport> {
     )
 }
 
-/// A store with every tenth of 2,000 entries left, the last commit in the journal only.
+/// A store with every tenth of 500 entries left, the last commit in the journal only.
 fn sparse_store() -> SimulatedDisk {
     let disk = SimulatedDisk::default();
     let directory: Arc<dyn Directory> = Arc::new(disk.clone());
@@ -37,7 +37,7 @@ fn sparse_store() -> SimulatedDisk {
     let mut engine = open(&disk);
     let mut puts = WriteBatch::default();
     let mut deletes = WriteBatch::default();
-    for number in 0..2_000_u32 {
+    for number in 0..500_u32 {
         let key = number.to_be_bytes().to_vec();
         puts.put(SPACE, key.clone(), vec![number as u8; 700]);
         if number % 10 != 0 {
@@ -68,7 +68,7 @@ fn contents(disk: &SimulatedDisk) -> Vec<(Vec<u8>, Vec<u8>)> {
 fn content_stays_and_commits_go_on() {
     let disk = sparse_store();
     let before = contents(&disk.copy());
-    assert_eq!(before.len(), 200);
+    assert_eq!(before.len(), 50);
     compact_now(&disk).unwrap();
     assert_eq!(contents(&disk), before);
     let mut engine = open(&disk);
@@ -76,7 +76,7 @@ fn content_stays_and_commits_go_on() {
     batch.put(SPACE, "after", "1");
     engine.commit(&batch, Durability::Durable).unwrap();
     drop(engine);
-    assert_eq!(contents(&disk).len(), 201);
+    assert_eq!(contents(&disk).len(), 51);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Puts the sample into a server, over the protocol that every client uses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -91,6 +92,21 @@ impl Server {
         Ok(Uploaded::All)
     }
 
+    /// Compares what the server counts in each collection with what was uploaded. There may be
+    /// more of anything: an upload that was interrupted before may have been added to.
+    pub fn require_stored(&self, documents: &[SampleDocument]) -> Result<()> {
+        let url = format!("{}/databases/{DATABASE}/collections/stats", self.url);
+        let statistics: Value = self.agent.get(url).call()?.body_mut().read_json()?;
+        for (collection, uploaded) in counts_by_collection(documents) {
+            let stored = statistics["Collections"][collection].as_u64();
+            ensure!(
+                stored >= Some(uploaded),
+                "uploaded {uploaded} documents of {collection}, the server counts {stored:?}"
+            );
+        }
+        Ok(())
+    }
+
     fn exists(&self, path: &str, parameter: &str, value: &str) -> Result<bool> {
         let request = self.agent.get(format!("{}{path}", self.url));
         let response = request.query(parameter, value).call()?;
@@ -100,6 +116,15 @@ impl Server {
         require_success(response, &format!("look up '{value}'"))?;
         Ok(true)
     }
+}
+
+fn counts_by_collection(documents: &[SampleDocument]) -> BTreeMap<&str, u64> {
+    let mut counts = BTreeMap::new();
+    for document in documents {
+        let collection = document.content["@metadata"]["@collection"].as_str();
+        *counts.entry(collection.unwrap_or_default()).or_default() += 1;
+    }
+    counts
 }
 
 /// The body of a batch that stores `documents` over whatever is there.

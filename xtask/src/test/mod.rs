@@ -5,6 +5,7 @@
 
 mod client_stages;
 mod rust_stages;
+mod sample_stage;
 mod stage;
 mod tally;
 mod wasm_stages;

@@ -10,7 +10,7 @@ use crate::process::Finished;
 use crate::workspace::Workspace;
 
 use super::tally::Tally;
-use super::{client_stages, rust_stages, wasm_stages};
+use super::{client_stages, rust_stages, sample_stage, wasm_stages};
 use crate::tidy;
 
 /// A part of `cargo xtask test`, quick ones first.
@@ -32,6 +32,8 @@ pub enum Stage {
     WasmBuild,
     /// The core's unit tests pass as WebAssembly
     WasmTest,
+    /// The sample database loads, and only once
+    Sample,
     /// No acknowledged write is lost when the server is killed
     Crash,
     /// The official Node.js and Python clients work against the server
@@ -40,7 +42,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order they run.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Format,
         Self::Tidy,
         Self::Lint,
@@ -49,6 +51,7 @@ impl Stage {
         Self::Doc,
         Self::WasmBuild,
         Self::WasmTest,
+        Self::Sample,
         Self::Crash,
         Self::Clients,
     ];
@@ -83,6 +86,7 @@ impl Stage {
             Self::Doc => rust_stages::test_documentation(workspace, limit),
             Self::WasmBuild => wasm_stages::build_for_browsers(workspace, limit),
             Self::WasmTest => wasm_stages::test_as_webassembly(workspace, limit),
+            Self::Sample => sample_stage::test_sample(workspace, limit),
             Self::Crash => rust_stages::test_crashes(workspace, limit),
             Self::Clients => client_stages::test_clients(workspace, limit),
         }

@@ -36,10 +36,10 @@ pub fn document_id(input: &[u8]) {
     assert!(id.as_str().len() <= MAX_BYTES && !id.as_str().ends_with(['/', '|']));
     let key = std::str::from_utf8(id.key()).expect("a key is text");
     assert_eq!(to_id_key(key), *id.key(), "a key is the key of itself");
-    for (end, _) in text.char_indices() {
-        let prefix_key = to_id_key(&text[..end]);
+    // Of long ids only some prefixes, so that they do not slow the others down.
+    for (end, _) in text.char_indices().take(40) {
         assert!(
-            to_id_key(text).starts_with(&prefix_key),
+            id.key().starts_with(&to_id_key(&text[..end])),
             "the key of '{}' is no prefix",
             &text[..end]
         );

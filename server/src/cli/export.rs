@@ -1,0 +1,363 @@
+//! `pinyon export`: a database into a file, from a server or from a data directory.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use pinyon_core::attachments::ListedAttachment;
+use pinyon_core::document::find_property;
+use pinyon_core::smuggler::{ExportCounts, ExportFormat, Exporter, Format, Reader};
+use pinyon_core::{Error, ErrorKind, Result};
+
+use super::CommandResult;
+use super::data_dir::{self, DataDir};
+use super::place::{Chosen, Place};
+use super::progress::Progress;
+use super::remote::Remote;
+
+/// The build whose dumps ours look like: RavenDB reads a dump by the build that wrote it.
+const BUILD_VERSION: u64 = 72_051;
+
+const HELP: &str = "\
+The file shows one moment of the database, however long the export takes. It appears under its
+name once it is complete. A .ravendbdump of a data directory holds documents, revisions, attachments,
+configurations, tombstones and identities (from a server: documents, attachments and identities) and can be
+imported here and into RavenDB; JSON lines hold documents with their @metadata. Files that end in .gz, and dumps, are compressed by gzip.
+
+Examples:
+  pinyon export --url http://127.0.0.1:8080 --database shop shop.ravendbdump
+  pinyon export --data-dir ./data --database shop shop.jsonl.gz
+  pinyon export --data-dir ./data --database shop --format jsonl - | grep Paris
+
+Exit codes: 0 done; 1 it failed; 2 wrong usage; 3 the data directory is in use; 4 stored data is
+corrupted.";
+
+/// The arguments of `pinyon export`.
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The database
+    #[arg(long)]
+    database: String,
+    /// The form of the file
+    #[arg(long, value_enum, default_value = "auto")]
+    format: FormatArgument,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+    /// The file; - for standard output, uncompressed
+    file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FormatArgument {
+    /// JSON lines for names that end in .jsonl, .ndjson or those with .gz; else a dump
+    Auto,
+    /// A .ravendbdump
+    Dump,
+    /// One document in each line
+    Jsonl,
+}
+
+impl Args {
+    fn export_format(&self) -> ExportFormat {
+        let dump = ExportFormat::Dump {
+            build_version: BUILD_VERSION,
+        };
+        match self.format {
+            FormatArgument::Dump => dump,
+            FormatArgument::Jsonl => ExportFormat::JsonLines,
+            FormatArgument::Auto => {
+                let name = self.file.to_string_lossy().to_lowercase();
+                let name = name.strip_suffix(".gz").unwrap_or(&name);
+                if name.ends_with(".jsonl") || name.ends_with(".ndjson") {
+                    ExportFormat::JsonLines
+                } else {
+                    dump
+                }
+            }
+        }
+    }
+}
+
+/// Exports and says what came of it.
+pub fn run(args: Args) -> CommandResult {
+    data_dir::runtime()?.block_on(async {
+        let format = args.export_format();
+        let mut output = Output::create(&args.file, format, args.force)?;
+        let counts = match args.place.choose() {
+            Chosen::Server(url) => {
+                let remote = Remote::new(&url, &args.database)?;
+                export_from_server(&remote, format, &mut output).await?
+            }
+            Chosen::Directory(directory) => {
+                let data_dir = DataDir::open(&directory, false).await?;
+                let record = data_dir.find(&args.database)?;
+                let open = data_dir.open_database(&record).await?;
+                let transaction = open.database.read().await?;
+                let total = transaction.statistics().await?.document_count;
+                let exporter = Exporter::new(transaction, format);
+                let exported = export_from(exporter, total, &mut output).await;
+                let closed = open.close().await.and(data_dir.close().await);
+                let counts = exported?;
+                closed?;
+                counts
+            }
+        };
+        output.finish()?;
+        tell(&args.file, counts);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn export_from<S: pinyon_core::storage::Snapshot>(
+    mut exporter: Exporter<S>,
+    total: u64,
+    output: &mut Output,
+) -> Result<ExportCounts> {
+    let progress = Progress::of_items("exporting documents", Some(total));
+    let mut text = Vec::new();
+    while exporter.write_next(&mut text).await? {
+        output.write(&text)?;
+        text.clear();
+        progress.set(exporter.counts().documents);
+    }
+    Ok(exporter.counts())
+}
+
+/// The documents as the server streams them, put into the form that was asked for.
+async fn export_from_server(
+    remote: &Remote,
+    format: ExportFormat,
+    output: &mut Output,
+) -> Result<ExportCounts> {
+    let progress = Progress::of_items("exporting documents", None);
+    let mut counts = ExportCounts::default();
+    if let ExportFormat::Dump { build_version } = format {
+        output.write(format!("{{\"BuildVersion\":{build_version},\"Docs\":[").as_bytes())?;
+    }
+    let mut written = HashSet::new();
+    let mut stream = remote.stream_documents()?;
+    let mut reader = Reader::new(
+        Format::Dump,
+        data_dir::limits()?.max_document_bytes.max(1 << 30),
+    );
+    let mut chunk = vec![0; 256 << 10];
+    loop {
+        let length = stream
+            .read(&mut chunk)
+            .map_err(|reason| broke_off(&reason))?;
+        reader.feed(&chunk[..length]);
+        if length == 0 {
+            reader.finish();
+        }
+        while let Some(item) = reader.next_item()? {
+            if format == ExportFormat::JsonLines {
+                output.write(item.bytes)?;
+                output.write(b"\n")?;
+            } else {
+                let is_first = counts.documents == 0;
+                output.write(if is_first { b"" } else { b"," })?;
+                write_contents(remote, item.bytes, &mut written, &mut counts, output)?;
+                output.write(item.bytes)?;
+            }
+            counts.documents += 1;
+        }
+        progress.set(counts.documents);
+        if length == 0 {
+            break;
+        }
+    }
+    if format != ExportFormat::JsonLines {
+        output.write(b"],\"Identities\":[")?;
+        for (name, value) in remote.identities().await? {
+            let separator = if counts.identities > 0 { "," } else { "" };
+            let item = serde_json::json!({ "Key": name, "Value": value.to_string() });
+            output.write(format!("{separator}{item}").as_bytes())?;
+            counts.identities += 1;
+        }
+        output.write(b"]}")?;
+    }
+    Ok(counts)
+}
+
+/// Writes the contents of a document's attachments that are not in the dump yet, in front of it.
+fn write_contents(
+    remote: &Remote,
+    document: &[u8],
+    written: &mut HashSet<String>,
+    counts: &mut ExportCounts,
+    output: &mut Output,
+) -> Result<()> {
+    let text = std::str::from_utf8(document)
+        .map_err(|_| Error::corrupted("the server sent a document that is not UTF-8"))?;
+    let metadata = find_property(text, "@metadata").unwrap_or("{}");
+    let Some(list) = find_property(metadata, "@attachments") else {
+        return Ok(());
+    };
+    let id = find_property(metadata, "@id").unwrap_or("\"\"");
+    let id: String = serde_json::from_str(id).unwrap_or_default();
+    let mut piece = vec![0; 256 << 10];
+    for attachment in ListedAttachment::parse_list(list)? {
+        counts.attachments += 1;
+        if !written.insert(attachment.hash.clone()) {
+            continue;
+        }
+        let mut content = remote.stream_attachment(&id, &attachment)?;
+        let head = serde_json::json!({
+            "@metadata": {"@export-type": "Attachment"},
+            "Hash": attachment.hash,
+            "Size": attachment.size,
+            "Tag": attachment.hash,
+        });
+        output.write(head.to_string().as_bytes())?;
+        let mut left = attachment.size;
+        while left > 0 {
+            let length = content
+                .read(&mut piece)
+                .map_err(|reason| broke_off(&reason))?;
+            if length == 0 {
+                return Err(broke_off(&io::ErrorKind::UnexpectedEof.into()));
+            }
+            output.write(&piece[..length])?;
+            left -= length as u64;
+        }
+        output.write(b",")?;
+        counts.contents += 1;
+        counts.content_bytes += attachment.size;
+    }
+    Ok(())
+}
+
+fn broke_off(reason: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        format!("the server's answer broke off: {reason}"),
+    )
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where a command talks to its user; standard output may be the export"
+)]
+fn tell(file: &Path, counts: ExportCounts) {
+    eprintln!(
+        "exported {} documents, {} revisions, {} attachments, {} tombstones, {} identities to {}",
+        counts.documents,
+        counts.revisions,
+        counts.attachments,
+        counts.tombstones,
+        counts.identities,
+        file.display()
+    );
+}
+
+/// The file under an unfinished name, or standard output.
+struct Output {
+    writer: Writer,
+    /// The unfinished file and its final name.
+    names: Option<(PathBuf, PathBuf)>,
+}
+
+enum Writer {
+    Plain(BufWriter<Box<dyn Write>>),
+    Gzip(GzEncoder<BufWriter<Box<dyn Write>>>),
+}
+
+impl Output {
+    fn create(path: &Path, format: ExportFormat, force: bool) -> Result<Self> {
+        if path == Path::new("-") {
+            let writer = BufWriter::new(Box::new(io::stdout()) as Box<dyn Write>);
+            return Ok(Self {
+                writer: Writer::Plain(writer),
+                names: None,
+            });
+        }
+        if path.exists() && !force {
+            return Err(Error::invalid(format!(
+                "'{}' exists; give --force to replace it",
+                path.display()
+            )));
+        }
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let file = File::create(&unfinished).map_err(|reason| cannot_write(path, &reason))?;
+        let writer = BufWriter::with_capacity(256 << 10, Box::new(file) as Box<dyn Write>);
+        let is_gzip = path.extension().is_some_and(|it| it == "gz");
+        let writer = if is_gzip || format != ExportFormat::JsonLines {
+            Writer::Gzip(GzEncoder::new(writer, Compression::fast()))
+        } else {
+            Writer::Plain(writer)
+        };
+        Ok(Self {
+            writer,
+            names: Some((unfinished, path.to_owned())),
+        })
+    }
+
+    fn path(&self) -> &Path {
+        let names = self.names.as_ref();
+        names.map_or(Path::new("standard output"), |(_, path)| path)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = match &mut self.writer {
+            Writer::Plain(writer) => writer.write_all(bytes),
+            Writer::Gzip(writer) => writer.write_all(bytes),
+        };
+        written.map_err(|reason| cannot_write(self.path(), &reason))
+    }
+
+    /// Writes what is left, makes it durable, and gives the file its name.
+    fn finish(mut self) -> Result<()> {
+        let names = self.names.take();
+        let path = names
+            .as_ref()
+            .map_or(Path::new("standard output"), |(_, path)| path);
+        let failed = |reason| cannot_write(path, &reason);
+        let mut writer = match self.writer {
+            Writer::Plain(ref mut writer) => {
+                writer.flush().map_err(failed)?;
+                None
+            }
+            Writer::Gzip(ref mut writer) => {
+                writer.try_finish().map_err(failed)?;
+                Some(writer.get_mut())
+            }
+        };
+        if let Some(writer) = &mut writer {
+            writer.flush().map_err(failed)?;
+        }
+        if let Some((unfinished, path)) = &names {
+            let file = File::open(unfinished).map_err(failed)?;
+            file.sync_all().map_err(failed)?;
+            std::fs::rename(unfinished, path).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    /// An export that failed leaves no file behind.
+    fn drop(&mut self) {
+        if let Some((unfinished, _)) = &self.names {
+            // The failure that led here is what the user is told.
+            let _ = std::fs::remove_file(unfinished);
+        }
+    }
+}
+
+fn cannot_write(path: &Path, reason: &io::Error) -> Error {
+    let kind = match reason.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::StorageFull,
+        _ => ErrorKind::Internal,
+    };
+    Error::new(kind, format!("cannot write {}: {reason}", path.display()))
+}

@@ -1,0 +1,217 @@
+//! `pinyon import`: documents from a file into a database, on a server or in a data directory.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use pinyon_core::Result;
+use pinyon_core::document::CollectionName;
+use pinyon_core::smuggler::{
+    DatabaseTarget, Format, ImportOptions, ImportReport, ImportTarget, import,
+};
+use pinyon_core::storage::Durability;
+
+use super::CommandResult;
+use super::data_dir::{self, DataDir};
+use super::input::Input;
+use super::place::{Chosen, Place};
+use super::progress::Progress;
+use super::remote::Remote;
+
+const HELP: &str = "\
+The input is a .ravendbdump (of RavenDB 4 or later, or of `pinyon export`), a JSON array of
+documents, JSON documents one after another, or JSON lines; plain or compressed by gzip or
+Zstandard. Imported documents replace those that have their ids, and get new change vectors.
+A dump's revisions, attachments and configurations (revisions, expiration, refresh) come along into
+a data directory; a server takes documents, deletions and identities. What the input holds beyond
+that is counted and reported.
+
+A document's id is its @metadata.@id. In JSON without that, --id-property names the property that
+holds it; otherwise the database makes ids from --id-prefix, or from the collection's name.
+
+Examples:
+  pinyon import --url http://127.0.0.1:8080 --database shop --create shop.ravendbdump
+  pinyon import --data-dir ./data --database geo --collection Cities cities.json
+  pinyon import --url http://127.0.0.1:8080 --database geo --collection Countries \\
+      --id-property cca3 --id-prefix countries/ countries.json
+  zcat users.jsonl.gz | pinyon import --data-dir ./data --database shop -
+
+Exit codes: 0 everything was imported; 1 it failed; 2 wrong usage or a bad item; 3 the data
+directory is in use; 5 done, but items were left out because of errors (--skip-errors).";
+
+/// The arguments of `pinyon import`.
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The database
+    #[arg(long)]
+    database: String,
+    /// Create the database if it does not exist
+    #[arg(long)]
+    create: bool,
+    /// The form of the input
+    #[arg(long, value_enum, default_value = "auto")]
+    format: FormatArgument,
+    /// The collection of documents that name none
+    #[arg(long)]
+    collection: Option<String>,
+    /// The property that holds the id of documents without @metadata.@id
+    #[arg(long)]
+    id_property: Option<String>,
+    /// What goes before that property's value; or, ending in / or |, the ids the database makes
+    #[arg(long)]
+    id_prefix: Option<String>,
+    /// Leave out items that cannot be imported and report them; else the first one ends the import
+    #[arg(long)]
+    skip_errors: bool,
+    /// Documents in one transaction
+    #[arg(long, default_value_t = 2048)]
+    batch_documents: usize,
+    /// Transactions under way at a time
+    #[arg(long, default_value_t = 4)]
+    batches_in_flight: usize,
+    /// The file; - for standard input
+    file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FormatArgument {
+    /// By the first bytes
+    Auto,
+    /// One document in each line
+    Jsonl,
+    /// An array of documents, or documents one after another
+    Json,
+    /// A .ravendbdump
+    Dump,
+}
+
+impl Args {
+    fn options(&self, input: &Input) -> Result<ImportOptions> {
+        let format = match self.format {
+            FormatArgument::Auto => input.detect_format(),
+            FormatArgument::Jsonl => Format::JsonLines,
+            FormatArgument::Json => Format::Json,
+            FormatArgument::Dump => Format::Dump,
+        };
+        let mut options = ImportOptions {
+            batch_commands: self.batch_documents,
+            batches_in_flight: self.batches_in_flight,
+            skip_errors: self.skip_errors,
+            ..ImportOptions::new(format)
+        };
+        let rules = &mut options.rules;
+        rules.limits = data_dir::limits()?;
+        rules.collection = match &self.collection {
+            Some(name) => Some(CollectionName::new(name.as_str())?),
+            None => None,
+        };
+        rules.id_property.clone_from(&self.id_property);
+        rules.id_prefix.clone_from(&self.id_prefix);
+        Ok(options)
+    }
+}
+
+/// Imports and says what came of it.
+pub fn run(args: Args) -> CommandResult {
+    data_dir::runtime()?.block_on(async {
+        // The input first: a wrong file name must not create a database.
+        let input = Input::open(&args.file).await?;
+        let options = args.options(&input)?;
+        let name = input.name.clone();
+        let (report, result) = match args.place.choose() {
+            Chosen::Server(url) => {
+                let remote = Remote::new(&url, &args.database)?;
+                if args.create {
+                    remote.create().await?;
+                }
+                import_into(&remote, input, &options).await
+            }
+            Chosen::Directory(directory) => {
+                let mut data_dir = DataDir::open(&directory, args.create).await?;
+                if args.create && data_dir.catalog.find(&args.database).is_none() {
+                    let record = serde_json::Map::new();
+                    data_dir
+                        .catalog
+                        .create(&args.database, record, None)
+                        .await?;
+                }
+                let record = data_dir.find(&args.database)?;
+                let open = data_dir.open_database(&record).await?;
+                let target = DatabaseTarget {
+                    database: open.database.clone(),
+                    // One sync at the end: an import that breaks off can be repeated.
+                    durability: Durability::Relaxed,
+                };
+                let (report, result) = import_into(&target, input, &options).await;
+                let closed = open.close().await.and(data_dir.close().await);
+                (report, result.and(closed))
+            }
+        };
+        tell(&name, &report, result.is_ok());
+        result?;
+        Ok(ExitCode::from(if report.bad_item_count > 0 {
+            5
+        } else {
+            0
+        }))
+    })
+}
+
+async fn import_into(
+    target: &impl ImportTarget,
+    input: Input,
+    options: &ImportOptions,
+) -> (ImportReport, Result<()>) {
+    let progress = Progress::of_bytes("importing", input.total_bytes);
+    let bytes_read = std::sync::Arc::clone(&input.bytes_read);
+    let on_progress = |report: &ImportReport| {
+        progress.set(bytes_read.load(Ordering::Relaxed));
+        progress.say(format!("{} documents", report.documents));
+    };
+    let mut report = ImportReport::default();
+    let chunks = input.into_chunks();
+    let result = import(target, chunks, options, &mut report, on_progress).await;
+    (report, result)
+}
+
+/// What came of an import: the counts on standard output, what went wrong on standard error.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where a command talks to its user"
+)]
+fn tell(name: &str, report: &ImportReport, is_complete: bool) {
+    for bad in &report.bad_items {
+        eprintln!("left out: {}: {}", bad.place, bad.message);
+    }
+    let untold = report.bad_item_count - report.bad_items.len() as u64;
+    if untold > 0 {
+        eprintln!("left out: {untold} more items with errors");
+    }
+    for line in report.left_out() {
+        eprintln!("not imported: {line}");
+    }
+    let state = if is_complete {
+        "imported"
+    } else {
+        "broke off after"
+    };
+    let mut parts = vec![format!("{} documents", report.documents)];
+    for (count, what) in [
+        (report.revisions, "revisions"),
+        (report.attachments, "attachments"),
+        (report.configurations, "configurations"),
+        (report.deleted, "deletions"),
+        (report.identities, "identities"),
+        (report.kept_hilo, "HiLo ranges kept as they were"),
+        (report.bad_item_count, "items left out"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    println!("{state} {} from {name}", parts.join(", "));
+}

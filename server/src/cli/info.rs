@@ -1,0 +1,158 @@
+//! `pinyon info`: what a data directory holds.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use pinyon_core::Result;
+use serde::Serialize;
+
+use super::CommandResult;
+use super::data_dir::{self, DataDir};
+use crate::databases::DatabaseRecord;
+
+const HELP: &str = "\
+Examples:
+  pinyon info --data-dir ./data
+  pinyon info --data-dir ./data --database shop --json
+
+Exit codes: 0 done; 1 it failed; 2 wrong usage; 3 the data directory is in use; 4 stored data is
+corrupted.";
+
+/// The arguments of `pinyon info`.
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// The data directory of a server that is not running
+    #[arg(long, env = "PINYON_DATA_DIR")]
+    data_dir: PathBuf,
+    /// Only this database
+    #[arg(long)]
+    database: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is told of a data directory.
+#[derive(Serialize)]
+struct Info {
+    data_dir: PathBuf,
+    databases: Vec<DatabaseInfo>,
+}
+
+#[derive(Serialize)]
+struct DatabaseInfo {
+    name: String,
+    store: String,
+    disabled: bool,
+    created_at: String,
+    disk_bytes: u64,
+    documents: u64,
+    tombstones: u64,
+    identities: usize,
+    last_etag: u64,
+    change_vector: String,
+    collections: Vec<CollectionInfo>,
+}
+
+#[derive(Serialize)]
+struct CollectionInfo {
+    name: String,
+    documents: u64,
+    tombstones: u64,
+    document_bytes: u64,
+}
+
+/// Prints what the directory holds.
+pub fn run(args: Args) -> CommandResult {
+    data_dir::runtime()?.block_on(async {
+        let data_dir = DataDir::open(&args.data_dir, false).await?;
+        let mut databases = Vec::new();
+        for record in data_dir.chosen(args.database.as_deref())? {
+            databases.push(describe(&data_dir, record).await?);
+        }
+        data_dir.close().await?;
+        print(
+            &Info {
+                data_dir: args.data_dir,
+                databases,
+            },
+            args.json,
+        );
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn describe(data_dir: &DataDir, record: DatabaseRecord) -> Result<DatabaseInfo> {
+    let store = record.store_name()?;
+    let mut info = DatabaseInfo {
+        created_at: record.created_at().to_text(),
+        disk_bytes: data_dir.environment.byte_count(&store)?,
+        name: record.name.clone(),
+        store: record.store.clone(),
+        disabled: record.disabled,
+        documents: 0,
+        tombstones: 0,
+        identities: 0,
+        last_etag: 0,
+        change_vector: String::new(),
+        collections: Vec::new(),
+    };
+    // One that was never used has no store, and must not get one from being looked at.
+    if !data_dir.has_store(&record).await? {
+        return Ok(info);
+    }
+    let open = data_dir.open_database(&record).await?;
+    let transaction = open.database.read().await?;
+    let statistics = transaction.statistics().await?;
+    info.documents = statistics.document_count;
+    info.tombstones = statistics.tombstone_count;
+    info.last_etag = statistics.last_etag.number();
+    info.change_vector = transaction.change_vector().await?;
+    info.identities = transaction.identities().await?.len();
+    for collection in transaction.collections().await? {
+        info.collections.push(CollectionInfo {
+            name: collection.name,
+            documents: collection.document_count,
+            tombstones: collection.tombstone_count,
+            document_bytes: collection.document_bytes,
+        });
+    }
+    drop(transaction);
+    open.close().await?;
+    Ok(info)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "this is where a command talks to its user"
+)]
+fn print(info: &Info, as_json: bool) {
+    if as_json {
+        let json = serde_json::to_string_pretty(info).expect("the keys are texts");
+        println!("{json}");
+        return;
+    }
+    println!(
+        "{}: {} databases",
+        info.data_dir.display(),
+        info.databases.len()
+    );
+    for database in &info.databases {
+        let disabled = if database.disabled { " (disabled)" } else { "" };
+        println!("\n{}{disabled}", database.name);
+        println!("  created        {}", database.created_at);
+        println!("  store          {}", database.store);
+        println!("  on disk        {} bytes", database.disk_bytes);
+        println!("  documents      {}", database.documents);
+        println!("  tombstones     {}", database.tombstones);
+        println!("  identities     {}", database.identities);
+        println!("  change vector  {}", database.change_vector);
+        for collection in &database.collections {
+            println!(
+                "  {:<30} {:>12} documents {:>15} bytes",
+                collection.name, collection.documents, collection.document_bytes
+            );
+        }
+    }
+}

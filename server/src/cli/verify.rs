@@ -1,0 +1,262 @@
+//! `pinyon verify`: reads everything a data directory holds and names what is wrong.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use pinyon_core::storage::{Environment as _, Store as _, StoreName};
+use pinyon_core::verify::verify;
+use pinyon_core::{Error, ErrorKind, Result};
+use pinyon_storage_native::NativeEnvironment;
+use serde::Serialize;
+
+use super::CommandResult;
+use super::data_dir::{self, DataDir};
+use super::progress::Progress;
+
+const HELP: &str = "\
+Every checksum of the files is compared first, then every document, count, etag and cross-reference
+of each database. What is wrong is printed, one line each; nothing is repaired.
+
+Examples:
+  pinyon verify --data-dir ./data
+  pinyon verify --data-dir ./data --database shop --json
+
+Exit codes: 0 all is well; 1 it failed; 2 wrong usage; 3 the data directory is in use; 4 problems
+were found.";
+
+/// The arguments of `pinyon verify`.
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// The data directory of a server that is not running
+    #[arg(long, env = "PINYON_DATA_DIR")]
+    data_dir: PathBuf,
+    /// Only this database
+    #[arg(long)]
+    database: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize, Default)]
+struct Verified {
+    sound: bool,
+    problem_count: u64,
+    stores: Vec<StoreReport>,
+}
+
+/// What was found in one store.
+#[derive(Serialize, Default)]
+struct StoreReport {
+    store: String,
+    /// None for the catalog, and for a store that no readable record names.
+    database: Option<String>,
+    entries: u64,
+    bytes: u64,
+    documents: u64,
+    tombstones: u64,
+    revisions: u64,
+    attachments: u64,
+    contents: u64,
+    loose_contents: u64,
+    collections: u64,
+    identities: u64,
+    problem_count: u64,
+    /// The first of them.
+    problems: Vec<FoundProblem>,
+}
+
+#[derive(Serialize)]
+struct FoundProblem {
+    /// The table the problem is in; none when the files themselves are damaged.
+    table: Option<&'static str>,
+    key: Option<String>,
+    what: String,
+}
+
+impl StoreReport {
+    fn add(&mut self, what: String) {
+        self.problem_count += 1;
+        self.problems.push(FoundProblem {
+            table: None,
+            key: None,
+            what,
+        });
+    }
+}
+
+/// Verifies and prints what was found.
+pub fn run(args: Args) -> CommandResult {
+    data_dir::runtime()?.block_on(async {
+        let environment = data_dir::open_environment(&args.data_dir)?;
+        let mut stores = Vec::new();
+        // The catalog's files come first: it is needed to know which store is which database's.
+        for name in environment.list().await? {
+            if !name.as_str().starts_with("database-") {
+                stores.push(check_files(&environment, &name, None)?);
+            }
+        }
+        drop(environment);
+        let names = match names_by_store(&args).await {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
+            Err(error) => {
+                let mut report = StoreReport {
+                    store: "catalog".to_owned(),
+                    ..StoreReport::default()
+                };
+                report.add(format!("it cannot be read: {error}"));
+                stores.push(report);
+                BTreeMap::new()
+            }
+        };
+        let environment = data_dir::open_environment(&args.data_dir)?;
+        for store in environment.list().await? {
+            let database = names.get(store.as_str());
+            let is_wanted = match &args.database {
+                Some(_) => database.is_some(),
+                None => store.as_str().starts_with("database-"),
+            };
+            if is_wanted {
+                stores.push(check_database(&environment, &store, database.cloned()).await?);
+            }
+        }
+        let problem_count = stores.iter().map(|it| it.problem_count).sum();
+        let verified = Verified {
+            sound: problem_count == 0,
+            problem_count,
+            stores,
+        };
+        print(&verified, args.json);
+        Ok(ExitCode::from(if verified.sound { 0 } else { 4 }))
+    })
+}
+
+/// The databases that are to be checked, by their stores.
+async fn names_by_store(args: &Args) -> Result<BTreeMap<String, String>> {
+    let data_dir = DataDir::open(&args.data_dir, false).await?;
+    let records = data_dir.chosen(args.database.as_deref());
+    data_dir.close().await?;
+    let by_store = records?.into_iter().map(|it| (it.store, it.name));
+    Ok(by_store.collect())
+}
+
+/// Compares the checksums of one store's files.
+fn check_files(
+    environment: &NativeEnvironment,
+    store: &StoreName,
+    database: Option<String>,
+) -> Result<StoreReport> {
+    let shown = database.as_deref().unwrap_or(store.as_str());
+    let progress = Progress::of_items(&format!("checksums of {shown}"), None);
+    let found = environment.verify(store, &mut |at| progress.set_of(at.done, at.total))?;
+    let mut report = StoreReport {
+        store: store.as_str().to_owned(),
+        entries: found.entries,
+        bytes: found.bytes,
+        database,
+        ..StoreReport::default()
+    };
+    for problem in found.problems {
+        report.add(problem);
+    }
+    report.problem_count = found.problem_count;
+    Ok(report)
+}
+
+/// Checks one database: the files, then what is in them.
+async fn check_database(
+    environment: &NativeEnvironment,
+    store: &StoreName,
+    database: Option<String>,
+) -> Result<StoreReport> {
+    let shown = database
+        .clone()
+        .unwrap_or_else(|| store.as_str().to_owned());
+    let mut report = check_files(environment, store, database)?;
+    let opened = match environment.open(store).await {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::Corrupted => {
+            if report.problem_count == 0 {
+                report.add(error.message().to_owned());
+            }
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    let progress = Progress::of_items(&format!("entries of {shown}"), Some(report.entries));
+    let snapshot = opened.snapshot().await?;
+    let found = verify(&snapshot, |at| progress.set(at.entries)).await;
+    drop(snapshot);
+    report.documents = found.documents;
+    report.tombstones = found.tombstones;
+    report.revisions = found.revisions;
+    report.attachments = found.attachments;
+    report.contents = found.contents;
+    report.loose_contents = found.loose_contents;
+    report.collections = found.collections;
+    report.identities = found.identities;
+    report.problem_count += found.problem_count;
+    for problem in found.problems {
+        report.problems.push(FoundProblem {
+            table: Some(problem.table),
+            key: Some(problem.key),
+            what: problem.what,
+        });
+    }
+    close_damaged(opened.close().await, report.problem_count > 0)?;
+    Ok(report)
+}
+
+/// A store that was found damaged may not close in peace; the report says why.
+fn close_damaged(closed: Result<()>, is_damaged: bool) -> Result<()> {
+    match closed {
+        Err(error) if !is_damaged => Err(Error::new(
+            error.kind(),
+            format!("closing after the check: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "this is where a command talks to its user"
+)]
+fn print(verified: &Verified, as_json: bool) {
+    if as_json {
+        let json = serde_json::to_string_pretty(verified).expect("the keys are texts");
+        println!("{json}");
+        return;
+    }
+    for store in &verified.stores {
+        let name = store.database.as_deref().unwrap_or(&store.store);
+        for problem in &store.problems {
+            match (&problem.table, &problem.key) {
+                (Some(table), Some(key)) => println!("{name}: {table} '{key}': {}", problem.what),
+                _ => println!("{name}: {}", problem.what),
+            }
+        }
+        let untold = store.problem_count - store.problems.len() as u64;
+        if untold > 0 {
+            println!("{name}: {untold} more problems");
+        }
+        println!(
+            "{name}: {} documents, {} revisions, {} attachments, {} tombstones, {} collections, {} \
+             entries, {} bytes: {}",
+            store.documents,
+            store.revisions,
+            store.attachments,
+            store.tombstones,
+            store.collections,
+            store.entries,
+            store.bytes,
+            match store.problem_count {
+                0 => "sound".to_owned(),
+                count => format!("{count} problems"),
+            }
+        );
+    }
+}
