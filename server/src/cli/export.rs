@@ -207,7 +207,7 @@ struct Output {
 
 enum Writer {
     Plain(BufWriter<Box<dyn Write>>),
-    Gzip(GzEncoder<BufWriter<Box<dyn Write>>>),
+    Gzip(Box<GzEncoder<BufWriter<Box<dyn Write>>>>),
 }
 
 impl Output {
@@ -232,7 +232,7 @@ impl Output {
         let writer = BufWriter::with_capacity(256 << 10, Box::new(file) as Box<dyn Write>);
         let is_gzip = path.extension().is_some_and(|it| it == "gz");
         let writer = if is_gzip || format != ExportFormat::JsonLines {
-            Writer::Gzip(GzEncoder::new(writer, Compression::fast()))
+            Writer::Gzip(Box::new(GzEncoder::new(writer, Compression::fast())))
         } else {
             Writer::Plain(writer)
         };
