@@ -155,7 +155,7 @@ impl<E: Environment> Catalog<E> {
         if former.is_some_and(|record| !record.detached) {
             return Err(Error::new(
                 ErrorKind::ConcurrencyConflict,
-                format!("The database '{name}' exists already"),
+                format!("The database '{name}' already exists"),
             ));
         }
         let store = match former {

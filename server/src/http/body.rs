@@ -15,6 +15,8 @@ pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 pub enum Body {
     /// All of it; empty once it is sent.
     Whole(Bytes),
+    /// All of it, sent without its length beforehand; see [`Body::for_wire`].
+    Unmeasured(Bytes),
     /// What comes, when it comes.
     Chunks(Chunks),
 }
@@ -23,6 +25,17 @@ impl Body {
     /// No bytes.
     pub fn empty() -> Self {
         Self::Whole(Bytes::new())
+    }
+
+    /// Larger bodies go chunked, as RavenDB sends everything. Node's HTTP client breaks when a
+    /// connection closes in the moment in which a body of known length has come whole but its
+    /// reader is still behind; a chunked one has its end marker left to read then.
+    pub fn for_wire(self) -> Self {
+        const FROM_BYTES: usize = 16 << 10;
+        match self {
+            Self::Whole(bytes) if bytes.len() >= FROM_BYTES => Self::Unmeasured(bytes),
+            other => other,
+        }
     }
 }
 
@@ -35,8 +48,10 @@ impl hyper::body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Whole(bytes) | Self::Unmeasured(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) | Self::Unmeasured(bytes) => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
             Self::Chunks(chunks) => chunks
                 .as_mut()
                 .poll_next(context)
@@ -45,13 +60,13 @@ impl hyper::body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+        matches!(self, Self::Whole(bytes) | Self::Unmeasured(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Chunks(_) => SizeHint::default(),
+            Self::Unmeasured(_) | Self::Chunks(_) => SizeHint::default(),
         }
     }
 }

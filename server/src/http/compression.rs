@@ -58,6 +58,7 @@ pub async fn compress(response: Response<Body>, from_bytes: usize) -> Response<B
             }
         }
         Body::Chunks(chunks) => Body::Chunks(gzip_chunks(chunks)),
+        other @ Body::Unmeasured(_) => return Response::from_parts(parts, other),
     };
     parts
         .headers

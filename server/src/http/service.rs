@@ -57,6 +57,7 @@ pub async fn serve_request(
     if accepts_gzip(&parts.headers) {
         response = compress(response, server.config.compress_from_bytes).await;
     }
+    let mut response = response.map(Body::for_wire);
     let headers = response.headers_mut();
     headers.insert(SERVER_VERSION, HeaderValue::from_static(PROTOCOL_VERSION));
     headers.insert(REQUEST_ID, request_id);
