@@ -37,6 +37,7 @@ pub fn document_id(input: &[u8]) {
     let key = std::str::from_utf8(id.key()).expect("a key is text");
     assert_eq!(to_id_key(key), *id.key(), "a key is the key of itself");
     // Of long ids only some prefixes, so that they do not slow the others down.
+    let text = id.as_str();
     for (end, _) in text.char_indices().take(40) {
         assert!(
             id.key().starts_with(&to_id_key(&text[..end])),
