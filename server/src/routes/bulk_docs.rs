@@ -44,7 +44,7 @@ struct Command<'a> {
 }
 
 /// What a result repeats of its command.
-enum Echo {
+pub enum Echo {
     Put,
     Delete { change_vector: Option<String> },
     Other,
@@ -105,7 +105,7 @@ fn check_waits(call: &Call<'_>) -> Result<()> {
     Ok(())
 }
 
-fn parse(body: &str, limits: &Limits) -> Result<(Vec<BatchCommand>, Vec<Echo>)> {
+pub fn parse(body: &str, limits: &Limits) -> Result<(Vec<BatchCommand>, Vec<Echo>)> {
     let batch: Batch = serde_json::from_str(body)
         .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
     if batch.transaction_mode.as_deref() == Some("ClusterWide") {

@@ -4,12 +4,12 @@
 //! multi_get go through the same two functions as those that come alone.
 
 mod admin;
-mod bulk_docs;
+pub mod bulk_docs;
 mod cluster;
 mod collections;
 mod configuration;
 mod databases;
-mod docs;
+pub mod docs;
 mod hilo;
 mod identity;
 mod metrics;
