@@ -353,3 +353,22 @@ fn wrong_usage_is_told_from_failure() {
     // A file that is not there must not leave a database behind.
     assert!(!Path::new(&missing).exists());
 }
+
+#[test]
+fn an_import_that_fails_does_not_wait_for_the_rest_of_a_pipe() {
+    let place = Place::new();
+    let data = place.data();
+    let mut piped = pinyon(&["import", "--data-dir", &data, "--database", "d"]);
+    let piped = piped.args(["--create", "-"]).stdin(Stdio::piped());
+    let mut piped = piped
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = piped.stdin.take().unwrap();
+    // More than one chunk, so that the import begins; and the pipe stays open.
+    let bad = "not a document\n".repeat(30_000);
+    let sent = input.write_all(bad.as_bytes());
+    let status = piped.wait().unwrap();
+    assert_eq!(status.code(), Some(2), "{sent:?}");
+}
