@@ -4,15 +4,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
+use crate::attachments::{AttachmentUpload, SweepLooseContents};
 use crate::commands::{
-    BatchCommand, CleanTombstones, CommandOutcome, HiloRange, Merger, NextHiloRange, NextIdentity,
-    Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
+    BatchCommand, CleanTombstones, CommandOutcome, Configure, HiloRange, Merger, NextHiloRange,
+    NextIdentity, Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
 };
 use crate::document::CollectionName;
+use crate::expiration::{SweepExpired, SweepRefreshes};
 use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::{Notice, Notices};
 use crate::reader::ReadTransaction;
+use crate::revisions::{EnforceRevisions, EnforcedRevisions, RevertDatabase, RevertedDatabase};
 use crate::schema::DATABASE;
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::storage::{Durability, Snapshot, Store, WriteBatch};
@@ -229,6 +232,95 @@ impl<S: Store> Database<S> {
             }
         }
         Ok(removed)
+    }
+
+    /// Replaces a configuration.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn configure(&self, configure: Configure) -> Result<()> {
+        self.execute(Operation::Configure(configure))
+            .await
+            .map(|_| ())
+    }
+
+    /// Begins the upload of an attachment's content.
+    ///
+    /// # Errors
+    /// As [`crate::host::Random::fill`].
+    pub fn begin_upload(&self) -> Result<AttachmentUpload<S>> {
+        let mut content = [0; 16];
+        self.shared.host.random.fill(&mut content)?;
+        Ok(AttachmentUpload::begin(self.clone(), content))
+    }
+
+    /// One bounded step of deleting expired documents; answers how many entries were dealt with,
+    /// zero when nothing is due. Whether and how often is the host's, by
+    /// [`ReadTransaction::expiration_configuration`].
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn sweep_expired_step(&self, limit: usize) -> Result<usize> {
+        self.step(Operation::SweepExpired(SweepExpired { limit }))
+            .await
+    }
+
+    /// One bounded step of refreshing documents; as [`Self::sweep_expired_step`].
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn sweep_refreshes_step(&self, limit: usize) -> Result<usize> {
+        self.step(Operation::SweepRefreshes(SweepRefreshes { limit }))
+            .await
+    }
+
+    /// One bounded step of giving back contents of attachments that nothing refers to and nobody
+    /// touched since `older_than`; answers how many pieces went.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn sweep_loose_contents_step(
+        &self,
+        older_than: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
+        self.step(Operation::SweepLooseContents(SweepLooseContents {
+            older_than,
+            limit,
+        }))
+        .await
+    }
+
+    /// One bounded step of applying the configuration to revisions that are there.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn enforce_revisions_step(
+        &self,
+        step: EnforceRevisions,
+    ) -> Result<EnforcedRevisions> {
+        match self.execute(Operation::EnforceRevisions(step)).await? {
+            Outcome::EnforcedRevisions(done) => Ok(done),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One bounded step of bringing documents back to a moment.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn revert_step(&self, step: RevertDatabase) -> Result<RevertedDatabase> {
+        match self.execute(Operation::RevertDatabase(step)).await? {
+            Outcome::RevertedDatabase(done) => Ok(done),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn step(&self, operation: Operation) -> Result<usize> {
+        match self.execute(operation).await? {
+            Outcome::Cleaned(count) => Ok(count),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Hands an operation to the merger and waits for its commit.

@@ -4,9 +4,12 @@
 //! ([`storage::Environment`]), time and randomness ([`host::Host`]) and drives its futures.
 //! Start at [`Database`].
 
+pub mod attachments;
 pub mod commands;
 pub mod document;
+pub mod expiration;
 pub mod host;
+pub mod revisions;
 pub mod schema;
 pub mod smuggler;
 pub mod storage;

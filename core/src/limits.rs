@@ -9,6 +9,8 @@ pub struct Limits {
     pub max_document_bytes: usize,
     /// Documents from this size raise a notice, with no other effect.
     pub large_document_bytes: usize,
+    /// The largest attachment, in bytes.
+    pub max_attachment_bytes: u64,
     /// The deepest nesting of arrays and objects in a document; at most 120.
     pub max_json_depth: usize,
     /// The most commands in one batch.
@@ -29,6 +31,7 @@ impl Default for Limits {
             max_id_bytes: 512,
             max_document_bytes: 512 << 20,
             large_document_bytes: 5 << 20,
+            max_attachment_bytes: 1 << 40,
             max_json_depth: 100,
             max_batch_commands: 1_000_000,
             max_queued_operations: 4096,

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::document::{CollectionName, IdPattern, IncludePath, StoredDocument, to_id_key};
+use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
+use crate::revisions::RevisionsConfiguration;
 use crate::schema::collections::CollectionStatistics;
+use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::identities::Identity;
@@ -22,8 +25,8 @@ use crate::{Error, Result};
 
 /// Reads from one state of the database, whatever is written meanwhile.
 pub struct ReadTransaction<S> {
-    snapshot: S,
-    incarnations: Arc<Incarnations>,
+    pub(crate) snapshot: S,
+    pub(crate) incarnations: Arc<Incarnations>,
 }
 
 /// Which documents a prefix read returns.
@@ -68,6 +71,8 @@ pub struct DatabaseStatistics {
     pub document_count: u64,
     /// Tombstones not yet cleaned.
     pub tombstone_count: u64,
+    /// Revisions.
+    pub revision_count: u64,
     /// The newest etag.
     pub last_etag: Etag,
 }
@@ -79,6 +84,8 @@ pub enum Item {
     Document(StoredDocument),
     /// A deleted one.
     Tombstone(Tombstone),
+    /// A revision.
+    Revision(StoredDocument),
 }
 
 impl<S: Snapshot> ReadTransaction<S> {
@@ -257,7 +264,7 @@ impl<S: Snapshot> ReadTransaction<S> {
                     Some(_) => value,
                     None => match etags::decode_value(&value)? {
                         (ItemKind::Document, key) => key,
-                        (ItemKind::Tombstone, _) => continue,
+                        (ItemKind::Tombstone | ItemKind::Revision, _) => continue,
                     },
                 };
                 if to_skip > 0 {
@@ -351,9 +358,14 @@ impl<S: Snapshot> ReadTransaction<S> {
             .get_many(TOMBSTONES, &of_kind(ItemKind::Tombstone))
             .await?;
         let mut tombstones = tombstones.into_iter();
+        let mut revisions = self
+            .revisions_by_key(of_kind(ItemKind::Revision))
+            .await?
+            .into_iter();
         for (kind, _) in &listed {
             items.push(match kind {
                 ItemKind::Document => Item::Document(documents.next().expect("one for each key")),
+                ItemKind::Revision => Item::Revision(revisions.next().expect("one for each key")),
                 ItemKind::Tombstone => {
                     let value = tombstones.next().expect("one for each key");
                     let value = value
@@ -374,7 +386,9 @@ impl<S: Snapshot> ReadTransaction<S> {
         let mut collections = Vec::with_capacity(entries.len());
         for (_, value) in entries {
             let statistics = CollectionStatistics::decode(&value)?;
-            if statistics.document_count + statistics.tombstone_count > 0 {
+            if statistics.document_count + statistics.tombstone_count + statistics.revision_count
+                > 0
+            {
                 collections.push(statistics);
             }
         }
@@ -394,6 +408,7 @@ impl<S: Snapshot> ReadTransaction<S> {
         for collection in self.collections().await? {
             statistics.document_count += collection.document_count;
             statistics.tombstone_count += collection.tombstone_count;
+            statistics.revision_count += collection.revision_count;
         }
         Ok(statistics)
     }
@@ -417,6 +432,49 @@ impl<S: Snapshot> ReadTransaction<S> {
             all.extend(entries);
         }
         Ok(all)
+    }
+
+    async fn configuration(&self, key: &'static [u8]) -> Result<Option<String>> {
+        let stored = self
+            .snapshot
+            .get_many(DATABASE, &[Bytes::from_static(key)])
+            .await?;
+        let Some(text) = stored.into_iter().next().flatten() else {
+            return Ok(None);
+        };
+        String::from_utf8(text.into())
+            .map(Some)
+            .map_err(|_| Error::corrupted("a configuration is not UTF-8"))
+    }
+
+    /// What is kept of revisions; `None` when that was never configured.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn revisions_configuration(&self) -> Result<Option<RevisionsConfiguration>> {
+        let text = self.configuration(REVISIONS_KEY).await?;
+        text.map(|text| RevisionsConfiguration::parse(&text))
+            .transpose()
+    }
+
+    /// How expired documents are swept; `None` when that was never configured.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn expiration_configuration(&self) -> Result<Option<ExpirationConfiguration>> {
+        let text = self.configuration(EXPIRATION_KEY).await?;
+        text.map(|text| ExpirationConfiguration::parse(&text))
+            .transpose()
+    }
+
+    /// How documents are refreshed; `None` when that was never configured.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn refresh_configuration(&self) -> Result<Option<RefreshConfiguration>> {
+        let text = self.configuration(REFRESH_KEY).await?;
+        text.map(|text| RefreshConfiguration::parse(&text))
+            .transpose()
     }
 
     /// The snapshot itself, for whoever checks or copies whole stores.

@@ -285,6 +285,7 @@ fn etag_order_holds_documents_and_tombstones() {
             .map(|item| match item {
                 Item::Document(it) => (it.etag().number(), it.id().to_owned()),
                 Item::Tombstone(it) => (it.etag.number(), format!("-{}", it.id)),
+                Item::Revision(it) => (it.etag().number(), format!("={}", it.id())),
             })
             .collect();
         assert_eq!(listed, [(3, "a".to_owned()), (5, "-b".to_owned())]);

@@ -70,6 +70,7 @@ async fn picture(database: &Database<TestStore>) -> Vec<String> {
                 format!("{} {}", it.etag(), String::from_utf8(json).unwrap())
             }
             Item::Tombstone(it) => format!("{it:?}"),
+            Item::Revision(it) => format!("{it:?}"),
         })
         .collect();
     lines.push(format!("{:?}", read.collections().await.unwrap()));

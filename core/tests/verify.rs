@@ -102,6 +102,7 @@ async fn rewrite(
         id: stored.id(),
         key: b"users/1",
         collection: stored.collection(),
+        attachments: "",
         metadata: stored.metadata(),
         body: stored.body(),
     };

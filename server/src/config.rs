@@ -136,6 +136,19 @@ pub struct Config {
         default_value_t = 300
     )]
     pub tombstone_cleanup_interval_s: u64,
+    /// How often contents of attachments that nothing refers to are looked for
+    #[arg(
+        long,
+        env = "PINYON_LOOSE_CONTENT_SWEEP_INTERVAL_S",
+        default_value_t = 300
+    )]
+    pub loose_content_sweep_interval_s: u64,
+    /// How long a content that nothing refers to is kept: an upload may stand still for as long
+    #[arg(long, env = "PINYON_LOOSE_CONTENT_RETENTION_S", default_value_t = 3600)]
+    pub loose_content_retention_s: u64,
+    /// The largest attachment
+    #[arg(long, env = "PINYON_MAX_ATTACHMENT_BYTES", default_value_t = 1 << 40)]
+    pub max_attachment_bytes: u64,
 }
 
 impl Config {
@@ -189,6 +202,7 @@ impl Config {
             max_document_bytes: self.max_document_bytes,
             large_document_bytes: self.large_document_bytes,
             max_json_depth: self.max_json_depth,
+            max_attachment_bytes: self.max_attachment_bytes,
             max_batch_commands: self.max_batch_commands,
             max_queued_operations: self.max_queued_operations,
             max_queued_bytes: self.max_queued_bytes,

@@ -70,6 +70,18 @@ pub fn route_not_found(method: &str, path: &str) -> Error {
     })
 }
 
+/// A write that needs a document or attachment which does not exist. Clients take 404 for an empty
+/// answer, not for a failure, so it is none.
+pub fn missing_in_write(error: Error) -> Error {
+    if error.kind() != ErrorKind::NotFound || error.details::<WireForm>().is_some() {
+        return error;
+    }
+    Error::new(ErrorKind::NotFound, error.message()).with_source(WireForm {
+        status: StatusCode::BAD_REQUEST,
+        exception: "Raven.Client.Exceptions.Documents.DocumentDoesNotExistException",
+    })
+}
+
 /// There is no such database.
 pub fn database_does_not_exist(name: &str) -> Error {
     Error::new(
@@ -92,6 +104,11 @@ pub fn database_disabled(name: &str) -> Error {
         status: StatusCode::SERVICE_UNAVAILABLE,
         exception: "Raven.Client.Exceptions.Database.DatabaseDisabledException",
     })
+}
+
+/// The status an error is sent with.
+pub fn status(error: &Error) -> StatusCode {
+    form_of(error).status
 }
 
 fn form_of(error: &Error) -> WireForm {

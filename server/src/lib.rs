@@ -14,6 +14,8 @@ mod http;
 mod http_error;
 mod listener;
 mod metrics;
+mod multipart;
+mod operations;
 mod routes;
 mod server;
 mod telemetry;

@@ -27,6 +27,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let mut signals = Signals::new()?;
     let server = Server::open(config, address).await?;
     let background = crate::databases::background::start(&server);
+    let sweeps = crate::databases::sweeps::start(&server);
     announce(&server);
     let (stop, stopping) = watch::channel(false);
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
@@ -46,6 +47,7 @@ pub async fn serve(config: Config) -> Result<()> {
         () = signals.recv() => tracing::warn!("told to stop again: running requests are cut off"),
     }
     background.abort();
+    sweeps.abort();
     server.databases.close_all().await?;
     tracing::info!("stopped");
     Ok(())
@@ -131,7 +133,8 @@ async fn serve_connection(
         .header_read_timeout(Duration::from_millis(config.head_timeout_ms))
         .max_headers(config.max_headers)
         .max_buf_size(config.max_head_bytes)
-        .pipeline_flush(true)
+        // Not pipeline_flush: with it hyper takes all of a streamed body into memory at once, however
+        // slowly the client reads.
         .title_case_headers(true)
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use pinyon_core::host::{Host, OsRandom, SystemClock, Timestamp};
 use pinyon_core::{Error, ErrorKind, Result};
@@ -12,6 +11,7 @@ use tokio::sync::Semaphore;
 use crate::config::Config;
 use crate::databases::Databases;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 
 /// The version of RavenDB's protocol that clients are told.
 pub const PROTOCOL_VERSION: &str = "7.2.7.72051";
@@ -26,7 +26,7 @@ pub struct Server {
     pub local_address: SocketAddr,
     /// Room for request bodies, in KiB.
     pub body_room: Arc<Semaphore>,
-    last_operation_id: AtomicU64,
+    pub operations: Operations,
 }
 
 impl Server {
@@ -58,7 +58,7 @@ impl Server {
             metrics: Metrics::default(),
             host,
             local_address,
-            last_operation_id: AtomicU64::new(0),
+            operations: Operations::default(),
         }))
     }
 
@@ -78,10 +78,5 @@ impl Server {
                  a stream"
             ),
         ))
-    }
-
-    /// A number for an operation that a client wants to follow.
-    pub fn next_operation_id(&self) -> u64 {
-        self.last_operation_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 }

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::{ExpectedVersion, PutDocument, Transaction};
-use crate::document::{CollectionName, DocumentId, DocumentText, HILO_COLLECTION, IdRequest};
+use crate::document::{
+    CollectionName, DocumentId, DocumentText, HILO_COLLECTION, IdRequest, Schedule,
+};
 use crate::host::Timestamp;
 use crate::schema::DOCUMENTS;
 use crate::schema::documents::DocumentRecord;
@@ -146,6 +148,7 @@ impl HiloState {
             document: DocumentText {
                 collection: self.collection.clone(),
                 metadata: self.metadata.clone(),
+                schedule: Schedule::default(),
                 body,
             },
         };

@@ -9,12 +9,14 @@ mod change_hilo;
 mod change_identity;
 mod changes;
 mod clean_tombstones;
+mod configure;
 mod delete_by_prefix;
 mod delete_document;
 mod merger;
 mod put_document;
 mod queue;
 mod run_batch;
+pub(crate) mod store_version;
 mod transaction;
 mod verify_versions;
 
@@ -22,6 +24,7 @@ pub use change_hilo::{HiloRange, NextHiloRange, ReturnHiloRange};
 pub use change_identity::{NextIdentity, SeedIdentity};
 pub use changes::Changes;
 pub use clean_tombstones::CleanTombstones;
+pub use configure::Configure;
 pub use delete_by_prefix::{DeleteByPrefix, DeletedByPrefix};
 pub use delete_document::{DeleteDocument, DeletedDocument};
 pub use merger::Merger;
@@ -31,6 +34,9 @@ pub use run_batch::{BatchCommand, CommandOutcome};
 pub use transaction::Transaction;
 pub use verify_versions::VerifyVersions;
 
+use crate::attachments::{SweepLooseContents, WriteContent};
+use crate::expiration::{SweepExpired, SweepRefreshes};
+use crate::revisions::{EnforceRevisions, EnforcedRevisions, RevertDatabase, RevertedDatabase};
 use crate::storage::Snapshot;
 use crate::{ConcurrencyViolation, Error, ErrorKind, Result};
 
@@ -103,6 +109,20 @@ pub enum Operation {
     SeedIdentity(SeedIdentity),
     /// Old tombstones to remove.
     CleanTombstones(CleanTombstones),
+    /// A configuration to replace.
+    Configure(Configure),
+    /// Limits to apply to revisions that are there.
+    EnforceRevisions(EnforceRevisions),
+    /// A moment to bring documents back to.
+    RevertDatabase(RevertDatabase),
+    /// Expired documents to delete.
+    SweepExpired(SweepExpired),
+    /// Documents to refresh.
+    SweepRefreshes(SweepRefreshes),
+    /// Pieces of a content.
+    WriteContent(WriteContent),
+    /// Contents to give back.
+    SweepLooseContents(SweepLooseContents),
 }
 
 /// What an [`Operation`] answers.
@@ -114,8 +134,12 @@ pub enum Outcome {
     HiloRange(HiloRange),
     /// Of an identity operation: the identity's last number.
     Identity(i64),
-    /// Of [`Operation::CleanTombstones`]: how many were removed.
+    /// Of a cleaning or sweeping operation: how many items it dealt with.
     Cleaned(usize),
+    /// Of [`Operation::EnforceRevisions`].
+    EnforcedRevisions(EnforcedRevisions),
+    /// Of [`Operation::RevertDatabase`].
+    RevertedDatabase(RevertedDatabase),
     /// Nothing to tell.
     Done,
 }
@@ -129,6 +153,16 @@ impl Operation {
             Self::NextIdentity(next) => next.run(tx).await.map(Outcome::Identity),
             Self::SeedIdentity(seed) => seed.run(tx).await.map(Outcome::Identity),
             Self::CleanTombstones(clean) => clean.run(tx).await.map(Outcome::Cleaned),
+            Self::Configure(configure) => {
+                configure.run(tx);
+                Ok(Outcome::Done)
+            }
+            Self::EnforceRevisions(step) => step.run(tx).await.map(Outcome::EnforcedRevisions),
+            Self::RevertDatabase(step) => step.run(tx).await.map(Outcome::RevertedDatabase),
+            Self::SweepExpired(step) => step.run(tx).await.map(Outcome::Cleaned),
+            Self::SweepRefreshes(step) => step.run(tx).await.map(Outcome::Cleaned),
+            Self::WriteContent(write) => write.run(tx).await.map(|()| Outcome::Done),
+            Self::SweepLooseContents(step) => step.run(tx).await.map(Outcome::Cleaned),
         }
     }
 
@@ -138,6 +172,9 @@ impl Operation {
         match self {
             Self::Batch(commands) => {
                 ENVELOPE + commands.iter().map(BatchCommand::byte_count).sum::<usize>()
+            }
+            Self::WriteContent(write) => {
+                ENVELOPE + write.chunks.iter().map(bytes::Bytes::len).sum::<usize>()
             }
             _ => ENVELOPE,
         }

@@ -1,17 +1,12 @@
 //! Storing a document.
 
-use bytes::Bytes;
-
+use super::store_version::{NewVersion, Previous, store_version};
 use super::{ExpectedVersion, Transaction};
 use crate::document::{CollectionName, DocumentId, DocumentText, IdRequest};
 use crate::host::Timestamp;
-use crate::notices::{Notice, NoticeKind};
-use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
-use crate::schema::etags::{self, ItemKind};
-use crate::schema::tombstones::Tombstone;
-use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, TOMBSTONES, collection_etags};
+use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::storage::Snapshot;
-use crate::version::{ChangeVector, Dot, Etag};
+use crate::version::Etag;
 use crate::{Error, Result};
 
 /// Stores a document, new or in place of the one with its id.
@@ -42,23 +37,25 @@ pub struct WrittenDocument {
     pub flags: DocumentFlags,
 }
 
-/// What stood under an id before.
-enum Previous {
-    Nothing,
-    Document(DocumentRecord),
-    Tombstone(Tombstone),
-}
-
 impl PutDocument {
     pub(crate) async fn run<S: Snapshot>(
         &self,
         tx: &mut Transaction<S>,
     ) -> Result<WrittenDocument> {
         let id = self.choose_id(tx).await?;
-        let previous = find_previous(tx, id.key()).await?;
-        let context = self.check(tx, &id, &previous)?;
-        remove_previous(tx, &id, &previous).await?;
-        self.store(tx, &id, context).await
+        let previous = Previous::find(tx, id.key()).await?;
+        self.check(tx, &id, previous.document())?;
+        let version = NewVersion {
+            id: id.as_str(),
+            key: id.key(),
+            collection: &self.document.collection,
+            attachments: previous.document().map_or("", DocumentRecord::attachments),
+            metadata: &self.document.metadata,
+            body: &self.document.body,
+            schedule: self.document.schedule,
+            flags: DocumentFlags::NONE,
+        };
+        store_version(tx, &previous, version).await
     }
 
     async fn choose_id<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<DocumentId> {
@@ -74,118 +71,35 @@ impl PutDocument {
         DocumentId::new(text, max_bytes)
     }
 
-    /// Checks the expectation and the collection; the causal past of the new version.
+    /// Checks the expectation and that the collection stays.
     fn check<S: Snapshot>(
         &self,
         tx: &Transaction<S>,
         id: &DocumentId,
-        previous: &Previous,
-    ) -> Result<ChangeVector> {
-        let Previous::Document(record) = previous else {
-            self.expected.check("the put", id.as_str(), None)?;
-            return Ok(match previous {
-                Previous::Tombstone(tombstone) => tombstone.context.clone(),
-                _ => ChangeVector::empty(),
-            });
-        };
+        stored: Option<&DocumentRecord>,
+    ) -> Result<()> {
         if self.expected != ExpectedVersion::Any {
-            let actual = record.context.to_text(tx.incarnations())?;
-            self.expected.check("the put", id.as_str(), Some(&actual))?;
+            let actual = stored
+                .map(|it| it.context.to_text(tx.incarnations()))
+                .transpose()?;
+            self.expected
+                .check("the put", id.as_str(), actual.as_deref())?;
         }
-        let stored = CollectionName::new(record.collection())?;
-        if stored.key() != self.document.collection.key() {
-            return Err(Error::invalid(format!(
-                "The document {} is in the collection {}; a put cannot move it to {}. Delete it \
-                 first, then store it anew.",
-                id.as_str(),
-                stored.as_str(),
-                self.document.collection.as_str()
-            )));
+        let Some(stored) = stored
+            .map(|it| CollectionName::new(it.collection()))
+            .transpose()?
+        else {
+            return Ok(());
+        };
+        if stored.key() == self.document.collection.key() {
+            return Ok(());
         }
-        Ok(record.context.clone())
-    }
-
-    async fn store<S: Snapshot>(
-        &self,
-        tx: &mut Transaction<S>,
-        id: &DocumentId,
-        mut context: ChangeVector,
-    ) -> Result<WrittenDocument> {
-        let collection = &self.document.collection;
-        let dot: Dot = tx.take_dot();
-        context.include(dot);
-        let change_vector = context.to_text(tx.incarnations())?;
-        let value = DocumentParts {
-            etag: dot.etag,
-            last_modified: tx.now(),
-            flags: DocumentFlags::NONE,
-            context: &context,
-            dot,
-            id: id.as_str(),
-            key: id.key(),
-            collection: collection.as_str(),
-            metadata: &self.document.metadata,
-            body: &self.document.body,
-        }
-        .encode();
-        let mut statistics = tx
-            .collection_statistics(collection.as_str(), collection.key())
-            .await?;
-        statistics.document_count += 1;
-        statistics.document_bytes += value.len() as u64;
-        statistics.last_document_etag = dot.etag;
-        tx.put_collection_statistics(collection.key(), &statistics);
-        self.notice_size(tx, id);
-        tx.put(DOCUMENTS, id.key().clone(), value);
-        tx.put(
-            ETAGS,
-            etags::key(dot.etag),
-            etags::value(ItemKind::Document, id.key()),
-        );
-        let by_collection = collection_etags::key(collection.key(), ItemKind::Document, dot.etag);
-        tx.put(COLLECTION_ETAGS, by_collection, id.key().clone());
-        Ok(WrittenDocument {
-            id: id.as_str().to_owned(),
-            collection: collection.as_str().to_owned(),
-            change_vector,
-            etag: dot.etag,
-            last_modified: tx.now(),
-            flags: DocumentFlags::NONE,
-        })
-    }
-
-    fn notice_size<S: Snapshot>(&self, tx: &mut Transaction<S>, id: &DocumentId) {
-        let byte_count = self.document.body.len() + self.document.metadata.len();
-        if byte_count >= tx.limits.large_document_bytes {
-            let kind = NoticeKind::LargeDocument {
-                id: id.as_str().to_owned(),
-                byte_count,
-            };
-            tx.add_notice(Notice { at: tx.now(), kind });
-        }
-    }
-}
-
-async fn find_previous<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes) -> Result<Previous> {
-    if let Some(value) = tx.get(DOCUMENTS, key).await? {
-        return Ok(Previous::Document(DocumentRecord::decode(value)?));
-    }
-    Ok(match tx.get(TOMBSTONES, key).await? {
-        Some(value) => Previous::Tombstone(Tombstone::decode(&value)?),
-        None => Previous::Nothing,
-    })
-}
-
-async fn remove_previous<S: Snapshot>(
-    tx: &mut Transaction<S>,
-    id: &DocumentId,
-    previous: &Previous,
-) -> Result<()> {
-    match previous {
-        Previous::Nothing => Ok(()),
-        Previous::Document(record) => super::delete_document::unlink(tx, record).await,
-        Previous::Tombstone(tombstone) => {
-            super::clean_tombstones::remove(tx, id.key(), tombstone).await
-        }
+        Err(Error::invalid(format!(
+            "The document {} is in the collection {}; a put cannot move it to {}. Delete it \
+             first, then store it anew.",
+            id.as_str(),
+            stored.as_str(),
+            self.document.collection.as_str()
+        )))
     }
 }

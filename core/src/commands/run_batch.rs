@@ -6,7 +6,11 @@ use super::{
     DeleteByPrefix, DeleteDocument, DeletedByPrefix, DeletedDocument, PutDocument, Transaction,
     VerifyVersions, WrittenDocument,
 };
+use crate::attachments::{
+    AttachmentContent, CopyAttachment, DeleteAttachment, PutAttachment, WrittenAttachment,
+};
 use crate::document::IdRequest;
+use crate::revisions::{ForceRevision, ForcedRevision, RevertDocument};
 use crate::storage::Snapshot;
 use crate::{Error, ErrorKind, Result};
 
@@ -21,6 +25,16 @@ pub enum BatchCommand {
     DeleteByPrefix(DeleteByPrefix),
     /// Checks documents that were read.
     VerifyVersions(VerifyVersions),
+    /// Makes a revision.
+    ForceRevision(ForceRevision),
+    /// Brings back an earlier version.
+    RevertDocument(RevertDocument),
+    /// Adds an attachment.
+    PutAttachment(PutAttachment),
+    /// Removes an attachment.
+    DeleteAttachment(DeleteAttachment),
+    /// Copies, moves or renames an attachment.
+    CopyAttachment(CopyAttachment),
 }
 
 /// What a command of a batch answers.
@@ -34,6 +48,15 @@ pub enum CommandOutcome {
     DeletedByPrefix(DeletedByPrefix),
     /// Of a check.
     Verified,
+    /// Of [`BatchCommand::ForceRevision`].
+    ForcedRevision(ForcedRevision),
+    /// Of [`BatchCommand::RevertDocument`].
+    Reverted,
+    /// Of a put, copy or move of an attachment.
+    WrittenAttachment(WrittenAttachment),
+    /// Of [`BatchCommand::DeleteAttachment`]: the document's change vector, or `None` when there
+    /// was no such attachment.
+    DeletedAttachment(Option<String>),
 }
 
 impl BatchCommand {
@@ -43,6 +66,10 @@ impl BatchCommand {
             Self::Put(put) => {
                 ENVELOPE + put.document.body.capacity() + put.document.metadata.capacity()
             }
+            Self::PutAttachment(PutAttachment {
+                content: AttachmentContent::Inline { bytes, .. },
+                ..
+            }) => ENVELOPE + bytes.len(),
             Self::VerifyVersions(verify) => ENVELOPE * (1 + verify.expected.len()),
             _ => ENVELOPE,
         }
@@ -55,6 +82,7 @@ impl BatchCommand {
                 ..
             }) => Some(id.key().clone()),
             Self::Delete(delete) => Some(delete.id.key().clone()),
+            Self::PutAttachment(put) => Some(put.id.key().clone()),
             _ => None,
         }
     }
@@ -85,6 +113,22 @@ pub(super) async fn run<S: Snapshot>(
             BatchCommand::VerifyVersions(verify) => {
                 verify.run(tx).await?;
                 CommandOutcome::Verified
+            }
+            BatchCommand::ForceRevision(force) => {
+                CommandOutcome::ForcedRevision(force.run(tx).await?)
+            }
+            BatchCommand::RevertDocument(revert) => {
+                revert.run(tx).await?;
+                CommandOutcome::Reverted
+            }
+            BatchCommand::PutAttachment(put) => {
+                CommandOutcome::WrittenAttachment(put.run(tx).await?)
+            }
+            BatchCommand::DeleteAttachment(delete) => {
+                CommandOutcome::DeletedAttachment(delete.run(tx).await?)
+            }
+            BatchCommand::CopyAttachment(copy) => {
+                CommandOutcome::WrittenAttachment(copy.run(tx).await?)
             }
         });
     }

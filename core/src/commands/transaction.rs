@@ -13,7 +13,9 @@ use super::Changes;
 use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::Notice;
+use crate::revisions::{CollectionRevisions, RevisionsConfiguration};
 use crate::schema::collections::CollectionStatistics;
+use crate::schema::configuration;
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::schema::{COLLECTIONS, DATABASE};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
@@ -30,6 +32,7 @@ pub struct Transaction<S> {
     state: DatabaseState,
     /// The last etag before the running operation.
     etag_before: Etag,
+    revisions: Option<(Bytes, RevisionsConfiguration)>,
     notices: Vec<Notice>,
     notices_before: usize,
     now: Timestamp,
@@ -61,6 +64,7 @@ impl<S: Snapshot> Transaction<S> {
             operation: Changes::default(),
             etag_before: state.last_etag,
             state,
+            revisions: None,
             notices: Vec::new(),
             notices_before: 0,
             now: host.clock.now(),
@@ -97,6 +101,34 @@ impl<S: Snapshot> Transaction<S> {
             incarnation: self.state.incarnations.own(),
             etag,
         }
+    }
+
+    /// Takes the next etag for an item that is no write of a document.
+    pub fn take_etag(&mut self) -> Etag {
+        self.take_dot().etag
+    }
+
+    /// What a collection keeps of revisions, if it keeps any.
+    pub async fn kept_revisions(
+        &mut self,
+        collection_key: &str,
+    ) -> Result<Option<CollectionRevisions>> {
+        let key = Bytes::from_static(configuration::REVISIONS_KEY);
+        let Some(stored) = self.get(DATABASE, &key).await? else {
+            return Ok(None);
+        };
+        // Parsed once for as long as the same bytes stand there.
+        if self
+            .revisions
+            .as_ref()
+            .is_none_or(|(parsed, _)| *parsed != stored)
+        {
+            let text = std::str::from_utf8(&stored)
+                .map_err(|_| Error::corrupted("the revisions configuration is not UTF-8"))?;
+            self.revisions = Some((stored.clone(), RevisionsConfiguration::parse(text)?));
+        }
+        let (_, parsed) = self.revisions.as_ref().expect("just set");
+        Ok(parsed.of_collection(collection_key).cloned())
     }
 
     /// Tells the database's owner something; forgotten if the operation fails.

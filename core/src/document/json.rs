@@ -204,6 +204,14 @@ fn after_string(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
+/// Reads a JSON object into `T`; serde alone would take an array for a struct too. A member that is
+/// null counts as missing, as clients send what they leave out either way.
+pub(crate) fn parse_object<T: de::DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    object.retain(|_, value| !value.is_null());
+    serde_json::from_value(object.into())
+}
+
 /// The text of the property `name` of the object `text`, or `None` when `text` is no object or
 /// lacks it. `text` must be valid JSON; other properties are skipped, not parsed.
 pub fn find_property<'a>(text: &'a str, name: &str) -> Option<&'a str> {

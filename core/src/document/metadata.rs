@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::CollectionName;
 use super::json::{Name, Names, check_json, push_compact, to_invalid};
+use super::schedule::{EXPIRES, REFRESH, Schedule, parse_time};
 use crate::limits::Limits;
 use crate::{Error, ErrorKind, Result};
 
@@ -40,6 +41,8 @@ pub struct DocumentText {
     pub collection: CollectionName,
     /// The metadata to store, as JSON properties without the braces around them.
     pub metadata: String,
+    /// What is due for it, and when.
+    pub schedule: Schedule,
     /// The document without `@metadata`, braces included, without white space between tokens.
     pub body: String,
 }
@@ -95,7 +98,7 @@ fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Optio
     }
     body.push('}');
     let whole_metadata = metadata.map(RawValue::get);
-    let (collection, metadata) = parse_metadata(metadata)?;
+    let (collection, metadata, schedule) = parse_metadata(metadata)?;
     if body.len() + metadata.len() > limits.max_document_bytes {
         return Err(Error::new(
             ErrorKind::LimitExceeded,
@@ -109,6 +112,7 @@ fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Optio
     let document = DocumentText {
         collection,
         metadata,
+        schedule,
         body,
     };
     Ok((document, whole_metadata))
@@ -124,17 +128,23 @@ fn push_property(name: &str, value: &RawValue, opening: usize, out: &mut String)
     push_compact(value.get(), out);
 }
 
-fn parse_metadata(text: Option<&RawValue>) -> Result<(CollectionName, String)> {
+fn parse_metadata(text: Option<&RawValue>) -> Result<(CollectionName, String, Schedule)> {
     let mut collection = CollectionName::empty();
+    let mut schedule = Schedule::default();
     let mut stored = String::new();
     let Some(text) = text.map(RawValue::get).filter(|text| *text != "null") else {
-        return Ok((collection, stored));
+        return Ok((collection, stored, schedule));
     };
     let properties = top_properties(text)
         .map_err(|reason| Error::invalid(format!("@metadata must be a JSON object: {reason}")))?;
     for (name, value) in properties {
         if COMPUTED.contains(&name.as_ref()) {
             continue;
+        }
+        match name.as_ref() {
+            EXPIRES => schedule.expires = parse_time(EXPIRES, value.get())?,
+            REFRESH => schedule.refresh = parse_time(REFRESH, value.get())?,
+            _ => {}
         }
         if name == "@collection" {
             match serde_json::from_str::<Option<String>>(value.get()) {
@@ -150,7 +160,7 @@ fn parse_metadata(text: Option<&RawValue>) -> Result<(CollectionName, String)> {
         }
         push_property(&name, value, 0, &mut stored);
     }
-    Ok((collection, stored))
+    Ok((collection, stored, schedule))
 }
 
 type Properties<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;

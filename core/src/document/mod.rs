@@ -6,12 +6,16 @@ mod include;
 mod json;
 mod metadata;
 mod pattern;
+mod schedule;
 mod stored;
 
 pub use collection::{CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
 pub use id::{DocumentId, IdRequest, to_id_key};
 pub use include::IncludePath;
+pub(crate) use json::parse_object;
 pub use json::{check_json, find_property};
 pub use metadata::{DocumentText, parse_document, parse_document_with_id};
 pub use pattern::IdPattern;
+pub(crate) use schedule::without_property;
+pub use schedule::{EXPIRES, REFRESH, Schedule};
 pub use stored::StoredDocument;

@@ -76,6 +76,16 @@ impl StoredDocument {
         self.record.body()
     }
 
+    /// The list of attachments as JSON text; empty for none.
+    pub fn attachments(&self) -> &str {
+        self.record.attachments()
+    }
+
+    /// The stored record.
+    pub fn record(&self) -> &DocumentRecord {
+        &self.record
+    }
+
     /// The stored metadata, as JSON properties without the braces around them.
     pub fn stored_metadata(&self) -> &str {
         self.record.metadata()
@@ -109,6 +119,12 @@ impl StoredDocument {
     /// Appends the value of `@metadata`: what is stored, then what is computed.
     pub fn write_metadata_object(&self, json: &mut Vec<u8>) {
         json.push(b'{');
+        let attachments = self.record.attachments();
+        if !attachments.is_empty() {
+            json.extend_from_slice(b"\"@attachments\":");
+            json.extend_from_slice(attachments.as_bytes());
+            json.push(b',');
+        }
         let stored = self.stored_metadata();
         if !stored.is_empty() {
             json.extend_from_slice(stored.as_bytes());

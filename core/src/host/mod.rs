@@ -5,6 +5,7 @@
 
 mod clock;
 mod random;
+mod time_span;
 
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use clock::SystemClock;
@@ -12,6 +13,7 @@ pub use clock::{Clock, ManualClock, Timestamp};
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use random::OsRandom;
 pub use random::{Random, SeededRandom, random_uuid};
+pub use time_span::TimeSpan;
 
 use std::sync::Arc;
 

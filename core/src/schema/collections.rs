@@ -17,6 +17,8 @@ pub struct CollectionStatistics {
     pub document_count: u64,
     /// Tombstones not yet cleaned.
     pub tombstone_count: u64,
+    /// Revisions of documents of this collection.
+    pub revision_count: u64,
     /// The bytes of the live documents' records.
     pub document_bytes: u64,
     /// The newest document's etag ever written; it stays when that document goes.
@@ -33,6 +35,7 @@ impl CollectionStatistics {
         encoder.text(&self.name);
         encoder.varint(self.document_count);
         encoder.varint(self.tombstone_count);
+        encoder.varint(self.revision_count);
         encoder.varint(self.document_bytes);
         encoder.etag(self.last_document_etag);
         encoder.etag(self.last_tombstone_etag);
@@ -50,6 +53,7 @@ impl CollectionStatistics {
             name: decoder.text()?.to_owned(),
             document_count: decoder.varint()?,
             tombstone_count: decoder.varint()?,
+            revision_count: decoder.varint()?,
             document_bytes: decoder.varint()?,
             last_document_etag: decoder.etag()?,
             last_tombstone_etag: decoder.etag()?,

@@ -1,7 +1,8 @@
 //! `DOCUMENTS`: live documents, kept as they are served (architecture decision 5).
 //!
 //! Key: lower-cased id. Value: format 1, etag, time, flags, context, dot, origin byte (0), id as
-//! written (empty when it equals the key), collection, stored metadata (the inside of its braces),
+//! written (empty when it equals the key), collection, list of attachments as clients see it (empty
+//! for none), stored metadata (the inside of its braces),
 //! then the body: JSON text to the end of the record, without `@metadata`.
 
 use std::ops::Range;
@@ -35,6 +36,22 @@ impl DocumentFlags {
 
     /// No flag.
     pub const NONE: Self = Self(0);
+    /// The document has revisions.
+    pub const HAS_REVISIONS: Self = Self(1);
+    /// The document has attachments.
+    pub const HAS_ATTACHMENTS: Self = Self(1 << 1);
+    /// The version was brought back from a revision.
+    pub const REVERTED: Self = Self(1 << 4);
+    /// The record is a revision.
+    pub const REVISION: Self = Self(1 << 5);
+    /// The record is a revision that tells of a deletion.
+    pub const DELETE_REVISION: Self = Self(1 << 6);
+    /// Not shown: the metadata holds `@expires` or `@refresh`.
+    pub const SCHEDULED: Self = Self(1 << 16);
+    /// Not shown: before this version there was no document.
+    pub const FIRST_VERSION: Self = Self(1 << 17);
+
+    const KNOWN: u32 = 0x1ff | Self::SCHEDULED.0 | Self::FIRST_VERSION.0;
 
     /// The bits as stored.
     pub const fn bits(self) -> u32 {
@@ -47,16 +64,39 @@ impl DocumentFlags {
     /// `Corrupted` when an unknown bit is set.
     pub fn from_bits(bits: u64) -> Result<Self> {
         match u32::try_from(bits) {
-            Ok(bits) if bits < 1 << Self::NAMES.len() => Ok(Self(bits)),
+            Ok(bits) if bits & !Self::KNOWN == 0 => Ok(Self(bits)),
             _ => Err(Error::corrupted(format!(
                 "unknown document flags {bits:#x}"
             ))),
         }
     }
 
-    /// Whether none is set.
+    /// Whether no flag that clients see is set.
     pub const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0 & 0xffff == 0
+    }
+
+    /// Whether all of `flags` are set.
+    pub const fn contains(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// These flags and `flags`.
+    #[must_use]
+    pub const fn with(self, flags: Self) -> Self {
+        Self(self.0 | flags.0)
+    }
+
+    /// These flags without `flags`.
+    #[must_use]
+    pub const fn without(self, flags: Self) -> Self {
+        Self(self.0 & !flags.0)
+    }
+
+    /// `flags`, as far as they are set here.
+    #[must_use]
+    pub const fn only(self, flags: Self) -> Self {
+        Self(self.0 & flags.0)
     }
 
     /// The set flags' names, joined by `, `.
@@ -88,6 +128,8 @@ pub struct DocumentParts<'a> {
     pub key: &'a [u8],
     /// The collection as written.
     pub collection: &'a str,
+    /// The list of attachments as JSON text; empty for none.
+    pub attachments: &'a str,
     /// Stored metadata without its braces.
     pub metadata: &'a str,
     /// The document's text without `@metadata`, braces included.
@@ -97,7 +139,14 @@ pub struct DocumentParts<'a> {
 impl DocumentParts<'_> {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
-        let texts = self.id.len() + self.collection.len() + self.metadata.len() + self.body.len();
+        let texts = [
+            self.id,
+            self.collection,
+            self.attachments,
+            self.metadata,
+            self.body,
+        ];
+        let texts: usize = texts.iter().map(|text| text.len()).sum();
         let mut encoder = Encoder::with_capacity(64 + texts);
         encoder.byte(FORMAT);
         encoder.etag(self.etag);
@@ -112,9 +161,33 @@ impl DocumentParts<'_> {
             self.id
         });
         encoder.text(self.collection);
+        encoder.text(self.attachments);
         encoder.text(self.metadata);
         encoder.raw(self.body.as_bytes());
         encoder.finish()
+    }
+}
+
+impl<'a> DocumentParts<'a> {
+    /// The parts of a stored record, to be written again with changes.
+    pub fn of_record(record: &'a DocumentRecord, key: &'a [u8]) -> Self {
+        let id = match record.id() {
+            "" => std::str::from_utf8(key).unwrap_or_default(),
+            id => id,
+        };
+        Self {
+            etag: record.etag,
+            last_modified: record.last_modified,
+            flags: record.flags,
+            context: &record.context,
+            dot: record.dot,
+            id,
+            key,
+            collection: record.collection(),
+            attachments: record.attachments(),
+            metadata: record.metadata(),
+            body: record.body(),
+        }
     }
 }
 
@@ -134,6 +207,7 @@ pub struct DocumentRecord {
     pub dot: Dot,
     id: Range<usize>,
     collection: Range<usize>,
+    attachments: Range<usize>,
     metadata: Range<usize>,
     body: Range<usize>,
 }
@@ -157,7 +231,8 @@ impl DocumentRecord {
             let length = decoder.text()?.len();
             Ok(decoder.position() - length..decoder.position())
         };
-        let (id, collection, metadata) = (text_range()?, text_range()?, text_range()?);
+        let (id, collection) = (text_range()?, text_range()?);
+        let (attachments, metadata) = (text_range()?, text_range()?);
         let body = decoder.position()..bytes.len();
         std::str::from_utf8(&bytes[body.clone()])
             .map_err(|_| Error::corrupted("a document's body is not UTF-8"))?;
@@ -169,6 +244,7 @@ impl DocumentRecord {
             dot,
             id,
             collection,
+            attachments,
             metadata,
             body,
             bytes,
@@ -187,6 +263,11 @@ impl DocumentRecord {
     /// The collection as written.
     pub fn collection(&self) -> &str {
         self.text(&self.collection)
+    }
+
+    /// The list of attachments as JSON text; empty for none.
+    pub fn attachments(&self) -> &str {
+        self.text(&self.attachments)
     }
 
     /// Stored metadata without its braces.

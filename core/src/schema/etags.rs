@@ -15,6 +15,8 @@ pub enum ItemKind {
     Document = 1,
     /// A deleted document.
     Tombstone = 2,
+    /// A revision of a document.
+    Revision = 3,
 }
 
 impl ItemKind {
@@ -26,6 +28,7 @@ impl ItemKind {
         match byte {
             1 => Ok(Self::Document),
             2 => Ok(Self::Tombstone),
+            3 => Ok(Self::Revision),
             other => Err(Error::corrupted(format!(
                 "an entry of 'etags' has unknown kind {other}"
             ))),

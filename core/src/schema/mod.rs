@@ -4,13 +4,17 @@
 //! - key space numbers and format bytes are never reused for something else;
 //! - decoding never panics: bytes that do not fit are `Corrupted`, with the table's name.
 
+pub mod blobs;
 mod codec;
 pub mod collection_etags;
 pub mod collections;
+pub mod configuration;
 pub mod database_state;
 pub mod documents;
 pub mod etags;
 pub mod identities;
+pub mod revisions;
+pub mod schedules;
 pub mod tombstones;
 
 pub(crate) use codec::{Decoder, Encoder};
@@ -31,3 +35,23 @@ pub const TOMBSTONES: KeySpace = KeySpace::new(4);
 pub const COLLECTIONS: KeySpace = KeySpace::new(5);
 /// Identity counters; see [`identities`].
 pub const IDENTITIES: KeySpace = KeySpace::new(6);
+/// Revisions by document, oldest first; see [`revisions`].
+pub const REVISIONS: KeySpace = KeySpace::new(7);
+/// Revisions by change vector; see [`revisions`].
+pub const REVISION_VECTORS: KeySpace = KeySpace::new(8);
+/// How many revisions each document has; see [`revisions`].
+pub const REVISION_COUNTS: KeySpace = KeySpace::new(9);
+/// Delete revisions of documents that are still deleted: the bin; see [`revisions`].
+pub const REVISION_BIN: KeySpace = KeySpace::new(10);
+/// Documents with `@expires`, by time; see [`schedules`].
+pub const EXPIRATIONS: KeySpace = KeySpace::new(11);
+/// Documents with `@refresh`, by time; see [`schedules`].
+pub const REFRESHES: KeySpace = KeySpace::new(12);
+/// Attachments by document and name; see [`blobs`].
+pub const ATTACHMENTS: KeySpace = KeySpace::new(13);
+/// Contents of attachments by hash; see [`blobs`].
+pub const BLOBS: KeySpace = KeySpace::new(14);
+/// Pieces of contents; see [`blobs`].
+pub const CHUNKS: KeySpace = KeySpace::new(15);
+/// Contents that nothing refers to (yet, or any more); see [`blobs`].
+pub const LOOSE_CONTENTS: KeySpace = KeySpace::new(16);

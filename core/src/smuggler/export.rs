@@ -152,6 +152,7 @@ impl<S: Snapshot> Exporter<S> {
         for item in items {
             match item {
                 Item::Tombstone(tombstone) => last = Some(tombstone.etag),
+                Item::Revision(revision) => last = Some(revision.etag()),
                 Item::Document(document) => {
                     last = Some(document.etag());
                     byte_count += document.byte_count();

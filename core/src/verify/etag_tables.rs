@@ -130,7 +130,7 @@ fn decode(space: KeySpace, key: &Bytes, value: &Bytes) -> Result<Entry> {
 
 fn etag_and_collection(kind: ItemKind, record: Bytes) -> Option<(Etag, String)> {
     let (etag, collection) = match kind {
-        ItemKind::Document => {
+        ItemKind::Document | ItemKind::Revision => {
             let record = DocumentRecord::decode(record).ok()?;
             (record.etag, record.collection().to_owned())
         }

@@ -81,7 +81,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         value: Bytes,
     ) -> Option<(Etag, String)> {
         let facts = match kind {
-            ItemKind::Document => DocumentRecord::decode(value).map(|it| self.document(key, &it)),
+            ItemKind::Document | ItemKind::Revision => {
+                DocumentRecord::decode(value).map(|it| self.document(key, &it))
+            }
             ItemKind::Tombstone => Tombstone::decode(&value).map(|it| self.tombstone(key, &it)),
         };
         let facts = match facts {
@@ -105,7 +107,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         };
         let counts = self.counts.entry(collection.clone()).or_default();
         let (count, newest) = match kind {
-            ItemKind::Document => (&mut counts.documents, &mut counts.last_document_etag),
+            ItemKind::Document | ItemKind::Revision => {
+                (&mut counts.documents, &mut counts.last_document_etag)
+            }
             ItemKind::Tombstone => (&mut counts.tombstones, &mut counts.last_tombstone_etag),
         };
         *count += 1;

@@ -168,6 +168,7 @@ impl<E: Environment> Catalog<E> {
             store,
             disabled,
             detached: false,
+            sweeps: former.is_some_and(|former| former.sweeps),
             index: self.state.index + 1,
             created_at_ticks: self.host.clock.now().ticks(),
             topology_id: self.random_id()?,
@@ -185,6 +186,27 @@ impl<E: Environment> Catalog<E> {
     pub async fn set_disabled(&mut self, name: &str, disabled: bool) -> Result<()> {
         let mut record = self.require(name)?.clone();
         record.disabled = disabled;
+        record.index = self.state.index + 1;
+        self.change(record, None).await
+    }
+
+    /// Notes whether a database must be opened for its sweeps.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub async fn set_sweeps(&mut self, name: &str, sweeps: bool) -> Result<()> {
+        let mut record = self.require(name)?.clone();
+        record.sweeps = sweeps;
+        self.change(record, None).await
+    }
+
+    /// Sets a member of the record that clients see.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub async fn set_member(&mut self, name: &str, member: &str, value: Value) -> Result<()> {
+        let mut record = self.require(name)?.clone();
+        record.client_record.insert(member.to_owned(), value);
         record.index = self.state.index + 1;
         self.change(record, None).await
     }

@@ -8,12 +8,13 @@ pub mod background;
 mod catalog;
 mod open_database;
 mod record;
+pub mod sweeps;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use pinyon_core::host::Host;
+use pinyon_core::host::{Host, Timestamp};
 use pinyon_core::version::NodeTag;
 use pinyon_core::{DatabaseOptions, Error, ErrorKind, Result};
 use pinyon_storage_native::NativeEnvironment;
@@ -46,15 +47,28 @@ struct Slot {
     /// Held while the database is opened or closed.
     changing: Mutex<()>,
     open: RwLock<Option<Arc<OpenDatabase>>>,
+    /// While it is closed: when something is due in it.
+    wake_at: RwLock<Option<Timestamp>>,
 }
 
 impl Slot {
     fn new(record: DatabaseRecord) -> Arc<Self> {
+        // What is due in it is not known before it is opened.
+        let wake_at = record.sweeps.then(|| Timestamp::from_ticks(i64::MIN));
         Arc::new(Self {
             record: RwLock::new(record),
             changing: Mutex::new(()),
             open: RwLock::new(None),
+            wake_at: RwLock::new(wake_at),
         })
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        *self.wake_at.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_wake_at(&self, at: Option<Timestamp>) {
+        *self.wake_at.write().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
     fn current(&self) -> Option<Arc<OpenDatabase>> {
@@ -169,6 +183,9 @@ impl Databases {
         let database = self.open_now(record).await?;
         let database = Arc::new(database);
         database.touch(self.now_s());
+        // Should its store fail, it is opened again for its sweeps.
+        let sweeps = database.record.sweeps;
+        slot.set_wake_at(sweeps.then(|| Timestamp::from_ticks(i64::MIN)));
         slot.set_open(Some(Arc::clone(&database)));
         Ok(database)
     }
@@ -327,6 +344,22 @@ impl Databases {
         Ok(())
     }
 
+    /// Sets a member of the record that clients see. Answers the index of the change.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such database; whatever the storage reports.
+    pub async fn set_member(&self, name: &str, member: &str, value: Value) -> Result<u64> {
+        let mut catalog = self.catalog.lock().await;
+        let slot = self
+            .slot(name)
+            .ok_or_else(|| http_error::database_does_not_exist(name))?;
+        catalog.set_member(name, member, value).await?;
+        if let Some(record) = catalog.find(name) {
+            slot.set_record(record.clone());
+        }
+        Ok(catalog.index())
+    }
+
     /// Closes databases that nobody has used for `idle`.
     pub async fn close_idle(&self, idle: Duration) {
         let now_s = self.now_s();
@@ -336,6 +369,12 @@ impl Databases {
                 |it: &OpenDatabase| now_s.saturating_sub(it.last_used_s()) >= idle.as_secs();
             if let Some(database) = slot.take_unused(is_idle) {
                 tracing::info!(database = database.record.name, "closing: it is idle");
+                let wake_at = sweeps::next_wake(&database).await.unwrap_or_else(|error| {
+                    let database = &database.record.name;
+                    tracing::warn!(database, ?error, "what is due in it could not be read");
+                    Some(self.host.clock.now())
+                });
+                slot.set_wake_at(wake_at);
                 self.retire(database).await;
             }
         }

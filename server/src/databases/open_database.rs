@@ -10,6 +10,7 @@ use pinyon_storage_native::{NativeEnvironment, NativeSnapshot, NativeStore};
 use tokio::task::JoinHandle;
 
 use super::DatabaseRecord;
+use super::sweeps::SweepPlan;
 
 /// An open database. Requests hold it while they use it; it is closed by its slot alone.
 pub struct OpenDatabase {
@@ -17,6 +18,8 @@ pub struct OpenDatabase {
     pub record: DatabaseRecord,
     /// The documents.
     pub documents: Database<NativeStore>,
+    /// When it sweeps next.
+    pub(super) sweeps: SweepPlan,
     merger: std::sync::Mutex<Option<JoinHandle<()>>>,
     last_used_s: AtomicU64,
     is_broken: AtomicBool,
@@ -36,6 +39,7 @@ impl OpenDatabase {
         Ok(Self {
             record,
             documents,
+            sweeps: SweepPlan::default(),
             merger: std::sync::Mutex::new(Some(merger)),
             last_used_s: AtomicU64::new(0),
             is_broken: AtomicBool::new(false),

@@ -20,6 +20,9 @@ pub struct DatabaseRecord {
     pub disabled: bool,
     /// Deleted softly: invisible, but its store is kept for a database of the same name.
     pub detached: bool,
+    /// Whether it has something to do at certain times, so that it must be opened for that.
+    #[serde(default)]
+    pub sweeps: bool,
     /// The index of the catalog's change that made or last changed it.
     pub index: u64,
     /// When it was created, in ticks.

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream;
 use hyper::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
 };
 use hyper::{HeaderMap as Headers, Response};
 use pinyon_core::Error;
@@ -79,7 +79,8 @@ fn is_compressible(headers: &HeaderMap) -> bool {
                 || value.starts_with("text/")
                 || value.starts_with("application/javascript")
         });
-    is_text && !headers.contains_key(CONTENT_ENCODING)
+    // Ranges count the bytes as they are stored.
+    is_text && !headers.contains_key(CONTENT_ENCODING) && !headers.contains_key(ACCEPT_RANGES)
 }
 
 fn gzip(bytes: &[u8]) -> Option<Bytes> {

@@ -1,6 +1,8 @@
 //! What stands between hyper and an endpoint.
 
 mod body;
+mod body_pieces;
+pub mod byte_range;
 mod call;
 mod compression;
 mod query_string;
@@ -9,8 +11,9 @@ mod request_body;
 mod service;
 
 pub use body::Body;
+pub use body_pieces::BodyPieces;
 pub use call::{Call, as_text};
-pub use query_string::{QueryString, unescape};
+pub use query_string::{QueryString, parse_number, unescape};
 pub use reply::{
     Reply, empty, etag_value, json, json_bytes, json_with_etag, not_modified, plain, stream,
 };

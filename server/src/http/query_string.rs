@@ -64,13 +64,14 @@ impl<'a> QueryString<'a> {
             .is_some_and(|value| !value.eq_ignore_ascii_case("false"))
     }
 
-    /// The number `name`, or `default` when it is missing, empty or the Python client's `None`.
+    /// The number `name`, or `default` when it is missing, empty or what clients make of nothing:
+    /// Python's `None`, Node's `null` and `undefined`.
     ///
     /// # Errors
     /// `InvalidRequest` when it is something else.
     pub fn number<N: std::str::FromStr>(self, name: &str, default: N) -> Result<N> {
         match self.raw(name) {
-            None | Some("" | "None") => Ok(default),
+            None | Some("" | "None" | "null" | "undefined") => Ok(default),
             Some(text) => parse_number(name, text),
         }
     }

@@ -25,7 +25,7 @@ pub struct RequestBody {
     room: Vec<OwnedSemaphorePermit>,
 }
 
-enum Source {
+pub(super) enum Source {
     Incoming(Incoming),
     AtHand(Bytes),
 }
@@ -55,7 +55,7 @@ impl RequestBody {
     /// `LimitExceeded` when it is too large, `TimedOut` when it comes too slowly, `InvalidRequest`
     /// when it breaks off or does not decompress.
     pub async fn read(&mut self, server: &Server, headers: &HeaderMap) -> Result<Bytes> {
-        let sent = match std::mem::replace(&mut self.source, Source::AtHand(Bytes::new())) {
+        let sent = match self.take_source() {
             Source::AtHand(bytes) => return Ok(bytes),
             Source::Incoming(incoming) => self.receive(server, incoming).await?,
         };
@@ -80,6 +80,10 @@ impl RequestBody {
                 format!("decompression failed: {reason}"),
             )
         })?
+    }
+
+    pub(super) fn take_source(&mut self) -> Source {
+        std::mem::replace(&mut self.source, Source::AtHand(Bytes::new()))
     }
 
     async fn receive(&mut self, server: &Server, mut incoming: Incoming) -> Result<Bytes> {
@@ -117,6 +121,14 @@ impl RequestBody {
         Ok(received.freeze())
     }
 
+    /// Takes room for `bytes` more that are held until the request is answered.
+    ///
+    /// # Errors
+    /// `Unavailable` when the bodies of other requests take it all.
+    pub async fn reserve(&mut self, server: &Server, bytes: usize) -> Result<()> {
+        self.take_room(server, bytes, stall_deadline(server)).await
+    }
+
     async fn take_room(&mut self, server: &Server, bytes: usize, until: Instant) -> Result<()> {
         if bytes <= SMALL_BYTES {
             return Ok(());
@@ -137,13 +149,13 @@ impl RequestBody {
 }
 
 /// The allowed pace: a stall's time at first, then time for what has come.
-struct Pace {
+pub(super) struct Pace {
     deadline: Instant,
     per_byte: Duration,
 }
 
 impl Pace {
-    fn start(server: &Server) -> Self {
+    pub(super) fn start(server: &Server) -> Self {
         let rate = server.config.min_body_bytes_per_second;
         let per_byte = if rate == 0 {
             Duration::from_secs(1)
@@ -156,11 +168,11 @@ impl Pace {
         }
     }
 
-    fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    fn count(&mut self, bytes: usize) {
+    pub(super) fn count(&mut self, bytes: usize) {
         self.deadline += self.per_byte * u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 }
@@ -169,7 +181,10 @@ fn stall_deadline(server: &Server) -> Instant {
     Instant::now() + server.config.stall_timeout()
 }
 
-async fn next_chunk(incoming: &mut Incoming, deadline: Instant) -> Result<Option<Bytes>> {
+pub(super) async fn next_chunk(
+    incoming: &mut Incoming,
+    deadline: Instant,
+) -> Result<Option<Bytes>> {
     loop {
         let frame = match timeout_at(deadline, incoming.frame()).await {
             Err(_) => {

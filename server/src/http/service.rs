@@ -79,6 +79,10 @@ async fn run_in_time(
     call: &mut Call<'_>,
 ) -> Result<Response<Body>> {
     let limit = Duration::from_millis(server.config.request_timeout_ms);
+    if routes::is_long(endpoint, call.headers) {
+        // Its body may take hours; how slowly it may come is limited.
+        return routes::run(endpoint, call).await;
+    }
     let running = routes::run(endpoint, call);
     match tokio::time::timeout(limit, running).await {
         Ok(result) => result,

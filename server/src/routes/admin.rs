@@ -1,6 +1,9 @@
 //! `admin/databases`: making, showing, switching and deleting databases.
 
 use hyper::StatusCode;
+use pinyon_core::commands::Configure;
+use pinyon_core::expiration::{ExpirationConfiguration, RefreshConfiguration};
+use pinyon_core::revisions::RevisionsConfiguration;
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -28,9 +31,16 @@ pub async fn create(call: &mut Call<'_>) -> Reply {
     };
     let request_id = call.query.get("raft-request-id")?;
     let databases = &call.server.databases;
+    let configurations = configurations(&client_record)?;
     let record = databases
         .create(&name, client_record, request_id.as_deref())
         .await?;
+    if !configurations.is_empty() {
+        let database = databases.get(&record.name).await?;
+        for configure in configurations {
+            databases.configure(&database, configure).await?;
+        }
+    }
     Ok(http::json(
         StatusCode::CREATED,
         &json!({
@@ -57,6 +67,26 @@ fn check_record(call: &Call<'_>, record: &Map<String, Value>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// What a record tells to do with the documents.
+fn configurations(record: &Map<String, Value>) -> Result<Vec<Configure>> {
+    let text = |member| {
+        let value = record.get(member).filter(|value| !value.is_null());
+        value.map(ToString::to_string)
+    };
+    let mut configurations = Vec::new();
+    if let Some(text) = text("Revisions") {
+        configurations.push(Configure::Revisions(RevisionsConfiguration::parse(&text)?));
+    }
+    if let Some(text) = text("Expiration") {
+        let expiration = ExpirationConfiguration::parse(&text)?;
+        configurations.push(Configure::Expiration(expiration));
+    }
+    if let Some(text) = text("Refresh") {
+        configurations.push(Configure::Refresh(RefreshConfiguration::parse(&text)?));
+    }
+    Ok(configurations)
 }
 
 fn topology(call: &Call<'_>, record: &DatabaseRecord) -> Value {

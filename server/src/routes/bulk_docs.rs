@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hyper::StatusCode;
-use hyper::header::CONTENT_TYPE;
+use pinyon_core::attachments::{
+    AttachmentContent, AttachmentName, CopyAttachment, DeleteAttachment, PutAttachment,
+    WrittenAttachment, hash_text,
+};
 use pinyon_core::commands::{
     BatchCommand, CommandOutcome, DeleteByPrefix, DeleteDocument, ExpectedVersion, PutDocument,
     VerifyVersions, WrittenDocument,
 };
 use pinyon_core::document::{DocumentId, IdRequest, parse_document};
+use pinyon_core::revisions::{ForceRevision, ForcedRevision};
 use pinyon_core::{Error, ErrorKind, Limits, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::uploads::Uploads;
 use crate::http::{Call, Reply, as_text, json_bytes};
+use crate::{http_error, multipart};
 
 #[derive(Deserialize)]
 struct Batch<'a> {
@@ -41,29 +47,98 @@ struct Command<'a> {
     tracked_entities: Option<BTreeMap<String, Option<String>>>,
     #[serde(default)]
     force_revision_creation_strategy: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    content_type: Option<String>,
+    #[serde(default)]
+    destination_id: Option<String>,
+    #[serde(default)]
+    destination_name: Option<String>,
+    #[serde(borrow, default)]
+    remote_parameters: Option<&'a RawValue>,
 }
 
 /// What a result repeats of its command.
 pub enum Echo {
     Put,
-    Delete { change_vector: Option<String> },
+    Delete {
+        change_vector: Option<String>,
+    },
+    AttachmentPut,
+    AttachmentDelete {
+        id: String,
+        name: String,
+    },
+    AttachmentCopy {
+        kind: &'static str,
+        id: String,
+        name: String,
+    },
+    ForceRevision {
+        id: String,
+    },
+    /// The command was ours, not the client's.
+    Hidden,
     Other,
+}
+
+/// A batch as it was sent; contents of attachments are still to come.
+pub struct Parsed {
+    commands: Vec<BatchCommand>,
+    echoes: Vec<Echo>,
 }
 
 /// `POST bulk_docs`.
 pub async fn post(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
-    check_content(call)?;
     check_waits(call)?;
-    let body = call.read_body().await?;
-    let (commands, echoes) = parse(as_text(&body)?, database.documents.limits())?;
-    // The commands hold their own text; the body's memory is free for the next request.
-    drop(body);
-    let outcomes = database.write(commands).await?;
+    let limits = database.documents.limits();
+    let Parsed { commands, echoes } = match multipart::boundary(call.headers)? {
+        Some(boundary) => {
+            // Large batches are rare, and their state must not weigh on the small ones.
+            Box::pin(async {
+                let mut uploads = Uploads::begin(call, &boundary)?;
+                let main = uploads.read_main(call).await?;
+                let mut parsed = parse(as_text(&main)?, limits)?;
+                drop(main);
+                let contents = parsed
+                    .commands
+                    .iter_mut()
+                    .filter_map(|command| match command {
+                        BatchCommand::PutAttachment(put) => Some(&mut put.content),
+                        _ => None,
+                    });
+                uploads.read_contents(call, &database, contents).await?;
+                Ok::<_, Error>(parsed)
+            })
+            .await?
+        }
+        None => {
+            let body = call.read_body().await?;
+            let parsed = parse(as_text(&body)?, limits)?;
+            if let Some(index) = parsed.first_attachment() {
+                return Err(Error::invalid(format!(
+                    "command {index}: the content of an attachment comes in a part of its own; \
+                     send the batch as multipart/form-data"
+                )));
+            }
+            // The commands hold their own text; the body's memory is free for the next request.
+            parsed
+        }
+    };
+    let outcomes = database
+        .write(commands)
+        .await
+        .map_err(http_error::missing_in_write)?;
     let mut json = String::with_capacity(32 + 192 * outcomes.len());
     json.push_str("{\"Results\":[");
-    for (index, (outcome, echo)) in outcomes.iter().zip(echoes).enumerate() {
-        if index > 0 {
+    let mut is_first = true;
+    for (outcome, echo) in outcomes.iter().zip(echoes) {
+        if matches!(echo, Echo::Hidden) {
+            continue;
+        }
+        if !std::mem::take(&mut is_first) {
             json.push(',');
         }
         push_result(outcome, echo, &mut json);
@@ -72,15 +147,22 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
     Ok(json_bytes(StatusCode::CREATED, json))
 }
 
-fn check_content(call: &Call<'_>) -> Result<()> {
-    let content_type = call.headers.get(CONTENT_TYPE);
-    let is_multipart = content_type
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|text| text.starts_with("multipart/"));
-    if is_multipart {
-        return Err(unsupported("batches with attachments are"));
+impl Parsed {
+    /// The commands that the client sent, without those that follow from them.
+    pub fn into_sent_commands(self) -> Vec<BatchCommand> {
+        let all = self.commands.into_iter().zip(self.echoes);
+        all.filter(|(_, echo)| !matches!(echo, Echo::Hidden))
+            .map(|(command, _)| command)
+            .collect()
     }
-    Ok(())
+
+    fn first_attachment(&self) -> Option<usize> {
+        let is_put = |it: &BatchCommand| matches!(it, BatchCommand::PutAttachment(_));
+        let shown = self.commands.iter().zip(&self.echoes);
+        shown
+            .filter(|(_, echo)| !matches!(echo, Echo::Hidden))
+            .position(|(command, _)| is_put(command))
+    }
 }
 
 /// One node has no replicas to wait for, and no indexes yet.
@@ -105,7 +187,11 @@ fn check_waits(call: &Call<'_>) -> Result<()> {
     Ok(())
 }
 
-pub fn parse(body: &str, limits: &Limits) -> Result<(Vec<BatchCommand>, Vec<Echo>)> {
+/// Reads the JSON of a batch.
+///
+/// # Errors
+/// `InvalidRequest`, `Unsupported` or `LimitExceeded`, with the number of the command.
+pub fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
     let batch: Batch = serde_json::from_str(body)
         .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
     if batch.transaction_mode.as_deref() == Some("ClusterWide") {
@@ -120,11 +206,15 @@ pub fn parse(body: &str, limits: &Limits) -> Result<(Vec<BatchCommand>, Vec<Echo
                 format!("command {index}: {}", error.message()),
             )
         };
+        if let Some(before) = command.revision_before(limits).map_err(named)? {
+            commands.push(before);
+            echoes.push(Echo::Hidden);
+        }
         let (command, echo) = command.into_core(index, limits).map_err(named)?;
         commands.push(command);
         echoes.push(echo);
     }
-    Ok((commands, echoes))
+    Ok(Parsed { commands, echoes })
 }
 
 impl Command<'_> {
@@ -144,18 +234,106 @@ impl Command<'_> {
                 Ok((command, Echo::Delete { change_vector }))
             }
             "BatchTrackChanges" => self.into_verify(limits),
+            "ForceRevisionCreation" => {
+                let id = self.document_id(limits)?;
+                let echo = Echo::ForceRevision {
+                    id: id.as_str().to_owned(),
+                };
+                let force = ForceRevision {
+                    id,
+                    must_exist: true,
+                };
+                Ok((BatchCommand::ForceRevision(force), echo))
+            }
+            "AttachmentPUT" => self.into_attachment_put(limits),
+            "AttachmentDELETE" => {
+                let (id, name) = (self.document_id(limits)?, self.attachment_name()?);
+                let echo = Echo::AttachmentDelete {
+                    id: id.as_str().to_owned(),
+                    name: name.as_str().to_owned(),
+                };
+                let expected = ExpectedVersion::from_wire(self.change_vector.as_deref());
+                let delete = DeleteAttachment { id, name, expected };
+                Ok((BatchCommand::DeleteAttachment(delete), echo))
+            }
+            "AttachmentCOPY" => self.into_attachment_copy("AttachmentCOPY", limits),
+            "AttachmentMOVE" => self.into_attachment_copy("AttachmentMOVE", limits),
             other => Err(unsupported(&format!(
                 "commands of type '{other}' (number {index} of the batch) are"
             ))),
         }
     }
 
-    fn into_put(self, limits: &Limits) -> Result<(BatchCommand, Echo)> {
-        if let Some(strategy) = self.force_revision_creation_strategy
-            && strategy != "None"
-        {
-            return Err(unsupported("revisions are"));
+    fn document_id(&self, limits: &Limits) -> Result<DocumentId> {
+        let id = self.id.as_deref().unwrap_or_default();
+        DocumentId::new(id, limits.max_id_bytes)
+    }
+
+    fn attachment_name(&self) -> Result<AttachmentName> {
+        AttachmentName::new(self.name.as_deref().unwrap_or_default())
+    }
+
+    /// The revision that a put wants to be made of what it replaces.
+    fn revision_before(&self, limits: &Limits) -> Result<Option<BatchCommand>> {
+        match self.force_revision_creation_strategy.as_deref() {
+            None | Some("None") => Ok(None),
+            Some("Before") if self.kind == "PUT" => {
+                let id = self.document_id(limits)?;
+                let must_exist = false;
+                let force = ForceRevision { id, must_exist };
+                Ok(Some(BatchCommand::ForceRevision(force)))
+            }
+            Some(other) => Err(Error::invalid(format!(
+                "the ForceRevisionCreationStrategy '{other}' is not known for {}",
+                self.kind
+            ))),
         }
+    }
+
+    fn into_attachment_put(self, limits: &Limits) -> Result<(BatchCommand, Echo)> {
+        if self.remote_parameters.is_some_and(|it| it.get() != "null") {
+            return Err(unsupported(
+                "attachments kept elsewhere (RemoteParameters) are",
+            ));
+        }
+        let put = PutAttachment {
+            id: self.document_id(limits)?,
+            name: self.attachment_name()?,
+            content_type: self.content_type.unwrap_or_default(),
+            // Replaced when its part comes.
+            content: AttachmentContent::Inline {
+                bytes: bytes::Bytes::new(),
+                hash: [0; 32],
+            },
+            expected: ExpectedVersion::from_wire(self.change_vector.as_deref()),
+        };
+        Ok((BatchCommand::PutAttachment(put), Echo::AttachmentPut))
+    }
+
+    fn into_attachment_copy(
+        self,
+        kind: &'static str,
+        limits: &Limits,
+    ) -> Result<(BatchCommand, Echo)> {
+        let (id, name) = (self.document_id(limits)?, self.attachment_name()?);
+        let echo = Echo::AttachmentCopy {
+            kind,
+            id: id.as_str().to_owned(),
+            name: name.as_str().to_owned(),
+        };
+        let destination_id = self.destination_id.unwrap_or_default();
+        let copy = CopyAttachment {
+            id,
+            name,
+            destination_id: DocumentId::new(destination_id, limits.max_id_bytes)?,
+            destination_name: AttachmentName::new(self.destination_name.unwrap_or_default())?,
+            expected: ExpectedVersion::from_wire(self.change_vector.as_deref()),
+            is_move: kind == "AttachmentMOVE",
+        };
+        Ok((BatchCommand::CopyAttachment(copy), echo))
+    }
+
+    fn into_put(self, limits: &Limits) -> Result<(BatchCommand, Echo)> {
         let text = self
             .document
             .ok_or_else(|| Error::invalid("a PUT needs a Document"))?;
@@ -196,11 +374,11 @@ fn unsupported(what: &str) -> Error {
 
 fn push_result(outcome: &CommandOutcome, echo: Echo, json: &mut String) {
     match (outcome, echo) {
-        (CommandOutcome::Written(written), _) => push_written(written, json),
+        (CommandOutcome::Written(written), _) => push_written("PUT", written, json),
         (CommandOutcome::Deleted(deleted), echo) => {
             let change_vector = match echo {
                 Echo::Delete { change_vector } => change_vector,
-                Echo::Put | Echo::Other => None,
+                _ => None,
             };
             json.push_str("{\"Id\":");
             push_text(&deleted.id, json);
@@ -227,11 +405,79 @@ fn push_result(outcome: &CommandOutcome, echo: Echo, json: &mut String) {
             .expect("a String takes any text");
         }
         (CommandOutcome::Verified, _) => json.push_str("{\"Type\":\"BatchTrackChanges\"}"),
+        (CommandOutcome::ForcedRevision(forced), echo) => push_forced(forced, &echo, json),
+        (CommandOutcome::WrittenAttachment(written), echo) => {
+            push_attachment(written, &echo, json);
+        }
+        (CommandOutcome::DeletedAttachment(change_vector), echo) => {
+            if let Echo::AttachmentDelete { id, name } = echo {
+                json.push_str("{\"Type\":\"AttachmentDELETE\",\"@id\":");
+                push_text(&id, json);
+                json.push_str(",\"Name\":");
+                push_text(&name, json);
+                json.push_str(",\"DocumentChangeVector\":");
+                match change_vector {
+                    Some(text) => push_text(text, json),
+                    None => json.push_str("null"),
+                }
+                json.push('}');
+            }
+        }
+        // No command of a batch asks for it.
+        (CommandOutcome::Reverted, _) => json.push_str("{}"),
     }
 }
 
-fn push_written(written: &WrittenDocument, json: &mut String) {
-    json.push_str("{\"Type\":\"PUT\",\"@id\":");
+fn push_forced(forced: &ForcedRevision, echo: &Echo, json: &mut String) {
+    match (&forced.document, echo) {
+        (Some(document), _) => {
+            push_written("ForceRevisionCreation", document, json);
+            json.pop();
+            write!(json, ",\"RevisionCreated\":{}}}", forced.is_new)
+                .expect("a String takes any text");
+        }
+        (None, Echo::ForceRevision { id }) => {
+            json.push_str("{\"Type\":\"ForceRevisionCreation\",\"RevisionCreated\":false,\"@id\":");
+            push_text(id, json);
+            json.push('}');
+        }
+        (None, _) => json.push_str("{}"),
+    }
+}
+
+fn push_attachment(written: &WrittenAttachment, echo: &Echo, json: &mut String) {
+    let mut push = |name: &str, value: &str| {
+        json.push_str(name);
+        push_text(value, json);
+    };
+    match echo {
+        Echo::AttachmentCopy { kind, id, name } => {
+            push("{\"Type\":", kind);
+            push(",\"Id\":", id);
+            push(",\"Name\":", name);
+            push(",\"DestinationId\":", &written.id);
+            push(",\"DestinationName\":", &written.name);
+        }
+        _ => {
+            push("{\"Type\":", "AttachmentPUT");
+            push(",\"Id\":", &written.id);
+            push(",\"Name\":", &written.name);
+        }
+    }
+    push(",\"ChangeVector\":", &written.change_vector);
+    push(",\"Hash\":", &hash_text(&written.hash));
+    push(",\"ContentType\":", &written.content_type);
+    push(
+        ",\"DocumentChangeVector\":",
+        &written.document_change_vector,
+    );
+    write!(json, ",\"Size\":{}}}", written.size).expect("a String takes any text");
+}
+
+fn push_written(kind: &str, written: &WrittenDocument, json: &mut String) {
+    json.push_str("{\"Type\":");
+    push_text(kind, json);
+    json.push_str(",\"@id\":");
     push_text(&written.id, json);
     json.push_str(",\"@collection\":");
     push_text(&written.collection, json);

@@ -23,7 +23,7 @@ pub async fn detailed_stats(call: &mut Call<'_>) -> Reply {
             "Size": size(it.document_bytes),
             "DocumentsSize": size(it.document_bytes),
             "CountOfTombstones": it.tombstone_count,
-            "CountOfRevisions": 0,
+            "CountOfRevisions": it.revision_count,
             "RevisionsSize": size(0),
             "CountOfTimeSeriesDeletedRanges": 0,
             "TimeSeriesDeletedRangesSize": size(0),
@@ -47,6 +47,8 @@ async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Valu
     let all = transaction.collections().await?;
     let documents: u64 = all.iter().map(|it| it.document_count).sum();
     let tombstones: u64 = all.iter().map(|it| it.tombstone_count).sum();
+    let revisions: u64 = all.iter().map(|it| it.revision_count).sum();
+    let attachments = transaction.attachment_statistics().await?;
     let collections: Map<String, Value> = all
         .iter()
         .filter(|it| it.document_count > 0)
@@ -56,10 +58,10 @@ async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Valu
         "CountOfDocuments": documents,
         "CountOfDocumentsConflicts": 0,
         "CountOfConflicts": 0,
-        "CountOfRevisionDocuments": 0,
+        "CountOfRevisionDocuments": revisions,
         "CountOfTombstones": tombstones,
         "CountOfTimeSeriesDeletedRanges": 0,
-        "CountOfAttachments": 0,
+        "CountOfAttachments": attachments.attachment_count,
         "CountOfCounterEntries": 0,
         "CountOfTimeSeriesSegments": 0,
         "Collections": collections,

@@ -4,30 +4,35 @@
 //! multi_get go through the same two functions as those that come alone.
 
 mod admin;
+mod attachments;
 pub mod bulk_docs;
 mod cluster;
 mod collections;
 mod configuration;
 mod databases;
 pub mod docs;
+mod expiration;
 mod hilo;
 mod identity;
 mod metrics;
 mod multi_get;
 mod operations;
+pub mod revisions;
 mod stats;
 mod streams;
 mod studio;
 mod topology;
+mod uploads;
 mod version;
 
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
-use hyper::Method;
+use hyper::{HeaderMap, Method};
 
 use crate::http::{Call, Reply};
+use crate::multipart;
 
 macro_rules! endpoints {
     ($($endpoint:ident $name:literal,)*) => {
@@ -73,6 +78,27 @@ endpoints! {
     StreamDocs "GET streams/docs",
     NextOperationId "GET operations/next-operation-id",
     OperationState "GET operations/state",
+    KillOperation "POST operations/kill",
+    GetAttachment "GET attachments",
+    PostAttachment "POST attachments",
+    PutAttachment "PUT attachments",
+    HeadAttachment "HEAD attachments",
+    DeleteAttachment "DELETE attachments",
+    DeleteAttachments "DELETE attachments/bulk",
+    Revisions "GET revisions",
+    RevisionCount "GET revisions/count",
+    RevisionBin "GET revisions/bin",
+    RevisionsConfiguration "GET revisions/config",
+    ConfigureRevisions "POST admin/revisions/config",
+    EnforceRevisions "POST admin/revisions/config/enforce",
+    ConflictRevisionsConfiguration "GET revisions/conflicts/config",
+    ConfigureConflictRevisions "POST admin/revisions/conflicts/config",
+    RevertDatabase "POST revisions/revert",
+    RevertDocuments "POST revisions/revert/docs",
+    ExpirationConfiguration "GET expiration/config",
+    ConfigureExpiration "POST admin/expiration/config",
+    RefreshConfiguration "GET refresh/config",
+    ConfigureRefresh "POST admin/refresh/config",
     ClientConfiguration "GET configuration/client",
     DatabaseRecord "GET admin/record",
     HealthCheck "GET healthcheck",
@@ -168,10 +194,40 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("GET", "streams/docs") => Endpoint::StreamDocs,
         ("GET", "operations/next-operation-id") => Endpoint::NextOperationId,
         ("GET", "operations/state") => Endpoint::OperationState,
+        ("POST", "operations/kill") => Endpoint::KillOperation,
+        ("GET", "attachments") => Endpoint::GetAttachment,
+        ("POST", "attachments") => Endpoint::PostAttachment,
+        ("PUT", "attachments") => Endpoint::PutAttachment,
+        ("HEAD", "attachments") => Endpoint::HeadAttachment,
+        ("DELETE", "attachments") => Endpoint::DeleteAttachment,
+        ("DELETE", "attachments/bulk") => Endpoint::DeleteAttachments,
+        ("GET", path) if path == "revisions" || path.starts_with("revisions/") => {
+            return find_revisions(path);
+        }
+        ("POST", "admin/revisions/config") => Endpoint::ConfigureRevisions,
+        ("POST", "admin/revisions/config/enforce") => Endpoint::EnforceRevisions,
+        ("POST", "admin/revisions/conflicts/config") => Endpoint::ConfigureConflictRevisions,
+        ("POST", "revisions/revert") => Endpoint::RevertDatabase,
+        ("POST", "revisions/revert/docs") => Endpoint::RevertDocuments,
+        ("GET", "expiration/config") => Endpoint::ExpirationConfiguration,
+        ("POST", "admin/expiration/config") => Endpoint::ConfigureExpiration,
+        ("GET", "refresh/config") => Endpoint::RefreshConfiguration,
+        ("POST", "admin/refresh/config") => Endpoint::ConfigureRefresh,
         ("GET", "configuration/client") => Endpoint::ClientConfiguration,
         ("GET", "admin/record") => Endpoint::DatabaseRecord,
         ("GET", "healthcheck") => Endpoint::HealthCheck,
         ("GET", "notices") => Endpoint::Notices,
+        _ => return None,
+    })
+}
+
+fn find_revisions(path: &str) -> Option<Endpoint> {
+    Some(match path {
+        "revisions" => Endpoint::Revisions,
+        "revisions/count" => Endpoint::RevisionCount,
+        "revisions/bin" => Endpoint::RevisionBin,
+        "revisions/config" => Endpoint::RevisionsConfiguration,
+        "revisions/conflicts/config" => Endpoint::ConflictRevisionsConfiguration,
         _ => return None,
     })
 }
@@ -192,11 +248,22 @@ fn find_in_server(method: &str, path: &str) -> Option<Endpoint> {
             Endpoint::NextOperationId
         }
         ("GET", "operations/state") => Endpoint::OperationState,
+        ("POST", "admin/operations/kill" | "operations/kill") => Endpoint::KillOperation,
         ("GET", "configuration/client") => Endpoint::ClientConfiguration,
         ("GET", "metrics") => Endpoint::Metrics,
         ("GET", "") => Endpoint::Root,
         _ => return None,
     })
+}
+
+/// Whether the body may be of any size.
+pub fn is_long(endpoint: Endpoint, headers: &HeaderMap) -> bool {
+    match endpoint {
+        Endpoint::PutAttachment => true,
+        // A boundary that is missing is complained about later.
+        Endpoint::BulkDocs => !matches!(multipart::boundary(headers), Ok(None)),
+        _ => false,
+    }
 }
 
 /// Runs an endpoint.
@@ -242,6 +309,27 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::StreamDocs => streams::docs(call).await,
         Endpoint::NextOperationId => operations::next_id(call).await,
         Endpoint::OperationState => operations::state(call).await,
+        Endpoint::KillOperation => operations::kill(call).await,
+        Endpoint::GetAttachment => attachments::get(call).await,
+        Endpoint::PostAttachment => attachments::post(call).await,
+        Endpoint::PutAttachment => attachments::put(call).await,
+        Endpoint::HeadAttachment => attachments::head(call).await,
+        Endpoint::DeleteAttachment => attachments::delete(call).await,
+        Endpoint::DeleteAttachments => attachments::delete_many(call).await,
+        Endpoint::Revisions => revisions::get(call).await,
+        Endpoint::RevisionCount => revisions::count(call).await,
+        Endpoint::RevisionBin => revisions::bin(call).await,
+        Endpoint::RevisionsConfiguration => revisions::configuration(call).await,
+        Endpoint::ConfigureRevisions => revisions::configure(call).await,
+        Endpoint::EnforceRevisions => revisions::enforce(call).await,
+        Endpoint::ConflictRevisionsConfiguration => revisions::conflicts_configuration(call).await,
+        Endpoint::ConfigureConflictRevisions => revisions::configure_conflicts(call).await,
+        Endpoint::RevertDatabase => revisions::revert(call).await,
+        Endpoint::RevertDocuments => revisions::revert_documents(call).await,
+        Endpoint::ExpirationConfiguration => expiration::get_expiration(call).await,
+        Endpoint::ConfigureExpiration => expiration::configure_expiration(call).await,
+        Endpoint::RefreshConfiguration => expiration::get_refresh(call).await,
+        Endpoint::ConfigureRefresh => expiration::configure_refresh(call).await,
         Endpoint::ClientConfiguration => configuration::client(call).await,
         Endpoint::DatabaseRecord => admin::record(call).await,
         Endpoint::HealthCheck => databases::health_check(call).await,

@@ -134,6 +134,9 @@ fn is_allowed(endpoint: Endpoint) -> bool {
         endpoint,
         Endpoint::MultiGet
             | Endpoint::StreamDocs
+            | Endpoint::GetAttachment
+            | Endpoint::PostAttachment
+            | Endpoint::PutAttachment
             | Endpoint::Metrics
             | Endpoint::Root
             | Endpoint::Studio

@@ -33,6 +33,7 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
         return Ok(not_modified(etag));
     }
     let statistics = transaction.statistics().await?;
+    let attachments = transaction.attachment_statistics().await?;
     let collections = transaction.collections().await?;
     let last_document = collections.iter().map(|it| it.last_document_etag).max();
     let on_disk = call.server.databases.byte_count(&database.record).await?;
@@ -44,12 +45,12 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
         },
         "CountOfIndexes": 0,
         "CountOfDocuments": statistics.document_count,
-        "CountOfRevisionDocuments": 0,
+        "CountOfRevisionDocuments": statistics.revision_count,
         "CountOfTombstones": statistics.tombstone_count,
         "CountOfDocumentsConflicts": 0,
         "CountOfConflicts": 0,
-        "CountOfAttachments": 0,
-        "CountOfUniqueAttachments": 0,
+        "CountOfAttachments": attachments.attachment_count,
+        "CountOfUniqueAttachments": attachments.content_count,
         "CountOfCounterEntries": 0,
         "CountOfTimeSeriesSegments": 0,
         "Indexes": [],
@@ -72,17 +73,19 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
 /// `GET stats/essential`.
 pub async fn essential(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
-    let statistics = database.read().await?.statistics().await?;
+    let transaction = database.read().await?;
+    let statistics = transaction.statistics().await?;
+    let attachments = transaction.attachment_statistics().await?;
     Ok(http::json(
         StatusCode::OK,
         &json!({
             "CountOfIndexes": 0,
             "CountOfDocuments": statistics.document_count,
-            "CountOfRevisionDocuments": 0,
+            "CountOfRevisionDocuments": statistics.revision_count,
             "CountOfDocumentsConflicts": 0,
             "CountOfTombstones": statistics.tombstone_count,
             "CountOfConflicts": 0,
-            "CountOfAttachments": 0,
+            "CountOfAttachments": attachments.attachment_count,
             "CountOfCounterEntries": 0,
             "CountOfTimeSeriesSegments": 0,
             "Indexes": [],

@@ -10,6 +10,7 @@ use pinyon_core::document::{IncludePath, StoredDocument, to_id_key};
 use pinyon_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::revision_includes::{IncludedRevision, RevisionIncludes, push_included_revisions};
 use super::{json_bytes, push_documents};
 use crate::databases::OpenDatabase;
 use crate::http::{
@@ -23,6 +24,7 @@ pub struct LoadQuery<'a> {
     pub ids: Vec<Cow<'a, str>>,
     includes: Vec<IncludePath>,
     metadata_only: bool,
+    revisions: RevisionIncludes,
 }
 
 impl<'a> LoadQuery<'a> {
@@ -42,8 +44,9 @@ impl<'a> LoadQuery<'a> {
                         .push(IncludePath::parse(&unescape(name, value)?)?);
                 }
                 "metadataOnly" => parsed.metadata_only = !value.eq_ignore_ascii_case("false"),
-                "counter" | "timeseries" | "timeseriestime" | "timeseriescount" | "revisions"
-                | "revisionsBefore" | "cmpxchg" => {
+                "revisions" => parsed.revisions.add_path(&unescape(name, value)?)?,
+                "revisionsBefore" => parsed.revisions.add_moment(&unescape(name, value)?)?,
+                "counter" | "timeseries" | "timeseriestime" | "timeseriescount" | "cmpxchg" => {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
                         format!("including by '{name}' is not implemented yet"),
@@ -60,12 +63,14 @@ impl<'a> LoadQuery<'a> {
 struct Loaded {
     documents: Vec<Option<StoredDocument>>,
     included: Vec<(String, Option<StoredDocument>)>,
+    revisions: Vec<IncludedRevision>,
 }
 
 /// Answers a load.
 pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
     let database = call.open_database().await?;
-    if let ([id], true) = (query.ids.as_slice(), query.includes.is_empty()) {
+    let is_plain = query.includes.is_empty() && query.revisions.is_empty();
+    if let ([id], true) = (query.ids.as_slice(), is_plain) {
         return load_one(call, &database, id, query.metadata_only).await;
     }
     let loaded = read(&database, &query).await?;
@@ -78,7 +83,8 @@ pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
         return Ok(not_modified(etag));
     }
     let byte_count = json_bytes(loaded.documents.iter().map(Option::as_ref))
-        + json_bytes(loaded.included.iter().map(|(_, it)| it.as_ref()));
+        + json_bytes(loaded.included.iter().map(|(_, it)| it.as_ref()))
+        + json_bytes(loaded.revisions.iter().map(|it| Some(&it.revision)));
     call.server.check_response_bytes(byte_count)?;
     let mut json = Vec::with_capacity(byte_count + 64);
     json.extend_from_slice(b"{\"Results\":[");
@@ -89,7 +95,11 @@ pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
     );
     json.extend_from_slice(b"],\"Includes\":{");
     push_includes(&loaded.included, query.metadata_only, &mut json);
-    json.extend_from_slice(b"}}");
+    json.push(b'}');
+    if !query.revisions.is_empty() {
+        push_included_revisions(&loaded.revisions, &mut json);
+    }
+    json.push(b'}');
     Ok(json_with_etag(json, etag))
 }
 
@@ -130,9 +140,11 @@ async fn read(database: &OpenDatabase, query: &LoadQuery<'_>) -> Result<Loaded> 
         let found: Vec<&StoredDocument> = documents.iter().flatten().collect();
         transaction.includes(&found, &query.includes).await?
     };
+    let revisions = query.revisions.find(&transaction, &documents).await?;
     Ok(Loaded {
         documents,
         included,
+        revisions,
     })
 }
 
@@ -160,6 +172,10 @@ fn hash(query: &LoadQuery<'_>, loaded: &Loaded) -> String {
         add(document
             .as_ref()
             .map_or(missing, StoredDocument::change_vector));
+    }
+    for included in &loaded.revisions {
+        add(included.revision.id());
+        add(included.revision.change_vector());
     }
     format!("Hash-{}", STANDARD.encode(hash.digest128().to_be_bytes()))
 }

@@ -3,6 +3,7 @@
 pub mod load;
 pub mod page;
 pub mod read;
+mod revision_includes;
 pub mod write;
 
 use pinyon_core::document::StoredDocument;

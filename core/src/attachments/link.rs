@@ -1,0 +1,168 @@
+//! References to contents: counted, and loose again when the last one goes.
+
+use bytes::Bytes;
+
+use super::{AttachmentContent, AttachmentName, ListedAttachment, parse_hash};
+use crate::commands::Transaction;
+use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash};
+use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS, LOOSE_CONTENTS};
+use crate::storage::Snapshot;
+use crate::{Error, ErrorKind, Result};
+
+fn blob_key(hash: &ContentHash) -> Bytes {
+    Bytes::copy_from_slice(hash)
+}
+
+async fn find_blob<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    hash: &ContentHash,
+) -> Result<Option<BlobRecord>> {
+    tx.get(BLOBS, &blob_key(hash))
+        .await?
+        .map(|value| BlobRecord::decode(&value))
+        .transpose()
+}
+
+/// Refuses a loose content that the sweep has begun to take away.
+pub(super) async fn check_whole<S: Snapshot>(tx: &mut Transaction<S>, loose: &Bytes) -> Result<()> {
+    let touched = tx.get(LOOSE_CONTENTS, loose).await?;
+    let touched = touched
+        .map(|value| blobs::decode_loose(&value))
+        .transpose()?;
+    if touched.is_some_and(|at| at != blobs::SWEPT) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TimedOut,
+        "the content was swept before its upload was done; upload it again",
+    ))
+}
+
+/// Adds a reference to `content`, which becomes a blob if there is none with its hash yet.
+pub(super) async fn link<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    content: &AttachmentContent,
+) -> Result<()> {
+    let key = blob_key(content.hash());
+    if let Some(mut blob) = find_blob(tx, content.hash()).await? {
+        blob.references += 1;
+        tx.put(BLOBS, key, blob.encode());
+        // The second copy stays loose, and may be swept at once.
+        if let AttachmentContent::Uploaded { content, .. } = content
+            && *content != blob.content
+        {
+            let loose = Bytes::copy_from_slice(content);
+            tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(blobs::SWEPT));
+        }
+        return Ok(());
+    }
+    let id = match content {
+        AttachmentContent::Uploaded { content, .. } => {
+            let loose = Bytes::copy_from_slice(content);
+            check_whole(tx, &loose).await?;
+            tx.delete(LOOSE_CONTENTS, loose);
+            *content
+        }
+        AttachmentContent::Inline { bytes, .. } => {
+            let mut id = [0; 16];
+            tx.host.random.fill(&mut id)?;
+            for (index, at) in (0..bytes.len()).step_by(blobs::CHUNK_BYTES).enumerate() {
+                let end = bytes.len().min(at + blobs::CHUNK_BYTES);
+                let index = u32::try_from(index).expect("inline contents are small");
+                tx.put(CHUNKS, blobs::chunk_key(&id, index), bytes.slice(at..end));
+            }
+            id
+        }
+    };
+    let blob = BlobRecord {
+        content: id,
+        size: content.size(),
+        references: 1,
+    };
+    tx.put(BLOBS, key, blob.encode());
+    Ok(())
+}
+
+async fn change_references<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    hash: &ContentHash,
+    by: i64,
+) -> Result<()> {
+    let missing = || Error::corrupted(format!("the content {} is missing", super::hash_text(hash)));
+    let mut blob = find_blob(tx, hash).await?.ok_or_else(missing)?;
+    blob.references = blob.references.checked_add_signed(by).ok_or_else(missing)?;
+    if blob.references > 0 {
+        tx.put(BLOBS, blob_key(hash), blob.encode());
+        return Ok(());
+    }
+    tx.delete(BLOBS, blob_key(hash));
+    let loose = Bytes::copy_from_slice(&blob.content);
+    tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(tx.now()));
+    Ok(())
+}
+
+/// Adds a reference to each content in the list `attachments`.
+pub(crate) async fn hold<S: Snapshot>(tx: &mut Transaction<S>, attachments: &str) -> Result<()> {
+    for listed in ListedAttachment::parse_list(attachments)? {
+        change_references(tx, &parse_hash(&listed.hash)?, 1).await?;
+    }
+    Ok(())
+}
+
+/// Takes a reference from each content in the list `attachments`.
+pub(crate) async fn release<S: Snapshot>(tx: &mut Transaction<S>, attachments: &str) -> Result<()> {
+    for listed in ListedAttachment::parse_list(attachments)? {
+        change_references(tx, &parse_hash(&listed.hash)?, -1).await?;
+    }
+    Ok(())
+}
+
+/// Gives a document the attachments of the list `new` in place of those of the list `old`.
+pub(crate) async fn replace_all<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    old: &str,
+    new: &str,
+) -> Result<()> {
+    if old == new {
+        return Ok(());
+    }
+    // References of the new list come first, so that a content in both never becomes loose.
+    hold(tx, new).await?;
+    for listed in ListedAttachment::parse_list(old)? {
+        let name = AttachmentName::new(listed.name)?;
+        tx.delete(ATTACHMENTS, blobs::attachment_key(id_key, name.key()));
+    }
+    release(tx, old).await?;
+    for listed in ListedAttachment::parse_list(new)? {
+        let name = AttachmentName::new(listed.name)?;
+        let dot = tx.take_dot();
+        let record = AttachmentRecord {
+            name: name.as_str().to_owned(),
+            content_type: listed.content_type,
+            hash: parse_hash(&listed.hash)?,
+            size: listed.size,
+            etag: dot.etag,
+            context: [dot].into_iter().collect(),
+        };
+        tx.put(
+            ATTACHMENTS,
+            blobs::attachment_key(id_key, name.key()),
+            record.encode(),
+        );
+    }
+    Ok(())
+}
+
+/// Takes one reference from the content with `hash`.
+pub(super) async fn unlink<S: Snapshot>(tx: &mut Transaction<S>, hash: &ContentHash) -> Result<()> {
+    change_references(tx, hash, -1).await
+}
+
+/// Adds one reference to the content with `hash`.
+pub(super) async fn link_again<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    hash: &ContentHash,
+) -> Result<()> {
+    change_references(tx, hash, 1).await
+}

@@ -1,0 +1,25 @@
+//! Attachments: named contents of any size beside a document.
+//!
+//! Invariants:
+//! - a document's list of attachments, its rows in `ATTACHMENTS` and the references of the blobs
+//!   change in one commit;
+//! - a content is kept once for each hash (BLAKE2b-256), and as long as an attachment or a
+//!   revision refers to it;
+//! - the pieces of a content are written before the commit that refers to it, and are loose until
+//!   then, so a broken upload is swept.
+
+mod content;
+mod link;
+mod list;
+mod read;
+mod sweep;
+mod upload;
+mod write;
+
+pub use content::AttachmentContent;
+pub(crate) use link::{hold, release, replace_all};
+pub use list::{AttachmentName, ListedAttachment, hash_text, parse_hash};
+pub use read::AttachmentStatistics;
+pub use sweep::SweepLooseContents;
+pub use upload::AttachmentUpload;
+pub use write::{CopyAttachment, DeleteAttachment, PutAttachment, WriteContent, WrittenAttachment};

@@ -1,0 +1,33 @@
+//! Changing what a database is configured to do.
+
+use bytes::Bytes;
+
+use super::Transaction;
+use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
+use crate::revisions::RevisionsConfiguration;
+use crate::schema::DATABASE;
+use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
+use crate::storage::Snapshot;
+
+/// Replaces one configuration whole.
+#[derive(Debug, Clone)]
+pub enum Configure {
+    /// Which collections keep revisions.
+    Revisions(RevisionsConfiguration),
+    /// Whether and how often expired documents are deleted.
+    Expiration(ExpirationConfiguration),
+    /// Whether and how often documents are refreshed.
+    Refresh(RefreshConfiguration),
+}
+
+impl Configure {
+    pub(crate) fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) {
+        let (key, text) = match self {
+            Self::Revisions(it) => (REVISIONS_KEY, serde_json::to_string(it)),
+            Self::Expiration(it) => (EXPIRATION_KEY, serde_json::to_string(it)),
+            Self::Refresh(it) => (REFRESH_KEY, serde_json::to_string(it)),
+        };
+        let text = text.expect("configurations are plain data");
+        tx.put(DATABASE, Bytes::from_static(key), text);
+    }
+}

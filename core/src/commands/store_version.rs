@@ -1,0 +1,214 @@
+//! Storing a version of a document: the one place where documents come into the tables.
+//!
+//! Everything that follows from a new version happens here, in the same commit: etag, counts,
+//! what is due, revisions.
+
+use bytes::Bytes;
+
+use super::{Transaction, WrittenDocument};
+use crate::Result;
+use crate::document::{CollectionName, Schedule};
+use crate::notices::{Notice, NoticeKind};
+use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
+use crate::schema::etags::{self, ItemKind};
+use crate::schema::tombstones::Tombstone;
+use crate::schema::{
+    COLLECTION_ETAGS, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, TOMBSTONES, collection_etags,
+    schedules,
+};
+use crate::storage::Snapshot;
+use crate::version::ChangeVector;
+
+/// What stands under an id before a write.
+pub(crate) enum Previous {
+    /// Never anything, as far as is remembered.
+    Nothing,
+    /// A live document.
+    Document(DocumentRecord),
+    /// A deleted one.
+    Tombstone(Tombstone),
+}
+
+impl Previous {
+    pub(crate) async fn find<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes) -> Result<Self> {
+        if let Some(value) = tx.get(DOCUMENTS, key).await? {
+            return Ok(Self::Document(DocumentRecord::decode(value)?));
+        }
+        Ok(match tx.get(TOMBSTONES, key).await? {
+            Some(value) => Self::Tombstone(Tombstone::decode(&value)?),
+            None => Self::Nothing,
+        })
+    }
+
+    /// What a write on top of it has seen.
+    pub(crate) fn context(&self) -> ChangeVector {
+        match self {
+            Self::Nothing => ChangeVector::empty(),
+            Self::Document(record) => record.context.clone(),
+            Self::Tombstone(tombstone) => tombstone.context.clone(),
+        }
+    }
+
+    pub(crate) fn document(&self) -> Option<&DocumentRecord> {
+        match self {
+            Self::Document(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    fn flags(&self) -> DocumentFlags {
+        match self {
+            Self::Nothing => DocumentFlags::NONE,
+            Self::Document(record) => record.flags,
+            Self::Tombstone(tombstone) => tombstone.flags,
+        }
+    }
+}
+
+/// A version to store.
+pub(crate) struct NewVersion<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) key: &'a Bytes,
+    pub(crate) collection: &'a CollectionName,
+    pub(crate) attachments: &'a str,
+    pub(crate) metadata: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) schedule: Schedule,
+    /// Flags of this version alone, beyond those that follow from what is stored.
+    pub(crate) flags: DocumentFlags,
+}
+
+pub(crate) async fn store_version<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+    version: NewVersion<'_>,
+) -> Result<WrittenDocument> {
+    remove_previous(tx, version.key, previous).await?;
+    let dot = tx.take_dot();
+    let mut context = previous.context();
+    context.include(dot);
+    let change_vector = context.to_text(tx.incarnations())?;
+    let mut parts = DocumentParts {
+        etag: dot.etag,
+        last_modified: tx.now(),
+        flags: flags(previous, &version),
+        context: &context,
+        dot,
+        id: version.id,
+        key: version.key,
+        collection: version.collection.as_str(),
+        attachments: version.attachments,
+        metadata: version.metadata,
+        body: version.body,
+    };
+    crate::revisions::follow_put(tx, previous, &mut parts).await?;
+    let flags = parts.flags;
+    let value = parts.encode();
+    let collection = version.collection;
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
+    statistics.document_count += 1;
+    statistics.document_bytes += value.len() as u64;
+    statistics.last_document_etag = dot.etag;
+    tx.put_collection_statistics(collection.key(), &statistics);
+    notice_size(tx, &version);
+    tx.put(DOCUMENTS, version.key.clone(), value);
+    tx.put(
+        ETAGS,
+        etags::key(dot.etag),
+        etags::value(ItemKind::Document, version.key),
+    );
+    let by_collection = collection_etags::key(collection.key(), ItemKind::Document, dot.etag);
+    tx.put(COLLECTION_ETAGS, by_collection, version.key.clone());
+    set_schedule(tx, version.key, version.schedule, true);
+    Ok(WrittenDocument {
+        id: version.id.to_owned(),
+        collection: collection.as_str().to_owned(),
+        change_vector,
+        etag: dot.etag,
+        last_modified: tx.now(),
+        flags,
+    })
+}
+
+fn flags(previous: &Previous, version: &NewVersion<'_>) -> DocumentFlags {
+    let mut flags = version
+        .flags
+        .with(previous.flags().only(DocumentFlags::HAS_REVISIONS));
+    if !version.attachments.is_empty() {
+        flags = flags.with(DocumentFlags::HAS_ATTACHMENTS);
+    }
+    if !version.schedule.is_empty() {
+        flags = flags.with(DocumentFlags::SCHEDULED);
+    }
+    if previous.document().is_none() {
+        flags = flags.with(DocumentFlags::FIRST_VERSION);
+    }
+    flags
+}
+
+/// Takes a document out of all tables but its own.
+pub(crate) async fn unlink<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    record: &DocumentRecord,
+) -> Result<()> {
+    let collection = CollectionName::new(record.collection())?;
+    tx.delete(ETAGS, etags::key(record.etag));
+    let by_collection = collection_etags::key(collection.key(), ItemKind::Document, record.etag);
+    tx.delete(COLLECTION_ETAGS, by_collection);
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
+    statistics.document_count = statistics.document_count.saturating_sub(1);
+    statistics.document_bytes = statistics
+        .document_bytes
+        .saturating_sub(record.byte_count() as u64);
+    tx.put_collection_statistics(collection.key(), &statistics);
+    if record.flags.contains(DocumentFlags::SCHEDULED) {
+        set_schedule(tx, key, Schedule::of_metadata(record.metadata())?, false);
+    }
+    Ok(())
+}
+
+async fn remove_previous<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    previous: &Previous,
+) -> Result<()> {
+    match previous {
+        Previous::Nothing => Ok(()),
+        Previous::Document(record) => unlink(tx, key, record).await,
+        Previous::Tombstone(tombstone) => super::clean_tombstones::remove(tx, key, tombstone).await,
+    }
+}
+
+fn set_schedule<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    schedule: Schedule,
+    is_due: bool,
+) {
+    for (space, at) in [
+        (EXPIRATIONS, schedule.expires),
+        (REFRESHES, schedule.refresh),
+    ] {
+        match at.map(|at| schedules::key(at, key)) {
+            Some(entry) if is_due => tx.put(space, entry, Bytes::new()),
+            Some(entry) => tx.delete(space, entry),
+            None => {}
+        }
+    }
+}
+
+fn notice_size<S: Snapshot>(tx: &mut Transaction<S>, version: &NewVersion<'_>) {
+    let byte_count = version.body.len() + version.metadata.len();
+    if byte_count >= tx.limits.large_document_bytes {
+        let kind = NoticeKind::LargeDocument {
+            id: version.id.to_owned(),
+            byte_count,
+        };
+        tx.add_notice(Notice { at: tx.now(), kind });
+    }
+}

@@ -1,0 +1,19 @@
+//! Revisions: immutable versions of documents, made in the commit of the write they record.
+//!
+//! Invariants:
+//! - a revision is keyed by its version's change vector too; a second one with the same vector is
+//!   ignored;
+//! - a document is flagged `HasRevisions` exactly while it has some;
+//! - a delete revision stands in the bin exactly while its document is deleted.
+
+mod configuration;
+mod enforce;
+mod read;
+mod record;
+mod revert;
+
+pub use configuration::{CollectionRevisions, RevisionsConfiguration};
+pub use enforce::{EnforceRevisions, EnforcedRevisions};
+pub use record::{ForceRevision, ForcedRevision};
+pub(crate) use record::{follow_delete, follow_put};
+pub use revert::{RevertDatabase, RevertDocument, RevertTarget, RevertedDatabase};

@@ -1,0 +1,147 @@
+//! Reading revisions.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::document::{StoredDocument, to_id_key};
+use crate::host::Timestamp;
+use crate::reader::{Pages, ReadTransaction};
+use crate::schema::{REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, etags, revisions};
+use crate::storage::{Direction, KeyRange, Snapshot};
+use crate::version::{ChangeVector, Etag};
+use crate::{Error, Result};
+
+impl<S: Snapshot> ReadTransaction<S> {
+    pub(crate) async fn revisions_by_key(&self, keys: Vec<Bytes>) -> Result<Vec<StoredDocument>> {
+        let values = self.snapshot.get_many(REVISIONS, &keys).await?;
+        let found = keys.into_iter().zip(values).map(|(key, value)| {
+            let value = value.ok_or_else(|| Error::corrupted("a revision is missing"))?;
+            self.revision(&key, value)
+        });
+        found.collect()
+    }
+
+    fn revision(&self, key: &Bytes, value: Bytes) -> Result<StoredDocument> {
+        let (id_key, _) = revisions::decode_key(key)?;
+        StoredDocument::new(id_key, value, &self.incarnations)
+    }
+
+    /// The revisions of a document, newest first.
+    ///
+    /// # Errors
+    /// Whatever the store reports; `Corrupted` when a record does not fit.
+    pub async fn revisions(
+        &self,
+        id: &str,
+        start: usize,
+        size: usize,
+    ) -> Result<Vec<StoredDocument>> {
+        let range = revisions::range(&to_id_key(id));
+        let wanted = start.saturating_add(size);
+        let mut pages = Pages::new(REVISIONS, range, Direction::Backward, wanted);
+        let (mut found, mut to_skip) = (Vec::new(), start);
+        while found.len() < size {
+            let Some(entries) = pages.next(&self.snapshot).await? else {
+                break;
+            };
+            for (key, value) in entries {
+                if to_skip > 0 {
+                    to_skip -= 1;
+                } else if found.len() < size {
+                    found.push(self.revision(&key, value)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many revisions a document has.
+    ///
+    /// # Errors
+    /// As [`Self::revisions`].
+    pub async fn revision_count(&self, id: &str) -> Result<u64> {
+        let found = self
+            .snapshot
+            .get_many(REVISION_COUNTS, &[to_id_key(id)])
+            .await?;
+        let count = found.into_iter().next().flatten();
+        count.map_or(Ok(0), |value| revisions::decode_count(&value))
+    }
+
+    /// Revisions by change vector, in the order asked for; `None` where there is none.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a text that is no change vector; as [`Self::revisions`].
+    pub async fn revisions_by_vector<I: AsRef<str>>(
+        &self,
+        change_vectors: &[I],
+    ) -> Result<Vec<Option<StoredDocument>>> {
+        let mut known = (*self.incarnations).clone();
+        let mut vector_keys = Vec::with_capacity(change_vectors.len());
+        for text in change_vectors {
+            let vector = ChangeVector::parse(text.as_ref(), &mut known)?;
+            vector_keys.push(revisions::vector_key(&vector));
+        }
+        let keys = self
+            .snapshot
+            .get_many(REVISION_VECTORS, &vector_keys)
+            .await?;
+        let existing = keys.iter().flatten().cloned().collect();
+        let mut found = self.revisions_by_key(existing).await?.into_iter();
+        Ok(keys
+            .iter()
+            .map(|key| key.as_ref().and_then(|_| found.next()))
+            .collect())
+    }
+
+    /// What a document was at a moment: its newest revision that is not younger.
+    ///
+    /// # Errors
+    /// As [`Self::revisions`].
+    pub async fn revision_before(
+        &self,
+        id: &str,
+        moment: Timestamp,
+    ) -> Result<Option<StoredDocument>> {
+        let range = revisions::range(&to_id_key(id));
+        let mut pages = Pages::new(REVISIONS, range, Direction::Backward, 64);
+        while let Some(entries) = pages.next(&self.snapshot).await? {
+            for (key, value) in entries {
+                let revision = self.revision(&key, value)?;
+                if revision.last_modified() <= moment {
+                    return Ok(Some(revision));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bin: delete revisions of documents that are deleted, newest first, from `before` on if
+    /// it is not zero.
+    ///
+    /// # Errors
+    /// As [`Self::revisions`].
+    pub async fn revision_bin(
+        &self,
+        before: Etag,
+        start: usize,
+        size: usize,
+    ) -> Result<Vec<StoredDocument>> {
+        let mut range = KeyRange::all();
+        if before != Etag::ZERO {
+            range.end = Bound::Excluded(etags::key(before));
+        }
+        let wanted = start.saturating_add(size);
+        let mut pages = Pages::new(REVISION_BIN, range, Direction::Backward, wanted);
+        let mut keys = Vec::new();
+        while keys.len() < wanted {
+            let Some(entries) = pages.next(&self.snapshot).await? else {
+                break;
+            };
+            keys.extend(entries.into_iter().map(|(_, key)| key));
+        }
+        self.revisions_by_key(keys.into_iter().skip(start).take(size).collect())
+            .await
+    }
+}

@@ -1,0 +1,348 @@
+//! Making revisions, and removing those that are beyond what is kept.
+
+use bytes::Bytes;
+
+use super::CollectionRevisions;
+use crate::commands::store_version::Previous;
+use crate::commands::{Transaction, WrittenDocument};
+use crate::document::{CollectionName, DocumentId};
+use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
+use crate::schema::etags::{self, ItemKind};
+use crate::schema::tombstones::Tombstone;
+use crate::schema::{
+    DOCUMENTS, ETAGS, REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, revisions,
+};
+use crate::storage::Snapshot;
+use crate::{Error, ErrorKind, Result};
+
+const SHOWN_AS_REVISION: DocumentFlags = DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
+
+/// Makes the revisions that follow from storing `new`, and flags it.
+pub(crate) async fn follow_put<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+    new: &mut DocumentParts<'_>,
+) -> Result<()> {
+    let id_key = Bytes::copy_from_slice(new.key);
+    if previous.document().is_none() {
+        leave_bin(tx, &id_key).await?;
+    }
+    let collection = CollectionName::new(new.collection)?;
+    let Some(kept) = tx.kept_revisions(collection.key()).await? else {
+        return Ok(());
+    };
+    if let Previous::Document(stored) = previous {
+        let has_revisions = stored.flags.contains(DocumentFlags::HAS_REVISIONS);
+        let unchanged = stored.body() == new.body
+            && stored.metadata() == new.metadata
+            && stored.attachments() == new.attachments;
+        if has_revisions && unchanged {
+            return Ok(());
+        }
+        if !has_revisions {
+            // Revisions were off when it was written; its last version before them is kept too.
+            record(tx, &DocumentParts::of_record(stored, new.key)).await?;
+        }
+    }
+    new.flags = new.flags.with(DocumentFlags::HAS_REVISIONS);
+    record(tx, new).await?;
+    retain(
+        tx,
+        &id_key,
+        &kept,
+        kept.maximum_revisions_to_delete_upon_document_update,
+    )
+    .await?;
+    if count(tx, &id_key).await? == 0 {
+        new.flags = new.flags.without(DocumentFlags::HAS_REVISIONS);
+    }
+    Ok(())
+}
+
+/// Makes the revision that follows from deleting `deleted`, or removes them all.
+pub(crate) async fn follow_delete<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    deleted: &DocumentRecord,
+    tombstone: &mut Tombstone,
+) -> Result<()> {
+    let collection = CollectionName::new(deleted.collection())?;
+    let kept = tx.kept_revisions(collection.key()).await?;
+    let has_revisions = deleted.flags.contains(DocumentFlags::HAS_REVISIONS);
+    if kept.as_ref().is_some_and(|kept| kept.purge_on_delete) {
+        purge(tx, id_key).await?;
+        tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
+        return Ok(());
+    }
+    if kept.is_none() && !has_revisions {
+        return Ok(());
+    }
+    if !has_revisions {
+        record(tx, &DocumentParts::of_record(deleted, id_key)).await?;
+    }
+    tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
+    let metadata = format!(
+        "\"@collection\":{}",
+        serde_json::to_string(collection.as_str()).expect("any text can be a JSON string")
+    );
+    let parts = DocumentParts {
+        etag: tombstone.etag,
+        last_modified: tombstone.last_modified,
+        flags: DocumentFlags::DELETE_REVISION.with(DocumentFlags::HAS_REVISIONS),
+        context: &tombstone.context,
+        dot: tombstone.dot,
+        id: &tombstone.id,
+        key: id_key,
+        collection: collection.as_str(),
+        attachments: "",
+        metadata: &metadata,
+        body: "{}",
+    };
+    record(tx, &parts).await?;
+    if let Some(kept) = kept {
+        retain(
+            tx,
+            id_key,
+            &kept,
+            kept.maximum_revisions_to_delete_upon_document_update,
+        )
+        .await?;
+    }
+    if count(tx, id_key).await? == 0 {
+        tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
+    }
+    Ok(())
+}
+
+/// Stores one revision under an etag of its own. Answers whether it is new.
+async fn record<S: Snapshot>(tx: &mut Transaction<S>, version: &DocumentParts<'_>) -> Result<bool> {
+    let vector_key = revisions::vector_key(version.context);
+    if tx.get(REVISION_VECTORS, &vector_key).await?.is_some() {
+        return Ok(false);
+    }
+    let etag = tx.take_etag();
+    let key = revisions::key(version.key, etag);
+    let is_delete = version.flags.contains(DocumentFlags::DELETE_REVISION);
+    let flags = version.flags.without(DocumentFlags::SCHEDULED);
+    let flags = if is_delete {
+        flags
+    } else {
+        flags.with(SHOWN_AS_REVISION)
+    };
+    let value = DocumentParts {
+        etag,
+        flags,
+        ..version.clone()
+    }
+    .encode();
+    tx.put(REVISIONS, key.clone(), value);
+    tx.put(REVISION_VECTORS, vector_key, key.clone());
+    tx.put(
+        ETAGS,
+        etags::key(etag),
+        etags::value(ItemKind::Revision, &key),
+    );
+    if is_delete {
+        tx.put(REVISION_BIN, etags::key(etag), key);
+    }
+    crate::attachments::hold(tx, version.attachments).await?;
+    let id_key = Bytes::copy_from_slice(version.key);
+    change_count(tx, &id_key, version.collection, 1).await?;
+    Ok(true)
+}
+
+/// Removes one revision.
+pub(super) async fn remove<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    revision: &DocumentRecord,
+) -> Result<()> {
+    let (id_key, etag) = revisions::decode_key(key)?;
+    tx.delete(REVISIONS, key.clone());
+    tx.delete(REVISION_VECTORS, revisions::vector_key(&revision.context));
+    tx.delete(ETAGS, etags::key(etag));
+    if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
+        tx.delete(REVISION_BIN, etags::key(etag));
+    }
+    crate::attachments::release(tx, revision.attachments()).await?;
+    change_count(tx, &id_key, revision.collection(), -1).await
+}
+
+async fn change_count<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    collection: &str,
+    by: i64,
+) -> Result<()> {
+    let count = count(tx, id_key).await?.saturating_add_signed(by);
+    match count {
+        0 => tx.delete(REVISION_COUNTS, id_key.clone()),
+        _ => tx.put(
+            REVISION_COUNTS,
+            id_key.clone(),
+            revisions::encode_count(count),
+        ),
+    }
+    let collection = CollectionName::new(collection)?;
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
+    statistics.revision_count = statistics.revision_count.saturating_add_signed(by);
+    tx.put_collection_statistics(collection.key(), &statistics);
+    Ok(())
+}
+
+pub(super) async fn count<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {
+    match tx.get(REVISION_COUNTS, id_key).await? {
+        Some(value) => revisions::decode_count(&value),
+        None => Ok(0),
+    }
+}
+
+/// Removes the oldest revisions that `kept` does not cover (semantics.md §5): with a count and an
+/// age, those beyond the count and older than the age; with only one of them, by that one.
+/// Answers how many went.
+pub(super) async fn retain<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    kept: &CollectionRevisions,
+    at_most: Option<u64>,
+) -> Result<u64> {
+    let age = kept.minimum_revision_age_to_keep;
+    let excess = match (kept.minimum_revisions_to_keep, age) {
+        (None, None) => return Ok(0),
+        (Some(minimum), _) => count(tx, id_key).await?.saturating_sub(minimum),
+        (None, Some(_)) => u64::MAX,
+    };
+    let horizon = age.map(|age| tx.now().plus_ms(-age.ms()));
+    let limit = excess.min(at_most.unwrap_or(u64::MAX));
+    let mut removed = 0;
+    while removed < limit {
+        let page = usize::try_from(limit - removed)
+            .unwrap_or(usize::MAX)
+            .min(256);
+        let oldest = tx.scan(REVISIONS, &revisions::range(id_key), page).await?;
+        if oldest.is_empty() {
+            break;
+        }
+        for (key, value) in oldest {
+            let revision = DocumentRecord::decode(value)?;
+            if horizon.is_some_and(|horizon| revision.last_modified > horizon) {
+                return Ok(removed);
+            }
+            remove(tx, &key, &revision).await?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes all revisions of a document. Answers how many there were.
+pub(super) async fn purge<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {
+    let mut removed = 0;
+    loop {
+        let page = tx.scan(REVISIONS, &revisions::range(id_key), 256).await?;
+        if page.is_empty() {
+            return Ok(removed);
+        }
+        for (key, value) in page {
+            remove(tx, &key, &DocumentRecord::decode(value)?).await?;
+            removed += 1;
+        }
+    }
+}
+
+/// A document that lives again is no longer in the bin; its delete revision stays.
+async fn leave_bin<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
+    if tx.get(REVISION_COUNTS, id_key).await?.is_none() {
+        return Ok(());
+    }
+    for (key, value) in tx
+        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+        .await?
+    {
+        let revision = DocumentRecord::decode(value)?;
+        if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
+            let (_, etag) = revisions::decode_key(&key)?;
+            tx.delete(REVISION_BIN, etags::key(etag));
+        }
+    }
+    Ok(())
+}
+
+/// Makes a revision of a document as it is, whatever the configuration says.
+#[derive(Debug, Clone)]
+pub struct ForceRevision {
+    /// The document.
+    pub id: DocumentId,
+    /// Whether a document that does not exist is an error, and not just nothing to do.
+    pub must_exist: bool,
+}
+
+/// What became of a [`ForceRevision`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForcedRevision {
+    /// Whether there is a new revision: not when the newest one is this version.
+    pub is_new: bool,
+    /// The document as it is now; its vector did not change.
+    pub document: Option<WrittenDocument>,
+}
+
+impl ForceRevision {
+    pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<ForcedRevision> {
+        let key = self.id.key();
+        let Some(value) = tx.get(DOCUMENTS, key).await? else {
+            if !self.must_exist {
+                return Ok(ForcedRevision::default());
+            }
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "no revision of '{}' can be made: there is no such document",
+                    self.id.as_str()
+                ),
+            ));
+        };
+        let stored = DocumentRecord::decode(value)?;
+        let mut parts = DocumentParts::of_record(&stored, key);
+        parts.flags = parts.flags.with(DocumentFlags::HAS_REVISIONS);
+        let is_new = record(tx, &parts).await?;
+        let document = WrittenDocument {
+            id: match stored.id() {
+                "" => String::from_utf8_lossy(key).into_owned(),
+                id => id.to_owned(),
+            },
+            collection: stored.collection().to_owned(),
+            change_vector: stored.context.to_text(tx.incarnations())?,
+            etag: stored.etag,
+            last_modified: stored.last_modified,
+            flags: parts.flags,
+        };
+        rewrite(tx, key, &stored, parts).await?;
+        Ok(ForcedRevision {
+            is_new,
+            document: Some(document),
+        })
+    }
+}
+
+/// Stores a document's record again with other flags; neither etag nor vector changes.
+pub(super) async fn rewrite<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    stored: &DocumentRecord,
+    parts: DocumentParts<'_>,
+) -> Result<()> {
+    let value = parts.encode();
+    let collection = CollectionName::new(stored.collection())?;
+    let mut statistics = tx
+        .collection_statistics(collection.as_str(), collection.key())
+        .await?;
+    statistics.document_bytes += value.len() as u64;
+    statistics.document_bytes = statistics
+        .document_bytes
+        .saturating_sub(stored.byte_count() as u64);
+    tx.put_collection_statistics(collection.key(), &statistics);
+    tx.put(DOCUMENTS, key.clone(), value);
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! `revisions`: earlier versions of documents, and what is kept of them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::StatusCode;
+use pinyon_core::commands::{BatchCommand, Configure};
+use pinyon_core::document::{DocumentId, StoredDocument};
+use pinyon_core::host::Timestamp;
+use pinyon_core::revisions::{
+    EnforceRevisions, RevertDatabase, RevertDocument, RevertTarget, RevisionsConfiguration,
+};
+use pinyon_core::version::Etag;
+use pinyon_core::{Error, ErrorKind, ReadTransaction, Result};
+use pinyon_storage_native::NativeSnapshot;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::docs::{json_bytes, push_documents};
+use super::operations;
+use crate::http::{self, Call, Reply, as_text, empty, etag_value, json_with_etag, not_modified};
+use crate::http_error;
+use crate::operations::Ended;
+
+/// Documents looked at in one step of an operation, so that writers wait for little.
+const DOCUMENTS_PER_STEP: usize = 64;
+
+/// Revisions by change vector; what is no change vector has none.
+///
+/// # Errors
+/// Whatever the store reports.
+pub async fn by_vector<I: AsRef<str>>(
+    transaction: &ReadTransaction<NativeSnapshot>,
+    change_vectors: &[I],
+) -> Result<Vec<Option<StoredDocument>>> {
+    match transaction.revisions_by_vector(change_vectors).await {
+        Err(error) if error.kind() == ErrorKind::InvalidRequest => {}
+        result => return result,
+    }
+    let mut revisions = Vec::with_capacity(change_vectors.len());
+    for change_vector in change_vectors {
+        revisions.push(
+            match transaction.revisions_by_vector(&[change_vector]).await {
+                Ok(mut found) => found.pop().flatten(),
+                Err(error) if error.kind() == ErrorKind::InvalidRequest => None,
+                Err(error) => return Err(error),
+            },
+        );
+    }
+    Ok(revisions)
+}
+
+/// `GET revisions`, by `id` or by `changeVector`.
+pub async fn get(call: &mut Call<'_>) -> Reply {
+    let (mut change_vectors, mut before) = (Vec::new(), None);
+    for (name, value) in call.query.pairs() {
+        if name.eq_ignore_ascii_case("changeVector") {
+            change_vectors.push(http::unescape(name, value)?);
+        } else if name.eq_ignore_ascii_case("before") {
+            before = Some(Timestamp::parse(&http::unescape(name, value)?)?);
+        } else if let Some(date) = name.strip_prefix("before") {
+            // The Python client forgets the equals sign.
+            before = Some(Timestamp::parse(&http::unescape("before", date)?)?);
+        }
+    }
+    let database = call.open_database().await?;
+    let transaction = database.read().await?;
+    if !change_vectors.is_empty() {
+        let found = by_vector(&transaction, &change_vectors).await?;
+        if let [None] = found.as_slice() {
+            return Ok(empty(StatusCode::NOT_FOUND));
+        }
+        let found: Vec<Option<&StoredDocument>> = found.iter().map(Option::as_ref).collect();
+        return show(call, &found, None);
+    }
+    let id = call.query.require("id")?;
+    if let Some(before) = before {
+        let found = transaction.revision_before(&id, before).await?;
+        let found: Vec<Option<&StoredDocument>> = found.iter().map(Some).collect();
+        return show(call, &found, Some(found.len() as u64));
+    }
+    let (start, size) = page(call)?;
+    let found = transaction.revisions(&id, start, size).await?;
+    let total = transaction.revision_count(&id).await?;
+    let found: Vec<Option<&StoredDocument>> = found.iter().map(Some).collect();
+    show(call, &found, Some(total))
+}
+
+/// Revisions are as large as documents; without a number not all of them are meant.
+fn page(call: &Call<'_>) -> Result<(usize, usize)> {
+    const DEFAULT: u64 = 25;
+    const MOST: u64 = 4096;
+    let start = call.query.number("start", 0_u64)?;
+    let size = call.query.number("pageSize", DEFAULT)?.min(MOST);
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    Ok((start, usize::try_from(size).unwrap_or(usize::MAX)))
+}
+
+fn show(call: &Call<'_>, found: &[Option<&StoredDocument>], total: Option<u64>) -> Reply {
+    let metadata_only = call.query.flag("metadataOnly");
+    let mut hash = Xxh3::new();
+    hash.update(&[u8::from(metadata_only)]);
+    hash.update(&total.unwrap_or(0).to_le_bytes());
+    for revision in found {
+        let vector = revision.map_or("", StoredDocument::change_vector);
+        hash.update(&(vector.len() as u64).to_le_bytes());
+        hash.update(vector.as_bytes());
+    }
+    let tag = format!("Hash-{}", STANDARD.encode(hash.digest128().to_be_bytes()));
+    let etag = etag_value(&tag)?;
+    if call.if_none_match() == Some(tag.as_str()) {
+        return Ok(not_modified(etag));
+    }
+    let byte_count = json_bytes(found.iter().copied());
+    call.server.check_response_bytes(byte_count)?;
+    let mut json = Vec::with_capacity(byte_count + 64);
+    json.extend_from_slice(b"{\"Results\":[");
+    push_documents(found.iter().copied(), metadata_only, &mut json);
+    json.push(b']');
+    if let Some(total) = total {
+        json.extend_from_slice(format!(",\"TotalResults\":{total}").as_bytes());
+    }
+    json.push(b'}');
+    Ok(json_with_etag(json, etag))
+}
+
+/// `GET revisions/count?id=`.
+pub async fn count(call: &mut Call<'_>) -> Reply {
+    let id = call.query.require("id")?;
+    let database = call.open_database().await?;
+    let count = database.read().await?.revision_count(&id).await?;
+    let body = json!({ "RevisionsCount": count });
+    Ok(http::json(StatusCode::OK, &body))
+}
+
+/// `GET revisions/bin`: deleted documents that have revisions, the newest first.
+pub async fn bin(call: &mut Call<'_>) -> Reply {
+    let (start, size) = page(call)?;
+    let before = call.query.number("etag", 0_u64)?;
+    // A client that asks for "all" names the largest number there is.
+    let before = if before == i64::MAX as u64 { 0 } else { before };
+    let database = call.open_database().await?;
+    let transaction = database.read().await?;
+    let found = transaction.revision_bin(Etag::new(before), start, size);
+    let found = found.await?;
+    let found: Vec<Option<&StoredDocument>> = found.iter().map(Some).collect();
+    show(call, &found, None)
+}
+
+/// `GET revisions/config`.
+pub async fn configuration(call: &mut Call<'_>) -> Reply {
+    let database = call.open_database().await?;
+    let configuration = database.read().await?.revisions_configuration().await?;
+    Ok(match configuration {
+        Some(configuration) => http::json(StatusCode::OK, &configuration),
+        None => empty(StatusCode::NOT_FOUND),
+    })
+}
+
+/// `POST admin/revisions/config`.
+pub async fn configure(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let configuration = RevisionsConfiguration::parse(as_text(&body)?)?;
+    super::expiration::configure(call, Configure::Revisions(configuration)).await
+}
+
+const CONFLICTS: &str = "RevisionsForConflicts";
+
+/// `GET revisions/conflicts/config`.
+pub async fn conflicts_configuration(call: &mut Call<'_>) -> Reply {
+    let name = call.database_name()?;
+    let record = call.server.databases.record(&name);
+    let record = record.ok_or_else(|| http_error::database_does_not_exist(&name))?;
+    Ok(match record.client_record.get(CONFLICTS) {
+        None | Some(Value::Null) => empty(StatusCode::NOT_FOUND),
+        Some(configuration) => http::json(StatusCode::OK, configuration),
+    })
+}
+
+/// `POST admin/revisions/conflicts/config`: kept for when there are conflicts.
+pub async fn configure_conflicts(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let configuration: Option<Map<String, Value>> = serde_json::from_str(as_text(&body)?)
+        .map_err(|reason| Error::invalid(format!("the configuration does not fit: {reason}")))?;
+    let value = configuration.map_or(Value::Null, Value::Object);
+    let name = call.database_name()?.into_owned();
+    let databases = &call.server.databases;
+    let index = databases.set_member(&name, CONFLICTS, value).await?;
+    Ok(http::json(
+        StatusCode::OK,
+        &json!({ "RaftCommandIndex": index }),
+    ))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Enforcement {
+    collections: Option<Vec<String>>,
+    max_ops_per_second: Option<u64>,
+}
+
+/// `POST admin/revisions/config/enforce`: an operation.
+pub async fn enforce(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let wanted: Enforcement = match as_text(&body)?.trim() {
+        "" => Enforcement::default(),
+        text => serde_json::from_str(text)
+            .map_err(|reason| Error::invalid(format!("what to enforce: {reason}")))?,
+    };
+    if wanted.max_ops_per_second == Some(0) {
+        return Err(Error::invalid("MaxOpsPerSecond must be above 0, or null"));
+    }
+    let database = call.open_database().await?;
+    let id = call.query.number("operationId", 0_u64)?;
+    let scope = database.record.store.clone();
+    let work = move |progress: crate::operations::Progress| async move {
+        let mut step = EnforceRevisions {
+            after: Bytes::new(),
+            limit: DOCUMENTS_PER_STEP,
+            collections: lower_cased(wanted.collections),
+        };
+        let (mut documents, mut removed) = (0, 0);
+        loop {
+            let done = database.documents.enforce_revisions_step(step.clone());
+            let done = database.use_store(done.await)?;
+            documents += done.documents;
+            removed += done.removed;
+            let told = json!({
+                "ScannedDocuments": documents,
+                "ScannedRevisions": null,
+                "RemovedRevisions": removed,
+                "Message": format!("Looked at {documents} documents, removed {removed} revisions."),
+                "Warnings": {},
+            });
+            progress.report(told.clone());
+            match done.next {
+                None => return Ok(Ended::Completed(told)),
+                Some(_) if progress.is_canceled() => return Ok(Ended::Canceled(told)),
+                Some(next) => step.after = next,
+            }
+            if let Some(most) = wanted.max_ops_per_second {
+                let pause_ms = done.documents.saturating_mul(1000) / most;
+                progress.pause(Duration::from_millis(pause_ms)).await;
+            }
+        }
+    };
+    let id = call.server.operations.start(&scope, id, work)?;
+    operations::started(call, id)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reversion {
+    time: String,
+    #[serde(default)]
+    collections: Option<Vec<String>>,
+}
+
+/// `POST revisions/revert`: the database as it was at a moment; an operation.
+pub async fn revert(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let wanted: Reversion = serde_json::from_str(as_text(&body)?)
+        .map_err(|reason| Error::invalid(format!("what to revert: {reason}")))?;
+    let to = Timestamp::parse(&wanted.time)?;
+    if to > call.server.host.clock.now() {
+        return Err(Error::invalid(format!(
+            "the Time {} is still to come",
+            wanted.time
+        )));
+    }
+    let database = call.open_database().await?;
+    let id = call.query.number("operationId", 0_u64)?;
+    let scope = database.record.store.clone();
+    let work = move |progress: crate::operations::Progress| async move {
+        let mut step = RevertDatabase {
+            to,
+            collections: lower_cased(wanted.collections),
+            after: Bytes::new(),
+            limit: DOCUMENTS_PER_STEP,
+        };
+        let (mut scanned, mut reverted) = (0, 0);
+        loop {
+            let done = database.documents.revert_step(step.clone());
+            let done = database.use_store(done.await)?;
+            scanned += done.scanned;
+            reverted += done.reverted;
+            let told = json!({
+                "ScannedDocuments": scanned,
+                "ScannedRevisions": null,
+                "RevertedDocuments": reverted,
+                "Message": format!("Looked at {scanned} documents, reverted {reverted}."),
+                "Warnings": {},
+            });
+            progress.report(told.clone());
+            match done.next {
+                None => return Ok(Ended::Completed(told)),
+                Some(_) if progress.is_canceled() => return Ok(Ended::Canceled(told)),
+                Some(next) => step.after = next,
+            }
+        }
+    };
+    let id = call.server.operations.start(&scope, id, work)?;
+    operations::started(call, id)
+}
+
+fn lower_cased(collections: Option<Vec<String>>) -> Vec<String> {
+    let names = collections.unwrap_or_default().into_iter();
+    names.map(|name| name.to_lowercase()).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DocumentReversion {
+    id_to_change_vector: BTreeMap<String, String>,
+}
+
+/// `POST revisions/revert/docs`: chosen documents to chosen versions, all or none.
+pub async fn revert_documents(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let wanted: DocumentReversion = serde_json::from_str(as_text(&body)?)
+        .map_err(|reason| Error::invalid(format!("what to revert: {reason}")))?;
+    let database = call.open_database().await?;
+    let max_id_bytes = database.documents.limits().max_id_bytes;
+    let commands = wanted.id_to_change_vector.into_iter();
+    let commands = commands.map(|(id, change_vector)| {
+        Ok(BatchCommand::RevertDocument(RevertDocument {
+            id: DocumentId::new(id, max_id_bytes)?,
+            target: RevertTarget::ChangeVector(change_vector),
+        }))
+    });
+    let written = database.write(commands.collect::<Result<_>>()?).await;
+    written.map_err(http_error::missing_in_write)?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
