@@ -226,7 +226,7 @@ fn broken_uploads_are_swept_and_cannot_be_used_afterwards() {
         assert!(sweep(&database, &story).await > 20);
         assert_eq!(
             write_one(&database, late).await.unwrap_err().kind(),
-            ErrorKind::NotFound
+            ErrorKind::TimedOut
         );
     });
 }

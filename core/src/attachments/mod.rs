@@ -9,6 +9,7 @@
 //!   then, so a broken upload is swept.
 
 mod content;
+mod import;
 mod link;
 mod list;
 mod read;
@@ -17,7 +18,8 @@ mod upload;
 mod write;
 
 pub use content::AttachmentContent;
-pub(crate) use link::{hold, release, replace_all};
+pub use import::{ImportDocument, ImportedAttachment};
+pub(crate) use link::{hold, release, replace_all, take_in};
 pub use list::{AttachmentName, ListedAttachment, hash_text, parse_hash};
 pub use read::AttachmentStatistics;
 pub use sweep::SweepLooseContents;

@@ -57,6 +57,10 @@ struct StoreReport {
     bytes: u64,
     documents: u64,
     tombstones: u64,
+    revisions: u64,
+    attachments: u64,
+    contents: u64,
+    loose_contents: u64,
     collections: u64,
     identities: u64,
     problem_count: u64,
@@ -188,6 +192,10 @@ async fn check_database(
     drop(snapshot);
     report.documents = found.documents;
     report.tombstones = found.tombstones;
+    report.revisions = found.revisions;
+    report.attachments = found.attachments;
+    report.contents = found.contents;
+    report.loose_contents = found.loose_contents;
     report.collections = found.collections;
     report.identities = found.identities;
     report.problem_count += found.problem_count;
@@ -236,8 +244,11 @@ fn print(verified: &Verified, as_json: bool) {
             println!("{name}: {untold} more problems");
         }
         println!(
-            "{name}: {} documents, {} tombstones, {} collections, {} entries, {} bytes: {}",
+            "{name}: {} documents, {} revisions, {} attachments, {} tombstones, {} collections, {} \
+             entries, {} bytes: {}",
             store.documents,
+            store.revisions,
+            store.attachments,
             store.tombstones,
             store.collections,
             store.entries,

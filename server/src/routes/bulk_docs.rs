@@ -424,7 +424,8 @@ fn push_result(outcome: &CommandOutcome, echo: Echo, json: &mut String) {
             }
         }
         // No command of a batch asks for it.
-        (CommandOutcome::Reverted, _) => json.push_str("{}"),
+        // No client sends the import of a revision.
+        (CommandOutcome::Reverted | CommandOutcome::ImportedRevision(_), _) => json.push_str("{}"),
     }
 }
 
