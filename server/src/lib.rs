@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod config;
 pub mod databases;
+pub mod request_text;
 
 mod http;
 mod http_error;

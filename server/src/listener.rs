@@ -133,7 +133,8 @@ async fn serve_connection(
         .header_read_timeout(Duration::from_millis(config.head_timeout_ms))
         .max_headers(config.max_headers)
         .max_buf_size(config.max_head_bytes)
-        .pipeline_flush(true)
+        // Not pipeline_flush: with it hyper takes all of a streamed body into memory at once, however
+        // slowly the client reads.
         .title_case_headers(true)
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);

@@ -157,6 +157,7 @@ impl RevertDatabase {
         let target = at_the_time.or((!created_later).then_some(oldest));
         let lives = previous.document().is_some();
         match target {
+            Some(revision) if is_same(previous.document(), revision) => Ok(false),
             Some(revision) if !revision.flags.contains(DocumentFlags::DELETE_REVISION) => {
                 bring_back(tx, id_key, revision).await?;
                 Ok(true)
@@ -174,6 +175,16 @@ impl RevertDatabase {
             _ => Ok(false),
         }
     }
+}
+
+/// Whether the document is what the revision was, so that a revert that was stopped goes on where
+/// it was.
+fn is_same(document: Option<&DocumentRecord>, revision: &DocumentRecord) -> bool {
+    document.is_some_and(|it| {
+        it.body() == revision.body()
+            && it.metadata() == revision.metadata()
+            && it.attachments() == revision.attachments()
+    })
 }
 
 async fn bring_back<S: Snapshot>(

@@ -295,18 +295,27 @@ pub(super) async fn next_wake(database: &OpenDatabase) -> Result<Option<Timestam
 }
 
 impl Databases {
-    /// Replaces a configuration of a database that its sweeps go by.
+    /// Replaces a configuration of a database. Answers the index of the change.
+    ///
+    /// The database goes by what is stored in it; the record repeats that for those who read
+    /// records, and says beforehand that there may be something to sweep. After a crash in between,
+    /// a look at the database corrects that.
     ///
     /// # Errors
-    /// Whatever the store reports.
-    pub async fn configure(&self, database: &OpenDatabase, configure: Configure) -> Result<()> {
-        // The record says so first: after a crash in between, a look at the database corrects it.
-        if let Some(slot) = self.slot(&database.record.name) {
+    /// Whatever the storage reports.
+    pub async fn configure(&self, database: &OpenDatabase, configure: Configure) -> Result<u64> {
+        let (member, value, sweeps) = match &configure {
+            Configure::Revisions(it) => ("Revisions", serde_json::to_value(it), false),
+            Configure::Expiration(it) => ("Expiration", serde_json::to_value(it), !it.disabled),
+            Configure::Refresh(it) => ("Refresh", serde_json::to_value(it), !it.disabled),
+        };
+        let value = value.expect("configurations are plain data");
+        if let (true, Some(slot)) = (sweeps, self.slot(&database.record.name)) {
             self.note_sweeps(&slot, true).await?;
         }
         database.use_store(database.documents.configure(configure).await)?;
         database.sweeps.reset();
-        Ok(())
+        self.set_member(&database.record.name, member, value).await
     }
 
     /// Notes in a database's record whether it must be opened for its sweeps after a restart.

@@ -60,7 +60,7 @@ struct Command<'a> {
 }
 
 /// What a result repeats of its command.
-enum Echo {
+pub enum Echo {
     Put,
     Delete {
         change_vector: Option<String>,
@@ -84,7 +84,7 @@ enum Echo {
 }
 
 /// A batch as it was sent; contents of attachments are still to come.
-struct Parsed {
+pub struct Parsed {
     commands: Vec<BatchCommand>,
     echoes: Vec<Echo>,
 }
@@ -148,6 +148,14 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
 }
 
 impl Parsed {
+    /// The commands that the client sent, without those that follow from them.
+    pub fn into_sent_commands(self) -> Vec<BatchCommand> {
+        let all = self.commands.into_iter().zip(self.echoes);
+        all.filter(|(_, echo)| !matches!(echo, Echo::Hidden))
+            .map(|(command, _)| command)
+            .collect()
+    }
+
     fn first_attachment(&self) -> Option<usize> {
         let is_put = |it: &BatchCommand| matches!(it, BatchCommand::PutAttachment(_));
         let shown = self.commands.iter().zip(&self.echoes);
@@ -179,7 +187,11 @@ fn check_waits(call: &Call<'_>) -> Result<()> {
     Ok(())
 }
 
-fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
+/// Reads the JSON of a batch.
+///
+/// # Errors
+/// `InvalidRequest`, `Unsupported` or `LimitExceeded`, with the number of the command.
+pub fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
     let batch: Batch = serde_json::from_str(body)
         .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
     if batch.transaction_mode.as_deref() == Some("ClusterWide") {

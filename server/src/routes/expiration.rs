@@ -41,19 +41,11 @@ pub async fn configure_refresh(call: &mut Call<'_>) -> Reply {
     configure(call, Configure::Refresh(configuration)).await
 }
 
-async fn configure(call: &Call<'_>, configure: Configure) -> Reply {
+/// Replaces a configuration.
+pub async fn configure(call: &Call<'_>, configure: Configure) -> Reply {
     let database = call.open_database().await?;
-    call.server
-        .databases
-        .configure(&database, configure)
-        .await?;
-    configured(call).await
-}
-
-/// What a client is told whose configuration holds.
-pub async fn configured(call: &Call<'_>) -> Reply {
-    // Configurations are no commands of a cluster yet; the newest of those will do.
-    let (_, _, index) = call.server.databases.cluster().await;
+    let databases = &call.server.databases;
+    let index = databases.configure(&database, configure).await?;
     Ok(http::json(
         StatusCode::OK,
         &json!({ "RaftCommandIndex": index }),

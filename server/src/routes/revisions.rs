@@ -164,10 +164,7 @@ pub async fn configuration(call: &mut Call<'_>) -> Reply {
 pub async fn configure(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
     let configuration = RevisionsConfiguration::parse(as_text(&body)?)?;
-    let database = call.open_database().await?;
-    let configure = Configure::Revisions(configuration);
-    database.use_store(database.documents.configure(configure).await)?;
-    super::expiration::configured(call).await
+    super::expiration::configure(call, Configure::Revisions(configuration)).await
 }
 
 const CONFLICTS: &str = "RevisionsForConflicts";

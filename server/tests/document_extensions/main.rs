@@ -1,0 +1,15 @@
+//! Revisions, attachments, expiration and operations, against the real server in a process of its
+//! own.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "another process's clock has to move"
+)]
+
+mod attachments;
+mod batches;
+mod expiration;
+mod large_attachments;
+mod revisions;
+mod story;
