@@ -16,4 +16,5 @@ mod listener;
 mod metrics;
 mod routes;
 mod server;
+mod stalled_io;
 mod telemetry;

@@ -3,6 +3,7 @@
 mod body;
 mod call;
 mod compression;
+mod origin;
 mod query_string;
 mod reply;
 mod request_body;
