@@ -21,7 +21,7 @@ impl RequestBody {
     ///
     /// # Errors
     /// `Unsupported` when it is compressed.
-    pub fn into_pieces(&mut self, server: &Server, headers: &HeaderMap) -> Result<BodyPieces> {
+    pub fn take_pieces(&mut self, server: &Server, headers: &HeaderMap) -> Result<BodyPieces> {
         if let Some(encoding) = headers.get(CONTENT_ENCODING)
             && !encoding.is_empty()
             && encoding != "identity"

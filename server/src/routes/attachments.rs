@@ -67,7 +67,7 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
         None => upload_body(call, &database).await?,
         // The Python client wraps bytes into a form with one part.
         Some(boundary) => {
-            let pieces = call.body.into_pieces(call.server, call.headers)?;
+            let pieces = call.body.take_pieces(call.server, call.headers)?;
             let mut parts = Multipart::new(pieces, &boundary);
             let part = parts.next().await?;
             let part = part.ok_or_else(|| Error::invalid("the form has no part"))?;

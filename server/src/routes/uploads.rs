@@ -49,9 +49,9 @@ impl Uploads {
     /// Begins to read the body of `call`.
     ///
     /// # Errors
-    /// Those of [`crate::http::RequestBody::into_pieces`].
+    /// Those of [`crate::http::RequestBody::take_pieces`].
     pub fn begin(call: &mut Call<'_>, boundary: &str) -> Result<Self> {
-        let pieces = call.body.into_pieces(call.server, call.headers)?;
+        let pieces = call.body.take_pieces(call.server, call.headers)?;
         Ok(Self {
             parts: Multipart::new(pieces, boundary),
             held: Held::default(),
@@ -127,7 +127,7 @@ pub async fn upload_body(
     call: &mut Call<'_>,
     database: &OpenDatabase,
 ) -> Result<AttachmentContent> {
-    let mut pieces = call.body.into_pieces(call.server, call.headers)?;
+    let mut pieces = call.body.take_pieces(call.server, call.headers)?;
     let mut upload = begin(database)?;
     while let Some(piece) = pieces.next().await? {
         database.use_store(upload.write(&piece).await)?;

@@ -2,6 +2,10 @@
 //! own.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these stories have no runtime; they wait for another process"
+)]
 
 mod attachments;
 mod batches;
