@@ -62,11 +62,13 @@ async fn content(database: &Database<TestStore>, of: &str, named: &str) -> Optio
 
 async fn counts(database: &Database<TestStore>) -> (u64, u64) {
     let read = database.read().await.unwrap();
+    let kept = read.attachment_statistics().await.unwrap();
+    assert_eq!(kept, read.count_attachments().await.unwrap());
     let AttachmentStatistics {
         attachment_count,
         content_count,
         ..
-    } = read.attachment_statistics().await.unwrap();
+    } = kept;
     (attachment_count, content_count)
 }
 

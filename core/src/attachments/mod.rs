@@ -9,6 +9,7 @@
 //!   then, so a broken upload is swept.
 
 mod content;
+mod count;
 mod link;
 mod list;
 mod read;
@@ -16,10 +17,10 @@ mod sweep;
 mod upload;
 mod write;
 
+pub use crate::schema::attachment_counts::AttachmentStatistics;
 pub use content::AttachmentContent;
 pub(crate) use link::{hold, release, replace_all};
 pub use list::{AttachmentName, ListedAttachment, hash_text, parse_hash};
-pub use read::AttachmentStatistics;
 pub use sweep::SweepLooseContents;
 pub use upload::AttachmentUpload;
 pub use write::{CopyAttachment, DeleteAttachment, PutAttachment, WriteContent, WrittenAttachment};

@@ -6,6 +6,8 @@ use super::report::is_known;
 use super::table_scan::TableScan;
 use super::{Verification, VerifyProgress};
 use crate::schema::DATABASE;
+use crate::schema::attachment_counts::ATTACHMENT_COUNTS_KEY;
+use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
 use crate::version::{ChangeVector, Dot, Etag};
@@ -16,6 +18,16 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let mut is_missing = true;
         while let Some(page) = self.next_page(&mut scan).await {
             for (key, value) in page {
+                let is_known = [
+                    REVISIONS_KEY,
+                    EXPIRATION_KEY,
+                    REFRESH_KEY,
+                    ATTACHMENT_COUNTS_KEY,
+                ]
+                .contains(&&key[..]);
+                if is_known {
+                    continue;
+                }
                 if key != STATE_KEY {
                     self.add_problem(DATABASE, &key, "this version knows no such record");
                     continue;
