@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod config;
 pub mod databases;
+pub mod request_text;
 
 mod http;
 mod http_error;
@@ -17,4 +18,5 @@ mod multipart;
 mod operations;
 mod routes;
 mod server;
+mod stalled_io;
 mod telemetry;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use pinyon_core::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::config::Config;
 use crate::http::serve_request;
 use crate::server::Server;
+use crate::stalled_io::StalledIo;
 
 /// Serves until SIGINT or SIGTERM, then finishes what runs and closes the databases.
 ///
@@ -136,7 +137,7 @@ async fn serve_connection(
         // Not pipeline_flush: with it hyper takes all of a streamed body into memory at once, however
         // slowly the client reads.
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(StalledIo::new(socket, config.stall_timeout()), service);
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

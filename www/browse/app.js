@@ -9,6 +9,8 @@ const PAGE_SIZE = 25;
 // A document may hold more strings than it is sensible to ask about at once.
 const REFERENCE_LIMIT = 500;
 const REFERENCE_LENGTH_LIMIT = 512;
+// Opening every database of a server with thousands only to count would be rude.
+const CLOSED_LIMIT = 20;
 const SUGGESTION_COUNT = 10;
 const SUGGESTION_DELAY_MS = 150;
 
@@ -57,7 +59,25 @@ async function showDatabases(signal) {
     const rows = databases.map(database => row(
         database.Disabled ? `${database.Name} (disabled)` : link(databaseAddress(database.Name), database.Name),
         count(database.DocumentsCount)));
+    countClosed(signal, databases, rows);
     return { title: "Databases", body: [table(["Database", "Documents"], rows)] };
+}
+
+/** The server knows the counts of open databases only; asking the others opens them. */
+async function countClosed(signal, databases, rows) {
+    const closed = databases.map((database, index) => ({ database, cell: rows[index].lastChild }))
+        .filter(({ database }) => !database.Disabled && (database.DocumentsCount ?? null) === null);
+    for (const { database, cell } of closed.slice(0, CLOSED_LIMIT)) {
+        try {
+            const { json } = await get(requestPath(database.Name, "collections/stats"), signal);
+            cell.textContent = count(json.CountOfDocuments);
+        } catch (error) {
+            if (isAbort(error)) {
+                return;
+            }
+            cell.textContent = error.name;
+        }
+    }
 }
 
 async function showDatabase(signal, database) {

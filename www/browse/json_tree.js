@@ -4,8 +4,9 @@ import { element } from "./elements.js";
 import { NumberText } from "./server.js";
 
 const ITEMS_AT_ONCE = 100;
-// Parts with more items than this start closed.
-const OPEN_LIMIT = 30;
+// Parts with more items than this start closed: sooner when the items have parts themselves.
+const OPEN_FLAT_LIMIT = 30;
+const OPEN_NESTED_LIMIT = 12;
 const OPEN_DEPTH = 3;
 const PEEK_LENGTH = 200;
 
@@ -26,12 +27,11 @@ export function followReferences(tree, findAddress) {
     }
 }
 
-/** One line that tells a document from its neighbours. */
+/** One line that tells a document from its neighbours: its first values with their paths. */
 export function peek(body) {
     const parts = [];
     let length = 0;
-    for (const [name, value] of Object.entries(body)) {
-        const part = `${name}: ${isLeaf(value) ? value : JSON.stringify(value)}`.slice(0, PEEK_LENGTH);
+    for (const part of leaves(body, "")) {
         parts.push(part);
         length += part.length;
         if (length > PEEK_LENGTH) {
@@ -39,6 +39,17 @@ export function peek(body) {
         }
     }
     return parts.join(" · ");
+}
+
+function* leaves(value, path) {
+    for (const [name, child] of Object.entries(value)) {
+        const childPath = path ? `${path}.${name}` : name;
+        if (isLeaf(child)) {
+            yield `${childPath}: ${String(child).slice(0, PEEK_LENGTH)}`;
+        } else {
+            yield* leaves(child, childPath);
+        }
+    }
 }
 
 const isLeaf = value => value === null || typeof value !== "object" || value instanceof NumberText;
@@ -83,7 +94,8 @@ function item(name, inArray, value, depth, tree) {
     const details = element("details", {},
         element("summary", {}, ...label, element("span", { className: "note" }, `${brackets[0]}${size.toLocaleString()}${brackets[1]}`)));
     const build = () => details.append(items(value, depth + 1, tree));
-    if (depth < OPEN_DEPTH && size <= OPEN_LIMIT) {
+    const openLimit = Object.values(value).every(isLeaf) ? OPEN_FLAT_LIMIT : OPEN_NESTED_LIMIT;
+    if (depth < OPEN_DEPTH && size <= openLimit) {
         details.open = true;
         build();
     } else {

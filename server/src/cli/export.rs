@@ -54,7 +54,7 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum FormatArgument {
-    /// JSON lines for names that end in .jsonl, .ndjson or those with .gz; else a dump
+    /// JSON lines for a name like x.jsonl, x.ndjson or x.jsonl.gz; else a dump
     Auto,
     /// A .ravendbdump
     Dump,
@@ -200,22 +200,35 @@ fn tell(file: &Path, counts: ExportCounts) {
 
 /// The file under an unfinished name, or standard output.
 struct Output {
-    writer: Writer,
+    writer: Box<dyn FinishWrite>,
     /// The unfinished file and its final name.
     names: Option<(PathBuf, PathBuf)>,
 }
 
-enum Writer {
-    Plain(BufWriter<Box<dyn Write>>),
-    Gzip(GzEncoder<BufWriter<Box<dyn Write>>>),
+/// A writer with an end.
+trait FinishWrite: Write {
+    /// Writes everything that is still held back.
+    fn finish_write(&mut self) -> io::Result<()>;
+}
+
+impl<W: Write> FinishWrite for BufWriter<W> {
+    fn finish_write(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+impl<W: Write> FinishWrite for GzEncoder<BufWriter<W>> {
+    fn finish_write(&mut self) -> io::Result<()> {
+        self.try_finish()?;
+        self.get_mut().flush()
+    }
 }
 
 impl Output {
     fn create(path: &Path, format: ExportFormat, force: bool) -> Result<Self> {
         if path == Path::new("-") {
-            let writer = BufWriter::new(Box::new(io::stdout()) as Box<dyn Write>);
             return Ok(Self {
-                writer: Writer::Plain(writer),
+                writer: Box::new(BufWriter::new(io::stdout())),
                 names: None,
             });
         }
@@ -229,12 +242,12 @@ impl Output {
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
         let file = File::create(&unfinished).map_err(|reason| cannot_write(path, &reason))?;
-        let writer = BufWriter::with_capacity(256 << 10, Box::new(file) as Box<dyn Write>);
+        let file = BufWriter::with_capacity(256 << 10, file);
         let is_gzip = path.extension().is_some_and(|it| it == "gz");
-        let writer = if is_gzip || format != ExportFormat::JsonLines {
-            Writer::Gzip(GzEncoder::new(writer, Compression::fast()))
+        let writer: Box<dyn FinishWrite> = if is_gzip || format != ExportFormat::JsonLines {
+            Box::new(GzEncoder::new(file, Compression::fast()))
         } else {
-            Writer::Plain(writer)
+            Box::new(file)
         };
         Ok(Self {
             writer,
@@ -248,37 +261,20 @@ impl Output {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = match &mut self.writer {
-            Writer::Plain(writer) => writer.write_all(bytes),
-            Writer::Gzip(writer) => writer.write_all(bytes),
-        };
+        let written = self.writer.write_all(bytes);
         written.map_err(|reason| cannot_write(self.path(), &reason))
     }
 
     /// Writes what is left, makes it durable, and gives the file its name.
     fn finish(mut self) -> Result<()> {
-        let names = self.names.take();
-        let path = names
-            .as_ref()
-            .map_or(Path::new("standard output"), |(_, path)| path);
-        let failed = |reason| cannot_write(path, &reason);
-        let mut writer = match self.writer {
-            Writer::Plain(ref mut writer) => {
-                writer.flush().map_err(failed)?;
-                None
-            }
-            Writer::Gzip(ref mut writer) => {
-                writer.try_finish().map_err(failed)?;
-                Some(writer.get_mut())
-            }
-        };
-        if let Some(writer) = &mut writer {
-            writer.flush().map_err(failed)?;
-        }
-        if let Some((unfinished, path)) = &names {
+        let finished = self.writer.finish_write();
+        finished.map_err(|reason| cannot_write(self.path(), &reason))?;
+        if let Some((unfinished, path)) = &self.names {
+            let failed = |reason| cannot_write(path, &reason);
             let file = File::open(unfinished).map_err(failed)?;
             file.sync_all().map_err(failed)?;
             std::fs::rename(unfinished, path).map_err(failed)?;
+            self.names = None;
         }
         Ok(())
     }

@@ -31,8 +31,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens `path`, or standard input for `-`, and reads the first chunk. Must be called within
-    /// a runtime.
+    /// Opens `path`, or standard input for `-`, and reads the first chunk.
     ///
     /// # Errors
     /// `NotFound` or `Internal` when it cannot be read; `InvalidRequest` when its compression is
@@ -59,7 +58,9 @@ impl Input {
         };
         let (sender, mut rest) = mpsc::channel(CHUNKS_AHEAD);
         let name_there = name.clone();
-        tokio::task::spawn_blocking(move || {
+        // A plain thread: the runtime would wait for one of its own at the end, even when it hangs
+        // in a read from a terminal or pipe that nobody closes.
+        std::thread::spawn(move || {
             let sent = decompress(counted).and_then(|mut plain| send_chunks(&mut *plain, &sender));
             if let Err(reason) = sent {
                 // Nobody listens any more when the import has failed already.

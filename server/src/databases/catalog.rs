@@ -76,10 +76,26 @@ impl<E: Environment> Catalog<E> {
             records,
         };
         if found.is_none() {
+            catalog.refuse_orphans().await?;
             catalog.commit(None).await?;
         }
         catalog.sweep().await?;
         Ok(catalog)
+    }
+
+    /// A new catalog beside databases means that the old one is lost: nothing may be swept then.
+    async fn refuse_orphans(&self) -> Result<()> {
+        let names = self.environment.list().await?;
+        match names
+            .iter()
+            .find(|it| it.as_str().starts_with(STORE_PREFIX))
+        {
+            None => Ok(()),
+            Some(orphan) => Err(Error::corrupted(format!(
+                "the data directory holds '{}' but no catalog that names it; restore the catalog",
+                orphan.as_str()
+            ))),
+        }
     }
 
     /// Deletes stores of databases that no record names.
@@ -232,7 +248,11 @@ impl<E: Environment> Catalog<E> {
         self.note(request_id);
         self.commit(Some((&key, None))).await?;
         self.records.remove(&key);
-        self.environment.delete(&record.store_name()?).await
+        if let Err(error) = self.environment.delete(&record.store_name()?).await {
+            // The database is gone all the same; the next start deletes what is left of it.
+            tracing::warn!(database = record.name, ?error, "its files are still there");
+        }
+        Ok(())
     }
 
     fn require(&self, name: &str) -> Result<&DatabaseRecord> {

@@ -316,10 +316,15 @@ impl Databases {
         if let Some(database) = slot.set_open(None) {
             self.retire(database).await;
         }
-        if hard {
-            catalog.remove(name, request_id).await?;
+        let deleted = if hard {
+            catalog.remove(name, request_id).await
         } else {
-            catalog.detach(name, request_id).await?;
+            catalog.detach(name, request_id).await
+        };
+        if let Err(error) = deleted {
+            let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+            slots.insert(to_name_key(name), Slot::new(slot.record()));
+            return Err(error);
         }
         Ok(catalog.index())
     }

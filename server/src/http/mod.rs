@@ -5,6 +5,7 @@ mod body_pieces;
 pub mod byte_range;
 mod call;
 mod compression;
+mod origin;
 mod query_string;
 mod reply;
 mod request_body;

@@ -1,6 +1,7 @@
 //! The body of a request: read whole, under limits on size, memory and pace.
 
-use std::io::Read as _;
+use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +11,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::CONTENT_ENCODING;
 use pinyon_core::{Error, ErrorKind, Result};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::server::Server;
@@ -65,21 +66,25 @@ impl RequestBody {
         let Some(encoding) = Encoding::parse(encoding.as_bytes())? else {
             return Ok(sent);
         };
-        let limit = server.config.max_request_bytes;
-        // What comes out is counted as if it were the most that may; it is given back soon.
-        let worst = limit.min(sent.len().saturating_mul(MOST_INFLATION));
-        self.take_room(server, worst, stall_deadline(server))
-            .await?;
-        if sent.len() <= SMALL_BYTES / 8 {
-            return inflate(&sent, encoding, limit);
-        }
-        let inflating = tokio::task::spawn_blocking(move || inflate(&sent, encoding, limit));
-        inflating.await.map_err(|reason| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("decompression failed: {reason}"),
-            )
-        })?
+        let inflating = Inflating {
+            encoding,
+            limit: server.config.max_request_bytes,
+            all_room: Arc::clone(&server.body_room),
+        };
+        let (inflated, room) = if sent.len() <= SMALL_BYTES / 8 {
+            inflating.run(&sent)?
+        } else {
+            let running = tokio::task::spawn_blocking(move || inflating.run(&sent));
+            running.await.map_err(|reason| {
+                Error::new(
+                    ErrorKind::Internal,
+                    format!("decompression broke off: {reason}"),
+                )
+            })??
+        };
+        // The compressed form is gone, and its room with it.
+        self.room = room;
+        Ok(inflated)
     }
 
     pub(super) fn take_source(&mut self) -> Source {
@@ -140,10 +145,7 @@ impl RequestBody {
                 self.room.push(permit);
                 Ok(())
             }
-            Ok(Err(_)) | Err(_) => Err(Error::new(
-                ErrorKind::Unavailable,
-                "the server has no memory left for this request's body; try again later",
-            )),
+            Ok(Err(_)) | Err(_) => Err(no_room()),
         }
     }
 }
@@ -207,6 +209,13 @@ pub(super) async fn next_chunk(
     }
 }
 
+fn no_room() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the server has no memory left for this request's body; try again later",
+    )
+}
+
 fn too_large(limit: usize) -> Error {
     Error::new(
         ErrorKind::LimitExceeded,
@@ -219,9 +228,6 @@ enum Encoding {
     Gzip,
     Deflate,
 }
-
-/// Deflate cannot make more of a byte than this.
-const MOST_INFLATION: usize = 1032;
 
 impl Encoding {
     fn parse(text: &[u8]) -> Result<Option<Self>> {
@@ -240,28 +246,45 @@ impl Encoding {
     }
 }
 
-fn inflate(sent: &[u8], encoding: Encoding, limit: usize) -> Result<Bytes> {
-    let mut inflated = Vec::with_capacity(sent.len().saturating_mul(4).min(limit));
-    let room = limit as u64 + 1;
-    let result = match encoding {
-        Encoding::Gzip => MultiGzDecoder::new(sent)
-            .take(room)
-            .read_to_end(&mut inflated),
-        // HTTP's deflate is zlib's form; some send the bare one.
-        Encoding::Deflate if is_zlib(sent) => {
-            ZlibDecoder::new(sent).take(room).read_to_end(&mut inflated)
+/// One decompression, in steps that are counted against the room for all.
+struct Inflating {
+    encoding: Encoding,
+    limit: usize,
+    all_room: Arc<Semaphore>,
+}
+
+impl Inflating {
+    const STEP_BYTES: usize = 1 << 20;
+
+    fn run(&self, sent: &[u8]) -> Result<(Bytes, Vec<OwnedSemaphorePermit>)> {
+        match self.encoding {
+            Encoding::Gzip => self.read(MultiGzDecoder::new(sent)),
+            // HTTP's deflate is zlib's form; some send the bare one.
+            Encoding::Deflate if is_zlib(sent) => self.read(ZlibDecoder::new(sent)),
+            Encoding::Deflate => self.read(DeflateDecoder::new(sent)),
         }
-        Encoding::Deflate => DeflateDecoder::new(sent)
-            .take(room)
-            .read_to_end(&mut inflated),
-    };
-    result.map_err(|reason| {
-        Error::invalid(format!("the request's body does not decompress: {reason}"))
-    })?;
-    if inflated.len() > limit {
-        return Err(too_large(limit));
     }
-    Ok(inflated.into())
+
+    fn read(&self, mut source: impl Read) -> Result<(Bytes, Vec<OwnedSemaphorePermit>)> {
+        let mut inflated = Vec::new();
+        let mut room = Vec::new();
+        loop {
+            let before = inflated.len();
+            let mut step = source.by_ref().take(Self::STEP_BYTES as u64);
+            step.read_to_end(&mut inflated).map_err(|reason| {
+                Error::invalid(format!("the request's body does not decompress: {reason}"))
+            })?;
+            if inflated.len() > self.limit {
+                return Err(too_large(self.limit));
+            }
+            if inflated.len() - before < Self::STEP_BYTES {
+                return Ok((inflated.into(), room));
+            }
+            let kib = u32::try_from(Self::STEP_BYTES >> 10).unwrap_or(u32::MAX);
+            let permit = Arc::clone(&self.all_room).try_acquire_many_owned(kib);
+            room.push(permit.map_err(|_| no_room())?);
+        }
+    }
 }
 
 fn is_zlib(sent: &[u8]) -> bool {

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use pinyon_core::{Error, ErrorKind, Result};
 
 use super::compression::{accepts_gzip, compress};
+use super::origin::check_origin;
 use super::{Body, Call, QueryString};
 use crate::http_error;
 use crate::routes::{self, Endpoint};
@@ -43,7 +44,10 @@ pub async fn serve_request(
                 headers: &parts.headers,
                 body: incoming.into(),
             };
-            run_in_time(&server, route.endpoint, &mut call).await
+            match check_origin(&server, &parts.headers) {
+                Ok(()) => run_in_time(&server, route.endpoint, &mut call).await,
+                Err(error) => Err(error),
+            }
         }
         None => Err(http_error::route_not_found(parts.method.as_str(), path)),
     };
@@ -61,6 +65,11 @@ pub async fn serve_request(
     let headers = response.headers_mut();
     headers.insert(SERVER_VERSION, HeaderValue::from_static(PROTOCOL_VERSION));
     headers.insert(REQUEST_ID, request_id);
+    // A request that also had a Content-Length, which hyper then drops, may have been cut another
+    // way by a proxy before us; what follows on its connection cannot be trusted.
+    if parts.headers.contains_key(TRANSFER_ENCODING) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let took = started.elapsed();
     server.metrics.record(endpoint, response.status(), took);
     tracing::debug!(

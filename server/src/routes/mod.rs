@@ -5,12 +5,12 @@
 
 mod admin;
 mod attachments;
-mod bulk_docs;
+pub mod bulk_docs;
 mod cluster;
 mod collections;
 mod configuration;
 mod databases;
-mod docs;
+pub mod docs;
 mod expiration;
 mod hilo;
 mod identity;

@@ -35,7 +35,7 @@ fn missing(name: &str) -> hyper::Response<http::Body> {
         &json!({ "Type": "Error", "Message": format!("There is no database '{name}'") }),
     );
     // Names that cannot stand in a header cannot be databases either.
-    let value = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("?"));
+    let value = HeaderValue::from_bytes(name.as_bytes()).unwrap_or(HeaderValue::from_static("?"));
     response
         .headers_mut()
         .insert(HeaderName::from_static("database-missing"), value);

@@ -52,6 +52,12 @@ impl<'a> LoadQuery<'a> {
                         format!("including by '{name}' is not implemented yet"),
                     ));
                 }
+                "txMode" if value.eq_ignore_ascii_case("ClusterWide") => {
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        "cluster-wide transactions are not implemented yet",
+                    ));
+                }
                 _ => {}
             }
         }

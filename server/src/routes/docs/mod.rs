@@ -1,6 +1,6 @@
 //! `/databases/{db}/docs`: one or several documents.
 
-mod load;
+pub mod load;
 pub mod page;
 pub mod read;
 mod revision_includes;

@@ -78,6 +78,8 @@ describe("the browse page", { skip }, () => {
         await page.goto(`${server.url}/`);
         assert.equal(new URL(page.url()).pathname, "/studio/");
         await expectHeading("Databases");
+        await page.getByRole("row", { name: "Atlas 63" }).waitFor();
+        await page.getByRole("row", { name: "Bare 0" }).waitFor();
         await link("Atlas").click();
         await expectHeading("Atlas");
         const rows = (await page.locator("tbody tr").allTextContents()).map(text => text.trim());

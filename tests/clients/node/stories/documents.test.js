@@ -1,12 +1,13 @@
 // A small shop keeps users: stores, loads, changes and deletes documents.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { GetCollectionStatisticsOperation, GetDocumentsCommand } from "ravendb";
 import { send } from "../harness/http.js";
 import { CountingProxy } from "../harness/proxy.js";
 import { Server } from "../harness/server.js";
-import { closeStore, createStore, openCountedStore } from "../harness/store.js";
+import { closeStore, createStore, openCountedStore, openStore } from "../harness/store.js";
 
 class User {
     constructor(name, age) {
@@ -282,4 +283,19 @@ test("a six megabyte document is stored and comes back whole", async () => {
     const loaded = await store.openSession().load("large/1");
     assert.equal(loaded.rows.length, rows.length);
     assert.deepEqual({ ...loaded.rows[59_999] }, rows[59_999]);
+});
+
+test("answers of two megabytes, many at once, are read to their end", async () => {
+    // This client closes its connection after each answer; an end that comes too early for
+    // its reader would end the process (nodejs/undici#5360).
+    const ids = Array.from({ length: 100 }, (_, n) => `wide/${n}`);
+    await save(Object.fromEntries(ids.map(id => [id, { text: randomBytes(10_000).toString("hex") }])));
+    for (const conventions of [{}, { useHttpDecompression: false }]) {
+        const reader = openStore(server.url, store.database, conventions);
+        await Promise.all(Array.from({ length: 24 }, async () => {
+            const found = await reader.openSession({ noCaching: true }).load(ids);
+            assert.equal(Object.values(found).filter(document => document.text.length === 20_000).length, ids.length);
+        }));
+        await closeStore(reader);
+    }
 });

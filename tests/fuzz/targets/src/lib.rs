@@ -9,6 +9,7 @@ mod ids;
 mod imports;
 mod json;
 mod records;
+mod requests;
 mod versions;
 
 use pinyon_core::host::Timestamp;
@@ -18,12 +19,14 @@ pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpus folders.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("bulk_docs", requests::bulk_docs),
     ("change_vector", versions::change_vector),
     ("document_id", ids::document_id),
     ("id_pattern", ids::id_pattern),
     ("import", imports::import),
     ("include_path", json::include_path),
     ("json", json::json),
+    ("load_query", requests::load_query),
     ("records", records::records),
     ("timestamp", timestamp),
 ];
@@ -32,6 +35,7 @@ pub use ids::{document_id, id_pattern};
 pub use imports::import;
 pub use json::{include_path, json};
 pub use records::records;
+pub use requests::{bulk_docs, load_query};
 pub use versions::change_vector;
 
 /// The input as text in two parts, the first line and the rest.

@@ -1,0 +1,374 @@
+//! The commands, as processes on real directories and a real server.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn pinyon(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinyon"));
+    command.args(arguments).env_remove("PINYON_DATA_DIR");
+    command
+}
+
+/// Runs a command; its exit code, standard output and standard error.
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = pinyon(arguments).output().unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// Runs a command that must succeed; its standard output.
+fn done(arguments: &[&str]) -> String {
+    let (code, output, errors) = run(arguments);
+    assert_eq!(code, 0, "{arguments:?}: {output}{errors}");
+    output
+}
+
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn data(&self) -> String {
+        self.path("data")
+    }
+
+    fn import(&self, database: &str, file: &str) -> String {
+        let data = self.data();
+        let arguments = ["import", "--data-dir", &data, "--database", database];
+        done(&[&arguments[..], &["--create", file]].concat())
+    }
+
+    fn lines_of(&self, database: &str) -> Vec<Value> {
+        let data = self.data();
+        let arguments = ["export", "--data-dir", &data, "--database", database];
+        let lines = done(&[&arguments[..], &["--format", "jsonl", "-"]].concat());
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn people(count: usize) -> String {
+    let line = |number: usize| {
+        format!(
+            "{{\"Name\":\"P{number}\",\"N\":1.50,\"@metadata\":{{\"@collection\":\"People\",\
+             \"@id\":\"People/{number}\"}}}}\n"
+        )
+    };
+    (0..count).map(line).collect()
+}
+
+/// A server that ends with the test.
+struct Server {
+    process: Child,
+    url: String,
+    _output: BufReader<ChildStdout>,
+}
+
+impl Server {
+    fn start(data: &str) -> Self {
+        let mut process = pinyon(&["serve", "--data-dir", data, "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let url = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap()
+            .to_owned();
+        Self {
+            process,
+            url,
+            _output: output,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The parts of documents that an export and import keep, by id.
+fn kept(mut documents: Vec<Value>) -> Vec<Value> {
+    for document in &mut documents {
+        let metadata = document["@metadata"].as_object_mut().unwrap();
+        assert!(metadata.remove("@change-vector").is_some());
+        assert!(metadata.remove("@last-modified").is_some());
+    }
+    documents.sort_by_key(|document| document["@metadata"]["@id"].to_string());
+    documents
+}
+
+#[test]
+fn what_is_imported_is_shown_verified_and_exported() {
+    let place = Place::new();
+    let told = place.import("people", &place.file("people.jsonl", people(5000)));
+    assert!(told.starts_with("imported 5000 documents from "), "{told}");
+    let data = place.data();
+    let info: Value =
+        serde_json::from_str(&done(&["info", "--data-dir", &data, "--json"])).unwrap();
+    let database = &info["databases"][0];
+    assert_eq!(database["name"], "people");
+    assert_eq!(database["documents"], 5000);
+    assert_eq!(database["collections"][0]["name"], "People");
+    let verified = done(&["verify", "--data-dir", &data, "--json"]);
+    let verified: Value = serde_json::from_str(&verified).unwrap();
+    assert_eq!(verified["sound"], true);
+    assert_eq!(verified["stores"][1]["documents"], 5000);
+
+    let dump = place.path("people.ravendbdump");
+    done(&["export", "--data-dir", &data, "--database", "PEOPLE", &dump]);
+    assert_eq!(
+        fs::read(&dump).unwrap()[..2],
+        [0x1f, 0x8b],
+        "dumps are gzipped"
+    );
+    place.import("copy", &dump);
+    assert_eq!(kept(place.lines_of("copy")), kept(place.lines_of("people")));
+    done(&["compact", "--data-dir", &data, "--database", "copy"]);
+    done(&["verify", "--data-dir", &data]);
+    assert_eq!(place.lines_of("copy").len(), 5000);
+}
+
+#[test]
+fn compressed_and_piped_inputs_are_read() {
+    let place = Place::new();
+    let text = people(3000);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    place.import("gzip", &place.file("people.gz", gzip.finish().unwrap()));
+    // Two frames, as a stream that was flushed may have.
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let (first, second) = text.split_at(text.len() / 2);
+    let mut frames = ruzstd::encoding::compress_to_vec(first.as_bytes(), level);
+    frames.extend(ruzstd::encoding::compress_to_vec(second.as_bytes(), level));
+    place.import("zstandard", &place.file("people.zst", &frames));
+    let data = place.data();
+    let mut piped = pinyon(&["import", "--data-dir", &data, "--database", "piped"]);
+    let piped = piped.args(["--create", "-"]).stdin(Stdio::piped());
+    let mut piped = piped.stdout(Stdio::null()).spawn().unwrap();
+    piped
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert!(piped.wait().unwrap().success());
+    let expected = kept(place.lines_of("gzip"));
+    assert_eq!(expected.len(), 3000);
+    assert_eq!(kept(place.lines_of("zstandard")), expected);
+    assert_eq!(kept(place.lines_of("piped")), expected);
+
+    frames.truncate(frames.len() - 10);
+    let broken = place.file("broken.zst", frames);
+    let arguments = ["import", "--data-dir", &data, "--database", "gzip", &broken];
+    let (code, _, errors) = run(&arguments);
+    assert_ne!(code, 0);
+    assert!(errors.contains("broken.zst"), "{errors}");
+}
+
+#[test]
+fn a_running_server_is_imported_into_and_exported_from() {
+    let place = Place::new();
+    let data = place.data();
+    let server = Server::start(&data);
+    let documents = people(3000).trim_end().replace('\n', ",");
+    let dump = format!(
+        "{{\"BuildVersion\":72051,\"Docs\":[{documents}],\
+         \"Tombstones\":[{{\"Key\":\"old\",\"Type\":\"Document\"}}],\
+         \"Identities\":[{{\"Key\":\"people|\",\"Value\":\"7\"}}]}}"
+    );
+    let file = place.file("shop.json", dump);
+    let old = place.file("old.json", r#"{"@metadata":{"@id":"old"}}"#);
+    let at = ["--url", &server.url, "--database", "shop"];
+    done(&[&["import"], &at[..], &["--create", &old]].concat());
+    let told = done(&[&["import"], &at[..], &["--create", &file]].concat());
+    let expected = "imported 3000 documents, 1 deletions, 1 identities from ";
+    assert!(told.starts_with(expected), "{told}");
+    let dump = place.path("shop.ravendbdump");
+    done(&[&["export"], &at[..], &[&dump]].concat());
+    let arguments = ["import", "--data-dir", &data, "--database", "shop", &file];
+    let (code, _, errors) = run(&arguments);
+    assert_eq!(code, 3, "{errors}");
+    assert!(errors.contains("--url"), "{errors}");
+    drop(server);
+    place.import("copy", &dump);
+    assert_eq!(kept(place.lines_of("copy")), kept(place.lines_of("shop")));
+    let info = done(&["info", "--data-dir", &data, "--json"]);
+    let info: Value = serde_json::from_str(&info).unwrap();
+    for database in info["databases"].as_array().unwrap() {
+        assert_eq!(database["documents"], 3000);
+        assert_eq!(database["identities"], 1);
+    }
+    done(&["verify", "--data-dir", &data]);
+}
+
+#[test]
+fn a_bad_item_is_named_and_can_be_left_out() {
+    let place = Place::new();
+    let file = place.file("bad.jsonl", people(10) + "{\"a\":\n" + &people(12));
+    let data = place.data();
+    let arguments = ["import", "--data-dir", &data, "--database", "d", "--create"];
+    let (code, output, errors) = run(&[&arguments[..], &[&file]].concat());
+    assert_eq!(code, 2);
+    assert!(output.starts_with("broke off after "), "{output}");
+    assert!(errors.contains("Docs item 11 (line 11, byte "), "{errors}");
+    let (code, output, errors) = run(&[&arguments[..], &["--skip-errors", &file]].concat());
+    assert_eq!(code, 5, "{errors}");
+    let expected = "imported 22 documents, 1 items left out";
+    assert!(output.contains(expected), "{output}");
+    assert!(errors.contains("left out: Docs item 11 "), "{errors}");
+    // Through a server it is the same, also when only the server can tell.
+    let server = Server::start(&data);
+    let moved = place.file(
+        "moved.jsonl",
+        people(3) + r#"{"@metadata":{"@collection":"Others","@id":"people/4"}}"#,
+    );
+    for (file, place) in [(&file, "item 11 (line 11, "), (&moved, "item 4 (line 4, ")] {
+        let arguments = ["import", "--url", &server.url, "--database", "d", file];
+        let (code, _, errors) = run(&arguments);
+        assert_eq!(code, 2, "{errors}");
+        assert!(errors.contains(place), "{errors}");
+    }
+}
+
+#[test]
+fn exports_replace_a_file_only_when_told_and_leave_nothing_half_done() {
+    let place = Place::new();
+    place.import("people", &place.file("people.jsonl", people(3)));
+    let data = place.data();
+    let file = place.file("out.jsonl", "mine");
+    let arguments = ["export", "--data-dir", &data, "--database", "people", &file];
+    let (code, _, errors) = run(&arguments);
+    assert_eq!(code, 2);
+    assert!(errors.contains("--force"), "{errors}");
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    done(&[&arguments[..], &["--force"]].concat());
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
+    let missing = place.path("missing.jsonl");
+    let arguments = ["export", "--data-dir", &data, "--database", "x", &missing];
+    let (code, _, errors) = run(&arguments);
+    assert_eq!(code, 1);
+    assert!(errors.contains("there are: people"), "{errors}");
+    assert!(!Path::new(&missing).exists());
+    assert!(!Path::new(&format!("{missing}.unfinished")).exists());
+}
+
+#[test]
+fn damage_is_found_and_named() {
+    let place = Place::new();
+    place.import("people", &place.file("people.jsonl", people(20_000)));
+    let data = place.data();
+    let largest = files_under(Path::new(&data))
+        .into_iter()
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    let mut bytes = fs::read(&largest).unwrap();
+    let at = bytes
+        .windows(12)
+        .position(|window| window == b"{\"Name\":\"P77")
+        .expect("documents are stored as they are");
+    bytes[at + 10] ^= 1;
+    fs::write(&largest, bytes).unwrap();
+    let (code, output, errors) = run(&["verify", "--data-dir", &data]);
+    assert_eq!(code, 4, "{output}{errors}");
+    let (code, output, _) = run(&["verify", "--data-dir", &data, "--json"]);
+    assert_eq!(code, 4);
+    let verified: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(verified["sound"], false);
+    let people = &verified["stores"][1];
+    assert_eq!(people["database"], "people");
+    assert!(people["problem_count"].as_u64().unwrap() > 0);
+    assert!(!people["problems"].as_array().unwrap().is_empty());
+}
+
+fn files_under(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_under(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    let place = Place::new();
+    let missing = place.path("nothing");
+    let import = ["import", "--data-dir", &missing, "--database", "d"];
+    for (arguments, expected) in [
+        (vec!["import", "--database", "d", "f"], 2),
+        (vec!["verify"], 2),
+        (vec!["info", "--data-dir", &missing], 1),
+        (vec!["verify", "--data-dir", &missing], 1),
+        ([&import[..], &["--create", &missing]].concat(), 1),
+        (
+            vec!["export", "--url", "https://x", "--database", "d", &missing],
+            2,
+        ),
+    ] {
+        let (code, _, errors) = run(&arguments);
+        assert_eq!(code, expected, "{arguments:?}: {errors}");
+    }
+    // A file that is not there must not leave a database behind.
+    assert!(!Path::new(&missing).exists());
+}
+
+#[test]
+fn an_import_that_fails_does_not_wait_for_the_rest_of_a_pipe() {
+    let place = Place::new();
+    let data = place.data();
+    let mut piped = pinyon(&["import", "--data-dir", &data, "--database", "d"]);
+    let piped = piped.args(["--create", "-"]).stdin(Stdio::piped());
+    let mut piped = piped
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = piped.stdin.take().unwrap();
+    // More than one chunk, so that the import begins; and the pipe stays open.
+    let bad = "not a document\n".repeat(30_000);
+    let sent = input.write_all(bad.as_bytes());
+    let status = piped.wait().unwrap();
+    assert_eq!(status.code(), Some(2), "{sent:?}");
+}

@@ -1,0 +1,197 @@
+//! What surrounds the documents: identities, ranges, the studio, starting and stopping.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+
+use serde_json::json;
+use support::TestServer;
+
+#[test]
+fn ranges_do_not_overlap_and_unused_ends_come_back() {
+    let server = TestServer::with_database(&[]);
+    let next = |more: &str| {
+        let path = format!("/databases/Test/hilo/next?tag=users&identityPartsSeparator=%2F{more}");
+        let answer = server.get(&path);
+        assert_eq!(answer.status, 201);
+        answer.json()
+    };
+    let first = next("&lastBatchSize=0&lastRangeAt=&lastMax=0");
+    assert_eq!((&first["Low"], &first["High"]), (&json!(1), &json!(32)));
+    assert_eq!(
+        (&first["Prefix"], &first["ServerTag"]),
+        (&json!("users/"), &json!("A"))
+    );
+    let back = server.put("/databases/Test/hilo/return?tag=users&end=32&last=5", "");
+    assert_eq!(back.status, 204);
+    let at = first["LastRangeAt"].as_str().unwrap();
+    let second = next(&format!("&lastBatchSize=32&lastRangeAt={at}&lastMax=5"));
+    assert_eq!(
+        (&second["Low"], &second["High"]),
+        (&json!(6), &json!(69)),
+        "twice as many, at once"
+    );
+    assert_eq!(server.load("Raven/Hilo/users")["Max"], 69);
+    // What the Python client sends for "none".
+    assert_eq!(
+        next("&lastBatchSize=None&lastRangeAt=None&lastMax=None")["Low"],
+        70
+    );
+    assert_eq!(server.get("/databases/Test/hilo/next?tag=").status, 400);
+}
+
+#[test]
+fn identities_count_and_are_seeded_upwards() {
+    let server = TestServer::with_database(&[]);
+    let next = || {
+        server
+            .post("/databases/Test/identity/next?name=users%7C", "")
+            .json()["NewIdentityValue"]
+            .clone()
+    };
+    assert_eq!((next(), next()), (json!(1), json!(2)));
+    let seed = |query: &str| {
+        server
+            .post(
+                &format!("/databases/Test/identity/seed?name=users%7C&{query}"),
+                "",
+            )
+            .json()["NewSeedValue"]
+            .clone()
+    };
+    assert_eq!(seed("value=100"), 100);
+    assert_eq!(seed("value=50"), 100);
+    assert_eq!(seed("value=50&force=true"), 50);
+    assert_eq!(next(), 51);
+    assert_eq!(
+        server.get("/databases/Test/debug/identities").json(),
+        json!({ "users|": 51 })
+    );
+}
+
+#[test]
+fn the_studio_is_served_under_a_strict_policy() {
+    let server = TestServer::start();
+    let root = server.get("/");
+    assert_eq!(
+        (root.status, root.header("Location")),
+        (302, Some("/studio/"))
+    );
+    let page = server.get("/studio/");
+    assert_eq!(
+        (page.status, page.header("Content-Type")),
+        (200, Some("text/html"))
+    );
+    assert!(
+        page.header("Content-Security-Policy")
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    assert_eq!(page.header("X-Content-Type-Options"), Some("nosniff"));
+    let tag = page.header("ETag").unwrap();
+    assert_eq!(server.get_if_none_match("/studio/", tag).status, 304);
+    for path in [
+        "/studio/../Cargo.toml",
+        "/studio/%2e%2e/Cargo.toml",
+        "/studio//etc/passwd",
+        "/studio/none",
+    ] {
+        let answer = server.get(path);
+        assert_eq!(
+            (answer.status, answer.exception().as_str()),
+            (400, "RouteNotFoundException")
+        );
+    }
+}
+
+#[test]
+fn requests_carry_ids_and_the_protocol_s_version() {
+    let server = TestServer::start();
+    let given = server.send("GET", "/build/version", &[("X-Request-Id", "my-id")], b"");
+    assert_eq!(given.header("X-Request-Id"), Some("my-id"));
+    let (first, second) = (server.get("/build/version"), server.get("/nowhere"));
+    assert!(first.header("X-Request-Id") < second.header("X-Request-Id"));
+    for answer in [first, second] {
+        assert!(
+            answer
+                .header("Raven-Server-Version")
+                .unwrap()
+                .starts_with("7.2.")
+        );
+    }
+}
+
+#[test]
+fn stopping_lets_running_requests_finish() {
+    let mut server = TestServer::with_database(&[]);
+    let mut socket = server.connect();
+    let document = format!("{{\"t\":\"{}\"}}", "x".repeat(100));
+    let head = format!(
+        "PUT /databases/Test/docs?id=last HTTP/1.1\r\nHost: localhost:1\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
+        document.len()
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    // The server has begun the request once it asks for the body.
+    let mut wanted = [0; 25];
+    socket.read_exact(&mut wanted).unwrap();
+    assert!(wanted.starts_with(b"HTTP/1.1 100"));
+    std::thread::scope(|scope| {
+        let address = server.address().to_owned();
+        let stopping = scope.spawn(move || {
+            server.stop();
+            server
+        });
+        // No new connection is served from here on.
+        while std::net::TcpStream::connect(&address).is_ok() {
+            std::thread::yield_now();
+        }
+        socket.write_all(document.as_bytes()).unwrap();
+        assert_eq!(support::read_answer(&mut socket).status, 201);
+        let mut server = stopping.join().unwrap();
+        server.restart_stopped();
+        assert_eq!(server.load("last")["t"].as_str().unwrap().len(), 100);
+    });
+}
+
+#[test]
+fn it_does_not_listen_beyond_this_machine_unasked() {
+    let directory = tempfile::tempdir().unwrap();
+    for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let mut command = TestServer::command(directory.path());
+        let output = command.args(["--listen", listen]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{listen}");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            message.contains("--unsafe-allow-unauthenticated-network"),
+            "{message}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+    let open = TestServer::start_with(&[
+        "--listen",
+        "0.0.0.0:0",
+        "--unsafe-allow-unauthenticated-network",
+    ]);
+    assert!(open.log().contains("anybody who reaches this port"));
+}
+
+#[test]
+fn wrong_options_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    for flags in [
+        ["--max-json-depth", "0"],
+        ["--node-tag", "lower"],
+        ["--log", "=="],
+        ["--public-url", "ftp://x"],
+    ] {
+        let mut command = TestServer::command(directory.path());
+        let output = command
+            .args(["--listen", "127.0.0.1:0"])
+            .args(flags)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}");
+        assert!(!output.stderr.is_empty());
+    }
+}

@@ -1,0 +1,52 @@
+//! Requests as the server reads them.
+
+use pinyon_core::Limits;
+use pinyon_core::commands::BatchCommand;
+use pinyon_server::request_text::{parse_bulk_docs, parse_load_query};
+use serde_json::Value;
+
+/// Bodies of `POST bulk_docs`: what is accepted is as many commands as serde_json finds, of the
+/// same kinds, and its documents say the same.
+pub fn bulk_docs(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let Ok(commands) = parse_bulk_docs(text, &Limits::default()) else {
+        return;
+    };
+    let body: Value = serde_json::from_str(text).expect("a batch is JSON");
+    let given = body["Commands"].as_array().expect("a batch has commands");
+    assert_eq!(commands.len(), given.len(), "'{text}'");
+    for (command, given) in commands.iter().zip(given) {
+        let kind = match command {
+            BatchCommand::Put(_) => "PUT",
+            BatchCommand::Delete(_) | BatchCommand::DeleteByPrefix(_) => "DELETE",
+            BatchCommand::VerifyVersions(_) => "BatchTrackChanges",
+        };
+        assert_eq!(given["Type"], kind);
+        if let BatchCommand::Put(put) = command {
+            let mut expected = given["Document"].clone();
+            expected
+                .as_object_mut()
+                .expect("a document is an object")
+                .shift_remove("@metadata");
+            let stored: Value = serde_json::from_str(&put.document.body).expect("a body is JSON");
+            assert_eq!(stored, expected);
+        }
+    }
+}
+
+/// Query strings: ids come out as they were escaped.
+pub fn load_query(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let read = parse_load_query(text);
+    // Any text can be sent as an id when it is escaped.
+    let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let ids = parse_load_query(&format!("?id={escaped}&id=x")).expect("escapes of UTF-8");
+    assert_eq!(ids, [text, "x"]);
+    if let Ok(ids) = read {
+        assert!(ids.len() <= text.split('&').count());
+    }
+}
