@@ -340,6 +340,40 @@ impl<S: Snapshot> ReadTransaction<S> {
         Ok(items)
     }
 
+    /// Live documents or revisions written after `after`, in etag order, at most `limit`; and the
+    /// etag to go on after, `None` when there are no more.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn of_kind_after(
+        &self,
+        kind: ItemKind,
+        after: Etag,
+        limit: usize,
+    ) -> Result<(Vec<StoredDocument>, Option<Etag>)> {
+        let range = KeyRange::all().after(etags::key(after));
+        let mut pages = Pages::new(ETAGS, range, Direction::Forward, usize::MAX);
+        let Some(entries) = pages.next(&self.snapshot).await? else {
+            return Ok((Vec::new(), None));
+        };
+        let (mut keys, mut last) = (Vec::new(), after);
+        for (etag, value) in entries {
+            if keys.len() >= limit {
+                break;
+            }
+            last = etags::decode_key(&etag)?;
+            let (of_kind, key) = etags::decode_value(&value)?;
+            if of_kind == kind {
+                keys.push(key);
+            }
+        }
+        let found = match kind {
+            ItemKind::Revision => self.revisions_by_key(keys).await?,
+            _ => self.existing(keys).await?,
+        };
+        Ok((found, Some(last)))
+    }
+
     async fn push_items(
         &self,
         listed: Vec<(ItemKind, Bytes)>,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use pinyon_core::smuggler::{Format, Reader, Section};
+use pinyon_core::smuggler::{Format, Piece, Reader, Section};
 use pinyon_core::{ErrorKind, Result};
 use proptest::prelude::*;
 
@@ -53,6 +53,7 @@ fn dump() -> Vec<u8> {
 fn a_dump_yields_its_items_and_counts_the_rest() {
     let (items, reader) = read(Format::Dump, &dump(), &[]).unwrap();
     let expected = [
+        r#"DatabaseRecord item 1 (line 1, byte 39): {"DatabaseName":"a]}","Settings":[1,2]}"#,
         r#"Docs item 1 (line 2, byte 168): {"Name":"\"]","@metadata":{"@id":"users/1"}}"#,
         r#"Docs item 2 (line 3, byte 214): {"a":"@export-type","@metadata":{"@id":"users/2"}}"#,
         r#"Tombstones item 1 (line 4, byte 304): {"Key":"users/3","Type":"Document"}"#,
@@ -94,6 +95,33 @@ fn a_dump_cut_at_every_byte_is_the_same() {
         assert_eq!(items, expected, "cut at {cut}");
         assert_eq!(reader.sections(), whole.sections(), "cut at {cut}");
         assert_eq!(reader.build_version(), Some(60014), "cut at {cut}");
+    }
+}
+
+#[test]
+fn contents_of_attachments_come_in_pieces() {
+    let dump = dump();
+    for cut in 0..dump.len() {
+        let mut reader = Reader::new(Format::Dump, 1 << 20);
+        let (mut heads, mut content, mut ends) = (0, Vec::new(), 0);
+        for part in [&dump[..cut], &dump[cut..]] {
+            reader.feed(part);
+            while let Some(piece) = reader.next_piece().unwrap() {
+                match piece {
+                    Piece::Item(_) => assert_eq!(heads, ends),
+                    Piece::Attachment(head) => {
+                        heads += 1;
+                        assert!(head.bytes.ends_with(br#""Tag":"t"}"#));
+                    }
+                    Piece::Content { bytes, is_last } => {
+                        content.extend_from_slice(bytes);
+                        ends += u32::from(is_last);
+                    }
+                }
+            }
+        }
+        assert_eq!((heads, ends), (1, 1), "cut at {cut}");
+        assert_eq!(content, b"\"}]\n\xff\\", "cut at {cut}");
     }
 }
 

@@ -265,7 +265,10 @@ fn what_is_not_imported_is_told() {
         result.unwrap();
         assert_eq!(
             report.left_out(),
-            ["Docs: 1 attachments (2 bytes)", "Indexes: 2 items"]
+            [
+                "1 contents that no attachment has (2 bytes)",
+                "Indexes: 2 items"
+            ]
         );
         assert_eq!((report.deleted, report.needless_tombstones), (0, 2));
         assert_eq!(report.build_version, Some(60000));

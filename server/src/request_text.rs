@@ -12,7 +12,7 @@ use crate::routes;
 /// # Errors
 /// `InvalidRequest`, `Unsupported` or `LimitExceeded`, with the number of the command.
 pub fn parse_bulk_docs(body: &str, limits: &Limits) -> Result<Vec<BatchCommand>> {
-    routes::bulk_docs::parse(body, limits).map(|parsed| parsed.commands)
+    Ok(routes::bulk_docs::parse(body, limits)?.into_sent_commands())
 }
 
 /// The ids in the query string of `GET docs`, once its other values have been read too.

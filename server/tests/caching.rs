@@ -1,5 +1,7 @@
 //! Clients keep what they read and ask whether it changed.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::json;

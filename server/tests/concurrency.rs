@@ -1,5 +1,7 @@
 //! Writers say what they believe is stored; a wrong belief changes nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Databases are made, listed, switched off and on, deleted, closed when idle; data survives.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::path::PathBuf;

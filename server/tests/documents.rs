@@ -1,5 +1,7 @@
 //! Documents are stored, read back as they were, listed in pages and streamed, and deleted.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::{Value, json};

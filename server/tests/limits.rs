@@ -1,5 +1,7 @@
 //! What is too large, too deep, too slow or malformed is refused, and the server goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::io::{Read as _, Write as _};

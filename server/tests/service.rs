@@ -1,5 +1,7 @@
 //! What surrounds the documents: identities, ranges, the studio, starting and stopping.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::io::{Read as _, Write as _};

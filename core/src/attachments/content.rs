@@ -23,13 +23,22 @@ pub enum AttachmentContent {
         /// Its length.
         size: u64,
     },
+    /// Referred to already, by whatever: nothing is added but one more reference.
+    Stored {
+        /// Its BLAKE2b-256.
+        hash: ContentHash,
+        /// Its length.
+        size: u64,
+    },
 }
 
 impl AttachmentContent {
     /// The content's hash.
     pub fn hash(&self) -> &ContentHash {
         match self {
-            Self::Inline { hash, .. } | Self::Uploaded { hash, .. } => hash,
+            Self::Inline { hash, .. } | Self::Uploaded { hash, .. } | Self::Stored { hash, .. } => {
+                hash
+            }
         }
     }
 
@@ -37,7 +46,7 @@ impl AttachmentContent {
     pub fn size(&self) -> u64 {
         match self {
             Self::Inline { bytes, .. } => bytes.len() as u64,
-            Self::Uploaded { size, .. } => *size,
+            Self::Uploaded { size, .. } | Self::Stored { size, .. } => *size,
         }
     }
 }

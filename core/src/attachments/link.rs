@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::count::{count_attachments, count_content};
-use super::{AttachmentContent, AttachmentName, ListedAttachment, parse_hash};
+use super::{AttachmentContent, AttachmentName, ImportedAttachment, ListedAttachment, parse_hash};
 use crate::commands::Transaction;
 use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash};
 use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS, LOOSE_CONTENTS};
@@ -22,6 +22,36 @@ async fn find_blob<S: Snapshot>(
         .await?
         .map(|value| BlobRecord::decode(&value))
         .transpose()
+}
+
+/// Makes sure that the contents of `imported` are here, and holds them until they are let go.
+/// Answers their list.
+pub(crate) async fn take_in<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    imported: &[ImportedAttachment],
+) -> Result<String> {
+    let mut imported: Vec<&ImportedAttachment> = imported.iter().collect();
+    imported.sort_by(|a, b| a.name.key().cmp(b.name.key()));
+    if let Some(pair) = imported
+        .windows(2)
+        .find(|pair| pair[0].name.key() == pair[1].name.key())
+    {
+        return Err(Error::invalid(format!(
+            "the attachment '{}' stands twice in the list",
+            pair[1].name.as_str()
+        )));
+    }
+    let mut list = Vec::with_capacity(imported.len());
+    for attachment in imported {
+        link(tx, &attachment.content).await?;
+        list.push(ListedAttachment {
+            name: attachment.name.as_str().to_owned(),
+            hash: super::hash_text(attachment.content.hash()),
+            content_type: attachment.content_type.clone(),
+            size: attachment.content.size(),
+        });
+    }
+    Ok(ListedAttachment::text_of(&list))
 }
 
 /// Refuses a loose content that the sweep has begun to take away.
@@ -46,6 +76,14 @@ pub(super) async fn link<S: Snapshot>(
 ) -> Result<()> {
     let key = blob_key(content.hash());
     if let Some(mut blob) = find_blob(tx, content.hash()).await? {
+        if blob.size != content.size() {
+            return Err(Error::invalid(format!(
+                "the content {} has {} bytes, not {}",
+                super::hash_text(content.hash()),
+                blob.size,
+                content.size()
+            )));
+        }
         blob.references += 1;
         tx.put(BLOBS, key, blob.encode());
         // The second copy stays loose, and may be swept at once.
@@ -63,6 +101,12 @@ pub(super) async fn link<S: Snapshot>(
             check_whole(tx, &loose).await?;
             tx.delete(LOOSE_CONTENTS, loose);
             *content
+        }
+        AttachmentContent::Stored { hash, .. } => {
+            return Err(Error::invalid(format!(
+                "the content {} is not here",
+                super::hash_text(hash)
+            )));
         }
         AttachmentContent::Inline { bytes, .. } => {
             let mut id = [0; 16];

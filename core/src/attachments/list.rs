@@ -37,11 +37,16 @@ impl ListedAttachment {
 
     /// The list as it is stored; empty for none.
     pub(crate) fn list_text(records: &[AttachmentRecord]) -> String {
-        if records.is_empty() {
+        let list: Vec<Self> = records.iter().map(Self::from).collect();
+        Self::text_of(&list)
+    }
+
+    /// A list as it is stored.
+    pub(crate) fn text_of(list: &[Self]) -> String {
+        if list.is_empty() {
             return String::new();
         }
-        let list: Vec<Self> = records.iter().map(Self::from).collect();
-        serde_json::to_string(&list).expect("attachments are plain data")
+        serde_json::to_string(list).expect("attachments are plain data")
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod content;
 mod count;
+mod import;
 mod link;
 mod list;
 mod read;
@@ -19,7 +20,8 @@ mod write;
 
 pub use crate::schema::attachment_counts::AttachmentStatistics;
 pub use content::AttachmentContent;
-pub(crate) use link::{hold, release, replace_all};
+pub use import::{ImportDocument, ImportedAttachment};
+pub(crate) use link::{hold, release, replace_all, take_in};
 pub use list::{AttachmentName, ListedAttachment, hash_text, parse_hash};
 pub use sweep::SweepLooseContents;
 pub use upload::AttachmentUpload;

@@ -7,7 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_channel::Receiver;
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::database::Shared;
 use crate::notices::Notice;
 use crate::schema::DOCUMENTS;
 use crate::storage::{Durability, MaybeSend, Store};
+use crate::version::Incarnations;
 
 /// Runs a database's writes. The host drives [`Merger::run`] on a task or thread of its own.
 pub struct Merger<S: Store> {
@@ -40,6 +41,8 @@ struct Open<S: Store> {
 struct Prepared {
     changes: Arc<Changes>,
     notices: Vec<Notice>,
+    /// The table of incarnations, if there are new ones.
+    incarnations: Option<Incarnations>,
     group: Group,
 }
 
@@ -85,6 +88,13 @@ impl<S: Store> Merger<S> {
             } else {
                 Durability::Relaxed
             };
+            if let Some(incarnations) = &prepared.incarnations {
+                // Before a snapshot can show records that name them. Should the commit fail, no
+                // record does, and the next table replaces this one.
+                let known = Arc::new(incarnations.clone());
+                let shared = self.shared.incarnations.write();
+                *shared.unwrap_or_else(PoisonError::into_inner) = known;
+            }
             let store = self.shared.store.clone();
             let commit = async move { store.commit(batch, durability).await };
             in_flight = Some(InFlight {
@@ -130,13 +140,14 @@ impl<S: Store> Merger<S> {
             self.run_with_queued(request, &mut open, &nothing_in_flight)
                 .await;
         }
-        let (changes, notices) = match open.transaction {
+        let (changes, notices, incarnations) = match open.transaction {
             Some(transaction) => transaction.finish(),
-            None => (Changes::default(), Vec::new()),
+            None => (Changes::default(), Vec::new(), None),
         };
         Some(Prepared {
             changes: Arc::new(changes),
             notices,
+            incarnations,
             group: open.group,
         })
     }

@@ -58,7 +58,10 @@ impl PutDocument {
         store_version(tx, &previous, version).await
     }
 
-    async fn choose_id<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<DocumentId> {
+    pub(crate) async fn choose_id<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+    ) -> Result<DocumentId> {
         let max_bytes = tx.limits.max_id_bytes;
         let text = match &self.id {
             IdRequest::Semantic(id) => return Ok(id.clone()),
@@ -72,7 +75,7 @@ impl PutDocument {
     }
 
     /// Checks the expectation and that the collection stays.
-    fn check<S: Snapshot>(
+    pub(crate) fn check<S: Snapshot>(
         &self,
         tx: &Transaction<S>,
         id: &DocumentId,

@@ -7,10 +7,11 @@ use super::{
     VerifyVersions, WrittenDocument,
 };
 use crate::attachments::{
-    AttachmentContent, CopyAttachment, DeleteAttachment, PutAttachment, WrittenAttachment,
+    AttachmentContent, CopyAttachment, DeleteAttachment, ImportDocument, ImportedAttachment,
+    PutAttachment, WrittenAttachment,
 };
-use crate::document::IdRequest;
-use crate::revisions::{ForceRevision, ForcedRevision, RevertDocument};
+use crate::document::{DocumentText, IdRequest};
+use crate::revisions::{ForceRevision, ForcedRevision, ImportRevision, RevertDocument};
 use crate::storage::Snapshot;
 use crate::{Error, ErrorKind, Result};
 
@@ -35,6 +36,10 @@ pub enum BatchCommand {
     DeleteAttachment(DeleteAttachment),
     /// Copies, moves or renames an attachment.
     CopyAttachment(CopyAttachment),
+    /// Stores a document of a dump.
+    ImportDocument(ImportDocument),
+    /// Stores a revision of a dump.
+    ImportRevision(ImportRevision),
 }
 
 /// What a command of a batch answers.
@@ -48,6 +53,8 @@ pub enum CommandOutcome {
     DeletedByPrefix(DeletedByPrefix),
     /// Of a check.
     Verified,
+    /// Of [`BatchCommand::ImportRevision`]: whether it was not here yet.
+    ImportedRevision(bool),
     /// Of [`BatchCommand::ForceRevision`].
     ForcedRevision(ForcedRevision),
     /// Of [`BatchCommand::RevertDocument`].
@@ -60,16 +67,18 @@ pub enum CommandOutcome {
 }
 
 impl BatchCommand {
-    pub(super) fn byte_count(&self) -> usize {
+    pub(crate) fn byte_count(&self) -> usize {
         const ENVELOPE: usize = 128;
         match self {
-            Self::Put(put) => {
-                ENVELOPE + put.document.body.capacity() + put.document.metadata.capacity()
+            Self::Put(put) => ENVELOPE + text_bytes(&put.document),
+            Self::PutAttachment(put) => ENVELOPE + inline_bytes(&put.content),
+            Self::ImportDocument(import) => {
+                let attachments = imported_bytes(&import.attachments);
+                ENVELOPE + text_bytes(&import.put.document) + attachments
             }
-            Self::PutAttachment(PutAttachment {
-                content: AttachmentContent::Inline { bytes, .. },
-                ..
-            }) => ENVELOPE + bytes.len(),
+            Self::ImportRevision(import) => {
+                ENVELOPE + text_bytes(&import.document) + imported_bytes(&import.attachments)
+            }
             Self::VerifyVersions(verify) => ENVELOPE * (1 + verify.expected.len()),
             _ => ENVELOPE,
         }
@@ -83,9 +92,32 @@ impl BatchCommand {
             }) => Some(id.key().clone()),
             Self::Delete(delete) => Some(delete.id.key().clone()),
             Self::PutAttachment(put) => Some(put.id.key().clone()),
+            Self::ImportDocument(ImportDocument {
+                put:
+                    PutDocument {
+                        id: IdRequest::Semantic(id),
+                        ..
+                    },
+                ..
+            }) => Some(id.key().clone()),
             _ => None,
         }
     }
+}
+
+fn text_bytes(document: &DocumentText) -> usize {
+    document.body.capacity() + document.metadata.capacity()
+}
+
+fn inline_bytes(content: &AttachmentContent) -> usize {
+    match content {
+        AttachmentContent::Inline { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
+}
+
+fn imported_bytes(attachments: &[ImportedAttachment]) -> usize {
+    attachments.iter().map(|it| inline_bytes(&it.content)).sum()
 }
 
 pub(super) async fn run<S: Snapshot>(
@@ -129,6 +161,10 @@ pub(super) async fn run<S: Snapshot>(
             }
             BatchCommand::CopyAttachment(copy) => {
                 CommandOutcome::WrittenAttachment(copy.run(tx).await?)
+            }
+            BatchCommand::ImportDocument(import) => CommandOutcome::Written(import.run(tx).await?),
+            BatchCommand::ImportRevision(import) => {
+                CommandOutcome::ImportedRevision(import.run(tx).await?)
             }
         });
     }

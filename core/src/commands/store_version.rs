@@ -78,10 +78,30 @@ pub(crate) struct NewVersion<'a> {
     pub(crate) flags: DocumentFlags,
 }
 
+/// Stores a version, and the revisions that follow from it.
 pub(crate) async fn store_version<S: Snapshot>(
     tx: &mut Transaction<S>,
     previous: &Previous,
     version: NewVersion<'_>,
+) -> Result<WrittenDocument> {
+    store(tx, previous, version, true).await
+}
+
+/// As [`store_version`], but makes no revision of a document that is new here.
+pub(crate) async fn store_imported_version<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+    version: NewVersion<'_>,
+) -> Result<WrittenDocument> {
+    let is_recorded = previous.document().is_some();
+    store(tx, previous, version, is_recorded).await
+}
+
+async fn store<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+    version: NewVersion<'_>,
+    is_recorded: bool,
 ) -> Result<WrittenDocument> {
     remove_previous(tx, version.key, previous).await?;
     let dot = tx.take_dot();
@@ -101,7 +121,7 @@ pub(crate) async fn store_version<S: Snapshot>(
         metadata: version.metadata,
         body: version.body,
     };
-    crate::revisions::follow_put(tx, previous, &mut parts).await?;
+    crate::revisions::follow_put(tx, previous, &mut parts, is_recorded).await?;
     let flags = parts.flags;
     let value = parts.encode();
     let collection = version.collection;

@@ -32,6 +32,9 @@ pub struct Transaction<S> {
     state: DatabaseState,
     /// The last etag before the running operation.
     etag_before: Etag,
+    /// How many incarnations were known before the running operation, and before all of them.
+    known_before: usize,
+    known_at_first: usize,
     revisions: Option<(Bytes, RevisionsConfiguration)>,
     notices: Vec<Notice>,
     notices_before: usize,
@@ -63,6 +66,8 @@ impl<S: Snapshot> Transaction<S> {
             batch: Changes::default(),
             operation: Changes::default(),
             etag_before: state.last_etag,
+            known_before: state.incarnations.rows().len(),
+            known_at_first: state.incarnations.rows().len(),
             state,
             revisions: None,
             notices: Vec::new(),
@@ -81,6 +86,11 @@ impl<S: Snapshot> Transaction<S> {
     /// The database's incarnations.
     pub fn incarnations(&self) -> &Incarnations {
         &self.state.incarnations
+    }
+
+    /// Replaces the table of incarnations by one that knows more.
+    pub(crate) fn set_incarnations(&mut self, known: Incarnations) {
+        self.state.incarnations = known;
     }
 
     /// The newest etag given out so far.
@@ -267,6 +277,7 @@ impl<S: Snapshot> Transaction<S> {
     pub(crate) fn begin_operation(&mut self) {
         self.now = self.host.clock.now();
         self.etag_before = self.state.last_etag;
+        self.known_before = self.state.incarnations.rows().len();
         self.notices_before = self.notices.len();
     }
 
@@ -278,6 +289,7 @@ impl<S: Snapshot> Transaction<S> {
     pub(crate) fn undo_operation(&mut self) {
         self.operation = Changes::default();
         self.state.last_etag = self.etag_before;
+        self.state.incarnations.rows.truncate(self.known_before);
         self.notices.truncate(self.notices_before);
     }
 
@@ -286,8 +298,9 @@ impl<S: Snapshot> Transaction<S> {
         self.batch.byte_count()
     }
 
-    /// Everything to commit, and what to tell the owner afterwards.
-    pub(crate) fn finish(mut self) -> (Changes, Vec<Notice>) {
+    /// Everything to commit, what to tell the owner afterwards, and the table of incarnations if
+    /// there are new ones.
+    pub(crate) fn finish(mut self) -> (Changes, Vec<Notice>, Option<Incarnations>) {
         if !self.batch.is_empty() {
             let own = self.state.incarnations.own();
             self.state.incarnations.rows[own.number() as usize].seen = self.state.last_etag;
@@ -295,6 +308,8 @@ impl<S: Snapshot> Transaction<S> {
             self.batch
                 .put(DATABASE, Bytes::from_static(STATE_KEY), state.into());
         }
-        (self.batch, self.notices)
+        let is_known = self.state.incarnations.rows().len() == self.known_at_first;
+        let new = (!is_known).then_some(self.state.incarnations);
+        (self.batch, self.notices, new)
     }
 }

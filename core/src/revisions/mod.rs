@@ -8,12 +8,14 @@
 
 mod configuration;
 mod enforce;
+mod import;
 mod read;
 mod record;
 mod revert;
 
 pub use configuration::{CollectionRevisions, RevisionsConfiguration};
 pub use enforce::{EnforceRevisions, EnforcedRevisions};
+pub use import::ImportRevision;
 pub use record::{ForceRevision, ForcedRevision};
 pub(crate) use record::{follow_delete, follow_put};
 pub use revert::{RevertDatabase, RevertDocument, RevertTarget, RevertedDatabase};

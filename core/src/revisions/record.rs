@@ -17,15 +17,21 @@ use crate::{Error, ErrorKind, Result};
 
 const SHOWN_AS_REVISION: DocumentFlags = DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
 
-/// Makes the revisions that follow from storing `new`, and flags it.
+/// Makes the revisions that follow from storing `new`, unless it shall not be recorded, and flags
+/// it.
 pub(crate) async fn follow_put<S: Snapshot>(
     tx: &mut Transaction<S>,
     previous: &Previous,
     new: &mut DocumentParts<'_>,
+    is_recorded: bool,
 ) -> Result<()> {
     let id_key = Bytes::copy_from_slice(new.key);
-    if previous.document().is_none() {
-        leave_bin(tx, &id_key).await?;
+    // Its revisions may have outlived the tombstone that was flagged.
+    if previous.document().is_none() && leave_bin(tx, &id_key).await? {
+        new.flags = new.flags.with(DocumentFlags::HAS_REVISIONS);
+    }
+    if !is_recorded {
+        return Ok(());
     }
     let collection = CollectionName::new(new.collection)?;
     let Some(kept) = tx.kept_revisions(collection.key()).await? else {
@@ -115,7 +121,10 @@ pub(crate) async fn follow_delete<S: Snapshot>(
 }
 
 /// Stores one revision under an etag of its own. Answers whether it is new.
-async fn record<S: Snapshot>(tx: &mut Transaction<S>, version: &DocumentParts<'_>) -> Result<bool> {
+pub(super) async fn record<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    version: &DocumentParts<'_>,
+) -> Result<bool> {
     let vector_key = revisions::vector_key(version.context);
     if tx.get(REVISION_VECTORS, &vector_key).await?.is_some() {
         return Ok(false);
@@ -252,10 +261,14 @@ pub(super) async fn purge<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) 
     }
 }
 
-/// A document that lives again is no longer in the bin; its delete revision stays.
-async fn leave_bin<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
+/// A document that lives again is no longer in the bin; its delete revision stays. Answers whether
+/// it has revisions.
+pub(super) async fn leave_bin<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+) -> Result<bool> {
     if tx.get(REVISION_COUNTS, id_key).await?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
     for (key, value) in tx
         .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
@@ -267,7 +280,7 @@ async fn leave_bin<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Resu
             tx.delete(REVISION_BIN, etags::key(etag));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Makes a revision of a document as it is, whatever the configuration says.

@@ -77,6 +77,33 @@ fn attachment_prefix(id_key: &[u8]) -> Vec<u8> {
     encoder.finish()
 }
 
+/// Reads an attachment's key back: the document's key, the lower-cased name.
+///
+/// # Errors
+/// `Corrupted` when it does not have that form.
+pub fn decode_attachment_key(key: &Bytes) -> Result<(Bytes, Bytes)> {
+    let mut decoder = Decoder::new("attachments", key);
+    let length = decoder.length()?;
+    let start = decoder.position();
+    decoder.raw(length)?;
+    Ok((
+        key.slice(start..start + length),
+        key.slice(start + length..),
+    ))
+}
+
+/// Reads a piece's key back: the content, the index.
+///
+/// # Errors
+/// `Corrupted` when it does not have that form.
+pub fn decode_chunk_key(key: &[u8]) -> Result<(ContentId, u32)> {
+    let mut decoder = Decoder::new("chunks", key);
+    let content = decoder.raw(16)?.try_into().expect("raw(16) gives 16 bytes");
+    let index = decoder.raw(4)?.try_into().expect("raw(4) gives 4 bytes");
+    decoder.end()?;
+    Ok((content, u32::from_be_bytes(index)))
+}
+
 /// The key of a piece.
 pub fn chunk_key(content: &ContentId, index: u32) -> Bytes {
     let mut key = Vec::with_capacity(20);

@@ -40,12 +40,18 @@ impl DocumentFlags {
     pub const HAS_REVISIONS: Self = Self(1);
     /// The document has attachments.
     pub const HAS_ATTACHMENTS: Self = Self(1 << 1);
+    /// The version stood against another one.
+    pub const CONFLICTED: Self = Self(1 << 2);
+    /// The version settled a conflict.
+    pub const RESOLVED: Self = Self(1 << 3);
     /// The version was brought back from a revision.
     pub const REVERTED: Self = Self(1 << 4);
     /// The record is a revision.
     pub const REVISION: Self = Self(1 << 5);
     /// The record is a revision that tells of a deletion.
     pub const DELETE_REVISION: Self = Self(1 << 6);
+    /// The version came from another database.
+    pub const FROM_REPLICATION: Self = Self(1 << 7);
     /// Not shown: the metadata holds `@expires` or `@refresh`.
     pub const SCHEDULED: Self = Self(1 << 16);
     /// Not shown: before this version there was no document.
@@ -97,6 +103,16 @@ impl DocumentFlags {
     #[must_use]
     pub const fn only(self, flags: Self) -> Self {
         Self(self.0 & flags.0)
+    }
+
+    /// The flags that `text` names; what is no flag here is passed over.
+    pub fn from_text(text: &str) -> Self {
+        let named = |(bit, name): (usize, &&str)| {
+            let mut names = text.split(',').map(str::trim);
+            names.any(|it| it == *name).then_some(Self(1 << bit))
+        };
+        let set = Self::NAMES.iter().enumerate().filter_map(named);
+        set.fold(Self::NONE, Self::with)
     }
 
     /// The set flags' names, joined by `, `.

@@ -7,6 +7,10 @@ use std::fmt;
 pub enum Section {
     /// Live documents; the only section of JSON arrays and JSON lines.
     Documents,
+    /// Revisions of documents.
+    Revisions,
+    /// The database's configurations: one object.
+    DatabaseRecord,
     /// Deleted items.
     Tombstones,
     /// Deleted documents, as version 3 wrote them.
@@ -20,8 +24,10 @@ pub enum Section {
 impl Section {
     /// The section a property of the dump stands for, in any case.
     pub fn from_name(name: &str) -> Self {
-        const NAMES: [(&str, Section); 5] = [
+        const NAMES: [(&str, Section); 7] = [
             ("Docs", Section::Documents),
+            ("RevisionDocuments", Section::Revisions),
+            ("DatabaseRecord", Section::DatabaseRecord),
             // What the documents stream of a server calls them.
             ("Results", Section::Documents),
             ("Tombstones", Section::Tombstones),
@@ -44,6 +50,8 @@ impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Documents => "Docs",
+            Self::Revisions => "RevisionDocuments",
+            Self::DatabaseRecord => "DatabaseRecord",
             Self::Tombstones => "Tombstones",
             Self::Deletions => "DocsDeletions",
             Self::Identities => "Identities",

@@ -1,12 +1,20 @@
 //! Exporting: everything of one snapshot in etag order, piece by piece.
+//!
+//! The content of an attachment stands once in a dump, as raw bytes behind an object that tells
+//! its size, before the first document or revision that has it.
 
-use crate::Result;
-use crate::document::to_id_key;
-use crate::reader::{Item, ReadTransaction};
+use std::collections::{HashSet, VecDeque};
+
+use crate::attachments::{ListedAttachment, parse_hash};
+use crate::document::{StoredDocument, to_id_key};
+use crate::reader::ReadTransaction;
 use crate::schema::TOMBSTONES;
+use crate::schema::blobs::{BlobRecord, ContentHash};
+use crate::schema::etags::ItemKind;
 use crate::schema::tombstones::Tombstone;
 use crate::storage::{Direction, KeyRange, PageLimits, Snapshot};
 use crate::version::Etag;
+use crate::{Error, Result};
 
 /// The forms of an export, before compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +33,14 @@ pub enum ExportFormat {
 pub struct ExportCounts {
     /// Documents.
     pub documents: u64,
+    /// Revisions; only in dumps.
+    pub revisions: u64,
+    /// Attachments of documents and revisions; only in dumps.
+    pub attachments: u64,
+    /// Different contents of attachments; only in dumps.
+    pub contents: u64,
+    /// Their bytes.
+    pub content_bytes: u64,
     /// Tombstones; only in dumps.
     pub tombstones: u64,
     /// Identities; only in dumps.
@@ -34,8 +50,8 @@ pub struct ExportCounts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     Beginning,
-    /// Documents after this etag.
-    Documents(Etag),
+    /// Documents or revisions after this etag.
+    Documents(ItemKind, Etag),
     /// Tombstones in this range.
     Tombstones(KeyRange),
     Identities,
@@ -59,7 +75,7 @@ enum Stage {
 /// while exporter.write_next(&mut text).await? {
 ///     // Here a host writes the text away and clears it.
 /// }
-/// assert_eq!(text, br#"{"BuildVersion":1,"Docs":[],"Tombstones":[],"Identities":[]}"#);
+/// assert_eq!(text, br#"{"BuildVersion":1,"Docs":[],"RevisionDocuments":[],"Tombstones":[],"Identities":[]}"#);
 /// # Ok::<(), pinyon_core::Error>(())
 /// # }).unwrap();
 /// ```
@@ -71,6 +87,14 @@ pub struct Exporter<S> {
     /// How many items to read at once, so that they fit memory whatever their size.
     page_items: usize,
     counts: ExportCounts,
+    /// Read, but not yet written.
+    waiting: VecDeque<StoredDocument>,
+    /// The content that is being written, and how far it is.
+    content: Option<(BlobRecord, u64)>,
+    /// Contents in the dump that other items may refer to as well.
+    written: HashSet<ContentHash>,
+    /// Contents in the dump that only the next item refers to.
+    written_for_next: Vec<ContentHash>,
 }
 
 impl<S: Snapshot> Exporter<S> {
@@ -88,7 +112,15 @@ impl<S: Snapshot> Exporter<S> {
             is_first_item: true,
             page_items: 16,
             counts: ExportCounts::default(),
+            waiting: VecDeque::new(),
+            content: None,
+            written: HashSet::new(),
+            written_for_next: Vec::new(),
         }
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.content.is_some() || !self.waiting.is_empty()
     }
 
     /// What has been written so far.
@@ -105,18 +137,31 @@ impl<S: Snapshot> Exporter<S> {
             Stage::Done => return Ok(false),
             Stage::Beginning => {
                 if let ExportFormat::Dump { build_version } = self.format {
-                    let head = format!("{{\"BuildVersion\":{build_version},\"Docs\":[");
+                    let head = format!("{{\"BuildVersion\":{build_version},");
                     text.extend_from_slice(head.as_bytes());
+                    self.write_database_record(text).await?;
+                    text.extend_from_slice(b"\"Docs\":[");
                 }
-                Stage::Documents(Etag::ZERO)
+                Stage::Documents(ItemKind::Document, Etag::ZERO)
             }
-            Stage::Documents(after) => match self.write_documents(after, text).await? {
-                Some(last) => Stage::Documents(last),
+            Stage::Documents(kind, after) if self.has_waiting() => {
+                self.write_documents(kind, text).await?;
+                Stage::Documents(kind, after)
+            }
+            Stage::Documents(kind, after) => match self.read_documents(kind, after).await? {
+                Some(last) => {
+                    self.write_documents(kind, text).await?;
+                    Stage::Documents(kind, last)
+                }
                 None if self.format == ExportFormat::JsonLines => {
                     if !self.is_first_item {
                         text.push(b'\n');
                     }
                     Stage::Done
+                }
+                None if kind == ItemKind::Document => {
+                    self.begin_section("RevisionDocuments", text);
+                    Stage::Documents(ItemKind::Revision, Etag::ZERO)
                 }
                 None => {
                     self.begin_section("Tombstones", text);
@@ -144,30 +189,134 @@ impl<S: Snapshot> Exporter<S> {
         self.is_first_item = true;
     }
 
-    /// Writes one page of documents; answers the last etag it has seen.
-    async fn write_documents(&mut self, after: Etag, text: &mut Vec<u8>) -> Result<Option<Etag>> {
-        let items = self.transaction.items_after(after, self.page_items).await?;
-        let (mut last, mut byte_count) = (None, 0);
-        let item_count = items.len();
-        for item in items {
-            match item {
-                Item::Tombstone(tombstone) => last = Some(tombstone.etag),
-                Item::Revision(revision) => last = Some(revision.etag()),
-                Item::Document(document) => {
-                    last = Some(document.etag());
-                    byte_count += document.byte_count();
+    /// Writes the next piece of a content, or documents or revisions up to the next content.
+    async fn write_documents(&mut self, kind: ItemKind, text: &mut Vec<u8>) -> Result<()> {
+        let length_before = text.len();
+        while text.len() - length_before < Self::PAGE_BYTES {
+            if let Some((blob, offset)) = self.content.take() {
+                self.write_content(blob, offset, text).await?;
+                continue;
+            }
+            let Some(document) = self.waiting.pop_front() else {
+                break;
+            };
+            match self.begin_missing_content(&document, text).await? {
+                Some(blob) => {
+                    self.waiting.push_front(document);
+                    self.content = Some((blob, 0));
+                }
+                None => {
                     self.separate(text);
                     document.write_json(text);
-                    self.counts.documents += 1;
+                    self.count_document(kind, &document)?;
                 }
             }
         }
-        if let Some(average) = byte_count.checked_div(item_count) {
+        Ok(())
+    }
+
+    /// Reads the next page of documents or revisions; answers the last etag it has seen.
+    async fn read_documents(&mut self, kind: ItemKind, after: Etag) -> Result<Option<Etag>> {
+        let (documents, last) = self
+            .transaction
+            .of_kind_after(kind, after, self.page_items)
+            .await?;
+        let byte_count: usize = documents.iter().map(StoredDocument::byte_count).sum();
+        if let Some(average) = byte_count.checked_div(documents.len()) {
             let fitting = Self::PAGE_BYTES / average.max(1);
             let most = Self::MAX_PAGE_ITEMS.min(2 * self.page_items);
             self.page_items = fitting.clamp(1, most);
         }
+        self.waiting.extend(documents);
         Ok(last)
+    }
+
+    fn count_document(&mut self, kind: ItemKind, document: &StoredDocument) -> Result<()> {
+        match kind {
+            ItemKind::Revision => self.counts.revisions += 1,
+            _ => self.counts.documents += 1,
+        }
+        if self.format != ExportFormat::JsonLines {
+            let attachments = ListedAttachment::parse_list(document.attachments())?;
+            self.counts.attachments += attachments.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Begins the first content of a document's attachments that is not in the dump yet.
+    async fn begin_missing_content(
+        &mut self,
+        document: &StoredDocument,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<BlobRecord>> {
+        if self.format == ExportFormat::JsonLines || document.attachments().is_empty() {
+            return Ok(None);
+        }
+        for listed in ListedAttachment::parse_list(document.attachments())? {
+            let hash = parse_hash(&listed.hash)?;
+            if self.written.contains(&hash) || self.written_for_next.contains(&hash) {
+                continue;
+            }
+            let blob = self.transaction.content(&hash).await?.ok_or_else(|| {
+                let (name, id) = (&listed.name, document.id());
+                Error::corrupted(format!("the content of '{name}' of '{id}' is missing"))
+            })?;
+            if blob.references > 1 {
+                self.written.insert(hash);
+            } else {
+                self.written_for_next.push(hash);
+            }
+            self.separate(text);
+            let (id, name) = (document.id().to_lowercase(), listed.name.to_lowercase());
+            // As RavenDB has it: the key under which the first attachment of the content stands.
+            let tag = [&id, "d", &name, &listed.hash, &listed.content_type].join("\u{1e}");
+            let head = serde_json::json!({
+                "@metadata": {"@export-type": "Attachment"},
+                "Hash": listed.hash,
+                "Size": blob.size,
+                "Tag": tag,
+            });
+            serde_json::to_writer(text, &head).expect("a Vec takes any text");
+            self.counts.contents += 1;
+            self.counts.content_bytes += blob.size;
+            return Ok(Some(blob));
+        }
+        self.written_for_next.clear();
+        Ok(None)
+    }
+
+    async fn write_content(
+        &mut self,
+        blob: BlobRecord,
+        offset: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<()> {
+        let piece = self.transaction.content_at(&blob, offset).await?;
+        if !piece.is_empty() {
+            text.extend_from_slice(&piece);
+            self.content = Some((blob, offset + piece.len() as u64));
+        }
+        Ok(())
+    }
+
+    async fn write_database_record(&mut self, text: &mut Vec<u8>) -> Result<()> {
+        let read = &self.transaction;
+        let mut record = serde_json::Map::new();
+        if let Some(revisions) = read.revisions_configuration().await? {
+            record.insert("Revisions".to_owned(), to_value(&revisions));
+        }
+        if let Some(expiration) = read.expiration_configuration().await? {
+            record.insert("Expiration".to_owned(), to_value(&expiration));
+        }
+        if let Some(refresh) = read.refresh_configuration().await? {
+            record.insert("Refresh".to_owned(), to_value(&refresh));
+        }
+        if !record.is_empty() {
+            text.extend_from_slice(b"\"DatabaseRecord\":");
+            serde_json::to_writer(&mut *text, &record).expect("a Vec takes any text");
+            text.push(b',');
+        }
+        Ok(())
     }
 
     /// Writes one page of tombstones; answers the range that remains.
@@ -233,4 +382,8 @@ impl<S: Snapshot> Exporter<S> {
         }
         Ok(())
     }
+}
+
+fn to_value(configuration: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(configuration).expect("configurations are plain data")
 }

@@ -1,7 +1,7 @@
 //! Importing: items become commands, commands become batches, several batches are under way.
 //!
 //! Imported documents are new writes here: they get etags, change vectors and times of this
-//! database, and replace what stands under their ids. The batches of one import may overtake each
+//! database, and replace what stands under their ids. Imported revisions stay what they were. The batches of one import may overtake each
 //! other; of an id that stands twice in the input, either document may remain.
 
 use std::future::Future;
@@ -11,10 +11,14 @@ use bytes::Bytes;
 use futures_util::poll;
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 
-use super::import_item::{DocumentRules, deleted_id, identity_of, is_hilo};
+use super::import_contents::Contents;
+use super::import_item::{
+    DocumentRules, configurations_of, deleted_id, identity_of, is_hilo, to_text,
+};
 use super::import_target::ExistingDocument;
-use super::{Format, ImportReport, ImportTarget, Item, Place, Reader, Section};
-use crate::commands::{BatchCommand, DeleteDocument, ExpectedVersion, PutDocument};
+use super::{Format, ImportReport, ImportTarget, Item, Piece, Place, Reader, Section};
+use crate::attachments::ImportDocument;
+use crate::commands::{BatchCommand, Configure, DeleteDocument, ExpectedVersion};
 use crate::document::{DocumentId, IdRequest, find_property};
 use crate::{Error, ErrorKind, Result};
 
@@ -79,6 +83,8 @@ pub async fn import<T: ImportTarget>(
         batch: Batch::default(),
         hilo: Vec::new(),
         deletions: Vec::new(),
+        contents: Contents::new(),
+        section: Section::DatabaseRecord,
     };
     let mut reader = Reader::new(options.format, options.rules.limits.max_document_bytes);
     let mut chunks = pin!(chunks);
@@ -99,6 +105,7 @@ pub async fn import<T: ImportTarget>(
         import.delete_documents().await
     };
     let result = everything.await;
+    import.report.unused_contents = import.contents.forget_all();
     // After a failure, too: what was sent off is done and belongs in the report.
     let settled = import.settle(&mut in_flight, 0).await;
     import.report.sections = reader.sections().to_vec();
@@ -106,7 +113,7 @@ pub async fn import<T: ImportTarget>(
     result.and(settled)
 }
 
-/// Documents on their way, with their places.
+/// Commands on their way, with the places of their items.
 #[derive(Default)]
 struct Batch {
     commands: Vec<BatchCommand>,
@@ -115,9 +122,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, place: Place, put: PutDocument) {
-        self.byte_count += put.document.body.len() + put.document.metadata.len();
-        self.commands.push(BatchCommand::Put(put));
+    fn push(&mut self, place: Place, command: BatchCommand) {
+        self.byte_count += command.byte_count();
+        self.commands.push(command);
         self.places.push(place);
     }
 
@@ -141,14 +148,24 @@ impl Batch {
 /// How many HiLo documents or deletions are kept before they are seen to.
 const ASIDE: usize = 1024;
 
-struct Import<'a, T, P> {
+struct Import<'a, T: ImportTarget, P> {
     target: &'a T,
     options: &'a ImportOptions,
     report: &'a mut ImportReport,
     on_progress: P,
     batch: Batch,
-    hilo: Vec<(Place, PutDocument)>,
+    hilo: Vec<(Place, ImportDocument)>,
     deletions: Vec<DocumentId>,
+    contents: Contents<T::Upload>,
+    /// The section of the last item.
+    section: Section,
+}
+
+/// What must be asked of the target before the next item.
+enum Errand {
+    None,
+    Identity(String, i64),
+    Configurations(Vec<Configure>),
 }
 
 impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
@@ -161,20 +178,46 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     where
         F: Future<Output = (Batch, Result<()>)>,
     {
-        while let Some(item) = reader.next_item()? {
+        while let Some(piece) = reader.next_piece()? {
+            let item = match piece {
+                Piece::Item(item) => item,
+                Piece::Attachment(_) if !self.target.takes_histories() => continue,
+                Piece::Attachment(item) => {
+                    let place = item.place;
+                    let upload = self.target.begin_upload()?;
+                    if let Err(reason) = self.contents.begin(item, upload) {
+                        self.add_bad_item(place, &reason)?;
+                    }
+                    continue;
+                }
+                Piece::Content { bytes, is_last } => {
+                    self.contents.write(bytes).await?;
+                    if is_last && let Some((place, Err(reason))) = self.contents.finish().await? {
+                        self.add_bad_item(place, &reason)?;
+                    }
+                    continue;
+                }
+            };
             let place = item.place;
-            let identity = match self.take_item(item) {
-                Ok(identity) => identity,
+            if std::mem::replace(&mut self.section, place.section) != place.section {
+                // Revisions refer to contents that documents brought, and flag documents.
+                self.start_batch(write, in_flight).await?;
+                self.settle(in_flight, 0).await?;
+                self.store_hilo().await?;
+            }
+            let errand = match self.take_item(item) {
+                Ok(errand) => errand,
                 Err(reason) => {
                     self.add_bad_item(place, &reason)?;
                     continue;
                 }
             };
-            if let Some((name, value)) = identity {
-                match self.target.raise_identity(&name, value).await {
-                    Ok(()) => self.report.identities += 1,
-                    Err(error) => self.add_failed_item(place, error)?,
-                }
+            self.run_errand(place, errand).await?;
+            if self.contents.are_many() {
+                self.start_batch(write, in_flight).await?;
+                self.settle(in_flight, 0).await?;
+                self.store_hilo().await?;
+                self.contents.forget_used();
             }
             if self.batch.is_full(self.options) {
                 self.report.bytes_read = reader.offset();
@@ -194,26 +237,70 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         self.check_build_version()
     }
 
-    /// Puts an item where it belongs; gives an identity back.
-    fn take_item(&mut self, item: Item<'_>) -> Result<Option<(String, i64)>> {
+    async fn run_errand(&mut self, place: Place, errand: Errand) -> Result<()> {
+        match errand {
+            Errand::None => {}
+            Errand::Identity(name, value) => match self.target.raise_identity(&name, value).await {
+                Ok(()) => self.report.identities += 1,
+                Err(error) => self.add_failed_item(place, error)?,
+            },
+            Errand::Configurations(configurations) => {
+                for configure in configurations {
+                    self.target.configure(configure).await?;
+                    self.report.configurations += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an item where it belongs; gives back what the target must be asked for it.
+    fn take_item(&mut self, item: Item<'_>) -> Result<Errand> {
         let rules = &self.options.rules;
+        let takes_histories = self.target.takes_histories();
         match item.place.section {
             Section::Documents => {
                 let put = rules.to_put(item)?;
-                if is_hilo(&put) {
-                    self.hilo.push((item.place, put));
+                let is_dump = self.options.format == Format::Dump;
+                let attachments = match is_dump {
+                    true => self.contents.attachments_of(to_text(item.bytes)?)?,
+                    false => Vec::new(),
+                };
+                let is_hilo = is_hilo(&put);
+                let mut import = ImportDocument { put, attachments };
+                if !takes_histories {
+                    self.report.attachments_left_out += import.attachments.len() as u64;
+                    import.attachments.clear();
+                }
+                if is_hilo {
+                    self.hilo.push((item.place, import));
                 } else {
-                    self.batch.push(item.place, put);
+                    let is_dump = is_dump && takes_histories;
+                    self.batch.push(item.place, command_of(import, is_dump));
                 }
             }
+            Section::Revisions if !takes_histories => self.report.revisions_left_out += 1,
+            Section::DatabaseRecord if !takes_histories => {
+                self.report.configurations_left_out += configurations_of(item)?.len() as u64;
+            }
+            Section::Revisions => {
+                let attachments = self.contents.attachments_of(to_text(item.bytes)?)?;
+                let revision = rules.to_revision(item, attachments)?;
+                self.batch
+                    .push(item.place, BatchCommand::ImportRevision(revision));
+            }
+            Section::DatabaseRecord => return configurations_of(item).map(Errand::Configurations),
             Section::Tombstones | Section::Deletions => match deleted_id(item, &rules.limits)? {
                 Some(id) => self.deletions.push(id),
                 None => self.report.needless_tombstones += 1,
             },
-            Section::Identities => return identity_of(item).map(Some),
+            Section::Identities => {
+                let (name, value) = identity_of(item)?;
+                return Ok(Errand::Identity(name, value));
+            }
             Section::Other => {}
         }
-        Ok(None)
+        Ok(Errand::None)
     }
 
     fn check_build_version(&self) -> Result<()> {
@@ -257,7 +344,11 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         if self.batch.commands.is_empty() {
             return Ok(());
         }
-        let at_most = self.options.batches_in_flight.max(1) - 1;
+        // The order of revisions is that in which they are stored.
+        let at_most = match self.section {
+            Section::Revisions => 0,
+            _ => self.options.batches_in_flight.max(1) - 1,
+        };
         self.settle(in_flight, at_most).await?;
         in_flight.push(write(std::mem::take(&mut self.batch)));
         // A future does nothing until it is polled; this hands the batch over.
@@ -286,7 +377,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         let (mut batch, mut result) = done;
         loop {
             match result {
-                Ok(()) => self.report.documents += batch.commands.len() as u64,
+                Ok(()) => batch.commands.iter().for_each(|it| self.count(it)),
                 Err(error) if !is_items_fault(&error) => return Err(error),
                 Err(error) if batch.commands.len() == 1 => {
                     self.add_bad_item(batch.places[0], &error)?;
@@ -306,10 +397,25 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         }
     }
 
+    fn count(&mut self, command: &BatchCommand) {
+        let report = &mut *self.report;
+        match command {
+            BatchCommand::ImportDocument(import) => {
+                report.documents += 1;
+                report.attachments += import.attachments.len() as u64;
+            }
+            BatchCommand::ImportRevision(import) => {
+                report.revisions += 1;
+                report.attachments += import.attachments.len() as u64;
+            }
+            _ => report.documents += 1,
+        }
+    }
+
     /// HiLo documents only ever grow: a range that was given out must not be given out again.
     async fn store_hilo(&mut self) -> Result<()> {
-        for (place, put) in std::mem::take(&mut self.hilo) {
-            match self.store_one_hilo(put).await {
+        for (place, import) in std::mem::take(&mut self.hilo) {
+            match self.store_one_hilo(import).await {
                 Ok(true) => self.report.documents += 1,
                 Ok(false) => self.report.kept_hilo += 1,
                 Err(error) => self.add_failed_item(place, error)?,
@@ -318,12 +424,15 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         Ok(())
     }
 
-    async fn store_one_hilo(&self, mut put: PutDocument) -> Result<bool> {
+    async fn store_one_hilo(&self, mut import: ImportDocument) -> Result<bool> {
+        let is_dump = self.options.format == Format::Dump && self.target.takes_histories();
+        let put = &mut import.put;
         let IdRequest::Semantic(id) = put.id.clone() else {
             return Err(Error::invalid("a HiLo document must carry its id"));
         };
         loop {
             let existing = self.target.existing(std::slice::from_ref(&id)).await?;
+            let put = &mut import.put;
             put.expected = match existing.into_iter().next().flatten() {
                 None => ExpectedVersion::Missing,
                 Some(ExistingDocument {
@@ -338,7 +447,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
             };
             match self
                 .target
-                .write(vec![BatchCommand::Put(put.clone())])
+                .write(vec![command_of(import.clone(), is_dump)])
                 .await
             {
                 Ok(()) => return Ok(true),
@@ -377,6 +486,14 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         self.report.needless_tombstones += (count - deleted) as u64;
         (self.on_progress)(self.report);
         Ok(())
+    }
+}
+
+/// A dump brings its revisions and attachments with it; other forms bring new versions.
+fn command_of(import: ImportDocument, is_dump: bool) -> BatchCommand {
+    match is_dump {
+        true => BatchCommand::ImportDocument(import),
+        false => BatchCommand::Put(import.put),
     }
 }
 

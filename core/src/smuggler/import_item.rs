@@ -3,12 +3,17 @@
 use serde::Deserialize;
 
 use super::Item;
-use crate::commands::{ExpectedVersion, PutDocument};
+use crate::attachments::ImportedAttachment;
+use crate::commands::{Configure, ExpectedVersion, PutDocument};
 use crate::document::{
     CollectionName, DocumentId, DocumentText, EMPTY_COLLECTION, HILO_COLLECTION, IdRequest,
     find_property, parse_document_with_id,
 };
+use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
+use crate::host::Timestamp;
 use crate::limits::Limits;
+use crate::revisions::{ImportRevision, RevisionsConfiguration};
+use crate::schema::documents::DocumentFlags;
 use crate::{Error, Result};
 
 /// How documents are read from items.
@@ -47,6 +52,37 @@ impl DocumentRules {
             id,
             expected: ExpectedVersion::Any,
             document,
+        })
+    }
+
+    /// Checks the item of a revision and makes it a command.
+    ///
+    /// # Errors
+    /// As [`Self::to_put`].
+    pub fn to_revision(
+        &self,
+        item: Item<'_>,
+        attachments: Vec<ImportedAttachment>,
+    ) -> Result<ImportRevision> {
+        let text = to_text(item.bytes)?;
+        let (document, id) = parse_document_with_id(text, &self.limits)?;
+        let id = id.ok_or_else(|| Error::invalid("@metadata.@id is missing"))?;
+        let metadata = find_property(text, "@metadata").unwrap_or("{}");
+        let property = |name: &str| -> Result<Option<String>> {
+            let value = find_property(metadata, name).unwrap_or("null");
+            serde_json::from_str(value)
+                .map_err(|_| Error::invalid(format!("@metadata.{name} must be a string")))
+        };
+        let last_modified = property("@last-modified")?;
+        Ok(ImportRevision {
+            id: DocumentId::new(id, self.limits.max_id_bytes)?,
+            document,
+            change_vector: property("@change-vector")?,
+            last_modified: last_modified
+                .map(|text| Timestamp::parse(&text))
+                .transpose()?,
+            flags: DocumentFlags::from_text(&property("@flags")?.unwrap_or_default()),
+            attachments,
         })
     }
 
@@ -113,7 +149,25 @@ pub(super) fn is_hilo(put: &PutDocument) -> bool {
     put.document.collection.key() == HILO_COLLECTION
 }
 
-fn to_text(bytes: &[u8]) -> Result<&str> {
+/// The configurations that a database record holds.
+pub(super) fn configurations_of(item: Item<'_>) -> Result<Vec<Configure>> {
+    let text = to_text(item.bytes)?;
+    let given = |name| find_property(text, name).filter(|value| *value != "null");
+    let mut found = Vec::new();
+    if let Some(value) = given("Revisions") {
+        found.push(Configure::Revisions(RevisionsConfiguration::parse(value)?));
+    }
+    if let Some(value) = given("Expiration") {
+        let expiration = ExpirationConfiguration::parse(value)?;
+        found.push(Configure::Expiration(expiration));
+    }
+    if let Some(value) = given("Refresh") {
+        found.push(Configure::Refresh(RefreshConfiguration::parse(value)?));
+    }
+    Ok(found)
+}
+
+pub(super) fn to_text(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes)
         .map_err(|reason| Error::invalid(format!("it is not UTF-8: {reason}")))
 }

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use crate::Result;
-use crate::commands::{BatchCommand, Operation, SeedIdentity};
+use crate::attachments::{AttachmentContent, AttachmentUpload};
+use crate::commands::{BatchCommand, Configure, Operation, SeedIdentity};
 use crate::database::Database;
 use crate::document::DocumentId;
 use crate::storage::{Durability, MaybeSend, MaybeSync, Store};
@@ -19,6 +20,24 @@ pub struct ExistingDocument {
 
 /// Takes what an import reads.
 pub trait ImportTarget: MaybeSend + MaybeSync {
+    /// Takes contents of attachments.
+    type Upload: ImportUpload;
+
+    /// Whether it takes revisions, attachments and configurations; else these are left out, and
+    /// counted.
+    fn takes_histories(&self) -> bool {
+        true
+    }
+
+    /// Begins the content of an attachment; what it becomes, commands may refer to.
+    ///
+    /// # Errors
+    /// Whatever the target reports.
+    fn begin_upload(&self) -> Result<Self::Upload>;
+
+    /// Replaces a configuration.
+    fn configure(&self, configure: Configure) -> impl Future<Output = Result<()>> + MaybeSend;
+
     /// Runs commands in order, all or nothing.
     fn write(&self, commands: Vec<BatchCommand>) -> impl Future<Output = Result<()>> + MaybeSend;
 
@@ -36,6 +55,15 @@ pub trait ImportTarget: MaybeSend + MaybeSync {
     ) -> impl Future<Output = Result<()>> + MaybeSend;
 }
 
+/// Takes the content of one attachment.
+pub trait ImportUpload: MaybeSend {
+    /// Takes the next bytes.
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<()>> + MaybeSend;
+
+    /// Ends the content.
+    fn finish(self) -> impl Future<Output = Result<AttachmentContent>> + MaybeSend;
+}
+
 /// A database as the target, with a durability for the import's own writes: an import that can be
 /// repeated does not need a sync for each batch.
 pub struct DatabaseTarget<S: Store> {
@@ -45,7 +73,42 @@ pub struct DatabaseTarget<S: Store> {
     pub durability: Durability,
 }
 
+/// Of targets that take no contents.
+impl ImportUpload for std::convert::Infallible {
+    async fn write(&mut self, _: &[u8]) -> Result<()> {
+        match *self {}
+    }
+
+    async fn finish(self) -> Result<AttachmentContent> {
+        match self {}
+    }
+}
+
+impl<S: Store> ImportUpload for AttachmentUpload<S> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        Self::write(self, bytes).await
+    }
+
+    async fn finish(self) -> Result<AttachmentContent> {
+        Self::finish(self).await
+    }
+}
+
 impl<S: Store> ImportTarget for DatabaseTarget<S> {
+    type Upload = AttachmentUpload<S>;
+
+    fn begin_upload(&self) -> Result<Self::Upload> {
+        self.database.begin_upload()
+    }
+
+    async fn configure(&self, configure: Configure) -> Result<()> {
+        let operation = Operation::Configure(configure);
+        self.database
+            .execute_with(operation, self.durability)
+            .await
+            .map(drop)
+    }
+
     async fn write(&self, commands: Vec<BatchCommand>) -> Result<()> {
         let operation = Operation::Batch(commands);
         self.database

@@ -21,6 +21,22 @@ pub struct Item<'a> {
     pub bytes: &'a [u8],
 }
 
+/// What a reader hands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// An item.
+    Item(Item<'a>),
+    /// What tells of an attachment whose content follows.
+    Attachment(Item<'a>),
+    /// Bytes of the content of the last attachment.
+    Content {
+        /// Some of it.
+        bytes: &'a [u8],
+        /// Whether it ends here.
+        is_last: bool,
+    },
+}
+
 /// What the reader expects next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -39,7 +55,9 @@ enum State {
     /// The rest of an item.
     InEntry,
     /// The bytes of an attachment or time series segment.
-    Blob { left: u64 },
+    Blob { left: u64, is_attachment: bool },
+    /// The rest of an object that a section holds in place of an array.
+    InObject,
     /// A comma or the end of the section.
     AfterEntry,
     /// The rest of a section's content that is no array.
@@ -58,6 +76,8 @@ enum Step {
     Again,
     Hungry,
     Item(Range<usize>, Place),
+    Attachment(Range<usize>, Place),
+    Content(Range<usize>, bool),
 }
 
 /// Cuts an import into items.
@@ -146,23 +166,55 @@ impl Reader {
     }
 
     /// The next item, or `None` when more must be fed first or, after [`Self::finish`], when there
-    /// is no more.
+    /// is no more. Attachments are passed over.
     ///
     /// # Errors
     /// `InvalidRequest` when the outer form is broken or breaks off, `LimitExceeded` when an item
     /// is too long; both name the place, and nothing can be read after them.
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
+        loop {
+            match self.next_step()? {
+                Step::Hungry => return Ok(None),
+                Step::Item(range, place) => {
+                    let bytes = &self.buffer[range];
+                    return Ok(Some(Item { place, bytes }));
+                }
+                Step::Again | Step::Attachment(..) | Step::Content(..) => {}
+            }
+        }
+    }
+
+    /// As [`Self::next_item`], but attachments and their contents are handed out too.
+    ///
+    /// # Errors
+    /// As [`Self::next_item`].
+    pub fn next_piece(&mut self) -> Result<Option<Piece<'_>>> {
+        Ok(match self.next_step()? {
+            Step::Again | Step::Hungry => None,
+            Step::Item(range, place) => {
+                let bytes = &self.buffer[range];
+                Some(Piece::Item(Item { place, bytes }))
+            }
+            Step::Attachment(range, place) => {
+                let bytes = &self.buffer[range];
+                Some(Piece::Attachment(Item { place, bytes }))
+            }
+            Step::Content(range, is_last) => Some(Piece::Content {
+                bytes: &self.buffer[range],
+                is_last,
+            }),
+        })
+    }
+
+    /// The next step that is more than one on the way.
+    fn next_step(&mut self) -> Result<Step> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
         loop {
             match self.step() {
                 Ok(Step::Again) => {}
-                Ok(Step::Hungry) => return Ok(None),
-                Ok(Step::Item(range, place)) => {
-                    let bytes = &self.buffer[range];
-                    return Ok(Some(Item { place, bytes }));
-                }
+                Ok(step) => return Ok(step),
                 Err(error) => {
                     self.failure = Some(error.clone());
                     return Err(error);
@@ -191,7 +243,11 @@ impl Reader {
             State::Start => self.start(),
             State::InEntry => self.finish_entry(),
             State::InContent => self.pass_content(),
-            State::Blob { left } => self.pass_blob(left),
+            State::InObject => self.finish_object(),
+            State::Blob {
+                left,
+                is_attachment,
+            } => self.pass_blob(left, is_attachment),
             State::Line => self.take_line(),
             _ => {
                 self.pass_space();
@@ -239,6 +295,11 @@ impl Reader {
             (State::Content, b'[') => State::Entry { may_end: true },
             (State::Content, b',' | b'}' | b']' | b':') => {
                 return Err(self.unexpected(byte, "what the section holds"));
+            }
+            (State::Content, b'{') if self.section().section == Section::DatabaseRecord => {
+                self.begin_entry();
+                self.state = State::InObject;
+                return Ok(Step::Again);
             }
             (State::Content, _) => {
                 self.scanner = ValueScanner::new();
@@ -349,14 +410,15 @@ impl Reader {
             Format::Dump => blob_behind(place.section, &self.buffer[range.clone()]),
             _ => Blob::None,
         };
-        let left = match blob {
-            Blob::None => None,
+        let (left, is_attachment) = match blob {
+            Blob::None => (None, false),
             Blob::Unsized => {
                 return Err(Error::invalid(format!(
                     "{place} is followed by bytes, but does not tell how many"
                 )));
             }
-            Blob::Attachment(size) | Blob::Segment(size) => Some(size),
+            Blob::Attachment(size) => (Some(size), true),
+            Blob::Segment(size) => (Some(size), false),
         };
         let section = self.section();
         match blob {
@@ -368,8 +430,14 @@ impl Reader {
         }
         if let Some(left) = left {
             section.blob_bytes += left;
-            self.state = State::Blob { left };
-            return Ok(Step::Again);
+            self.state = State::Blob {
+                left,
+                is_attachment,
+            };
+            return Ok(match is_attachment {
+                true => Step::Attachment(range, place),
+                false => Step::Again,
+            });
         }
         Ok(if place.section.is_read() {
             Step::Item(range, place)
@@ -378,19 +446,43 @@ impl Reader {
         })
     }
 
-    fn pass_blob(&mut self, left: u64) -> Result<Step> {
+    /// Hands out an object in the place of a section's array.
+    fn finish_object(&mut self) -> Result<Step> {
+        let Some(end) = self.find_end()? else {
+            return self.hungry();
+        };
+        let range = self.position..end;
+        self.consume(range.len());
+        self.state = State::AfterSection;
+        let place = self.place;
+        let section = self.section();
+        section.items += 1;
+        section.bytes += range.len() as u64;
+        Ok(Step::Item(range, place))
+    }
+
+    fn pass_blob(&mut self, left: u64, is_attachment: bool) -> Result<Step> {
         let there = self.buffer.len() - self.position;
         let passed = usize::try_from(left).map_or(there, |left| left.min(there));
+        let range = self.position..self.position + passed;
         self.offset += passed as u64;
         self.position += passed;
         self.scanned = self.position;
         let left = left - passed as u64;
-        if left > 0 {
-            self.state = State::Blob { left };
+        self.state = match left {
+            0 => State::AfterEntry,
+            _ => State::Blob {
+                left,
+                is_attachment,
+            },
+        };
+        if left > 0 && passed == 0 {
             return self.hungry();
         }
-        self.state = State::AfterEntry;
-        Ok(Step::Again)
+        Ok(match is_attachment {
+            true => Step::Content(range, left == 0),
+            false => Step::Again,
+        })
     }
 
     /// Passes over what is no array. Only the build version matters.
@@ -484,7 +576,7 @@ impl Reader {
             return Ok(Step::Hungry);
         }
         Err(match self.state {
-            State::InEntry | State::Blob { .. } => {
+            State::InEntry | State::InObject | State::Blob { .. } => {
                 Error::invalid(format!("the input ends inside {}", self.place))
             }
             _ => self.broken("the input ends too early"),

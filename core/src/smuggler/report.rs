@@ -18,6 +18,20 @@ pub struct ImportReport {
     pub bytes_read: u64,
     /// Documents stored.
     pub documents: u64,
+    /// Revisions stored, or here already.
+    pub revisions: u64,
+    /// Attachments of documents and revisions that were stored.
+    pub attachments: u64,
+    /// Contents of attachments that were read but that no item has, and their bytes.
+    pub unused_contents: (u64, u64),
+    /// Attachments that the target does not take.
+    pub attachments_left_out: u64,
+    /// Revisions that the target does not take.
+    pub revisions_left_out: u64,
+    /// Configurations that the target does not take.
+    pub configurations_left_out: u64,
+    /// Configurations replaced.
+    pub configurations: u64,
     /// Documents deleted because a tombstone says so.
     pub deleted: u64,
     /// Tombstones of documents that are not here, or of other things than documents.
@@ -51,14 +65,22 @@ impl ImportReport {
     /// bad items, which are counted on their own.
     pub fn left_out(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        for (count, what) in [
+            (self.attachments_left_out, "attachments"),
+            (self.revisions_left_out, "revisions"),
+            (self.configurations_left_out, "configurations"),
+        ] {
+            if count > 0 {
+                lines.push(format!("{count} {what}, which only a data directory takes"));
+            }
+        }
+        if let (contents @ 1.., bytes) = self.unused_contents {
+            lines.push(format!(
+                "{contents} contents that no attachment has ({bytes} bytes)"
+            ));
+        }
         for summary in &self.sections {
             let name = &summary.name;
-            if summary.attachments > 0 {
-                lines.push(format!(
-                    "{name}: {} attachments ({} bytes)",
-                    summary.attachments, summary.blob_bytes
-                ));
-            }
             if !summary.section.is_read() && summary.items > 0 {
                 lines.push(format!("{name}: {} items", summary.items));
             }

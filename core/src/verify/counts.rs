@@ -14,6 +14,7 @@ use crate::version::Etag;
 pub(super) struct Counts {
     pub(super) documents: u64,
     pub(super) tombstones: u64,
+    pub(super) revisions: u64,
     pub(super) document_bytes: u64,
     pub(super) last_document_etag: Etag,
     pub(super) last_tombstone_etag: Etag,
@@ -26,6 +27,7 @@ impl Counts {
         for (what, stored, real) in [
             ("documents", stored.document_count, self.documents),
             ("tombstones", stored.tombstone_count, self.tombstones),
+            ("revisions", stored.revision_count, self.revisions),
             ("bytes", stored.document_bytes, self.document_bytes),
         ] {
             if stored != real {

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::report::table_name;
+use super::report::{show_key, table_name};
 use super::table_scan::TableScan;
 use super::{Verification, VerifyProgress};
 use crate::Result;
@@ -13,12 +13,12 @@ use crate::document::CollectionName;
 use crate::schema::documents::DocumentRecord;
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, TOMBSTONES, collection_etags};
+use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, REVISIONS, TOMBSTONES, collection_etags};
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
 
 /// How many records are looked up at once: documents may be large.
-const LOOKED_UP: usize = 32;
+pub(super) const LOOKED_UP: usize = 32;
 
 /// An entry that can be read.
 struct Entry {
@@ -32,8 +32,11 @@ struct Entry {
 
 impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     pub(super) async fn check_etag_tables(&mut self) {
-        let record_count = self.report.documents + self.report.tombstones;
-        for space in [ETAGS, COLLECTION_ETAGS] {
+        let of_collections = self.report.documents + self.report.tombstones;
+        for (space, record_count) in [
+            (ETAGS, of_collections + self.report.revisions),
+            (COLLECTION_ETAGS, of_collections),
+        ] {
             self.check_etag_table(space, false).await;
             let entry_count = self.progress.entries_of(space);
             if self.has_stray_reference || entry_count != record_count || !self.records_are_complete
@@ -61,6 +64,8 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                         .await;
                     self.follow(space, TOMBSTONES, ItemKind::Tombstone, entries)
                         .await;
+                    self.follow(space, REVISIONS, ItemKind::Revision, entries)
+                        .await;
                 }
             } else {
                 self.check_last_etag(space, &readable);
@@ -83,7 +88,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let keys: Vec<Bytes> = entries.iter().map(|it| it.record.clone()).collect();
         let records = self.get_many(to, &keys).await;
         for (entry, record) in entries.into_iter().zip(records) {
-            let record_key = String::from_utf8_lossy(&entry.record).into_owned();
+            let record_key = show_key(to, &entry.record);
             let Some(record) = record else {
                 let record = table_name(to).trim_end_matches('s');
                 let what = format!("it names the {record} '{record_key}', which is missing");

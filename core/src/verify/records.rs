@@ -1,24 +1,27 @@
-//! Documents and tombstones: each by itself, and what other tables must hold of it.
+//! Documents, tombstones and revisions: each by itself, and what other tables must hold of it.
 
 use bytes::Bytes;
 
 use super::state::version_problems;
-use super::table_scan::{Reference, TableScan};
+use super::table_scan::{Presence, Reference, TableScan};
 use super::{Verification, VerifyProgress};
 use crate::document::{CollectionName, EMPTY_COLLECTION, check_json, find_property, to_id_key};
-use crate::schema::documents::DocumentRecord;
+use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, TOMBSTONES, collection_etags};
+use crate::schema::{
+    COLLECTION_ETAGS, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, REVISION_COUNTS, REVISIONS,
+    TOMBSTONES, collection_etags,
+};
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
 
 /// The deepest nesting any database accepts.
 const MAX_JSON_DEPTH: usize = 120;
 
-/// Whether a table holds documents or tombstones.
+/// Whether a table holds documents, tombstones or revisions.
 pub(super) fn is_record_table(space: KeySpace) -> bool {
-    space == DOCUMENTS || space == TOMBSTONES
+    space == DOCUMENTS || space == TOMBSTONES || space == REVISIONS
 }
 
 /// What of a record is told by other tables.
@@ -26,7 +29,20 @@ struct Facts {
     etag: Etag,
     collection: String,
     byte_count: u64,
+    flags: DocumentFlags,
     problems: Vec<String>,
+    /// Not of tombstones.
+    record: Option<DocumentRecord>,
+}
+
+/// A record that could be read.
+pub(super) struct Checked {
+    pub(super) etag: Etag,
+    /// Lower-cased.
+    pub(super) collection: String,
+    pub(super) flags: DocumentFlags,
+    /// Not of tombstones.
+    pub(super) record: Option<DocumentRecord>,
 }
 
 impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
@@ -42,6 +58,8 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let mut scan = TableScan::new(space);
         while let Some(page) = self.next_page(&mut scan).await {
             let (mut of_etags, mut of_collections, mut of_tombstones) = (vec![], vec![], vec![]);
+            let (mut of_schedules, mut of_revisions) = ((vec![], vec![]), vec![]);
+            let mut of_attachments = vec![];
             for (key, value) in page {
                 if kind == ItemKind::Document {
                     of_tombstones.push(Reference {
@@ -50,9 +68,20 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                         expected: None,
                     });
                 }
-                let Some((etag, collection)) = self.check_record(space, kind, &key, value) else {
+                let Some(checked) = self.check_record(space, kind, &key, value) else {
                     continue;
                 };
+                let (etag, collection) = (checked.etag, checked.collection);
+                if checked.flags.contains(DocumentFlags::HAS_REVISIONS) {
+                    of_revisions.push(Presence {
+                        key: key.clone(),
+                        entry: key.clone(),
+                    });
+                }
+                if let Some(record) = checked.record {
+                    self.list_schedules(&key, &record, &mut of_schedules);
+                    self.list_attachments(space, &key, &record, &mut of_attachments);
+                }
                 of_etags.push(Reference {
                     key: key.clone(),
                     entry: etags::key(etag),
@@ -69,20 +98,27 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 .await;
             self.check_references(space, TOMBSTONES, of_tombstones)
                 .await;
+            self.check_references(space, EXPIRATIONS, of_schedules.0)
+                .await;
+            self.check_references(space, REFRESHES, of_schedules.1)
+                .await;
+            self.check_presence(space, REVISION_COUNTS, of_revisions)
+                .await;
+            self.check_attachments_of(of_attachments).await;
         }
     }
 
     /// Checks and counts one record; its etag and lower-cased collection if it can be read.
-    fn check_record(
+    pub(super) fn check_record(
         &mut self,
         space: KeySpace,
         kind: ItemKind,
         key: &Bytes,
         value: Bytes,
-    ) -> Option<(Etag, String)> {
+    ) -> Option<Checked> {
         let facts = match kind {
             ItemKind::Document | ItemKind::Revision => {
-                DocumentRecord::decode(value).map(|it| self.document(key, &it))
+                DocumentRecord::decode(value).map(|it| self.document(kind, key, it))
             }
             ItemKind::Tombstone => Tombstone::decode(&value).map(|it| self.tombstone(key, &it)),
         };
@@ -106,21 +142,31 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             }
         };
         let counts = self.counts.entry(collection.clone()).or_default();
-        let (count, newest) = match kind {
-            ItemKind::Document | ItemKind::Revision => {
-                (&mut counts.documents, &mut counts.last_document_etag)
+        match kind {
+            ItemKind::Document => {
+                counts.documents += 1;
+                counts.document_bytes += facts.byte_count;
+                counts.last_document_etag = facts.etag.max(counts.last_document_etag);
             }
-            ItemKind::Tombstone => (&mut counts.tombstones, &mut counts.last_tombstone_etag),
-        };
-        *count += 1;
-        *newest = facts.etag.max(*newest);
-        counts.document_bytes += facts.byte_count;
-        Some((facts.etag, collection))
+            ItemKind::Tombstone => {
+                counts.tombstones += 1;
+                counts.last_tombstone_etag = facts.etag.max(counts.last_tombstone_etag);
+            }
+            ItemKind::Revision => counts.revisions += 1,
+        }
+        Some(Checked {
+            etag: facts.etag,
+            collection,
+            flags: facts.flags,
+            record: facts.record,
+        })
     }
 
-    fn document(&self, key: &Bytes, record: &DocumentRecord) -> Facts {
+    /// A document, or a revision with its document's key.
+    fn document(&self, kind: ItemKind, key: &Bytes, record: DocumentRecord) -> Facts {
         let mut problems = version_problems(
             self.state.as_ref(),
+            kind,
             record.etag,
             &record.context,
             record.dot,
@@ -133,18 +179,21 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         } else {
             problems.push("its key is not UTF-8".to_owned());
         }
-        problems.extend(text_problem(record));
+        problems.extend(text_problem(&record));
         Facts {
             etag: record.etag,
             collection: record.collection().to_owned(),
             byte_count: record.byte_count() as u64,
+            flags: record.flags,
             problems,
+            record: Some(record),
         }
     }
 
     fn tombstone(&self, key: &Bytes, tombstone: &Tombstone) -> Facts {
         let mut problems = version_problems(
             self.state.as_ref(),
+            ItemKind::Tombstone,
             tombstone.etag,
             &tombstone.context,
             tombstone.dot,
@@ -160,7 +209,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             etag: tombstone.etag,
             collection: tombstone.collection.clone(),
             byte_count: 0,
+            flags: tombstone.flags,
             problems,
+            record: None,
         }
     }
 }

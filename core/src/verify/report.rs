@@ -2,14 +2,18 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
+use crate::attachments::hash_text;
 use crate::schema::{
-    COLLECTION_ETAGS, COLLECTIONS, DATABASE, DOCUMENTS, ETAGS, IDENTITIES, TOMBSTONES,
-    collection_etags, etags,
+    ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, DATABASE, DOCUMENTS, ETAGS,
+    EXPIRATIONS, IDENTITIES, LOOSE_CONTENTS, REFRESHES, REVISION_BIN, REVISION_COUNTS,
+    REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
 };
 use crate::storage::KeySpace;
 
 /// The tables of a database, with the names problems have for them.
-const TABLES: [(KeySpace, &str); 7] = [
+const TABLES: [(KeySpace, &str); 17] = [
     (DATABASE, "database"),
     (DOCUMENTS, "documents"),
     (ETAGS, "etags"),
@@ -17,6 +21,16 @@ const TABLES: [(KeySpace, &str); 7] = [
     (TOMBSTONES, "tombstones"),
     (COLLECTIONS, "collections"),
     (IDENTITIES, "identities"),
+    (REVISIONS, "revisions"),
+    (REVISION_VECTORS, "revision vectors"),
+    (REVISION_COUNTS, "revision counts"),
+    (REVISION_BIN, "revision bin"),
+    (EXPIRATIONS, "expirations"),
+    (REFRESHES, "refreshes"),
+    (ATTACHMENTS, "attachments"),
+    (BLOBS, "blobs"),
+    (CHUNKS, "chunks"),
+    (LOOSE_CONTENTS, "loose contents"),
 ];
 
 /// Whether a table is one of this version's.
@@ -32,6 +46,9 @@ pub(super) fn table_name(space: KeySpace) -> &'static str {
 
 /// A key for people.
 pub(super) fn show_key(space: KeySpace, key: &[u8]) -> String {
+    if let Some(shown) = show_binary_key(space, key) {
+        return shown;
+    }
     if space == ETAGS
         && let Ok(etag) = etags::decode_key(key)
     {
@@ -45,6 +62,37 @@ pub(super) fn show_key(space: KeySpace, key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) => text.escape_debug().to_string(),
         Err(_) => key.escape_ascii().to_string(),
+    }
+}
+
+/// A key of the tables of revisions, schedules and attachments.
+fn show_binary_key(space: KeySpace, key: &[u8]) -> Option<String> {
+    let bytes = Bytes::copy_from_slice(key);
+    let text = |part: &[u8]| String::from_utf8_lossy(part).escape_debug().to_string();
+    match space {
+        REVISIONS => {
+            let (id, etag) = revisions::decode_key(&bytes).ok()?;
+            Some(format!("{} {etag}", text(&id)))
+        }
+        REVISION_BIN => Some(etags::decode_key(key).ok()?.to_string()),
+        EXPIRATIONS | REFRESHES => {
+            let (at, id) = schedules::decode_key(&bytes).ok()?;
+            Some(format!("{} {}", text(&id), at.to_text()))
+        }
+        ATTACHMENTS => {
+            let (id, name) = blobs::decode_attachment_key(&bytes).ok()?;
+            Some(format!("{}: {}", text(&id), text(&name)))
+        }
+        BLOBS => Some(hash_text(key.try_into().ok()?)),
+        LOOSE_CONTENTS => Some(format!(
+            "{:032x}",
+            u128::from_be_bytes(key.try_into().ok()?)
+        )),
+        CHUNKS => {
+            let (content, index) = blobs::decode_chunk_key(key).ok()?;
+            Some(format!("{:032x} {index}", u128::from_be_bytes(content)))
+        }
+        _ => None,
     }
 }
 
@@ -101,6 +149,14 @@ pub struct VerifyReport {
     pub documents: u64,
     /// Tombstones seen.
     pub tombstones: u64,
+    /// Revisions seen.
+    pub revisions: u64,
+    /// Attachments seen.
+    pub attachments: u64,
+    /// Contents of attachments seen.
+    pub contents: u64,
+    /// Contents that nothing refers to, which a sweep will remove.
+    pub loose_contents: u64,
     /// Collections seen.
     pub collections: u64,
     /// Identities seen.

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use super::report::is_known;
 use super::table_scan::TableScan;
 use super::{Verification, VerifyProgress};
+use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
+use crate::revisions::RevisionsConfiguration;
 use crate::schema::DATABASE;
-use crate::schema::attachment_counts::ATTACHMENT_COUNTS_KEY;
+use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
 use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
+use crate::schema::etags::ItemKind;
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
 use crate::version::{ChangeVector, Dot, Etag};
 
@@ -18,18 +21,20 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let mut is_missing = true;
         while let Some(page) = self.next_page(&mut scan).await {
             for (key, value) in page {
-                let is_known = [
-                    REVISIONS_KEY,
-                    EXPIRATION_KEY,
-                    REFRESH_KEY,
-                    ATTACHMENT_COUNTS_KEY,
-                ]
-                .contains(&&key[..]);
-                if is_known {
+                if key == ATTACHMENT_COUNTS_KEY {
+                    match attachment_counts::decode(&value) {
+                        Ok(counts) => self.attachment_counts = Some(counts),
+                        Err(error) => {
+                            self.attachment_counts = None;
+                            self.add_problem(DATABASE, &key, error.message());
+                        }
+                    }
                     continue;
                 }
                 if key != STATE_KEY {
-                    self.add_problem(DATABASE, &key, "this version knows no such record");
+                    if let Some(problem) = configuration_problem(&key, &value) {
+                        self.add_problem(DATABASE, &key, problem);
+                    }
                     continue;
                 }
                 is_missing = false;
@@ -87,9 +92,27 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     }
 }
 
+/// What is wrong with a record of `DATABASE` that is not the state.
+fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return Some("it is not UTF-8".to_owned());
+    };
+    let parsed = match key {
+        REVISIONS_KEY => RevisionsConfiguration::parse(text).map(drop),
+        EXPIRATION_KEY => ExpirationConfiguration::parse(text).map(drop),
+        REFRESH_KEY => RefreshConfiguration::parse(text).map(drop),
+        _ => return Some("this version knows no such record".to_owned()),
+    };
+    parsed.err().map(|error| error.to_string())
+}
+
 /// What is wrong with a record's etag and version, as far as the database's state tells.
+///
+/// Revisions may name writes of other databases that this one has not taken in: imported ones keep
+/// the change vector they had.
 pub(super) fn version_problems(
     state: Option<&DatabaseState>,
+    kind: ItemKind,
     etag: Etag,
     context: &ChangeVector,
     dot: Dot,
@@ -117,6 +140,8 @@ pub(super) fn version_problems(
     for entry in context.entries().iter().chain([&dot]) {
         match state.incarnations.row(entry.incarnation) {
             Err(error) => problems.push(error.message().to_owned()),
+            Ok(_)
+                if kind == ItemKind::Revision && entry.incarnation != state.incarnations.own() => {}
             Ok(row) if entry.etag > row.seen => problems.push(format!(
                 "it has seen {} of {}, of which the database has seen {}",
                 entry.etag, row.id, row.seen

@@ -21,6 +21,13 @@ impl TableScan {
             rest: Some(KeyRange::all()),
         }
     }
+
+    pub(super) fn of_range(space: KeySpace, range: KeyRange) -> Self {
+        Self {
+            space,
+            rest: Some(range),
+        }
+    }
 }
 
 /// An entry that a record must have in another table.
@@ -31,6 +38,14 @@ pub(super) struct Reference {
     pub(super) entry: Bytes,
     /// What the entry must hold; `None` when there must be none.
     pub(super) expected: Option<Bytes>,
+}
+
+/// An entry that must be in another table, whatever it holds.
+pub(super) struct Presence {
+    /// The record.
+    pub(super) key: Bytes,
+    /// The entry.
+    pub(super) entry: Bytes,
 }
 
 impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
@@ -110,6 +125,8 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let entries: Vec<Bytes> = references.iter().map(|it| it.entry.clone()).collect();
         let values = self.get_many(to, &entries).await;
         for (reference, value) in references.into_iter().zip(values) {
+            self.expected_entries[usize::from(to.number())] +=
+                u64::from(reference.expected.is_some());
             let table = table_name(to);
             let entry = show_key(to, &reference.entry);
             let what = match (value, reference.expected) {
@@ -123,6 +140,33 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             self.has_stray_reference = true;
             self.add_problem(from, &reference.key, what);
         }
+    }
+
+    /// Checks that entries of records of the table `from` are in `to`.
+    pub(super) async fn check_presence(
+        &mut self,
+        from: KeySpace,
+        to: KeySpace,
+        presences: Vec<Presence>,
+    ) {
+        let entries: Vec<Bytes> = presences.iter().map(|it| it.entry.clone()).collect();
+        if entries.is_empty() {
+            return;
+        }
+        let values = self.get_many(to, &entries).await;
+        for (presence, _) in presences.iter().zip(values).filter(|(_, it)| it.is_none()) {
+            let (table, entry) = (table_name(to), show_key(to, &presence.entry));
+            let what = format!("its entry '{entry}' in {table} is missing");
+            self.add_problem(from, &presence.key, what);
+        }
+    }
+
+    /// Whether the walk over `space` met exactly the entries that records must have in it.
+    pub(super) fn has_all_expected(&self, space: KeySpace) -> bool {
+        let expected = self.expected_entries[usize::from(space.number())];
+        !self.has_stray_reference
+            && self.records_are_complete
+            && self.progress.entries_of(space) == expected
     }
 
     pub(super) fn add_problem(&mut self, space: KeySpace, key: &[u8], what: impl Into<String>) {

@@ -38,12 +38,17 @@ impl Story {
 
     /// Runs `story` against the database, opened anew on what earlier runs left, with its merger.
     pub fn run<T>(&self, story: impl AsyncFnOnce(Database<TestStore>) -> T) -> T {
+        self.run_seeded(7, story)
+    }
+
+    /// As [`Self::run`], with other random numbers: a database of its own identity.
+    pub fn run_seeded<T>(&self, seed: u64, story: impl AsyncFnOnce(Database<TestStore>) -> T) -> T {
         futures_executor::block_on(async {
             let name = StoreName::new("documents").unwrap();
             let store = self.environment.open(&name).await.unwrap();
             let host = Host {
                 clock: Arc::clone(&self.clock) as _,
-                random: Arc::new(SeededRandom::new(7)),
+                random: Arc::new(SeededRandom::new(seed)),
             };
             let (database, merger) = Database::open(store, host, self.options.clone())
                 .await

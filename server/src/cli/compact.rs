@@ -1,10 +1,10 @@
 //! `pinyon compact`: gives back the disk space that deleted and replaced data left behind.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::CommandResult;
 use super::data_dir::{self, DataDir};
+use super::place::Stored;
 use super::progress::Progress;
 
 const HELP: &str = "\
@@ -22,12 +22,8 @@ corrupted.";
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// The data directory of a server that is not running
-    #[arg(long, env = "PINYON_DATA_DIR")]
-    data_dir: PathBuf,
-    /// Only this database
-    #[arg(long)]
-    database: Option<String>,
+    #[command(flatten)]
+    stored: Stored,
 }
 
 /// Compacts one database or all of them.
@@ -37,8 +33,8 @@ pub struct Args {
 )]
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
-        let data_dir = DataDir::open(&args.data_dir, false).await?;
-        for record in data_dir.chosen(args.database.as_deref())? {
+        let data_dir = DataDir::open(&args.stored.data_dir, false).await?;
+        for record in data_dir.chosen(args.stored.database.as_deref())? {
             if !data_dir.has_store(&record).await? {
                 println!("{}: nothing to compact", record.name);
                 continue;

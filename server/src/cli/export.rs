@@ -1,5 +1,6 @@
 //! `pinyon export`: a database into a file, from a server or from a data directory.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::process::ExitCode;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use pinyon_core::attachments::ListedAttachment;
+use pinyon_core::document::find_property;
 use pinyon_core::smuggler::{ExportCounts, ExportFormat, Exporter, Format, Reader};
 use pinyon_core::{Error, ErrorKind, Result};
 
@@ -21,9 +24,9 @@ const BUILD_VERSION: u64 = 72_051;
 
 const HELP: &str = "\
 The file shows one moment of the database, however long the export takes. It appears under its
-name once it is complete. A .ravendbdump holds documents, tombstones and identities (from a server:
-documents and identities) and can be imported here and into RavenDB; JSON lines hold documents
-with their @metadata. Files that end in .gz, and dumps, are compressed by gzip.
+name once it is complete. A .ravendbdump of a data directory holds documents, revisions, attachments,
+configurations, tombstones and identities (from a server: documents, attachments and identities) and can be
+imported here and into RavenDB; JSON lines hold documents with their @metadata. Files that end in .gz, and dumps, are compressed by gzip.
 
 Examples:
   pinyon export --url http://127.0.0.1:8080 --database shop shop.ravendbdump
@@ -139,6 +142,7 @@ async fn export_from_server(
     if let ExportFormat::Dump { build_version } = format {
         output.write(format!("{{\"BuildVersion\":{build_version},\"Docs\":[").as_bytes())?;
     }
+    let mut written = HashSet::new();
     let mut stream = remote.stream_documents()?;
     let mut reader = Reader::new(
         Format::Dump,
@@ -146,12 +150,9 @@ async fn export_from_server(
     );
     let mut chunk = vec![0; 256 << 10];
     loop {
-        let length = stream.read(&mut chunk).map_err(|reason| {
-            Error::new(
-                ErrorKind::TimedOut,
-                format!("the server's answer broke off: {reason}"),
-            )
-        })?;
+        let length = stream
+            .read(&mut chunk)
+            .map_err(|reason| broke_off(&reason))?;
         reader.feed(&chunk[..length]);
         if length == 0 {
             reader.finish();
@@ -161,7 +162,9 @@ async fn export_from_server(
                 output.write(item.bytes)?;
                 output.write(b"\n")?;
             } else {
-                output.write(if counts.documents > 0 { b"," } else { b"" })?;
+                let is_first = counts.documents == 0;
+                output.write(if is_first { b"" } else { b"," })?;
+                write_contents(remote, item.bytes, &mut written, &mut counts, output)?;
                 output.write(item.bytes)?;
             }
             counts.documents += 1;
@@ -184,14 +187,71 @@ async fn export_from_server(
     Ok(counts)
 }
 
+/// Writes the contents of a document's attachments that are not in the dump yet, in front of it.
+fn write_contents(
+    remote: &Remote,
+    document: &[u8],
+    written: &mut HashSet<String>,
+    counts: &mut ExportCounts,
+    output: &mut Output,
+) -> Result<()> {
+    let text = std::str::from_utf8(document)
+        .map_err(|_| Error::corrupted("the server sent a document that is not UTF-8"))?;
+    let metadata = find_property(text, "@metadata").unwrap_or("{}");
+    let Some(list) = find_property(metadata, "@attachments") else {
+        return Ok(());
+    };
+    let id = find_property(metadata, "@id").unwrap_or("\"\"");
+    let id: String = serde_json::from_str(id).unwrap_or_default();
+    let mut piece = vec![0; 256 << 10];
+    for attachment in ListedAttachment::parse_list(list)? {
+        counts.attachments += 1;
+        if !written.insert(attachment.hash.clone()) {
+            continue;
+        }
+        let mut content = remote.stream_attachment(&id, &attachment)?;
+        let head = serde_json::json!({
+            "@metadata": {"@export-type": "Attachment"},
+            "Hash": attachment.hash,
+            "Size": attachment.size,
+            "Tag": attachment.hash,
+        });
+        output.write(head.to_string().as_bytes())?;
+        let mut left = attachment.size;
+        while left > 0 {
+            let length = content
+                .read(&mut piece)
+                .map_err(|reason| broke_off(&reason))?;
+            if length == 0 {
+                return Err(broke_off(&io::ErrorKind::UnexpectedEof.into()));
+            }
+            output.write(&piece[..length])?;
+            left -= length as u64;
+        }
+        output.write(b",")?;
+        counts.contents += 1;
+        counts.content_bytes += attachment.size;
+    }
+    Ok(())
+}
+
+fn broke_off(reason: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        format!("the server's answer broke off: {reason}"),
+    )
+}
+
 #[expect(
     clippy::print_stderr,
     reason = "this is where a command talks to its user; standard output may be the export"
 )]
 fn tell(file: &Path, counts: ExportCounts) {
     eprintln!(
-        "exported {} documents, {} tombstones, {} identities to {}",
+        "exported {} documents, {} revisions, {} attachments, {} tombstones, {} identities to {}",
         counts.documents,
+        counts.revisions,
+        counts.attachments,
         counts.tombstones,
         counts.identities,
         file.display()

@@ -22,7 +22,9 @@ const HELP: &str = "\
 The input is a .ravendbdump (of RavenDB 4 or later, or of `pinyon export`), a JSON array of
 documents, JSON documents one after another, or JSON lines; plain or compressed by gzip or
 Zstandard. Imported documents replace those that have their ids, and get new change vectors.
-What the input holds beyond documents, deletions and identities is counted and reported.
+A dump's revisions, attachments and configurations (revisions, expiration, refresh) come along into
+a data directory; a server takes documents, deletions and identities. What the input holds beyond
+that is counted and reported.
 
 A document's id is its @metadata.@id. In JSON without that, --id-property names the property that
 holds it; otherwise the database makes ids from --id-prefix, or from the collection's name.
@@ -190,7 +192,7 @@ fn tell(name: &str, report: &ImportReport, is_complete: bool) {
         eprintln!("left out: {untold} more items with errors");
     }
     for line in report.left_out() {
-        eprintln!("not supported yet, so not imported: {line}");
+        eprintln!("not imported: {line}");
     }
     let state = if is_complete {
         "imported"
@@ -199,6 +201,9 @@ fn tell(name: &str, report: &ImportReport, is_complete: bool) {
     };
     let mut parts = vec![format!("{} documents", report.documents)];
     for (count, what) in [
+        (report.revisions, "revisions"),
+        (report.attachments, "attachments"),
+        (report.configurations, "configurations"),
         (report.deleted, "deletions"),
         (report.identities, "identities"),
         (report.kept_hilo, "HiLo ranges kept as they were"),

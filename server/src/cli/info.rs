@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::CommandResult;
 use super::data_dir::{self, DataDir};
+use super::place::Stored;
 use crate::databases::DatabaseRecord;
 
 const HELP: &str = "\
@@ -22,12 +23,8 @@ corrupted.";
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// The data directory of a server that is not running
-    #[arg(long, env = "PINYON_DATA_DIR")]
-    data_dir: PathBuf,
-    /// Only this database
-    #[arg(long)]
-    database: Option<String>,
+    #[command(flatten)]
+    stored: Stored,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -66,15 +63,15 @@ struct CollectionInfo {
 /// Prints what the directory holds.
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
-        let data_dir = DataDir::open(&args.data_dir, false).await?;
+        let data_dir = DataDir::open(&args.stored.data_dir, false).await?;
         let mut databases = Vec::new();
-        for record in data_dir.chosen(args.database.as_deref())? {
+        for record in data_dir.chosen(args.stored.database.as_deref())? {
             databases.push(describe(&data_dir, record).await?);
         }
         data_dir.close().await?;
         print(
             &Info {
-                data_dir: args.data_dir,
+                data_dir: args.stored.data_dir,
                 databases,
             },
             args.json,

@@ -31,3 +31,14 @@ impl Place {
         }
     }
 }
+
+/// Databases in a data directory.
+#[derive(clap::Args)]
+pub struct Stored {
+    /// The data directory of a server that is not running
+    #[arg(long, env = "PINYON_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Only this database
+    #[arg(long)]
+    pub database: Option<String>,
+}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use pinyon_core::commands::{BatchCommand, ExpectedVersion, PutDocument};
+use pinyon_core::attachments::ListedAttachment;
+use pinyon_core::commands::{BatchCommand, Configure, ExpectedVersion, PutDocument};
 use pinyon_core::document::{DocumentId, IdRequest};
 use pinyon_core::smuggler::{ExistingDocument, ImportTarget};
 use pinyon_core::{Error, ErrorKind, Result};
@@ -84,6 +85,38 @@ impl Remote {
             return Err(refused(status, &text));
         }
         Ok(body.into_reader())
+    }
+
+    /// The content of an attachment.
+    ///
+    /// # Errors
+    /// What the server answers, or that it does not; `NotFound` when its content is not the one
+    /// with `hash` any more.
+    pub fn stream_attachment(
+        &self,
+        id: &str,
+        attachment: &ListedAttachment,
+    ) -> Result<impl Read + Send + use<>> {
+        let escaped = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let name = &attachment.name;
+        let (id_escaped, name_escaped) = (escaped(id), escaped(name));
+        let url = self.url(&format!("/attachments?id={id_escaped}&name={name_escaped}"));
+        let request = self.agent.get(&url).config().timeout_global(None).build();
+        let response = request.call().map_err(|reason| no_answer(&url, &reason))?;
+        let status = response.status();
+        let hash = response.headers().get("Attachment-Hash").cloned();
+        let mut body = response.into_body();
+        if !status.is_success() && status != StatusCode::NOT_FOUND {
+            let text = body.read_to_string().unwrap_or_default();
+            return Err(refused(status, &text));
+        }
+        if hash.is_none_or(|hash| hash.as_bytes() != attachment.hash.as_bytes()) {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("the attachment '{name}' of '{id}' was changed meanwhile; export again"),
+            ));
+        }
+        Ok(body.into_reader().take(attachment.size))
     }
 
     /// Every identity with its last number.
@@ -210,6 +243,27 @@ struct Metadata {
 }
 
 impl ImportTarget for Remote {
+    type Upload = std::convert::Infallible;
+
+    /// The protocol has no request that stores a revision as it was.
+    fn takes_histories(&self) -> bool {
+        false
+    }
+
+    fn begin_upload(&self) -> Result<Self::Upload> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "attachments are imported into data directories only",
+        ))
+    }
+
+    async fn configure(&self, _: Configure) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "configurations are imported into data directories only",
+        ))
+    }
+
     async fn write(&self, commands: Vec<BatchCommand>) -> Result<()> {
         let body = bulk_docs_body(&commands)?;
         drop(commands);

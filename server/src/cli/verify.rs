@@ -1,7 +1,6 @@
 //! `pinyon verify`: reads everything a data directory holds and names what is wrong.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pinyon_core::storage::{Environment as _, Store as _, StoreName};
@@ -12,6 +11,7 @@ use serde::Serialize;
 
 use super::CommandResult;
 use super::data_dir::{self, DataDir};
+use super::place::Stored;
 use super::progress::Progress;
 
 const HELP: &str = "\
@@ -29,12 +29,8 @@ were found.";
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// The data directory of a server that is not running
-    #[arg(long, env = "PINYON_DATA_DIR")]
-    data_dir: PathBuf,
-    /// Only this database
-    #[arg(long)]
-    database: Option<String>,
+    #[command(flatten)]
+    stored: Stored,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -57,6 +53,10 @@ struct StoreReport {
     bytes: u64,
     documents: u64,
     tombstones: u64,
+    revisions: u64,
+    attachments: u64,
+    contents: u64,
+    loose_contents: u64,
     collections: u64,
     identities: u64,
     problem_count: u64,
@@ -86,7 +86,7 @@ impl StoreReport {
 /// Verifies and prints what was found.
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
-        let environment = data_dir::open_environment(&args.data_dir)?;
+        let environment = data_dir::open_environment(&args.stored.data_dir)?;
         let mut stores = Vec::new();
         // The catalog's files come first: it is needed to know which store is which database's.
         for name in environment.list().await? {
@@ -108,10 +108,10 @@ pub fn run(args: Args) -> CommandResult {
                 BTreeMap::new()
             }
         };
-        let environment = data_dir::open_environment(&args.data_dir)?;
+        let environment = data_dir::open_environment(&args.stored.data_dir)?;
         for store in environment.list().await? {
             let database = names.get(store.as_str());
-            let is_wanted = match &args.database {
+            let is_wanted = match &args.stored.database {
                 Some(_) => database.is_some(),
                 None => store.as_str().starts_with("database-"),
             };
@@ -132,8 +132,8 @@ pub fn run(args: Args) -> CommandResult {
 
 /// The databases that are to be checked, by their stores.
 async fn names_by_store(args: &Args) -> Result<BTreeMap<String, String>> {
-    let data_dir = DataDir::open(&args.data_dir, false).await?;
-    let records = data_dir.chosen(args.database.as_deref());
+    let data_dir = DataDir::open(&args.stored.data_dir, false).await?;
+    let records = data_dir.chosen(args.stored.database.as_deref());
     data_dir.close().await?;
     let by_store = records?.into_iter().map(|it| (it.store, it.name));
     Ok(by_store.collect())
@@ -188,6 +188,10 @@ async fn check_database(
     drop(snapshot);
     report.documents = found.documents;
     report.tombstones = found.tombstones;
+    report.revisions = found.revisions;
+    report.attachments = found.attachments;
+    report.contents = found.contents;
+    report.loose_contents = found.loose_contents;
     report.collections = found.collections;
     report.identities = found.identities;
     report.problem_count += found.problem_count;
@@ -236,8 +240,11 @@ fn print(verified: &Verified, as_json: bool) {
             println!("{name}: {untold} more problems");
         }
         println!(
-            "{name}: {} documents, {} tombstones, {} collections, {} entries, {} bytes: {}",
+            "{name}: {} documents, {} revisions, {} attachments, {} tombstones, {} collections, {} \
+             entries, {} bytes: {}",
             store.documents,
+            store.revisions,
+            store.attachments,
             store.tombstones,
             store.collections,
             store.entries,

@@ -85,7 +85,7 @@ enum Echo {
 
 /// A batch as it was sent; contents of attachments are still to come.
 pub struct Parsed {
-    pub commands: Vec<BatchCommand>,
+    commands: Vec<BatchCommand>,
     echoes: Vec<Echo>,
 }
 
@@ -149,6 +149,14 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
 }
 
 impl Parsed {
+    /// The commands that the client sent, without those that follow from them.
+    pub fn into_sent_commands(self) -> Vec<BatchCommand> {
+        let all = self.commands.into_iter().zip(self.echoes);
+        all.filter(|(_, echo)| !matches!(echo, Echo::Hidden))
+            .map(|(command, _)| command)
+            .collect()
+    }
+
     fn first_attachment(&self) -> Option<usize> {
         let is_put = |it: &BatchCommand| matches!(it, BatchCommand::PutAttachment(_));
         let shown = self.commands.iter().zip(&self.echoes);
@@ -158,6 +166,10 @@ impl Parsed {
     }
 }
 
+/// Reads the JSON of a batch.
+///
+/// # Errors
+/// `InvalidRequest`, `Unsupported` or `LimitExceeded`, with the number of the command.
 pub fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
     let batch: Batch = serde_json::from_str(body)
         .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
@@ -391,7 +403,8 @@ fn push_result(outcome: &CommandOutcome, echo: Echo, json: &mut String) {
             }
         }
         // No command of a batch asks for it.
-        (CommandOutcome::Reverted, _) => json.push_str("{}"),
+        // No client sends the import of a revision.
+        (CommandOutcome::Reverted | CommandOutcome::ImportedRevision(_), _) => json.push_str("{}"),
     }
 }
 

@@ -14,13 +14,16 @@ use pinyon_core::document::{IdRequest, parse_document};
 use pinyon_core::host::{Host, OsRandom, SystemClock};
 use pinyon_core::storage::{Durability, Environment, MemoryEnvironment, Store, StoreName};
 use pinyon_core::{Database, DatabaseOptions, Limits};
-use pinyon_server_process::find_binary;
+use pinyon_server_process::{ServerProcess, find_binary};
 use pinyon_storage_native::{NativeEnvironment, NativeOptions};
 use redb::TableDefinition;
 
+use crate::connection::Connection;
 use crate::document::{Size, order};
 use crate::process::memory;
 use crate::recording::RecordingStore;
+use crate::target::Target;
+use crate::workload::request;
 
 const DATABASE: &str = "Bench";
 /// Documents of a commit of the peers.
@@ -38,7 +41,16 @@ pub async fn run(documents: usize, directory: &Path) -> Result<()> {
         "\nimport of {documents} documents, {:.0} MB of JSON lines",
         bytes as f64 / 1e6
     );
-    let (took, peak) = import(&file, &place.path().join("data"))?;
+    let data = place.path().join("data");
+    let log = place.path().join("server.log");
+    // A data directory is a server's; it makes one when it first starts.
+    ServerProcess::start(&find_binary()?, &data, &log)?.stop()?;
+    let (took, peak) = import(&file, &data)?;
+    check_count(
+        ServerProcess::start(&find_binary()?, &data, &log)?,
+        documents,
+    )
+    .await?;
     let rate = documents as f64 / took.as_secs_f64();
     println!(
         "pinyon import: {:.1} s, {rate:.0} documents/s, peak resident memory {:.1} MB",
@@ -88,6 +100,22 @@ fn write_file(path: &Path, documents: usize) -> Result<u64> {
         .context("measure the file")
 }
 
+/// All documents must be there; a server says so.
+async fn check_count(server: ServerProcess, documents: usize) -> Result<()> {
+    let target = Target::new("pinyon", server.url(), Some(server.id()))?;
+    let mut connection = Connection::open(target.address).await?;
+    let path = format!("/databases/{DATABASE}/collections/stats");
+    let (status, _, body) = connection
+        .exchange_whole(&request("GET", &path, None, ""))
+        .await?;
+    let counts: serde_json::Value = serde_json::from_slice(&body).context("the counts")?;
+    ensure!(
+        status == 200 && counts["CountOfDocuments"] == documents,
+        "after the import GET {path} answers {status} {counts}"
+    );
+    server.stop()
+}
+
 /// Runs the command on a new data directory; how long it took and its highest memory.
 fn import(file: &Path, data: &Path) -> Result<(Duration, u64)> {
     let began = Instant::now();
@@ -95,7 +123,7 @@ fn import(file: &Path, data: &Path) -> Result<(Duration, u64)> {
         .arg("import")
         .arg("--data-dir")
         .arg(data)
-        .args(["--database", DATABASE])
+        .args(["--create", "--database", DATABASE])
         .arg(file)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

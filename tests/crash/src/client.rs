@@ -97,6 +97,26 @@ impl Client {
         self.expect("PUT", &path, &body, 201).map(drop)
     }
 
+    /// Has the database keep a revision of every version of every document.
+    ///
+    /// # Errors
+    /// The server does not answer 200.
+    pub fn keep_revisions(&self) -> Result<()> {
+        let body = json!({ "Default": { "Disabled": false } }).to_string();
+        let path = format!("/databases/{DATABASE}/admin/revisions/config");
+        self.expect("POST", &path, &body, 200).map(drop)
+    }
+
+    /// The newest revision of a document; null if it has none.
+    ///
+    /// # Errors
+    /// The server does not answer 200.
+    pub fn newest_revision(&self, id: &str) -> Result<Value> {
+        let path = format!("/databases/{DATABASE}/revisions?id={id}&start=0&pageSize=1");
+        let mut body = self.expect("GET", &path, "", 200)?;
+        Ok(body["Results"][0].take())
+    }
+
     /// Stores one document, if it still has the version `if_match` where one is given.
     ///
     /// # Errors

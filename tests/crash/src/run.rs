@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -123,7 +124,27 @@ fn crash_directory(
         tally.documents_compared += found.documents;
         progress(tally);
     }
-    server.stop()
+    server.stop()?;
+    verify(plan, disk)
+}
+
+/// Reads everything that is stored, with all that must agree: `pinyon verify` finds nothing.
+fn verify(plan: &Plan, disk: &Disk) -> Result<()> {
+    let output = Command::new(&plan.binary)
+        .arg("verify")
+        .arg("--data-dir")
+        .arg(disk.data_directory())
+        .output()
+        .context("start pinyon verify")?;
+    if !output.status.success() {
+        bail!(
+            "pinyon verify ended with {}:\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
 }
 
 fn start(plan: &Plan, disk: &Disk) -> Result<ServerProcess> {
@@ -132,6 +153,7 @@ fn start(plan: &Plan, disk: &Disk) -> Result<ServerProcess> {
 
 fn create_database(client: &Client) -> Result<()> {
     client.create_database()?;
+    client.keep_revisions()?;
     let counter = with_collection(json!({ "Value": 0 }), COUNTER);
     let created = client.put(COUNTER, &counter, None)?;
     if created.status != 201 {
@@ -254,3 +276,6 @@ impl fmt::Display for Tally {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,7 @@ fn document(bytes: Bytes) {
         id: record.id(),
         key: b"",
         collection: record.collection(),
+        attachments: record.attachments(),
         metadata: record.metadata(),
         body: record.body(),
     };
@@ -64,12 +65,14 @@ fn document(bytes: Bytes) {
         (
             again.id(),
             again.collection(),
+            again.attachments(),
             again.metadata(),
             again.body()
         ),
         (
             record.id(),
             record.collection(),
+            record.attachments(),
             record.metadata(),
             record.body()
         )

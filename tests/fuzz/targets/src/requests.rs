@@ -22,6 +22,12 @@ pub fn bulk_docs(input: &[u8]) {
             BatchCommand::Put(_) => "PUT",
             BatchCommand::Delete(_) | BatchCommand::DeleteByPrefix(_) => "DELETE",
             BatchCommand::VerifyVersions(_) => "BatchTrackChanges",
+            BatchCommand::ForceRevision(_) => "ForceRevisionCreation",
+            BatchCommand::PutAttachment(_) => "AttachmentPUT",
+            BatchCommand::DeleteAttachment(_) => "AttachmentDELETE",
+            BatchCommand::CopyAttachment(copy) if copy.is_move => "AttachmentMOVE",
+            BatchCommand::CopyAttachment(_) => "AttachmentCOPY",
+            other => panic!("no request asks for {other:?}"),
         };
         assert_eq!(given["Type"], kind);
         if let BatchCommand::Put(put) = command {

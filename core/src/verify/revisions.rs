@@ -1,0 +1,243 @@
+//! Revisions: each by itself, their tables both ways, and the documents they belong to.
+//!
+//! Of a document that is not live, the newest delete revision stands in the bin, and no other.
+
+use bytes::Bytes;
+
+use super::etag_tables::LOOKED_UP;
+use super::table_scan::{Presence, Reference, TableScan};
+use super::{Verification, VerifyProgress};
+use crate::schema::documents::{DocumentFlags, DocumentRecord};
+use crate::schema::etags::{self, ItemKind};
+use crate::schema::tombstones::Tombstone;
+use crate::schema::{
+    DOCUMENTS, ETAGS, REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, TOMBSTONES,
+    revisions,
+};
+use crate::storage::{KeySpace, Snapshot};
+use crate::version::Etag;
+
+/// The revisions of one document, which stand together.
+#[derive(Default)]
+struct Group {
+    id_key: Bytes,
+    count: u64,
+    /// Its newest delete revision.
+    deletion: Option<(Bytes, Etag)>,
+}
+
+/// What other tables must hold of the revisions of a page.
+#[derive(Default)]
+struct Expectations {
+    of_etags: Vec<Reference>,
+    of_vectors: Vec<Reference>,
+    of_bin: Vec<Reference>,
+    of_counts: Vec<Reference>,
+    ended: Vec<Group>,
+}
+
+impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
+    pub(super) async fn check_revisions(&mut self) {
+        let mut scan = TableScan::new(REVISIONS);
+        let mut group = Group::default();
+        while let Some(page) = self.next_page(&mut scan).await {
+            let mut expected = Expectations::default();
+            let mut of_attachments = Vec::new();
+            for (key, value) in page {
+                let Ok((id_key, etag)) = revisions::decode_key(&key) else {
+                    self.records_are_complete = false;
+                    self.add_problem(REVISIONS, &key, "its key does not fit");
+                    continue;
+                };
+                if id_key != group.id_key {
+                    let ended = std::mem::take(&mut group);
+                    group.id_key = id_key.clone();
+                    expected.ended.push(ended);
+                }
+                group.count += 1;
+                let record = self.check_revision(&key, &id_key, etag, value);
+                let Some(record) = record else { continue };
+                expected.add(&key, etag, &record, &mut group);
+                self.list_attachments(REVISIONS, &key, &record, &mut of_attachments);
+            }
+            self.check_expectations(expected).await;
+            self.check_attachments_of(of_attachments).await;
+        }
+        let ended = vec![group];
+        self.check_expectations(Expectations {
+            ended,
+            ..Expectations::default()
+        })
+        .await;
+        self.report.revisions = self.progress.entries_of(REVISIONS);
+        for space in [REVISION_VECTORS, REVISION_COUNTS, REVISION_BIN] {
+            self.walk(space).await;
+            if !self.has_all_expected(space) {
+                self.follow_revision_table(space).await;
+            }
+        }
+    }
+
+    fn check_revision(
+        &mut self,
+        key: &Bytes,
+        id_key: &Bytes,
+        etag: Etag,
+        value: Bytes,
+    ) -> Option<DocumentRecord> {
+        let checked = self.check_revision_record(key, id_key, value)?;
+        if checked.etag != etag {
+            let what = format!("its record has etag {}", checked.etag);
+            self.add_problem(REVISIONS, key, what);
+        }
+        let is_revision = checked.flags.contains(DocumentFlags::REVISION);
+        let is_deletion = checked.flags.contains(DocumentFlags::DELETE_REVISION);
+        let has_flag = checked.flags.contains(DocumentFlags::HAS_REVISIONS);
+        if is_revision == is_deletion || !has_flag {
+            self.add_problem(REVISIONS, key, "its flags are not those of a revision");
+        }
+        Some(checked)
+    }
+
+    /// As of a document, but problems are told of the revision.
+    fn check_revision_record(
+        &mut self,
+        key: &Bytes,
+        id_key: &Bytes,
+        value: Bytes,
+    ) -> Option<DocumentRecord> {
+        let problems_before = self.report.problems.len();
+        let checked = self.check_record(REVISIONS, ItemKind::Revision, id_key, value);
+        let shown = super::report::show_key(REVISIONS, key);
+        for problem in &mut self.report.problems[problems_before..] {
+            problem.key.clone_from(&shown);
+        }
+        checked.and_then(|it| it.record)
+    }
+
+    async fn check_expectations(&mut self, mut expected: Expectations) {
+        expected.ended.retain(|group| group.count > 0);
+        let ids: Vec<Bytes> = expected.ended.iter().map(|it| it.id_key.clone()).collect();
+        let mut lives = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(LOOKED_UP) {
+            let documents = self.get_many(DOCUMENTS, ids).await;
+            let tombstones = self.get_many(TOMBSTONES, ids).await;
+            for ((id_key, document), tombstone) in ids.iter().zip(documents).zip(tombstones) {
+                lives.push(document.is_some());
+                self.check_flagged(id_key, document, tombstone);
+            }
+        }
+        for (group, lives) in expected.ended.into_iter().zip(lives) {
+            expected.of_counts.push(Reference {
+                key: group.id_key.clone(),
+                entry: group.id_key,
+                expected: Some(revisions::encode_count(group.count)),
+            });
+            expected
+                .of_bin
+                .extend(group.deletion.map(|(key, etag)| Reference {
+                    entry: etags::key(etag),
+                    expected: (!lives).then(|| key.clone()),
+                    key,
+                }));
+        }
+        self.check_references(REVISIONS, ETAGS, expected.of_etags)
+            .await;
+        self.check_references(REVISIONS, REVISION_VECTORS, expected.of_vectors)
+            .await;
+        self.check_references(REVISIONS, REVISION_BIN, expected.of_bin)
+            .await;
+        self.check_references(REVISIONS, REVISION_COUNTS, expected.of_counts)
+            .await;
+    }
+
+    fn check_flagged(&mut self, id_key: &Bytes, document: Option<Bytes>, tombstone: Option<Bytes>) {
+        let mut flags = Vec::new();
+        if let Some(Ok(record)) = document.map(DocumentRecord::decode) {
+            flags.push((DOCUMENTS, record.flags));
+        }
+        if let Some(Ok(tombstone)) = tombstone.map(|value| Tombstone::decode(&value)) {
+            flags.push((TOMBSTONES, tombstone.flags));
+        }
+        for (space, flags) in flags {
+            if !flags.contains(DocumentFlags::HAS_REVISIONS) {
+                self.add_problem(space, id_key, "it has revisions, but is not flagged so");
+            }
+        }
+    }
+
+    /// Follows each entry of a table back to the revisions it stands for.
+    async fn follow_revision_table(&mut self, space: KeySpace) {
+        let mut scan = TableScan::new(space);
+        while let Some(page) = self.next_page(&mut scan).await {
+            if space == REVISION_COUNTS {
+                for (key, _) in page {
+                    let mut revisions = TableScan::of_range(REVISIONS, revisions::range(&key));
+                    if self.next_page(&mut revisions).await.is_none() {
+                        self.add_problem(space, &key, "it has no revisions");
+                    }
+                }
+                continue;
+            }
+            let presences = page.into_iter().map(|(key, revision)| Presence {
+                key,
+                entry: revision,
+            });
+            self.follow_to_revisions(space, presences.collect()).await;
+        }
+    }
+
+    async fn follow_to_revisions(&mut self, space: KeySpace, presences: Vec<Presence>) {
+        for presences in presences.chunks(LOOKED_UP) {
+            let keys: Vec<Bytes> = presences.iter().map(|it| it.entry.clone()).collect();
+            let records = self.get_many(REVISIONS, &keys).await;
+            for (presence, record) in presences.iter().zip(records) {
+                let name = super::report::show_key(REVISIONS, &presence.entry);
+                let Some(record) = record else {
+                    let what = format!("it names the revision '{name}', which is missing");
+                    self.add_problem(space, &presence.key, what);
+                    continue;
+                };
+                let Ok(record) = DocumentRecord::decode(record) else {
+                    continue;
+                };
+                let own_key = match space {
+                    REVISION_VECTORS => revisions::vector_key(&record.context),
+                    _ => etags::key(record.etag),
+                };
+                if own_key != presence.key {
+                    let what = format!("it names the revision '{name}', which is another one");
+                    self.add_problem(space, &presence.key, what);
+                } else if space == REVISION_BIN
+                    && !record.flags.contains(DocumentFlags::DELETE_REVISION)
+                {
+                    let what = format!("it names the revision '{name}', which is no deletion");
+                    self.add_problem(space, &presence.key, what);
+                }
+            }
+        }
+    }
+}
+
+impl Expectations {
+    fn add(&mut self, key: &Bytes, etag: Etag, record: &DocumentRecord, group: &mut Group) {
+        self.of_etags.push(Reference {
+            key: key.clone(),
+            entry: etags::key(etag),
+            expected: Some(etags::value(ItemKind::Revision, key)),
+        });
+        self.of_vectors.push(Reference {
+            key: key.clone(),
+            entry: revisions::vector_key(&record.context),
+            expected: Some(key.clone()),
+        });
+        if record.flags.contains(DocumentFlags::DELETE_REVISION) {
+            let before = group.deletion.replace((key.clone(), etag));
+            self.of_bin.extend(before.map(|(key, etag)| Reference {
+                entry: etags::key(etag),
+                expected: None,
+                key,
+            }));
+        }
+    }
+}
