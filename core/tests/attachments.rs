@@ -62,11 +62,13 @@ async fn content(database: &Database<TestStore>, of: &str, named: &str) -> Optio
 
 async fn counts(database: &Database<TestStore>) -> (u64, u64) {
     let read = database.read().await.unwrap();
+    let kept = read.attachment_statistics().await.unwrap();
+    assert_eq!(kept, read.count_attachments().await.unwrap());
     let AttachmentStatistics {
         attachment_count,
         content_count,
         ..
-    } = read.attachment_statistics().await.unwrap();
+    } = kept;
     (attachment_count, content_count)
 }
 
@@ -228,6 +230,31 @@ fn broken_uploads_are_swept_and_cannot_be_used_afterwards() {
             write_one(&database, late).await.unwrap_err().kind(),
             ErrorKind::TimedOut
         );
+    });
+}
+
+#[test]
+fn a_content_that_is_half_swept_is_never_used() {
+    let story = Story::new();
+    story.run(async |database| {
+        written(&database, put("a", "{}")).await;
+        let half_sweep = async || {
+            let now = story.clock.now().plus_ms(1);
+            let swept = database.sweep_loose_contents_step(now, 1).await.unwrap();
+            assert!((1..32).contains(&swept), "{swept}");
+        };
+        let mut going_on = database.begin_upload().unwrap();
+        going_on.write(&vec![1; 32 * CHUNK_BYTES]).await.unwrap();
+        half_sweep().await;
+        let more = going_on.write(&vec![1; 16 * CHUNK_BYTES]).await;
+        assert_eq!(more.unwrap_err().kind(), ErrorKind::TimedOut);
+        sweep(&database, &story).await;
+        let done = attach(&database, "a", "done", &vec![2; 32 * CHUNK_BYTES]).await;
+        half_sweep().await;
+        let used = write_one(&database, done).await;
+        assert_eq!(used.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(sweep(&database, &story).await > 0);
+        assert_eq!(counts(&database).await, (0, 0));
     });
 }
 

@@ -362,12 +362,13 @@ fn attachments_are_compared_both_ways() {
         let (key, _) = all(store, ATTACHMENTS).await.remove(0);
         batch.delete(ATTACHMENTS, key);
     });
-    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert_eq!(problems.len(), 3, "{problems:?}");
     assert_eq!(
         problems[0],
         "documents 'notes/2': the attachment 'large' is missing"
     );
     assert!(problems[1].ends_with("it counts 2 references; there are 1"));
+    assert!(problems[2].starts_with("database 'attachment counts': it counts 2 attachments"));
 
     let problems = problems_after(async |store, batch| {
         let (key, value) = all(store, ATTACHMENTS).await.remove(0);
@@ -397,7 +398,7 @@ fn attachments_are_compared_both_ways() {
             value,
         );
     });
-    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert_eq!(problems.len(), 5, "{problems:?}");
     assert_eq!(
         problems[..3],
         [
@@ -466,13 +467,14 @@ fn wrong_references_are_named() {
         let (key, _) = large(store).await;
         batch.delete(BLOBS, key);
     });
-    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!(problems.len(), 4, "{problems:?}");
     assert_eq!(
         problems[0],
         "documents 'notes/2': the content of its 'large' is missing"
     );
     assert!(problems[1].starts_with("revisions 'notes/2 "));
-    assert!(problems[2].ends_with("it belongs to no content"));
+    assert!(problems[2].contains("it counts 2 attachments and 2 contents"));
+    assert!(problems[3].ends_with("it belongs to no content"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::count::{count_attachments, count_content};
 use super::{AttachmentContent, AttachmentName, ImportedAttachment, ListedAttachment, parse_hash};
 use crate::commands::Transaction;
 use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash};
@@ -124,7 +125,7 @@ pub(super) async fn link<S: Snapshot>(
         references: 1,
     };
     tx.put(BLOBS, key, blob.encode());
-    Ok(())
+    count_content(tx, 1, blob.size).await
 }
 
 async fn change_references<S: Snapshot>(
@@ -142,7 +143,7 @@ async fn change_references<S: Snapshot>(
     tx.delete(BLOBS, blob_key(hash));
     let loose = Bytes::copy_from_slice(&blob.content);
     tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(tx.now()));
-    Ok(())
+    count_content(tx, -1, blob.size).await
 }
 
 /// Adds a reference to each content in the list `attachments`.
@@ -174,11 +175,13 @@ pub(crate) async fn replace_all<S: Snapshot>(
     // References of the new list come first, so that a content in both never becomes loose.
     hold(tx, new).await?;
     for listed in ListedAttachment::parse_list(old)? {
+        count_attachments(tx, -1).await?;
         let name = AttachmentName::new(listed.name)?;
         tx.delete(ATTACHMENTS, blobs::attachment_key(id_key, name.key()));
     }
     release(tx, old).await?;
     for listed in ListedAttachment::parse_list(new)? {
+        count_attachments(tx, 1).await?;
         let name = AttachmentName::new(listed.name)?;
         let dot = tx.take_dot();
         let record = AttachmentRecord {

@@ -9,6 +9,7 @@
 //!   then, so a broken upload is swept.
 
 mod content;
+mod count;
 mod import;
 mod link;
 mod list;
@@ -17,11 +18,11 @@ mod sweep;
 mod upload;
 mod write;
 
+pub use crate::schema::attachment_counts::AttachmentStatistics;
 pub use content::AttachmentContent;
 pub use import::{ImportDocument, ImportedAttachment};
 pub(crate) use link::{hold, release, replace_all, take_in};
 pub use list::{AttachmentName, ListedAttachment, hash_text, parse_hash};
-pub use read::AttachmentStatistics;
 pub use sweep::SweepLooseContents;
 pub use upload::AttachmentUpload;
 pub use write::{CopyAttachment, DeleteAttachment, PutAttachment, WriteContent, WrittenAttachment};

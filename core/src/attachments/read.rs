@@ -2,24 +2,14 @@
 
 use bytes::Bytes;
 
-use super::hash_text;
+use super::{AttachmentStatistics, hash_text};
 use crate::document::to_id_key;
 use crate::reader::{Pages, ReadTransaction};
+use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
 use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, CHUNK_BYTES, ContentHash};
-use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS};
+use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS, DATABASE};
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::{Error, Result};
-
-/// How many attachments and contents a database has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AttachmentStatistics {
-    /// Attachments of live documents.
-    pub attachment_count: u64,
-    /// Different contents, those of revisions included.
-    pub content_count: u64,
-    /// The bytes of the contents.
-    pub content_bytes: u64,
-}
 
 impl<S: Snapshot> ReadTransaction<S> {
     /// An attachment by its document and name, both of any case.
@@ -91,11 +81,24 @@ impl<S: Snapshot> ReadTransaction<S> {
         Ok(piece.slice((offset - start) as usize..))
     }
 
-    /// The counts of attachments; reads all of their records.
+    /// The counts of attachments, as they are kept.
     ///
     /// # Errors
     /// As [`Self::attachment`].
     pub async fn attachment_statistics(&self) -> Result<AttachmentStatistics> {
+        let key = Bytes::from_static(ATTACHMENT_COUNTS_KEY);
+        let found = self.snapshot.get_many(DATABASE, &[key]).await?;
+        let counts = found.into_iter().next().flatten();
+        counts.map_or(Ok(AttachmentStatistics::default()), |value| {
+            attachment_counts::decode(&value)
+        })
+    }
+
+    /// The counts of attachments as they really are, for checks; reads all of their records.
+    ///
+    /// # Errors
+    /// As [`Self::attachment`].
+    pub async fn count_attachments(&self) -> Result<AttachmentStatistics> {
         let mut statistics = AttachmentStatistics::default();
         let all = || KeyRange::all();
         let mut pages = Pages::new(ATTACHMENTS, all(), Direction::Forward, usize::MAX);

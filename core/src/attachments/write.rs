@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::count::count_attachments;
 use super::link::{check_whole, link, link_again, unlink};
 use super::{AttachmentContent, AttachmentName, ListedAttachment};
 use crate::commands::store_version::{NewVersion, Previous, store_version};
@@ -113,8 +114,9 @@ impl PutAttachment {
         let old = find(tx, &self.id, &self.name).await?;
         check(tx, &self.expected, &self.id, &self.name, old.as_ref())?;
         link(tx, &self.content).await?;
-        if let Some(old) = &old {
-            unlink(tx, &old.hash).await?;
+        match &old {
+            Some(old) => unlink(tx, &old.hash).await?,
+            None => count_attachments(tx, 1).await?,
         }
         let content = (
             self.content_type.clone(),
@@ -182,6 +184,7 @@ impl CopyAttachment {
             }
         }
         let content = (source.content_type, source.hash, source.size);
+        count_attachments(tx, 1).await?;
         let record = put_record(tx, &self.destination_id, &self.destination_name, content);
         let destination = find_document(tx, &self.destination_id).await?;
         write_document(tx, &self.destination_id, &destination, &record).await
@@ -261,6 +264,7 @@ async fn remove_record<S: Snapshot>(
     record: &AttachmentRecord,
 ) -> Result<()> {
     tx.delete(ATTACHMENTS, blobs::attachment_key(id.key(), name.key()));
+    count_attachments(tx, -1).await?;
     unlink(tx, &record.hash).await
 }
 

@@ -4,6 +4,7 @@
 //! - key space numbers and format bytes are never reused for something else;
 //! - decoding never panics: bytes that do not fit are `Corrupted`, with the table's name.
 
+pub mod attachment_counts;
 pub mod blobs;
 mod codec;
 pub mod collection_etags;

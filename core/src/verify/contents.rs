@@ -9,8 +9,9 @@ use bytes::Bytes;
 use super::attachments::References;
 use super::table_scan::{Reference, TableScan};
 use super::{OWNERS_AT_ONCE, Verification, VerifyProgress};
+use crate::schema::attachment_counts::{ATTACHMENT_COUNTS_KEY, AttachmentStatistics};
 use crate::schema::blobs::{self, BlobRecord, CHUNK_BYTES, ContentHash, ContentId};
-use crate::schema::{BLOBS, CHUNKS, LOOSE_CONTENTS};
+use crate::schema::{BLOBS, CHUNKS, DATABASE, LOOSE_CONTENTS};
 use crate::storage::{Direction, KeyRange, PageLimits, Snapshot};
 
 impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
@@ -20,6 +21,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let mut owned = 0;
         let mut scan = TableScan::new(BLOBS);
         let mut blobs_are_complete = true;
+        let mut content_bytes = 0_u64;
         while let Some(page) = self.next_page(&mut scan).await {
             let mut of_loose = Vec::new();
             for (key, value) in page {
@@ -37,6 +39,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                         continue;
                     }
                 };
+                content_bytes = content_bytes.saturating_add(blob.size);
                 Self::add_stored(&mut stored, &hash, &blob);
                 of_loose.push(Reference {
                     key: key.clone(),
@@ -51,11 +54,31 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         if blobs_are_complete {
             let blobs = self.report.contents;
             self.check_references_of_blobs(stored, blobs).await;
+            self.check_attachment_counts(content_bytes);
         }
         owned += self.check_loose().await;
         if self.content_count().await != owned {
             self.find_strays().await;
         }
+    }
+
+    /// Compares what the database counts of its attachments with what is there.
+    fn check_attachment_counts(&mut self, content_bytes: u64) {
+        let real = AttachmentStatistics {
+            attachment_count: self.report.attachments,
+            content_count: self.report.contents,
+            content_bytes,
+        };
+        let Some(stored) = self.attachment_counts.filter(|stored| *stored != real) else {
+            return;
+        };
+        let show = |counts: AttachmentStatistics| {
+            let (attachments, contents) = (counts.attachment_count, counts.content_count);
+            let bytes = counts.content_bytes;
+            format!("{attachments} attachments and {contents} contents with {bytes} bytes")
+        };
+        let what = format!("it counts {}; there are {}", show(stored), show(real));
+        self.add_problem(DATABASE, ATTACHMENT_COUNTS_KEY, what);
     }
 
     /// Reads a blob's pieces; whether it has some.

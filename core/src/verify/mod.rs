@@ -19,6 +19,7 @@ mod table_scan;
 
 use std::collections::BTreeMap;
 
+use crate::schema::attachment_counts::AttachmentStatistics;
 use crate::schema::database_state::DatabaseState;
 use crate::storage::{KeySpace, Snapshot};
 
@@ -61,6 +62,7 @@ pub async fn verify<S: Snapshot>(
         counts: BTreeMap::new(),
         expected_entries: [0; KeySpace::COUNT as usize],
         references: References::default(),
+        attachment_counts: Some(AttachmentStatistics::default()),
         records_are_complete: true,
         has_stray_reference: false,
     };
@@ -91,6 +93,8 @@ struct Verification<'a, S, P> {
     expected_entries: [u64; KeySpace::COUNT as usize],
     /// What attachments and revisions were seen to refer to.
     references: References,
+    /// What the database counts of its attachments; `None` when the record is damaged.
+    attachment_counts: Option<AttachmentStatistics>,
     /// Whether every document, tombstone and revision could be read; else counts prove nothing.
     records_are_complete: bool,
     /// Whether some record lacks its entry in an etag table.

@@ -8,6 +8,7 @@ use super::{Verification, VerifyProgress};
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use crate::revisions::RevisionsConfiguration;
 use crate::schema::DATABASE;
+use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
 use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::schema::etags::ItemKind;
@@ -20,6 +21,16 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let mut is_missing = true;
         while let Some(page) = self.next_page(&mut scan).await {
             for (key, value) in page {
+                if key == ATTACHMENT_COUNTS_KEY {
+                    match attachment_counts::decode(&value) {
+                        Ok(counts) => self.attachment_counts = Some(counts),
+                        Err(error) => {
+                            self.attachment_counts = None;
+                            self.add_problem(DATABASE, &key, error.message());
+                        }
+                    }
+                    continue;
+                }
                 if key != STATE_KEY {
                     if let Some(problem) = configuration_problem(&key, &value) {
                         self.add_problem(DATABASE, &key, problem);

@@ -75,7 +75,7 @@ fn memory_stays_small_however_large_the_content() {
     let mut stream = connect(&story);
     write!(
         stream,
-        "PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
     )
     .unwrap();
     let mut content = Pattern::new(size);
@@ -95,7 +95,7 @@ fn memory_stays_small_however_large_the_content() {
     let mut stream = connect(&story);
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let head = read_head(&mut stream);
@@ -141,7 +141,7 @@ fn broken_uploads_leave_nothing() {
         };
         write!(
             stream,
-            "PUT {path} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
+            "PUT {path} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n"
         )
         .unwrap();
         if chunked {

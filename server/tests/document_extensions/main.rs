@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "another process's clock has to move"
+    reason = "these stories have no runtime; they wait for another process"
 )]
 
 mod attachments;

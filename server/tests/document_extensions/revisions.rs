@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 use crate::story::{Sent, Story};
 
+/// As clients write it in a URL, where a plus sign is a space.
+fn escaped(change_vector: &str) -> String {
+    change_vector.replace('+', "%2B")
+}
+
 fn configure(story: &Story, configuration: Value) -> Value {
     story
         .post("admin/revisions/config", configuration)
@@ -89,10 +94,14 @@ fn two_blind_writes_leave_two_revisions() {
     );
 
     assert_eq!(
-        revisions(&story, &format!("changeVector={second}"))[0]["n"],
+        revisions(&story, &format!("changeVector={}", escaped(&second)))[0]["n"],
         2
     );
-    let several = format!("changeVector={second}&changeVector=nonsense&changeVector={first}");
+    let several = format!(
+        "changeVector={}&changeVector=nonsense&changeVector={}",
+        escaped(&second),
+        escaped(&first)
+    );
     let several = revisions(&story, &several);
     assert_eq!(
         (&several[0]["n"], &several[1], &several[2]["n"]),
@@ -127,7 +136,7 @@ fn revisions_come_along_with_documents() {
     );
     for path in ["signed", "also", terms.as_str()] {
         let body = story
-            .get(&format!("docs?id=contract&revisions={path}"))
+            .get(&format!("docs?id=contract&revisions={}", escaped(path)))
             .expect(200)
             .json();
         let included = body["RevisionIncludes"].as_array().unwrap();
