@@ -172,6 +172,15 @@ pub(super) fn to_text(bytes: &[u8]) -> Result<&str> {
         .map_err(|reason| Error::invalid(format!("it is not UTF-8: {reason}")))
 }
 
+/// Reads an object; a derived struct would also be read from an array of its fields.
+fn from_object<'a, T: Deserialize<'a>>(item: Item<'a>) -> Result<T> {
+    let text = to_text(item.bytes)?;
+    if !text.starts_with('{') {
+        return Err(Error::invalid("it is no JSON object"));
+    }
+    serde_json::from_str(text).map_err(to_invalid)
+}
+
 #[derive(Deserialize)]
 struct Deletion {
     #[serde(rename = "Key")]
@@ -182,7 +191,7 @@ struct Deletion {
 
 /// The id of the document that an item says was deleted; `None` when it speaks of something else.
 pub(super) fn deleted_id(item: Item<'_>, limits: &Limits) -> Result<Option<DocumentId>> {
-    let deletion: Deletion = serde_json::from_str(to_text(item.bytes)?).map_err(to_invalid)?;
+    let deletion: Deletion = from_object(item)?;
     match deletion.kind.as_deref() {
         None | Some("Document") => DocumentId::new(deletion.key, limits.max_id_bytes).map(Some),
         Some(_) => Ok(None),
@@ -207,7 +216,7 @@ enum IdentityValue {
 
 /// An identity's name and last number.
 pub(super) fn identity_of(item: Item<'_>) -> Result<(String, i64)> {
-    let identity: IdentityItem = serde_json::from_str(to_text(item.bytes)?).map_err(to_invalid)?;
+    let identity: IdentityItem = from_object(item)?;
     let value = match identity.value {
         IdentityValue::Number(value) => value,
         IdentityValue::Text(text) => text.parse().map_err(|_| {
@@ -324,5 +333,7 @@ mod tests {
             expected
         );
         assert!(identity(r#"{"Key":"users|","Value":"many"}"#).is_err());
+        assert!(identity(r#"["users|",12]"#).is_err());
+        assert!(deleted(r#"["users/1","Document"]"#).is_err());
     }
 }

@@ -5,6 +5,7 @@ mod body_pieces;
 pub mod byte_range;
 mod call;
 mod compression;
+mod json_object;
 mod origin;
 mod query_string;
 mod reply;
@@ -14,6 +15,7 @@ mod service;
 pub use body::Body;
 pub use body_pieces::BodyPieces;
 pub use call::{Call, as_text};
+pub use json_object::JsonObject;
 pub use query_string::{QueryString, parse_number, unescape};
 pub use reply::{
     Reply, empty, etag_value, json, json_bytes, json_with_etag, not_modified, plain, stream,

@@ -19,13 +19,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::uploads::Uploads;
-use crate::http::{Call, Reply, as_text, json_bytes};
+use crate::http::{Call, JsonObject, Reply, as_text, json_bytes};
 use crate::{http_error, multipart};
 
 #[derive(Deserialize)]
 struct Batch<'a> {
     #[serde(rename = "Commands", borrow)]
-    commands: Vec<Command<'a>>,
+    commands: Vec<JsonObject<Command<'a>>>,
     #[serde(rename = "TransactionMode", default)]
     transaction_mode: Option<String>,
 }
@@ -171,14 +171,14 @@ impl Parsed {
 /// # Errors
 /// `InvalidRequest`, `Unsupported` or `LimitExceeded`, with the number of the command.
 pub fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
-    let batch: Batch = serde_json::from_str(body)
+    let JsonObject(batch): JsonObject<Batch> = serde_json::from_str(body)
         .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
     if batch.transaction_mode.as_deref() == Some("ClusterWide") {
         return Err(unsupported("cluster-wide transactions are"));
     }
     let mut commands = Vec::with_capacity(batch.commands.len());
     let mut echoes = Vec::with_capacity(batch.commands.len());
-    for (index, command) in batch.commands.into_iter().enumerate() {
+    for (index, JsonObject(command)) in batch.commands.into_iter().enumerate() {
         let named = |error: Error| {
             Error::new(
                 error.kind(),

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Endpoint;
-use crate::http::{Body, Call, QueryString, Reply, as_text, json_bytes};
+use crate::http::{Body, Call, JsonObject, QueryString, Reply, as_text, json_bytes};
 use crate::http_error;
 
 #[derive(Deserialize)]
 struct Requests<'a> {
     #[serde(rename = "Requests", borrow)]
-    requests: Vec<SubRequest<'a>>,
+    requests: Vec<JsonObject<SubRequest<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct SubRequest<'a> {
 /// `POST multi_get`.
 pub async fn post(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
-    let requests: Requests = serde_json::from_str(as_text(&body)?)
+    let JsonObject(requests): JsonObject<Requests> = serde_json::from_str(as_text(&body)?)
         .map_err(|reason| Error::invalid(format!("the list of requests: {reason}")))?;
     let limit = call.server.config.max_multi_get_requests;
     if requests.requests.len() > limit {
@@ -50,7 +50,7 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
         ));
     }
     let mut json = b"{\"Results\":[".to_vec();
-    for (index, request) in requests.requests.iter().enumerate() {
+    for (index, JsonObject(request)) in requests.requests.iter().enumerate() {
         if index > 0 {
             json.push(b',');
         }
