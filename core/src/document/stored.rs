@@ -141,7 +141,7 @@ impl StoredDocument {
         json.extend_from_slice(b",\"@id\":");
         serde_json::to_writer(&mut *json, self.id()).expect("a Vec takes any text");
         json.extend_from_slice(b",\"@last-modified\":\"");
-        json.extend_from_slice(self.last_modified().to_text().as_bytes());
+        json.extend_from_slice(&self.last_modified().to_ascii());
         json.extend_from_slice(b"\"}");
     }
 }

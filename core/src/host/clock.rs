@@ -59,19 +59,34 @@ impl Timestamp {
     /// assert_eq!(Timestamp::from_ticks(7).to_text(), "1970-01-01T00:00:00.0000007Z");
     /// ```
     pub fn to_text(self) -> String {
+        let text = self.to_ascii();
+        std::str::from_utf8(&text)
+            .expect("digits and signs")
+            .to_owned()
+    }
+
+    /// As [`Self::to_text`], without taking memory: every document read shows its time.
+    pub fn to_ascii(self) -> [u8; 28] {
         let ticks = self.0.clamp(WRITABLE_TICKS.0, WRITABLE_TICKS.1);
-        let fraction = ticks.rem_euclid(TICKS_PER_SECOND);
         let date = OffsetDateTime::from_unix_timestamp(ticks.div_euclid(TICKS_PER_SECOND))
             .expect("the years 1 to 9999 are within time's range");
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{fraction:07}Z",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            date.hour(),
-            date.minute(),
-            date.second()
-        )
+        let mut text = *b"0000-00-00T00:00:00.0000000Z";
+        let parts: [(std::ops::Range<usize>, u64); 7] = [
+            (0..4, u64::from(date.year().unsigned_abs())),
+            (5..7, u64::from(u8::from(date.month()))),
+            (8..10, u64::from(date.day())),
+            (11..13, u64::from(date.hour())),
+            (14..16, u64::from(date.minute())),
+            (17..19, u64::from(date.second())),
+            (20..27, ticks.rem_euclid(TICKS_PER_SECOND).unsigned_abs()),
+        ];
+        for (place, mut number) in parts {
+            for digit in text[place].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number % 10).expect("one digit");
+                number /= 10;
+            }
+        }
+        text
     }
 
     /// Reads an RFC 3339 text, or RavenDB's form of it without an offset (which means UTC).

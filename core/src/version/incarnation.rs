@@ -56,13 +56,18 @@ impl IncarnationId {
     }
 }
 
+impl IncarnationId {
+    /// Appends the text form.
+    pub(super) fn push_text(&self, text: &mut String) {
+        STANDARD_NO_PAD.encode_string(self.0, text);
+    }
+}
+
 impl fmt::Display for IncarnationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; Self::TEXT_LENGTH];
-        STANDARD_NO_PAD
-            .encode_slice(self.0, &mut text)
-            .map_err(|_| fmt::Error)?;
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        let mut text = String::with_capacity(Self::TEXT_LENGTH);
+        self.push_text(&mut text);
+        f.write_str(&text)
     }
 }
 
