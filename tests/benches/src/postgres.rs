@@ -127,18 +127,23 @@ impl Cluster {
     ) -> Result<Inserts> {
         let port = self.port.to_string();
         let host = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
-        let table = "create table docs (id bigserial primary key, body jsonb not null)";
+        let table = "create table docs (id text primary key, body jsonb not null)";
         self.run("psql", &[&host[..], &["-c", table, "postgres"]].concat())?;
         let script = self.directory.path().join("insert.sql");
-        let insert = format!("insert into docs (body) values ('{}');\n", order(size, 1));
+        // What our PUT does: an id the client chose, and a body that is sent, read and checked.
+        let insert = "\\set number random(1, 1000000000000000)\n\
+            insert into docs (id, body) values ('orders/' || :client_id || '/' || :number, :body);\n";
         std::fs::write(&script, insert).context("write the script")?;
         let script = script.to_string_lossy();
+        let body = format!("body={}", order(size, 1));
         let connections = connections.to_string();
         let seconds = measured.as_secs().max(1).to_string();
         let arguments = [
             "-n",
             "-M",
             "prepared",
+            "-D",
+            &body,
             "-f",
             &script,
             "-c",
