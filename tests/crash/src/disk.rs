@@ -24,8 +24,9 @@ pub enum Fault {
 /// A place for one data directory, removed with all it holds in the end.
 #[derive(Debug)]
 pub struct Disk {
-    directory: TempDir,
+    // Dropped first: what is mounted inside the directory cannot be removed with it.
     mount: Option<Mount>,
+    directory: TempDir,
 }
 
 impl Disk {
