@@ -48,8 +48,10 @@ impl Changes {
     /// Puts `later` on top of these.
     pub fn absorb(&mut self, later: Changes) {
         self.byte_count += later.byte_count;
-        for (space, mut changed) in later.spaces {
-            self.spaces.entry(space).or_default().append(&mut changed);
+        for (space, changed) in later.spaces {
+            // Not BTreeMap::append: it builds the whole map anew, and batches are large while
+            // operations are small.
+            self.spaces.entry(space).or_default().extend(changed);
         }
     }
 
