@@ -18,5 +18,5 @@ mod multipart;
 mod operations;
 mod routes;
 mod server;
-mod stalled_io;
 mod telemetry;
+mod watched_io;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
 use pinyon_core::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -14,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::config::Config;
 use crate::http::serve_request;
 use crate::server::Server;
-use crate::stalled_io::StalledIo;
+use crate::watched_io::{Activity, WatchedIo};
 
 /// Serves until SIGINT or SIGTERM, then finishes what runs and closes the databases.
 ///
@@ -128,16 +127,26 @@ async fn serve_connection(
     // Small responses must not wait for an acknowledgement; without it they are only slower.
     let _ = socket.set_nodelay(true);
     let config = &server.config;
-    let service = service_fn(|request| serve_request(Arc::clone(server), request));
+    let activity = Activity::default();
+    let socket = WatchedIo::new(
+        socket,
+        activity.clone(),
+        Duration::from_millis(config.head_timeout_ms),
+        config.stall_timeout(),
+    );
+    let service = service_fn(|request| {
+        let (server, activity) = (Arc::clone(server), activity.clone());
+        async move {
+            activity.set_running(true);
+            let response = serve_request(server, request).await;
+            activity.set_running(false);
+            response
+        }
+    });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(config.head_timeout_ms))
         .max_headers(config.max_headers)
         .max_buf_size(config.max_head_bytes)
-        // Not pipeline_flush: with it hyper takes all of a streamed body into memory at once, however
-        // slowly the client reads.
-        .title_case_headers(true)
-        .serve_connection(StalledIo::new(socket, config.stall_timeout()), service);
+        .serve_connection(socket, service);
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

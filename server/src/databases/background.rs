@@ -28,6 +28,7 @@ async fn run(server: Arc<Server>) {
     let mut next_cleanup = tokio::time::Instant::now() + cleanup_every;
     loop {
         let now = ticks.tick().await;
+        server.databases.count_second();
         for database in server.databases.open_databases() {
             database.log_notices();
         }

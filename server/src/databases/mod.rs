@@ -11,6 +11,7 @@ mod record;
 pub mod sweeps;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use tokio::sync::Mutex;
 
 pub use catalog::Catalog;
 pub use open_database::OpenDatabase;
+use record::with_name_key;
 pub use record::{DatabaseRecord, check_name, to_name_key};
 
 use crate::config::Config;
@@ -38,7 +40,8 @@ pub struct Databases {
     environment: NativeEnvironment,
     host: Host,
     options: DatabaseOptions,
-    epoch: Instant,
+    /// Seconds of this process, counted by its background work.
+    now_s: AtomicU64,
 }
 
 /// The place of one database, open or not.
@@ -122,7 +125,7 @@ impl Databases {
             environment,
             host,
             options,
-            epoch: Instant::now(),
+            now_s: AtomicU64::new(0),
         })
     }
 
@@ -132,13 +135,17 @@ impl Databases {
     }
 
     fn now_s(&self) -> u64 {
-        self.epoch.elapsed().as_secs()
+        self.now_s.load(Ordering::Relaxed)
+    }
+
+    /// Counts a second, by which idle databases are told.
+    fn count_second(&self) {
+        self.now_s.fetch_add(1, Ordering::Relaxed);
     }
 
     fn slot(&self, name: &str) -> Option<Arc<Slot>> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        // Most clients write the name as it was created, and few have other than ASCII letters.
-        slots.get(&to_name_key(name)).cloned()
+        with_name_key(name, |key| slots.get(key).cloned())
     }
 
     fn all_slots(&self) -> Vec<Arc<Slot>> {

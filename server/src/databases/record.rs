@@ -84,6 +84,18 @@ pub fn to_name_key(name: &str) -> String {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 
+/// Runs `look_up` with [`to_name_key`] of `name`, without taking memory where it is ASCII: every
+/// request names its database.
+pub(super) fn with_name_key<T>(name: &str, look_up: impl FnOnce(&str) -> T) -> T {
+    let mut buffer = [0; MAX_NAME_BYTES];
+    if let (true, Some(key)) = (name.is_ascii(), buffer.get_mut(..name.len())) {
+        key.copy_from_slice(name.as_bytes());
+        key.make_ascii_lowercase();
+        return look_up(std::str::from_utf8(key).expect("ASCII is UTF-8"));
+    }
+    look_up(&to_name_key(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +137,8 @@ mod tests {
     #[test]
     fn keys_ignore_case() {
         assert_eq!(to_name_key("GRÖßE"), to_name_key("größe"));
+        for name in ["MixedCase", "", "GRÖßE", &"X".repeat(300)] {
+            with_name_key(name, |key| assert_eq!(key, to_name_key(name)));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -92,7 +93,11 @@ async fn run_in_time(
         // Its body may take hours; how slowly it may come is limited.
         return routes::run(endpoint, call).await;
     }
-    let running = routes::run(endpoint, call);
+    let mut running = std::pin::pin!(routes::run(endpoint, call));
+    // Reads are done at once and need no timer.
+    if let Poll::Ready(result) = futures_util::poll!(running.as_mut()) {
+        return result;
+    }
     match tokio::time::timeout(limit, running).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(
