@@ -11,7 +11,7 @@ mod record;
 pub mod sweeps;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ struct Slot {
     open: RwLock<Option<Arc<OpenDatabase>>>,
     /// While it is closed: when something is due in it.
     wake_at: RwLock<Option<Timestamp>>,
+    /// How many documents there were when it was closed last; less than 0 when nobody knows.
+    last_count: AtomicI64,
 }
 
 impl Slot {
@@ -63,6 +65,7 @@ impl Slot {
             changing: Mutex::new(()),
             open: RwLock::new(None),
             wake_at: RwLock::new(wake_at),
+            last_count: AtomicI64::new(-1),
         })
     }
 
@@ -237,16 +240,25 @@ impl Databases {
         self.slot(name).is_some_and(|slot| slot.current().is_some())
     }
 
-    /// How many documents a database has, if it is open.
+    /// How many documents a database has; opens it if `may_open` and nobody knows.
     ///
     /// # Errors
-    /// Whatever the store reports.
-    pub async fn document_count(&self, name: &str) -> Result<Option<u64>> {
-        let Some(database) = self.slot(name).and_then(|slot| slot.current()) else {
+    /// Whatever opening or the store reports.
+    pub async fn document_count(&self, name: &str, may_open: bool) -> Result<Option<u64>> {
+        let Some(slot) = self.slot(name) else {
             return Ok(None);
         };
-        let statistics = database.read().await?.statistics().await?;
-        Ok(Some(statistics.document_count))
+        let database = match slot.current() {
+            Some(database) => database,
+            None => {
+                let last = slot.last_count.load(Ordering::Relaxed);
+                if last >= 0 || !may_open || slot.record().disabled {
+                    return Ok(u64::try_from(last).ok());
+                }
+                self.get(name).await?
+            }
+        };
+        Ok(Some(database.document_count().await?))
     }
 
     /// The bytes a database's files take.
@@ -381,6 +393,10 @@ impl Databases {
                 |it: &OpenDatabase| now_s.saturating_sub(it.last_used_s()) >= idle.as_secs();
             if let Some(database) = slot.take_unused(is_idle) {
                 tracing::info!(database = database.record.name, "closing: it is idle");
+                if let Ok(count) = database.document_count().await {
+                    let count = i64::try_from(count).unwrap_or(-1);
+                    slot.last_count.store(count, Ordering::Relaxed);
+                }
                 let wake_at = sweeps::next_wake(&database).await.unwrap_or_else(|error| {
                     let database = &database.record.name;
                     tracing::warn!(database, ?error, "what is due in it could not be read");

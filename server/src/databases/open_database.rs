@@ -63,6 +63,14 @@ impl OpenDatabase {
         self.use_store(self.documents.write_batch(commands).await)
     }
 
+    /// How many documents there are.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn document_count(&self) -> Result<u64> {
+        Ok(self.read().await?.statistics().await?.document_count)
+    }
+
     /// Passes a result on. When it says that the store is closed, which it is after a failed sync,
     /// the next request opens it anew.
     ///

@@ -94,3 +94,13 @@ pub fn as_text(body: &[u8]) -> Result<&str> {
     std::str::from_utf8(body)
         .map_err(|reason| Error::invalid(format!("the body is not UTF-8 text: {reason}")))
 }
+
+/// Runs work on a body; on a large one in such a way that the thread's other requests go on.
+pub fn in_place<T>(byte_count: usize, work: impl FnOnce() -> T) -> T {
+    const LARGE_BYTES: usize = 1 << 20;
+    if byte_count < LARGE_BYTES {
+        work()
+    } else {
+        tokio::task::block_in_place(work)
+    }
+}

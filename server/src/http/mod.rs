@@ -14,7 +14,7 @@ mod service;
 
 pub use body::Body;
 pub use body_pieces::BodyPieces;
-pub use call::{Call, as_text};
+pub use call::{Call, as_text, in_place};
 pub use json_object::JsonObject;
 pub use query_string::{QueryString, parse_number, unescape};
 pub use reply::{

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::uploads::Uploads;
-use crate::http::{Call, JsonObject, Reply, as_text, json_bytes};
+use crate::http::{Call, JsonObject, Reply, as_text, in_place, json_bytes};
 use crate::{http_error, multipart};
 
 #[derive(Deserialize)]
@@ -117,7 +117,7 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
         }
         None => {
             let body = call.read_body().await?;
-            let parsed = parse(as_text(&body)?, limits)?;
+            let parsed = in_place(body.len(), || parse(as_text(&body)?, limits))?;
             if let Some(index) = parsed.first_attachment() {
                 return Err(Error::invalid(format!(
                     "command {index}: the content of an attachment comes in a part of its own; \

@@ -1,13 +1,14 @@
 //! `collections`: counts and documents by collection.
 
 use hyper::StatusCode;
+use pinyon_core::NewestQuery;
 use pinyon_core::schema::collections::CollectionStatistics;
-use pinyon_core::{NewestQuery, Result};
 use serde_json::{Map, Value, json};
 
+use super::docs::cursor::Rest;
 use super::docs::page::{self, PageQuery};
 use super::stats::size;
-use crate::http::{self, Call, Reply, etag_value, json_with_etag, not_modified};
+use crate::http::{self, Call, Reply, etag_value, not_modified};
 
 /// `GET collections/stats`.
 pub async fn stats(call: &mut Call<'_>) -> Reply {
@@ -74,22 +75,11 @@ async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Valu
 /// `GET collections/docs`.
 pub async fn docs(call: &mut Call<'_>) -> Reply {
     let name = call.query.require("name")?.into_owned();
-    let query = PageQuery::parse(call.query)?;
-    let database = call.open_database().await?;
-    let transaction = database.read().await?;
-    let tag = transaction.change_vector().await?;
-    let etag = etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
-        return Ok(not_modified(etag));
-    }
-    let newest = NewestQuery {
+    let mut query = PageQuery::parse(call.query)?;
+    query.rest = Rest::Newest(NewestQuery {
         collection: Some(name),
-        start: query.start,
-        page_size: query.page_size,
-        max_bytes: call.server.config.max_response_bytes,
+        start: call.query.number("start", 0)?,
         ..NewestQuery::default()
-    };
-    let documents = transaction.newest(&newest).await?;
-    let json: Result<Vec<u8>> = page::results(call, &documents, call.query.flag("metadataOnly"));
-    Ok(json_with_etag(json?, etag))
+    });
+    page::answer(call, query).await
 }

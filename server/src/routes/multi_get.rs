@@ -55,6 +55,7 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
             json.push(b',');
         }
         push_answer(call, request, &mut json).await;
+        tokio::task::yield_now().await;
         call.server.check_response_bytes(json.len())?;
     }
     json.extend_from_slice(b"]}");

@@ -5,32 +5,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use pinyon_core::document::StoredDocument;
-use pinyon_core::version::Etag;
-use pinyon_core::{Error, NewestQuery, PrefixQuery, ReadTransaction, Result};
-use pinyon_storage_native::NativeSnapshot;
+use pinyon_core::{Error, Result};
 
+use super::docs::cursor::Cursor;
 use super::docs::page::PageQuery;
 use crate::databases::OpenDatabase;
 use crate::http::{self, Call, Reply};
 
-/// What is read and sent at a time, whichever is reached first.
-const CHUNK_DOCUMENTS: usize = 256;
-const CHUNK_BYTES: usize = 256 << 10;
-
-/// Where the stream is.
-enum Place {
-    /// By prefix: what is still to be read.
-    Prefix(PrefixQuery),
-    /// The newest first: what is still to be read.
-    Newest(NewestQuery),
-}
-
 struct Streaming {
     /// Keeps the database open while it is read.
     _database: Arc<OpenDatabase>,
-    transaction: ReadTransaction<NativeSnapshot>,
-    place: Place,
-    left: usize,
+    cursor: Cursor,
     is_lines: bool,
     is_first: bool,
     is_done: bool,
@@ -42,19 +27,9 @@ pub async fn docs(call: &mut Call<'_>) -> Reply {
     let format = call.query.get("format")?;
     let is_lines = format.is_some_and(|format| format.eq_ignore_ascii_case("jsonl"));
     let database = call.open_database().await?;
-    let left = query.page_size;
-    let place = match query.prefix {
-        Some(prefix) => Place::Prefix(prefix),
-        None => Place::Newest(NewestQuery {
-            start: query.start,
-            ..NewestQuery::default()
-        }),
-    };
     let streaming = Streaming {
-        transaction: database.read().await?,
+        cursor: Cursor::new(database.read().await?, query.rest, query.page_size),
         _database: database,
-        place,
-        left,
         is_lines,
         is_first: true,
         is_done: false,
@@ -77,9 +52,12 @@ impl Streaming {
         if self.is_done {
             return Ok(None);
         }
-        let documents = self.read().await?;
+        if !self.is_first {
+            // A fast reader must not keep the thread to itself.
+            tokio::task::yield_now().await;
+        }
+        let documents = self.cursor.next().await?;
         self.is_done = documents.is_empty();
-        self.left -= documents.len();
         let byte_count: usize = documents.iter().map(StoredDocument::byte_count).sum();
         let mut text = Vec::with_capacity(byte_count + 192 * documents.len() + 32);
         if self.is_first && !self.is_lines {
@@ -100,31 +78,5 @@ impl Streaming {
         }
         // An empty chunk would end the body.
         Ok((!text.is_empty()).then(|| text.into()))
-    }
-
-    async fn read(&mut self) -> Result<Vec<StoredDocument>> {
-        let page_size = self.left.min(CHUNK_DOCUMENTS);
-        match &mut self.place {
-            Place::Prefix(query) => {
-                query.page_size = page_size;
-                query.max_bytes = CHUNK_BYTES;
-                let documents = self.transaction.documents_by_prefix(query).await?;
-                if let Some(last) = documents.last() {
-                    last.id().clone_into(&mut query.start_after);
-                    query.start = 0;
-                }
-                Ok(documents)
-            }
-            Place::Newest(query) => {
-                query.page_size = page_size;
-                query.max_bytes = CHUNK_BYTES;
-                let documents = self.transaction.newest(query).await?;
-                if let Some(last) = documents.last() {
-                    query.before = Some(Etag::new(last.etag().number()));
-                    query.start = 0;
-                }
-                Ok(documents)
-            }
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! `/databases/{db}/docs`: one or several documents.
 
+pub mod cursor;
 pub mod load;
 pub mod page;
 pub mod read;

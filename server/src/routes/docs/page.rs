@@ -1,59 +1,67 @@
 //! Pages of documents: by prefix in id order, or the newest first.
 
-use pinyon_core::document::StoredDocument;
-use pinyon_core::{NewestQuery, PrefixQuery, Result};
+use std::borrow::Cow;
 
-use super::{json_bytes, push_documents};
+use hyper::header::HeaderValue;
+use pinyon_core::{Error, NewestQuery, PrefixQuery, ReadTransaction, Result};
+use pinyon_storage_native::NativeSnapshot;
+
+use super::cursor::{Cursor, Rest};
+use super::push_documents;
 use crate::http::{Call, QueryString, Reply, etag_value, json_with_etag, not_modified};
 
 /// What page is asked for.
 pub struct PageQuery {
-    /// The prefix and its patterns; without one the newest documents are meant.
-    pub prefix: Option<PrefixQuery>,
-    /// How many documents to skip.
-    pub start: usize,
+    /// Which documents, the first `start` left out.
+    pub rest: Rest,
     /// The most documents to return.
     pub page_size: usize,
 }
 
 impl PageQuery {
-    /// Reads the query string; without `pageSize` everything is asked for.
+    /// Reads the query string; without `pageSize` everything is asked for, without `startsWith`
+    /// the newest come first.
     ///
     /// # Errors
     /// `InvalidRequest` for a malformed value.
     pub fn parse(query: QueryString<'_>) -> Result<Self> {
         let text = |name| {
             let value = query.get(name)?;
-            Ok::<_, pinyon_core::Error>(value.map(std::borrow::Cow::into_owned).unwrap_or_default())
+            Ok::<_, Error>(value.map(Cow::into_owned).unwrap_or_default())
         };
         // Clients ask for "all" with the largest number of their language.
         let start = query.number("start", 0_u64)?;
-        let page_size = query.number("pageSize", u64::from(u32::MAX))?;
         let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let page_size = query.number("pageSize", u64::MAX)?;
         let page_size = usize::try_from(page_size).unwrap_or(usize::MAX);
-        let prefix = match query.get("startsWith")? {
-            None => None,
-            Some(prefix) => Some(PrefixQuery {
+        let rest = match query.get("startsWith")? {
+            Some(prefix) => Rest::Prefix(PrefixQuery {
                 prefix: prefix.into_owned(),
                 matches: text("matches")?,
                 exclude: text("exclude")?,
                 start_after: text("startAfter")?,
                 start,
-                page_size,
-                max_bytes: 0,
+                ..PrefixQuery::default()
+            }),
+            None => Rest::Newest(NewestQuery {
+                start,
+                ..NewestQuery::default()
             }),
         };
-        Ok(Self {
-            prefix,
-            start,
-            page_size,
-        })
+        Ok(Self { rest, page_size })
     }
 }
 
 /// `GET docs` without ids.
 pub async fn get(call: &Call<'_>) -> Reply {
-    let query = PageQuery::parse(call.query)?;
+    answer(call, PageQuery::parse(call.query)?).await
+}
+
+/// Answers a page: `{"Results":[…]}`.
+///
+/// # Errors
+/// `LimitExceeded` when it would be too large; whatever the store reports.
+pub async fn answer(call: &Call<'_>, query: PageQuery) -> Reply {
     let metadata_only = call.query.flag("metadataOnly");
     let database = call.open_database().await?;
     let transaction = database.read().await?;
@@ -63,42 +71,33 @@ pub async fn get(call: &Call<'_>) -> Reply {
     if call.if_none_match() == Some(tag.as_str()) {
         return Ok(not_modified(etag));
     }
-    let max_bytes = call.server.config.max_response_bytes;
-    let documents = match query.prefix {
-        Some(mut prefix) => {
-            prefix.max_bytes = max_bytes;
-            transaction.documents_by_prefix(&prefix).await?
-        }
-        None => {
-            let newest = NewestQuery {
-                start: query.start,
-                page_size: query.page_size,
-                max_bytes,
-                ..NewestQuery::default()
-            };
-            transaction.newest(&newest).await?
-        }
-    };
-    Ok(json_with_etag(
-        results(call, &documents, metadata_only)?,
-        etag,
-    ))
+    write(call, transaction, query, metadata_only, etag).await
 }
 
-/// `{"Results":[…]}`.
-///
-/// # Errors
-/// `LimitExceeded` when it would be too large.
-pub fn results(
+async fn write(
     call: &Call<'_>,
-    documents: &[StoredDocument],
+    transaction: ReadTransaction<NativeSnapshot>,
+    query: PageQuery,
     metadata_only: bool,
-) -> Result<Vec<u8>> {
-    let byte_count = json_bytes(documents.iter().map(Some));
-    call.server.check_response_bytes(byte_count)?;
-    let mut json = Vec::with_capacity(byte_count + 32);
-    json.extend_from_slice(b"{\"Results\":[");
-    push_documents(documents.iter().map(Some), metadata_only, &mut json);
+    etag: HeaderValue,
+) -> Reply {
+    let mut cursor = Cursor::new(transaction, query.rest, query.page_size);
+    let mut json = b"{\"Results\":[".to_vec();
+    let empty_bytes = json.len();
+    loop {
+        let documents = cursor.next().await?;
+        if documents.is_empty() {
+            break;
+        }
+        if json.len() > empty_bytes {
+            json.push(b',');
+            // The other requests of this thread have waited for a page by now.
+            tokio::task::yield_now().await;
+        }
+        json.reserve(super::json_bytes(documents.iter().map(Some)));
+        push_documents(documents.iter().map(Some), metadata_only, &mut json);
+        call.server.check_response_bytes(json.len())?;
+    }
     json.extend_from_slice(b"]}");
-    Ok(json)
+    Ok(json_with_etag(json, etag))
 }

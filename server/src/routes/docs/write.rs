@@ -9,7 +9,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use crate::databases::OpenDatabase;
-use crate::http::{self, Call, Reply, as_text, empty};
+use crate::http::{self, Call, Reply, as_text, empty, in_place};
 
 /// `PUT docs`.
 pub async fn put(call: &mut Call<'_>) -> Reply {
@@ -18,7 +18,7 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
     let id = IdRequest::parse(&call.query.require("id")?, limits.max_id_bytes)?;
     let expected = ExpectedVersion::from_wire(call.if_match());
     let body = call.read_body().await?;
-    let document = parse_document(as_text(&body)?, limits)?;
+    let document = in_place(body.len(), || parse_document(as_text(&body)?, limits))?;
     drop(body);
     let command = BatchCommand::Put(PutDocument {
         id,
