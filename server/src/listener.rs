@@ -58,7 +58,6 @@ pub async fn serve(config: Config) -> Result<()> {
     reason = "the one line that tells a rig where to connect"
 )]
 fn announce(server: &Server) {
-    println!("listening on http://{}", server.local_address);
     if !server.local_address.ip().is_loopback() {
         tracing::warn!("anybody who reaches this port may read and change all data");
     }
@@ -67,6 +66,8 @@ fn announce(server: &Server) {
         data_dir = %server.config.data_dir.display(),
         "ready"
     );
+    // Last: a rig that has read this line may look at the log.
+    println!("listening on http://{}", server.local_address);
 }
 
 async fn bind(config: &Config) -> Result<TcpListener> {
