@@ -392,6 +392,7 @@ async fn load_or_found<S: Store>(
                 tag: options.node_tag.clone(),
                 seen: Etag::ZERO,
             }),
+            knows_revisions: false,
         },
     };
     let own: IncarnationIndex = state.incarnations.own();

@@ -27,6 +27,9 @@ impl Configure {
             Self::Expiration(it) => (EXPIRATION_KEY, serde_json::to_string(it)),
             Self::Refresh(it) => (REFRESH_KEY, serde_json::to_string(it)),
         };
+        if matches!(self, Self::Revisions(_)) {
+            tx.learn_revisions();
+        }
         let text = text.expect("configurations are plain data");
         tx.put(DATABASE, Bytes::from_static(key), text);
     }

@@ -32,6 +32,7 @@ pub struct Transaction<S> {
     state: DatabaseState,
     /// The last etag before the running operation.
     etag_before: Etag,
+    knew_revisions_before: bool,
     /// How many incarnations were known before the running operation, and before all of them.
     known_before: usize,
     known_at_first: usize,
@@ -66,6 +67,7 @@ impl<S: Snapshot> Transaction<S> {
             batch: Changes::default(),
             operation: Changes::default(),
             etag_before: state.last_etag,
+            knew_revisions_before: state.knows_revisions,
             known_before: state.incarnations.rows().len(),
             known_at_first: state.incarnations.rows().len(),
             state,
@@ -118,11 +120,24 @@ impl<S: Snapshot> Transaction<S> {
         self.take_dot().etag
     }
 
+    /// Whether there may be revisions, or a configuration of them.
+    pub fn knows_revisions(&self) -> bool {
+        self.state.knows_revisions
+    }
+
+    /// From now on there may be revisions, or a configuration of them.
+    pub fn learn_revisions(&mut self) {
+        self.state.knows_revisions = true;
+    }
+
     /// What a collection keeps of revisions, if it keeps any.
     pub async fn kept_revisions(
         &mut self,
         collection_key: &str,
     ) -> Result<Option<CollectionRevisions>> {
+        if !self.state.knows_revisions {
+            return Ok(None);
+        }
         let key = Bytes::from_static(configuration::REVISIONS_KEY);
         let Some(stored) = self.get(DATABASE, &key).await? else {
             return Ok(None);
@@ -277,6 +292,7 @@ impl<S: Snapshot> Transaction<S> {
     pub(crate) fn begin_operation(&mut self) {
         self.now = self.host.clock.now();
         self.etag_before = self.state.last_etag;
+        self.knew_revisions_before = self.state.knows_revisions;
         self.known_before = self.state.incarnations.rows().len();
         self.notices_before = self.notices.len();
     }
@@ -289,6 +305,7 @@ impl<S: Snapshot> Transaction<S> {
     pub(crate) fn undo_operation(&mut self) {
         self.operation = Changes::default();
         self.state.last_etag = self.etag_before;
+        self.state.knows_revisions = self.knew_revisions_before;
         self.state.incarnations.rows.truncate(self.known_before);
         self.notices.truncate(self.notices_before);
     }

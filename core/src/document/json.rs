@@ -36,6 +36,111 @@ pub fn check_json(text: &str, max_depth: usize) -> Result<()> {
     .map_err(to_invalid)
 }
 
+/// The properties of an object in their order, each with its value's text.
+pub(crate) type Properties<'a> = Vec<(Cow<'a, str>, &'a str)>;
+
+/// Checks that `text` is one strict JSON object, and finds its properties on the way.
+///
+/// # Errors
+/// As [`check_json`]; `InvalidRequest` when it is another value.
+pub(crate) fn check_document(text: &str, max_depth: usize) -> Result<Properties<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let strict = Strict {
+        room: max_depth,
+        max_depth,
+    };
+    let names = deserializer
+        .deserialize_map(TopNames(strict))
+        .and_then(|names| deserializer.end().map(|()| names));
+    match names {
+        Ok(Some(names)) => Ok(cut(text, &names)),
+        Ok(None) => top_properties(text),
+        Err(reason) => {
+            // What is not JSON at all is said first.
+            check_json(text, max_depth)?;
+            Err(Error::invalid(format!(
+                "a document must be a JSON object: {}",
+                to_invalid(reason)
+            )))
+        }
+    }
+}
+
+/// Cuts a valid object at its names, which are parts of `text`.
+fn cut<'a>(text: &'a str, names: &[&'a str]) -> Properties<'a> {
+    let place = |name: &str| name.as_ptr().addr() - text.as_ptr().addr();
+    let end = text.trim_end().len() - "}".len();
+    let ends = names.iter().skip(1).map(|next| place(next) - "\"".len());
+    names
+        .iter()
+        .zip(ends.chain([end]))
+        .map(|(name, end)| {
+            let value = text[place(name) + name.len() + "\"".len()..end].trim();
+            let value = value.strip_prefix(':').unwrap_or(value);
+            let value = value.strip_suffix(',').unwrap_or(value);
+            (Cow::Borrowed(*name), value.trim())
+        })
+        .collect()
+}
+
+/// Walks an object and keeps the names of its properties, unless one of them is written with
+/// escapes and so stands nowhere in the text.
+struct TopNames(Strict);
+
+impl<'de> Visitor<'de> for TopNames {
+    type Value = Option<Vec<&'de str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut properties: A) -> Result<Self::Value, A::Error> {
+        let inner = self.0.inner()?;
+        let mut names = Names::default();
+        let mut places = Some(Vec::new());
+        while let Some(name) = properties.next_key_seed(Name)? {
+            match &name {
+                Cow::Borrowed(name) => places.iter_mut().for_each(|places| places.push(*name)),
+                Cow::Owned(_) => places = None,
+            }
+            names.add(name)?;
+            properties.next_value_seed(inner)?;
+        }
+        Ok(places)
+    }
+}
+
+/// The properties of the object `text`.
+///
+/// # Errors
+/// `InvalidRequest` when it is no JSON object, or a property stands in it twice.
+pub(crate) fn top_properties(text: &str) -> Result<Properties<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer
+        .deserialize_map(TopProperties)
+        .map_err(to_invalid)
+}
+
+struct TopProperties;
+
+impl<'de> Visitor<'de> for TopProperties {
+    type Value = Properties<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut properties = Vec::new();
+        let mut names = Names::default();
+        while let Some(name) = access.next_key_seed(Name)? {
+            names.add(name.clone())?;
+            properties.push((name, access.next_value::<&RawValue>()?.get()));
+        }
+        Ok(properties)
+    }
+}
+
 pub(crate) fn to_invalid(reason: serde_json::Error) -> Error {
     Error::invalid(format!("the JSON is not valid: {reason}"))
 }
@@ -169,18 +274,13 @@ impl<'a> Names<'a> {
 
 /// Appends `text` without the white space outside its strings. `text` must be valid JSON.
 pub(crate) fn push_compact(text: &str, compact: &mut String) {
-    let is_space = |byte: u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
-    if !text.bytes().any(is_space) {
-        compact.push_str(text);
-        return;
-    }
     let bytes = text.as_bytes();
     let mut kept_from = 0;
     let mut position = 0;
     while position < bytes.len() {
         match bytes[position] {
             b'"' => position = after_string(bytes, position),
-            byte if is_space(byte) => {
+            b' ' | b'\n' | b'\r' | b'\t' => {
                 compact.push_str(&text[kept_from..position]);
                 position += 1;
                 kept_from = position;
@@ -194,12 +294,12 @@ pub(crate) fn push_compact(text: &str, compact: &mut String) {
 /// The position after the string that begins at `start`.
 fn after_string(bytes: &[u8], start: usize) -> usize {
     let mut position = start + 1;
-    while position < bytes.len() {
-        match bytes[position] {
-            b'\\' => position += 2,
-            b'"' => return position + 1,
-            _ => position += 1,
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[position.min(bytes.len())..]) {
+        position += found;
+        if bytes[position] == b'"' {
+            return position + 1;
         }
+        position += 2;
     }
     bytes.len()
 }

@@ -4,15 +4,8 @@
 //! like) is dropped when it comes in and added again when the document is read, so a client can
 //! send back what it was given, and cannot forge it.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use super::CollectionName;
-use super::json::{Name, Names, check_json, push_compact, to_invalid};
+use super::json::{check_document, push_compact, top_properties};
 use super::schedule::{EXPIRES, REFRESH, Schedule, parse_time};
 use crate::limits::Limits;
 use crate::{Error, ErrorKind, Result};
@@ -83,9 +76,7 @@ pub fn parse_document_with_id(
 
 /// The document and the text of its whole metadata.
 fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Option<&'a str>)> {
-    check_json(text, limits.max_json_depth)?;
-    let properties = top_properties(text)
-        .map_err(|reason| Error::invalid(format!("a document must be a JSON object: {reason}")))?;
+    let properties = check_document(text, limits.max_json_depth)?;
     let mut body = String::with_capacity(text.len());
     body.push('{');
     let mut metadata = None;
@@ -97,8 +88,8 @@ fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Optio
         }
     }
     body.push('}');
-    let whole_metadata = metadata.map(RawValue::get);
-    let (collection, metadata, schedule) = parse_metadata(metadata)?;
+    let whole_metadata = metadata;
+    let (collection, metadata, schedule) = parse_metadata(whole_metadata)?;
     if body.len() + metadata.len() > limits.max_document_bytes {
         return Err(Error::new(
             ErrorKind::LimitExceeded,
@@ -119,20 +110,20 @@ fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Optio
 }
 
 /// Appends `"name":value`, after a comma unless `out` has only its first `opening` bytes.
-fn push_property(name: &str, value: &RawValue, opening: usize, out: &mut String) {
+fn push_property(name: &str, value: &str, opening: usize, out: &mut String) {
     if out.len() > opening {
         out.push(',');
     }
     out.push_str(&serde_json::to_string(name).expect("any text can be a JSON string"));
     out.push(':');
-    push_compact(value.get(), out);
+    push_compact(value, out);
 }
 
-fn parse_metadata(text: Option<&RawValue>) -> Result<(CollectionName, String, Schedule)> {
+fn parse_metadata(text: Option<&str>) -> Result<(CollectionName, String, Schedule)> {
     let mut collection = CollectionName::empty();
     let mut schedule = Schedule::default();
     let mut stored = String::new();
-    let Some(text) = text.map(RawValue::get).filter(|text| *text != "null") else {
+    let Some(text) = text.filter(|text| *text != "null") else {
         return Ok((collection, stored, schedule));
     };
     let properties = top_properties(text)
@@ -142,18 +133,17 @@ fn parse_metadata(text: Option<&RawValue>) -> Result<(CollectionName, String, Sc
             continue;
         }
         match name.as_ref() {
-            EXPIRES => schedule.expires = parse_time(EXPIRES, value.get())?,
-            REFRESH => schedule.refresh = parse_time(REFRESH, value.get())?,
+            EXPIRES => schedule.expires = parse_time(EXPIRES, value)?,
+            REFRESH => schedule.refresh = parse_time(REFRESH, value)?,
             _ => {}
         }
         if name == "@collection" {
-            match serde_json::from_str::<Option<String>>(value.get()) {
+            match serde_json::from_str::<Option<String>>(value) {
                 Ok(Some(given)) if !given.is_empty() => collection = CollectionName::new(given)?,
                 Ok(_) => continue,
                 Err(_) => {
                     return Err(Error::invalid(format!(
-                        "@metadata.@collection must be a string, not {}",
-                        value.get()
+                        "@metadata.@collection must be a string, not {value}"
                     )));
                 }
             }
@@ -161,35 +151,6 @@ fn parse_metadata(text: Option<&RawValue>) -> Result<(CollectionName, String, Sc
         push_property(&name, value, 0, &mut stored);
     }
     Ok((collection, stored, schedule))
-}
-
-type Properties<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
-
-fn top_properties(text: &str) -> Result<Properties<'_>> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer
-        .deserialize_map(TopProperties)
-        .map_err(to_invalid)
-}
-
-struct TopProperties;
-
-impl<'de> Visitor<'de> for TopProperties {
-    type Value = Properties<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut properties = Vec::new();
-        let mut names = Names::default();
-        while let Some(name) = access.next_key_seed(Name)? {
-            names.add(name.clone())?;
-            properties.push((name, access.next_value::<&RawValue>()?));
-        }
-        Ok(properties)
-    }
 }
 
 #[cfg(test)]
@@ -209,6 +170,15 @@ mod tests {
             body,
             r#"{"z":1.50,"a":12345678901234567890123,"m":[1E5,-0]}"#
         );
+    }
+
+    #[test]
+    fn names_written_with_escapes_are_found() {
+        let parsed = parse(r#"{"a":1, "\u0062":[2 ,3], "@\u006detadata":{"\u0061":1}}"#).unwrap();
+        assert_eq!(parsed.body, r#"{"a":1,"b":[2,3]}"#);
+        assert_eq!(parsed.metadata, r#""a":1"#);
+        let parsed = parse(" {\"\" : \",\\\":\" ,\"b\":{}}\n").unwrap();
+        assert_eq!(parsed.body, r#"{"":",\":","b":{}}"#);
     }
 
     #[test]
@@ -276,8 +246,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_object_round_trips(value in any_json()) {
-            let object = serde_json::json!({ "value": value });
+        fn any_object_round_trips(
+            properties in proptest::collection::vec((any::<String>(), any_json()), 0..6),
+        ) {
+            let object: serde_json::Map<_, _> = properties.into_iter().collect();
+            prop_assume!(!object.contains_key(METADATA));
             let text = serde_json::to_string_pretty(&object).unwrap();
             let body = parse(&text).unwrap().body;
             prop_assert_eq!(&body, &serde_json::to_string(&object).unwrap());

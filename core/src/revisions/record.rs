@@ -25,6 +25,9 @@ pub(crate) async fn follow_put<S: Snapshot>(
     new: &mut DocumentParts<'_>,
     is_recorded: bool,
 ) -> Result<()> {
+    if !tx.knows_revisions() {
+        return Ok(());
+    }
     let id_key = Bytes::copy_from_slice(new.key);
     // Its revisions may have outlived the tombstone that was flagged.
     if previous.document().is_none() && leave_bin(tx, &id_key).await? {
@@ -129,6 +132,7 @@ pub(super) async fn record<S: Snapshot>(
     if tx.get(REVISION_VECTORS, &vector_key).await?.is_some() {
         return Ok(false);
     }
+    tx.learn_revisions();
     let etag = tx.take_etag();
     let key = revisions::key(version.key, etag);
     let is_delete = version.flags.contains(DocumentFlags::DELETE_REVISION);
@@ -267,7 +271,7 @@ pub(super) async fn leave_bin<S: Snapshot>(
     tx: &mut Transaction<S>,
     id_key: &Bytes,
 ) -> Result<bool> {
-    if tx.get(REVISION_COUNTS, id_key).await?.is_none() {
+    if !tx.knows_revisions() || tx.get(REVISION_COUNTS, id_key).await?.is_none() {
         return Ok(false);
     }
     for (key, value) in tx

@@ -1,7 +1,7 @@
 //! `DATABASE`: the database's own record, written in every commit that takes an etag.
 //!
 //! Key: `state`. Value: format 1, last etag, own index, then each incarnation with what was seen
-//! of it, which together are the database's change vector.
+//! of it, which together are the database's change vector; then one byte, 1 when revisions are known.
 
 use super::{Decoder, Encoder};
 use crate::version::{
@@ -21,6 +21,8 @@ pub struct DatabaseState {
     pub last_etag: Etag,
     /// Who has written here.
     pub incarnations: Incarnations,
+    /// Whether revisions were ever made or configured. While they were not, a write need not ask.
+    pub knows_revisions: bool,
 }
 
 impl DatabaseState {
@@ -47,6 +49,7 @@ impl DatabaseState {
             encoder.text(row.tag.as_str());
             encoder.etag(row.seen);
         }
+        encoder.byte(u8::from(self.knows_revisions));
         encoder.finish()
     }
 
@@ -70,6 +73,8 @@ impl DatabaseState {
                 seen: decoder.etag()?,
             });
         }
+        // Records of before the flag was kept lack it, and may know some.
+        let knows_revisions = decoder.is_at_end() || decoder.byte()? != 0;
         decoder.end()?;
         if own >= rows.len() {
             return Err(Error::corrupted(
@@ -80,6 +85,7 @@ impl DatabaseState {
         Ok(Self {
             last_etag,
             incarnations: Incarnations { rows, own },
+            knows_revisions,
         })
     }
 }

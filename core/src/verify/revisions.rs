@@ -7,12 +7,13 @@ use bytes::Bytes;
 use super::etag_tables::LOOKED_UP;
 use super::table_scan::{Presence, Reference, TableScan};
 use super::{Verification, VerifyProgress};
+use crate::schema::database_state::STATE_KEY;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
 use crate::schema::{
-    DOCUMENTS, ETAGS, REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, TOMBSTONES,
-    revisions,
+    DATABASE, DOCUMENTS, ETAGS, REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS,
+    TOMBSTONES, revisions,
 };
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
@@ -70,6 +71,17 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         })
         .await;
         self.report.revisions = self.progress.entries_of(REVISIONS);
+        let is_known = self
+            .state
+            .as_ref()
+            .is_none_or(|state| state.knows_revisions);
+        if self.report.revisions > 0 && !is_known {
+            self.add_problem(
+                DATABASE,
+                STATE_KEY,
+                "it knows of no revisions, but there are some",
+            );
+        }
         for space in [REVISION_VECTORS, REVISION_COUNTS, REVISION_BIN] {
             self.walk(space).await;
             if !self.has_all_expected(space) {
