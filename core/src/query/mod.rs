@@ -1,0 +1,3 @@
+//! Queries: their language, and what answers them.
+
+pub mod rql;
