@@ -49,9 +49,15 @@ impl Changes {
     pub fn absorb(&mut self, later: Changes) {
         self.byte_count += later.byte_count;
         for (space, changed) in later.spaces {
-            // Not BTreeMap::append: it builds the whole map anew, and batches are large while
-            // operations are small.
-            self.spaces.entry(space).or_default().extend(changed);
+            let known = self.spaces.entry(space).or_default();
+            if known.is_empty() {
+                // An import's only operation is the whole batch.
+                *known = changed;
+            } else {
+                // Not BTreeMap::append: it builds the whole map anew, and batches are large while
+                // operations are small.
+                known.extend(changed);
+            }
         }
     }
 
