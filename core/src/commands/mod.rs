@@ -34,6 +34,8 @@ pub use run_batch::{BatchCommand, CommandOutcome};
 pub use transaction::Transaction;
 pub use verify_versions::VerifyVersions;
 
+use std::sync::Arc;
+
 use crate::attachments::{SweepLooseContents, WriteContent};
 use crate::expiration::{SweepExpired, SweepRefreshes};
 use crate::revisions::{EnforceRevisions, EnforcedRevisions, RevertDatabase, RevertedDatabase};
@@ -98,7 +100,7 @@ impl ExpectedVersion {
 #[derive(Debug, Clone)]
 pub enum Operation {
     /// Commands in order.
-    Batch(Vec<BatchCommand>),
+    Batch(Arc<[BatchCommand]>),
     /// A new HiLo range.
     NextHiloRange(NextHiloRange),
     /// The unused end of a HiLo range.

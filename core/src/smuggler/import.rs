@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::poll;
@@ -70,8 +71,8 @@ pub async fn import<T: ImportTarget>(
     report: &mut ImportReport,
     on_progress: impl FnMut(&ImportReport),
 ) -> Result<()> {
-    let write = |batch: Batch| async move {
-        let result = target.write(batch.commands.clone()).await;
+    let write = |batch: SentBatch| async move {
+        let result = target.write(Arc::clone(&batch.commands)).await;
         (batch, result)
     };
     let mut in_flight = FuturesUnordered::new();
@@ -113,7 +114,7 @@ pub async fn import<T: ImportTarget>(
     result.and(settled)
 }
 
-/// Commands on their way, with the places of their items.
+/// Commands that are collected, with the places of their items.
 #[derive(Default)]
 struct Batch {
     commands: Vec<BatchCommand>,
@@ -133,15 +134,29 @@ impl Batch {
             || self.byte_count >= options.batch_bytes
     }
 
+    fn send(self) -> SentBatch {
+        SentBatch {
+            commands: self.commands.into(),
+            places: self.places,
+        }
+    }
+}
+
+/// Commands on their way, shared with the target.
+struct SentBatch {
+    commands: Arc<[BatchCommand]>,
+    places: Vec<Place>,
+}
+
+impl SentBatch {
     /// Both halves, in order.
-    fn split(mut self) -> (Self, Self) {
+    fn split(&self) -> (Self, Self) {
         let middle = self.commands.len() / 2;
-        let second = Self {
-            commands: self.commands.split_off(middle),
-            places: self.places.split_off(middle),
-            byte_count: 0,
+        let part = |range: std::ops::Range<usize>| Self {
+            commands: self.commands[range.clone()].into(),
+            places: self.places[range].to_vec(),
         };
-        (self, second)
+        (part(0..middle), part(middle..self.commands.len()))
     }
 }
 
@@ -172,11 +187,11 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     async fn take_items<F>(
         &mut self,
         reader: &mut Reader,
-        write: &impl Fn(Batch) -> F,
+        write: &impl Fn(SentBatch) -> F,
         in_flight: &mut FuturesUnordered<F>,
     ) -> Result<()>
     where
-        F: Future<Output = (Batch, Result<()>)>,
+        F: Future<Output = (SentBatch, Result<()>)>,
     {
         while let Some(piece) = reader.next_piece()? {
             let item = match piece {
@@ -335,11 +350,11 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
 
     async fn start_batch<F>(
         &mut self,
-        write: &impl Fn(Batch) -> F,
+        write: &impl Fn(SentBatch) -> F,
         in_flight: &mut FuturesUnordered<F>,
     ) -> Result<()>
     where
-        F: Future<Output = (Batch, Result<()>)>,
+        F: Future<Output = (SentBatch, Result<()>)>,
     {
         if self.batch.commands.is_empty() {
             return Ok(());
@@ -350,7 +365,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
             _ => self.options.batches_in_flight.max(1) - 1,
         };
         self.settle(in_flight, at_most).await?;
-        in_flight.push(write(std::mem::take(&mut self.batch)));
+        in_flight.push(write(std::mem::take(&mut self.batch).send()));
         // A future does nothing until it is polled; this hands the batch over.
         if let std::task::Poll::Ready(Some(done)) = poll!(in_flight.next()) {
             self.finish_batch(done).await?;
@@ -361,7 +376,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     /// Waits until no more than `at_most` batches are under way.
     async fn settle<F>(&mut self, in_flight: &mut FuturesUnordered<F>, at_most: usize) -> Result<()>
     where
-        F: Future<Output = (Batch, Result<()>)>,
+        F: Future<Output = (SentBatch, Result<()>)>,
     {
         while in_flight.len() > at_most
             && let Some(done) = in_flight.next().await
@@ -372,7 +387,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     }
 
     /// Counts a batch that is stored. One that was refused is halved until the bad items are found.
-    async fn finish_batch(&mut self, done: (Batch, Result<()>)) -> Result<()> {
+    async fn finish_batch(&mut self, done: (SentBatch, Result<()>)) -> Result<()> {
         let mut waiting = Vec::new();
         let (mut batch, mut result) = done;
         loop {
@@ -393,7 +408,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
                 Some(next) => batch = next,
                 None => return Ok(()),
             }
-            result = self.target.write(batch.commands.clone()).await;
+            result = self.target.write(Arc::clone(&batch.commands)).await;
         }
     }
 
@@ -447,7 +462,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
             };
             match self
                 .target
-                .write(vec![command_of(import.clone(), is_dump)])
+                .write(Arc::from([command_of(import.clone(), is_dump)]))
                 .await
             {
                 Ok(()) => return Ok(true),
@@ -480,7 +495,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
             .collect();
         let deleted = commands.len();
         if deleted > 0 {
-            self.target.write(commands).await?;
+            self.target.write(commands.into()).await?;
         }
         self.report.deleted += deleted as u64;
         self.report.needless_tombstones += (count - deleted) as u64;

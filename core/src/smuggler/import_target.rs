@@ -1,6 +1,7 @@
 //! Where an import goes: a database in this process, or a server elsewhere.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::Result;
 use crate::attachments::{AttachmentContent, AttachmentUpload};
@@ -39,7 +40,7 @@ pub trait ImportTarget: MaybeSend + MaybeSync {
     fn configure(&self, configure: Configure) -> impl Future<Output = Result<()>> + MaybeSend;
 
     /// Runs commands in order, all or nothing.
-    fn write(&self, commands: Vec<BatchCommand>) -> impl Future<Output = Result<()>> + MaybeSend;
+    fn write(&self, commands: Arc<[BatchCommand]>) -> impl Future<Output = Result<()>> + MaybeSend;
 
     /// What is stored under `ids`, in their order.
     fn existing(
@@ -109,7 +110,7 @@ impl<S: Store> ImportTarget for DatabaseTarget<S> {
             .map(drop)
     }
 
-    async fn write(&self, commands: Vec<BatchCommand>) -> Result<()> {
+    async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<()> {
         let operation = Operation::Batch(commands);
         self.database
             .execute_with(operation, self.durability)

@@ -264,7 +264,7 @@ impl ImportTarget for Remote {
         ))
     }
 
-    async fn write(&self, commands: Vec<BatchCommand>) -> Result<()> {
+    async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<()> {
         let body = bulk_docs_body(&commands)?;
         drop(commands);
         self.send(Method::POST, self.url("/bulk_docs"), Some(body))
