@@ -152,10 +152,7 @@ impl<S: Store> Database<S> {
     ///
     /// # Errors
     /// That of the first command that fails, or of the commit; then nothing was done.
-    pub async fn write_batch(
-        &self,
-        commands: impl Into<Arc<[BatchCommand]>>,
-    ) -> Result<Vec<CommandOutcome>> {
+    pub async fn write_batch(&self, commands: Vec<BatchCommand>) -> Result<Vec<CommandOutcome>> {
         match self.execute(Operation::Batch(commands.into())).await? {
             Outcome::Batch(outcomes) => Ok(outcomes),
             other => Err(unexpected(&other)),

@@ -285,11 +285,7 @@ async fn measure_reads(
                 document: parse_document(&order(size, seed), &limits)?,
             }))
         };
-        let commands = chunk
-            .iter()
-            .zip(first..)
-            .map(put)
-            .collect::<Result<Vec<_>>>()?;
+        let commands = chunk.iter().zip(first..).map(put).collect::<Result<_>>()?;
         database.write_batch(commands).await?;
     }
     let mut random = fastrand::Rng::with_seed(7);

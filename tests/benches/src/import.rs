@@ -169,7 +169,7 @@ async fn commit_same_writes(documents: usize, directory: &Path) -> Result<Durati
             }))
         };
         let last = documents.min(first + COMMIT);
-        let commands = (first..last).map(put).collect::<Result<Vec<_>>>()?;
+        let commands = (first..last).map(put).collect::<Result<_>>()?;
         database.write_batch(commands).await?;
         let batches = recording.take();
         let began = Instant::now();
