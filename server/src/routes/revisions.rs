@@ -58,7 +58,7 @@ pub async fn get(call: &mut Call<'_>) -> Reply {
     let (mut change_vectors, mut before) = (Vec::new(), None);
     for (name, value) in call.query.pairs() {
         if name.eq_ignore_ascii_case("changeVector") {
-            change_vectors.push(http::unescape(name, value)?);
+            change_vectors.push(unescape_vector(name, value)?);
         } else if name.eq_ignore_ascii_case("before") {
             before = Some(Timestamp::parse(&http::unescape(name, value)?)?);
         } else if let Some(date) = name.strip_prefix("before") {
@@ -87,6 +87,13 @@ pub async fn get(call: &mut Call<'_>) -> Reply {
     let total = transaction.revision_count(&id).await?;
     let found: Vec<Option<&StoredDocument>> = found.iter().map(Some).collect();
     show(call, &found, Some(total))
+}
+
+/// A change vector out of a query. Its ids are base64, and not all clients escape the plus sign,
+/// which is a space only between two entries.
+fn unescape_vector(name: &str, value: &str) -> Result<String> {
+    let value = value.replace(",+", ",%20").replace('+', "%2B");
+    Ok(http::unescape(name, &value)?.into_owned())
 }
 
 /// Revisions are as large as documents; without a number not all of them are meant.
@@ -334,4 +341,22 @@ pub async fn revert_documents(call: &mut Call<'_>) -> Reply {
     let written = database.write(commands.collect::<Result<_>>()?).await;
     written.map_err(http_error::missing_in_write)?;
     Ok(empty(StatusCode::NO_CONTENT))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plus_signs_of_vectors_are_kept() {
+        for sent in [
+            "A%3A1-a%2Bb%2C%20B%3A2-c%2B",
+            "A:1-a+b, B:2-c+",
+            "A:1-a+b,+B:2-c+",
+        ] {
+            let vector = unescape_vector("changeVector", sent).unwrap();
+            assert_eq!(vector, "A:1-a+b, B:2-c+", "{sent}");
+        }
+    }
 }
