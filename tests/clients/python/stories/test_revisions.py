@@ -1,17 +1,21 @@
 """What a document was: revisions that show who overwrote whom, what held at a date, and the way back."""
 
 from ravendb import (
+    AdoptOrphanedRevisionsOperation,
+    ConfigureRevisionsBinCleanerOperation,
     ConfigureRevisionsOperation,
+    DeleteRevisionsOperation,
     EnforceRevisionsConfigurationOperation,
     ForceRevisionStrategy,
     GetRevisionsOperation,
     RevertRevisionsByIdOperation,
+    RevisionsBinConfiguration,
     RevisionsCollectionConfiguration,
     RevisionsConfiguration,
 )
 from ravendb.documents.commands.revisions import GetRevisionsBinEntryCommand
 
-from harness import Story, moment, open_store, send
+from harness import Story, moment, open_store, send, until
 
 
 class Contract:
@@ -207,6 +211,59 @@ class Revisions(Story):
             session.save_changes()
         self.assertEqual([1], self.rents("forced/1"), "the version before the change")
         self.assertEqual(2, self.load("forced/1").rent)
+
+    def test_what_was_made_on_request_goes_only_on_request(self):
+        keep(self.store, RevisionsCollectionConfiguration(disabled=True))
+        self.put_one("forced/1", 1)
+        with self.store.open_session() as session:
+            session.advanced.revisions.force_revision_creation_for_id("forced/1")
+            session.save_changes()
+        self.assertEqual(["HasRevisions, Revision, ForceCreated"], self.flags("forced/1"))
+        enforce = lambda **parameters: self.store.operations.send_async(
+            EnforceRevisionsConfigurationOperation(EnforceRevisionsConfigurationOperation.Parameters(**parameters))
+        ).wait_for_completion()
+        enforce()
+        self.assertEqual([1], self.rents("forced/1"))
+        enforce(include_force_created=True)
+        self.assertEqual([], self.rents("forced/1"))
+
+    def test_revisions_are_deleted_for_good(self):
+        before = [self.put_one("delete/1", n) for n in (1, 2)]
+        middle = moment()
+        self.put_one("delete/1", 3)
+        self.put_one("delete/1", 4)
+        delete = lambda **chosen: self.store.maintenance.send(DeleteRevisionsOperation(**chosen)).total_deletes
+        self.assertEqual(1, delete(document_id="delete/1", revisions_change_vectors=[before[0]]))
+        self.assertEqual([4, 3, 2], self.rents("delete/1"))
+        self.assertEqual(1, delete(document_id="delete/1", to_date=middle))
+        self.assertEqual([4, 3], self.rents("delete/1"))
+        self.put_one("delete/2", 1)
+        self.assertEqual(3, delete(document_ids=["delete/1", "delete/2"]))
+        self.assertEqual([], self.rents("delete/1"))
+        self.assertEqual(4, self.load("delete/1").rent, "the document stays")
+
+    def test_revisions_of_nobody_are_put_into_the_bin(self):
+        self.put_one("lost/1", 1)
+        self.remove("lost/1")
+        [deletion] = self.bin()
+        self.store.maintenance.send(
+            DeleteRevisionsOperation("lost/1", [deletion["@metadata"]["@change-vector"]])
+        )
+        self.assertEqual([], self.bin())
+        self.store.operations.send_async(AdoptOrphanedRevisionsOperation()).wait_for_completion()
+        self.assertEqual(["lost/1"], [entry["@metadata"]["@id"] for entry in self.bin()])
+
+    def test_the_bin_empties_itself_when_told_to(self):
+        self.put_one("trash/1", 1)
+        self.remove("trash/1")
+        clean = lambda **configuration: self.store.maintenance.send(
+            ConfigureRevisionsBinCleanerOperation(RevisionsBinConfiguration(**configuration))
+        )
+        self.assertGreater(clean(cleaner_frequency_in_sec=1).raft_command_index, 0)
+        self.assertEqual(1, len(self.bin()), "a month is not over")
+        clean(minimum_entries_age_to_keep_in_min=0, cleaner_frequency_in_sec=1)
+        until(lambda: not self.bin())
+        self.assertEqual([], self.rents("trash/1"))
 
     def test_revisions_outlive_a_crash(self):
         first = self.put_one("crash/1", 1)
