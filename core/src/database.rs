@@ -15,7 +15,10 @@ use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::{Notice, Notices};
 use crate::reader::ReadTransaction;
-use crate::revisions::{EnforceRevisions, EnforcedRevisions, RevertDatabase, RevertedDatabase};
+use crate::revisions::{
+    AdoptRevisions, AdoptedRevisions, EnforceRevisions, EnforcedRevisions, RevertDatabase,
+    RevertedDatabase, SweepRevisionBin, SweptRevisionBin,
+};
 use crate::schema::DATABASE;
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::storage::{Durability, Snapshot, Store, WriteBatch};
@@ -312,6 +315,31 @@ impl<S: Store> Database<S> {
     pub async fn revert_step(&self, step: RevertDatabase) -> Result<RevertedDatabase> {
         match self.execute(Operation::RevertDatabase(step)).await? {
             Outcome::RevertedDatabase(done) => Ok(done),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One bounded step of putting deleted documents into the bin that are missing there.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn adopt_revisions_step(&self, step: AdoptRevisions) -> Result<AdoptedRevisions> {
+        match self.execute(Operation::AdoptRevisions(step)).await? {
+            Outcome::AdoptedRevisions(done) => Ok(done),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One bounded step of emptying the bin.
+    ///
+    /// # Errors
+    /// Those of [`Self::write_batch`].
+    pub async fn sweep_revision_bin_step(
+        &self,
+        step: SweepRevisionBin,
+    ) -> Result<SweptRevisionBin> {
+        match self.execute(Operation::SweepRevisionBin(step)).await? {
+            Outcome::SweptRevisionBin(done) => Ok(done),
             other => Err(unexpected(&other)),
         }
     }

@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use crate::document::{CollectionName, IdPattern, IncludePath, StoredDocument, to_id_key};
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
-use crate::revisions::RevisionsConfiguration;
+use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::collections::CollectionStatistics;
-use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
+use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::identities::Identity;
@@ -488,6 +488,16 @@ impl<S: Snapshot> ReadTransaction<S> {
     pub async fn revisions_configuration(&self) -> Result<Option<RevisionsConfiguration>> {
         let text = self.configuration(REVISIONS_KEY).await?;
         text.map(|text| RevisionsConfiguration::parse(&text))
+            .transpose()
+    }
+
+    /// How the revision bin is emptied; `None` when that was never configured.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn revision_bin_configuration(&self) -> Result<Option<RevisionBinConfiguration>> {
+        let text = self.configuration(REVISION_BIN_KEY).await?;
+        text.map(|text| RevisionBinConfiguration::parse(&text))
             .transpose()
     }
 

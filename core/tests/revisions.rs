@@ -6,11 +6,12 @@ mod story;
 
 use bytes::Bytes;
 use pinyon_core::commands::{BatchCommand, CommandOutcome, Configure};
-use pinyon_core::document::DocumentId;
+use pinyon_core::document::{DocumentId, parse_document};
 use pinyon_core::host::{TimeSpan, Timestamp};
 use pinyon_core::revisions::{
-    CollectionRevisions, EnforceRevisions, ForceRevision, RevertDatabase, RevertDocument,
-    RevertTarget, RevisionsConfiguration,
+    AdoptRevisions, CollectionRevisions, DeleteRevisions, EnforceRevisions, ForceRevision,
+    ImportRevision, RevertDatabase, RevertDocument, RevertTarget, RevisionBinConfiguration,
+    RevisionSelection, RevisionsConfiguration, SweepRevisionBin,
 };
 use pinyon_core::version::Etag;
 use pinyon_core::{Database, ErrorKind};
@@ -243,6 +244,8 @@ fn a_document_is_read_and_reverted_as_of_a_time() {
         );
         let mut step = RevertDatabase {
             to: at(15),
+            window: None,
+            changed_until: None,
             collections: vec![],
             after: Bytes::new(),
             limit: 1,
@@ -346,6 +349,7 @@ fn enforcing_removes_what_no_configuration_covers() {
                 after: Bytes::new(),
                 limit: 2,
                 collections: vec![],
+                includes_forced: false,
             };
             let mut removed = 0;
             loop {
@@ -408,4 +412,320 @@ fn configurations_are_checked() {
             .purge_on_delete
     );
     assert!(configuration.of_collection("orders").is_none());
+}
+
+async fn bin(database: &Database<TestStore>) -> Vec<String> {
+    let read = database.read().await.unwrap();
+    let found = read.revision_bin(Etag::ZERO, 0, 100).await.unwrap();
+    found.iter().map(|it| it.id().to_owned()).collect()
+}
+
+/// Everything in the store fits together.
+async fn verify(database: &Database<TestStore>) {
+    let read = database.read().await.unwrap();
+    let report = pinyon_core::verify::verify(read.snapshot(), |_| {}).await;
+    assert!(report.is_sound(), "{:?}", report.problems);
+}
+
+async fn delete_revisions(
+    database: &Database<TestStore>,
+    of: &str,
+    selection: RevisionSelection,
+    includes_forced: bool,
+) -> pinyon_core::Result<u64> {
+    let delete = DeleteRevisions {
+        id: id(of),
+        selection,
+        includes_forced,
+        limit: 1000,
+    };
+    match write_one(database, BatchCommand::DeleteRevisions(delete)).await? {
+        CommandOutcome::DeletedRevisions(count) => Ok(count),
+        other => panic!("{other:?}"),
+    }
+}
+
+const ALL: RevisionSelection = RevisionSelection::Between(None, None);
+
+#[test]
+fn revisions_are_deleted_by_time_by_vector_and_all() {
+    let story = Story::new();
+    story.run(async |database| {
+        keep(&database, CollectionRevisions::default()).await;
+        let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let at = |seconds: i64| start.plus_ms(seconds * 1000);
+        let mut vectors = Vec::new();
+        for n in 0..6 {
+            story.clock.set(at(n));
+            let put = put("a", &format!(r#"{{"n":{n}}}"#));
+            vectors.push(written(&database, put).await.change_vector);
+        }
+        let other = written(&database, put("b", "{}")).await.change_vector;
+        let between = RevisionSelection::Between(Some(at(1)), Some(at(2)));
+        assert_eq!(
+            delete_revisions(&database, "A", between, false)
+                .await
+                .unwrap(),
+            2
+        );
+        let named = vec![vectors[0].clone(), vectors[1].clone()];
+        let named = RevisionSelection::ChangeVectors(named);
+        let gone = delete_revisions(&database, "a", named, false)
+            .await
+            .unwrap();
+        assert_eq!(gone, 1, "one was gone before");
+        let of_another = RevisionSelection::ChangeVectors(vec![vectors[5].clone(), other]);
+        let refused = delete_revisions(&database, "a", of_another, false).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidRequest);
+        assert_eq!(bodies(&database, "a").await.len(), 3, "all or none");
+        let nonsense = RevisionSelection::ChangeVectors(vec!["nonsense".to_owned()]);
+        assert!(
+            delete_revisions(&database, "a", nonsense, false)
+                .await
+                .is_err()
+        );
+        assert_eq!(
+            delete_revisions(&database, "a", ALL, false).await.unwrap(),
+            3
+        );
+        assert_eq!(
+            delete_revisions(&database, "a", ALL, false).await.unwrap(),
+            0
+        );
+        let shown = json(&database, "a").await.unwrap();
+        assert_eq!(shown["n"], 5, "the document stays");
+        assert!(shown["@metadata"].get("@flags").is_none(), "{shown}");
+        verify(&database).await;
+    });
+}
+
+#[test]
+fn the_bin_follows_what_is_deleted_of_a_history() {
+    Story::new().run(async |database| {
+        keep(&database, CollectionRevisions::default()).await;
+        let deletion = async || {
+            write_one(&database, delete("a")).await.unwrap();
+            let read = database.read().await.unwrap();
+            let newest = read.revisions("a", 0, 1).await.unwrap();
+            newest[0].change_vector().to_owned()
+        };
+        written(&database, put("a", r#"{"n":1}"#)).await;
+        deletion().await;
+        written(&database, put("a", r#"{"n":2}"#)).await;
+        let second = deletion().await;
+        assert_eq!(bin(&database).await, ["a"]);
+        let newest = RevisionSelection::ChangeVectors(vec![second]);
+        assert_eq!(
+            delete_revisions(&database, "a", newest, false)
+                .await
+                .unwrap(),
+            1
+        );
+        assert_eq!(bin(&database).await, ["a"], "by its former deletion");
+        verify(&database).await;
+        assert_eq!(
+            delete_revisions(&database, "a", ALL, false).await.unwrap(),
+            3
+        );
+        assert!(bin(&database).await.is_empty());
+        verify(&database).await;
+    });
+}
+
+#[test]
+fn what_was_made_on_request_goes_on_request() {
+    Story::new().run(async |database| {
+        written(&database, put("a", r#"{"n":1}"#)).await;
+        let force = ForceRevision {
+            id: id("a"),
+            must_exist: true,
+        };
+        write_one(&database, BatchCommand::ForceRevision(force))
+            .await
+            .unwrap();
+        let forced = r#"HasRevisions, Revision, ForceCreated {"n":1}"#;
+        assert_eq!(bodies(&database, "a").await, [forced]);
+        let shown = json(&database, "a").await.unwrap();
+        assert_eq!(
+            shown["@metadata"]["@flags"], "HasRevisions",
+            "the document was not"
+        );
+        let enforce = async |includes_forced| {
+            let step = EnforceRevisions {
+                after: Bytes::new(),
+                limit: 10,
+                collections: vec![],
+                includes_forced,
+            };
+            database.enforce_revisions_step(step).await.unwrap().removed
+        };
+        assert_eq!(enforce(false).await, 0);
+        assert_eq!(
+            delete_revisions(&database, "a", ALL, false).await.unwrap(),
+            0
+        );
+        assert_eq!(bodies(&database, "a").await.len(), 1);
+        assert_eq!(enforce(true).await, 1);
+        assert!(bodies(&database, "a").await.is_empty());
+        verify(&database).await;
+    });
+}
+
+#[test]
+fn the_bin_is_emptied_by_age_also_after_the_clock_jumped() {
+    let story = Story::new();
+    story.run(async |database| {
+        keep(&database, CollectionRevisions::default()).await;
+        let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        for (name, hour) in [("ahead", 90), ("old", 0), ("young", 30), ("lives", 0)] {
+            story.clock.set(start.plus_ms(hour * 3_600_000));
+            written(&database, put(name, "{}")).await;
+            write_one(&database, delete(name)).await.unwrap();
+        }
+        written(&database, put("lives", "{}")).await;
+        let configuration = RevisionBinConfiguration::parse(
+            r#"{"Disabled":false,"MinimumEntriesAgeToKeepInMin":600,"CleanerFrequencyInSec":5}"#,
+        )
+        .unwrap();
+        let now = start.plus_ms(31 * 3_600_000);
+        story.clock.set(now);
+        let mut step = SweepRevisionBin {
+            older_than: configuration.horizon(now).unwrap(),
+            after: Bytes::new(),
+            limit: 1,
+        };
+        let mut removed = 0;
+        loop {
+            let done = database
+                .sweep_revision_bin_step(step.clone())
+                .await
+                .unwrap();
+            removed += done.removed;
+            match done.next {
+                Some(next) => step.after = next,
+                None => break,
+            }
+        }
+        assert_eq!(removed, 2, "the old one's, with its deletion");
+        assert_eq!(bin(&database).await, ["young", "ahead"]);
+        assert!(bodies(&database, "old").await.is_empty());
+        assert_eq!(bodies(&database, "lives").await.len(), 3);
+        verify(&database).await;
+        let off = RevisionBinConfiguration::default();
+        assert_eq!(off.horizon(now), None);
+        for bad in [
+            "[]",
+            r#"{"CleanerFrequencyInSec":0}"#,
+            r#"{"MinimumEntriesAgeToKeepInMin":-1}"#,
+        ] {
+            assert!(RevisionBinConfiguration::parse(bad).is_err(), "{bad}");
+        }
+        let endless = RevisionBinConfiguration {
+            disabled: false,
+            minimum_entries_age_to_keep_in_min: u64::MAX,
+            ..off
+        };
+        assert_eq!(endless.horizon(now), None);
+    });
+}
+
+#[test]
+fn revisions_of_nobody_are_adopted_into_the_bin() {
+    Story::new().run(async |database| {
+        written(&database, put("lives", "{}")).await;
+        for name in ["lives", "nobody"] {
+            let import = ImportRevision {
+                id: id(name),
+                document: parse_document(
+                    r#"{"n":1,"@metadata":{"@collection":"Ns"}}"#,
+                    &pinyon_core::Limits::default(),
+                )
+                .unwrap(),
+                change_vector: None,
+                last_modified: None,
+                flags: pinyon_core::schema::documents::DocumentFlags::NONE,
+                attachments: vec![],
+            };
+            write_one(&database, BatchCommand::ImportRevision(import))
+                .await
+                .unwrap();
+        }
+        let adopt = async |collection: &str| {
+            let step = AdoptRevisions {
+                after: Bytes::new(),
+                limit: 10,
+                collections: vec![collection.to_owned()],
+            };
+            database.adopt_revisions_step(step).await.unwrap().adopted
+        };
+        assert!(bin(&database).await.is_empty());
+        assert_eq!(adopt("others").await, 0);
+        assert_eq!(adopt("ns").await, 1);
+        assert_eq!(adopt("ns").await, 0);
+        assert_eq!(bin(&database).await, ["nobody"]);
+        verify(&database).await;
+        let restore = RevertDocument {
+            id: id("nobody"),
+            target: RevertTarget::LastLive,
+        };
+        write_one(&database, BatchCommand::RevertDocument(restore))
+            .await
+            .unwrap();
+        assert_eq!(json(&database, "nobody").await.unwrap()["n"], 1);
+        verify(&database).await;
+    });
+}
+
+#[test]
+fn a_revert_looks_back_as_far_as_its_window_and_leaves_later_writers_alone() {
+    let story = Story::new();
+    story.run(async |database| {
+        keep(&database, CollectionRevisions::default()).await;
+        let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let at = |seconds: i64| start.plus_ms(seconds * 1000);
+        // The clock jumped back before the third write.
+        for (n, second) in [0, 40, 30, 60].into_iter().enumerate() {
+            story.clock.set(at(second));
+            written(&database, put("a", &format!(r#"{{"n":{n}}}"#))).await;
+        }
+        let until = database
+            .read()
+            .await
+            .unwrap()
+            .statistics()
+            .await
+            .unwrap()
+            .last_etag;
+        story.clock.set(at(70));
+        written(&database, put("busy", r#"{"n":1}"#)).await;
+        written(&database, put("busy", r#"{"n":2}"#)).await;
+        let revert = async |window, changed_until| {
+            let step = RevertDatabase {
+                to: at(50),
+                window,
+                changed_until,
+                collections: vec![],
+                after: Bytes::new(),
+                limit: 10,
+            };
+            database.revert_step(step).await.unwrap()
+        };
+        let n = async || json(&database, "a").await.unwrap()["n"].clone();
+        let done = revert(None, Some(until)).await;
+        assert_eq!(
+            (done.reverted, n().await),
+            (1, 2.into()),
+            "what came here last"
+        );
+        assert_eq!(done.left_alone, ["busy"]);
+        revert(Some(TimeSpan::from_seconds(25)), None).await;
+        assert_eq!(n().await, 1, "what has the latest time within the window");
+        assert!(json(&database, "busy").await.is_none());
+        let narrow = revert(Some(TimeSpan::from_seconds(1)), None).await;
+        assert_eq!(
+            (narrow.reverted, n().await),
+            (1, 2.into()),
+            "before the window the first one"
+        );
+    });
 }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::Transaction;
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
-use crate::revisions::RevisionsConfiguration;
+use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::DATABASE;
-use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
+use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY};
 use crate::storage::Snapshot;
 
 /// Replaces one configuration whole.
@@ -14,6 +14,8 @@ use crate::storage::Snapshot;
 pub enum Configure {
     /// Which collections keep revisions.
     Revisions(RevisionsConfiguration),
+    /// Whether and how often the revision bin is emptied.
+    RevisionBin(RevisionBinConfiguration),
     /// Whether and how often expired documents are deleted.
     Expiration(ExpirationConfiguration),
     /// Whether and how often documents are refreshed.
@@ -24,6 +26,7 @@ impl Configure {
     pub(crate) fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) {
         let (key, text) = match self {
             Self::Revisions(it) => (REVISIONS_KEY, serde_json::to_string(it)),
+            Self::RevisionBin(it) => (REVISION_BIN_KEY, serde_json::to_string(it)),
             Self::Expiration(it) => (EXPIRATION_KEY, serde_json::to_string(it)),
             Self::Refresh(it) => (REFRESH_KEY, serde_json::to_string(it)),
         };

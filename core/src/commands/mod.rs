@@ -38,7 +38,10 @@ use std::sync::Arc;
 
 use crate::attachments::{SweepLooseContents, WriteContent};
 use crate::expiration::{SweepExpired, SweepRefreshes};
-use crate::revisions::{EnforceRevisions, EnforcedRevisions, RevertDatabase, RevertedDatabase};
+use crate::revisions::{
+    AdoptRevisions, AdoptedRevisions, EnforceRevisions, EnforcedRevisions, RevertDatabase,
+    RevertedDatabase, SweepRevisionBin, SweptRevisionBin,
+};
 use crate::storage::Snapshot;
 use crate::{ConcurrencyViolation, Error, ErrorKind, Result};
 
@@ -117,6 +120,10 @@ pub enum Operation {
     EnforceRevisions(EnforceRevisions),
     /// A moment to bring documents back to.
     RevertDatabase(RevertDatabase),
+    /// Deleted documents that are missing in the bin.
+    AdoptRevisions(AdoptRevisions),
+    /// Deleted documents to remove from the bin.
+    SweepRevisionBin(SweepRevisionBin),
     /// Expired documents to delete.
     SweepExpired(SweepExpired),
     /// Documents to refresh.
@@ -142,6 +149,10 @@ pub enum Outcome {
     EnforcedRevisions(EnforcedRevisions),
     /// Of [`Operation::RevertDatabase`].
     RevertedDatabase(RevertedDatabase),
+    /// Of [`Operation::AdoptRevisions`].
+    AdoptedRevisions(AdoptedRevisions),
+    /// Of [`Operation::SweepRevisionBin`].
+    SweptRevisionBin(SweptRevisionBin),
     /// Nothing to tell.
     Done,
 }
@@ -161,6 +172,8 @@ impl Operation {
             }
             Self::EnforceRevisions(step) => step.run(tx).await.map(Outcome::EnforcedRevisions),
             Self::RevertDatabase(step) => step.run(tx).await.map(Outcome::RevertedDatabase),
+            Self::AdoptRevisions(step) => step.run(tx).await.map(Outcome::AdoptedRevisions),
+            Self::SweepRevisionBin(step) => step.run(tx).await.map(Outcome::SweptRevisionBin),
             Self::SweepExpired(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::SweepRefreshes(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::WriteContent(write) => write.run(tx).await.map(|()| Outcome::Done),

@@ -11,7 +11,9 @@ use crate::attachments::{
     PutAttachment, WrittenAttachment,
 };
 use crate::document::{DocumentText, IdRequest};
-use crate::revisions::{ForceRevision, ForcedRevision, ImportRevision, RevertDocument};
+use crate::revisions::{
+    DeleteRevisions, ForceRevision, ForcedRevision, ImportRevision, RevertDocument,
+};
 use crate::storage::Snapshot;
 use crate::{Error, ErrorKind, Result};
 
@@ -30,6 +32,8 @@ pub enum BatchCommand {
     ForceRevision(ForceRevision),
     /// Brings back an earlier version.
     RevertDocument(RevertDocument),
+    /// Deletes revisions.
+    DeleteRevisions(DeleteRevisions),
     /// Adds an attachment.
     PutAttachment(PutAttachment),
     /// Removes an attachment.
@@ -59,6 +63,8 @@ pub enum CommandOutcome {
     ForcedRevision(ForcedRevision),
     /// Of [`BatchCommand::RevertDocument`].
     Reverted,
+    /// Of [`BatchCommand::DeleteRevisions`]: how many went.
+    DeletedRevisions(u64),
     /// Of a put, copy or move of an attachment.
     WrittenAttachment(WrittenAttachment),
     /// Of [`BatchCommand::DeleteAttachment`]: the document's change vector, or `None` when there
@@ -152,6 +158,9 @@ pub(super) async fn run<S: Snapshot>(
             BatchCommand::RevertDocument(revert) => {
                 revert.run(tx).await?;
                 CommandOutcome::Reverted
+            }
+            BatchCommand::DeleteRevisions(delete) => {
+                CommandOutcome::DeletedRevisions(delete.run(tx).await?)
             }
             BatchCommand::PutAttachment(put) => {
                 CommandOutcome::WrittenAttachment(put.run(tx).await?)

@@ -2,14 +2,12 @@
 
 use bytes::Bytes;
 
-use super::record::{purge, retain, rewrite};
+use super::record::{remove_where, retain};
+use super::walk::{collection_if_wanted, next_documents, settle};
 use crate::Result;
 use crate::commands::Transaction;
-use crate::document::CollectionName;
-use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
-use crate::schema::tombstones::Tombstone;
-use crate::schema::{DOCUMENTS, REVISION_COUNTS, REVISIONS, TOMBSTONES, revisions};
-use crate::storage::{KeyRange, Snapshot};
+use crate::schema::documents::DocumentFlags;
+use crate::storage::Snapshot;
 
 /// One step: applies limits, and removes the revisions that no configuration covers.
 #[derive(Debug, Clone)]
@@ -20,6 +18,8 @@ pub struct EnforceRevisions {
     pub limit: usize,
     /// If not empty: only these collections, by lower-cased name.
     pub collections: Vec<String>,
+    /// Whether revisions that were made on request go too where no configuration covers them.
+    pub includes_forced: bool,
 }
 
 /// What a step did.
@@ -39,17 +39,9 @@ impl EnforceRevisions {
         tx: &mut Transaction<S>,
     ) -> Result<EnforcedRevisions> {
         let mut done = EnforcedRevisions::default();
-        let range = match self.after.is_empty() {
-            true => KeyRange::all(),
-            false => KeyRange::all().after(self.after.clone()),
-        };
-        let listed = tx.scan(REVISION_COUNTS, &range, self.limit.max(1)).await?;
-        let is_full = listed.len() >= self.limit.max(1);
-        done.next = listed
-            .last()
-            .map(|(key, _)| key.clone())
-            .filter(|_| is_full);
-        for (id_key, _) in listed {
+        let (documents, next) = next_documents(tx, &self.after, self.limit).await?;
+        done.next = next;
+        for id_key in documents {
             done.documents += 1;
             done.removed += self.enforce(tx, &id_key).await?;
         }
@@ -57,37 +49,22 @@ impl EnforceRevisions {
     }
 
     async fn enforce<S: Snapshot>(&self, tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {
-        let oldest = tx.scan(REVISIONS, &revisions::range(id_key), 1).await?;
-        let Some((_, value)) = oldest.into_iter().next() else {
+        let collection = collection_if_wanted(tx, id_key, &self.collections).await?;
+        let Some(collection) = collection else {
             return Ok(0);
         };
-        let collection = CollectionName::new(DocumentRecord::decode(value)?.collection())?;
-        if !self.collections.is_empty() && !self.collections.contains(&collection.key().to_owned())
-        {
-            return Ok(0);
-        }
         let removed = match tx.kept_revisions(collection.key()).await? {
             Some(kept) => retain(tx, id_key, &kept, None).await?,
-            None => purge(tx, id_key).await?,
+            None => {
+                let is_meant = |flags: DocumentFlags| {
+                    self.includes_forced || !flags.contains(DocumentFlags::FORCE_CREATED)
+                };
+                remove_where(tx, id_key, u64::MAX, |it| is_meant(it.flags)).await?
+            }
         };
-        if super::record::count(tx, id_key).await? == 0 {
-            unflag(tx, id_key).await?;
+        if removed > 0 {
+            settle(tx, id_key).await?;
         }
         Ok(removed)
     }
-}
-
-/// A document without revisions is not flagged to have some.
-async fn unflag<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
-    if let Some(value) = tx.get(DOCUMENTS, id_key).await? {
-        let stored = DocumentRecord::decode(value)?;
-        let mut parts = DocumentParts::of_record(&stored, id_key);
-        parts.flags = parts.flags.without(DocumentFlags::HAS_REVISIONS);
-        rewrite(tx, id_key, &stored, parts).await?;
-    } else if let Some(value) = tx.get(TOMBSTONES, id_key).await? {
-        let mut tombstone = Tombstone::decode(&value)?;
-        tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
-        tx.put(TOMBSTONES, id_key.clone(), tombstone.encode());
-    }
-    Ok(())
 }

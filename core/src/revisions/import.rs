@@ -27,6 +27,7 @@ const MAX_INCARNATIONS: usize = 1024;
 const KEPT: DocumentFlags = DocumentFlags::REVISION
     .with(DocumentFlags::DELETE_REVISION)
     .with(DocumentFlags::REVERTED)
+    .with(DocumentFlags::FORCE_CREATED)
     .with(DocumentFlags::CONFLICTED)
     .with(DocumentFlags::RESOLVED)
     .with(DocumentFlags::FROM_REPLICATION);

@@ -6,14 +6,21 @@
 //! - a document is flagged `HasRevisions` exactly while it has some;
 //! - a delete revision stands in the bin exactly while its document is deleted.
 
+mod bin;
 mod configuration;
+mod delete;
 mod enforce;
 mod import;
 mod read;
 mod record;
 mod revert;
+mod walk;
 
+pub use bin::{
+    AdoptRevisions, AdoptedRevisions, RevisionBinConfiguration, SweepRevisionBin, SweptRevisionBin,
+};
 pub use configuration::{CollectionRevisions, RevisionsConfiguration};
+pub use delete::{DeleteRevisions, RevisionSelection};
 pub use enforce::{EnforceRevisions, EnforcedRevisions};
 pub use import::ImportRevision;
 pub use record::{ForceRevision, ForcedRevision};

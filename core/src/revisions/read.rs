@@ -144,4 +144,16 @@ impl<S: Snapshot> ReadTransaction<S> {
         self.revisions_by_key(keys.into_iter().skip(start).take(size).collect())
             .await
     }
+
+    /// When the document was deleted that is in the bin longest.
+    ///
+    /// # Errors
+    /// As [`Self::revisions`].
+    pub async fn oldest_in_revision_bin(&self) -> Result<Option<Timestamp>> {
+        let mut pages = Pages::new(REVISION_BIN, KeyRange::all(), Direction::Forward, 1);
+        let first = pages.next(&self.snapshot).await?.unwrap_or_default();
+        let keys = first.into_iter().map(|(_, key)| key).take(1).collect();
+        let found = self.revisions_by_key(keys).await?;
+        Ok(found.first().map(StoredDocument::last_modified))
+    }
 }

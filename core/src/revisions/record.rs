@@ -6,6 +6,7 @@ use super::CollectionRevisions;
 use crate::commands::store_version::Previous;
 use crate::commands::{Transaction, WrittenDocument};
 use crate::document::{CollectionName, DocumentId};
+use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
@@ -13,6 +14,7 @@ use crate::schema::{
     DOCUMENTS, ETAGS, REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, revisions,
 };
 use crate::storage::Snapshot;
+use crate::version::{ChangeVector, Dot};
 use crate::{Error, ErrorKind, Result};
 
 const SHOWN_AS_REVISION: DocumentFlags = DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
@@ -90,24 +92,9 @@ pub(crate) async fn follow_delete<S: Snapshot>(
         record(tx, &DocumentParts::of_record(deleted, id_key)).await?;
     }
     tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
-    let metadata = format!(
-        "\"@collection\":{}",
-        serde_json::to_string(collection.as_str()).expect("any text can be a JSON string")
-    );
-    let parts = DocumentParts {
-        etag: tombstone.etag,
-        last_modified: tombstone.last_modified,
-        flags: DocumentFlags::DELETE_REVISION.with(DocumentFlags::HAS_REVISIONS),
-        context: &tombstone.context,
-        dot: tombstone.dot,
-        id: &tombstone.id,
-        key: id_key,
-        collection: collection.as_str(),
-        attachments: "",
-        metadata: &metadata,
-        body: "{}",
-    };
-    record(tx, &parts).await?;
+    let (context, dot) = (&tombstone.context, tombstone.dot);
+    let at = tombstone.last_modified;
+    record_deletion(tx, id_key, deleted, &collection, context, dot, at).await?;
     if let Some(kept) = kept {
         retain(
             tx,
@@ -121,6 +108,35 @@ pub(crate) async fn follow_delete<S: Snapshot>(
         tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
     }
     Ok(())
+}
+
+/// Makes the revision that tells of a deletion.
+pub(super) async fn record_deletion<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    deleted: &DocumentRecord,
+    collection: &CollectionName,
+    context: &ChangeVector,
+    dot: Dot,
+    last_modified: Timestamp,
+) -> Result<()> {
+    let metadata = format!(
+        "\"@collection\":{}",
+        serde_json::to_string(collection.as_str()).expect("any text can be a JSON string")
+    );
+    let parts = DocumentParts {
+        etag: dot.etag,
+        last_modified,
+        flags: DocumentFlags::DELETE_REVISION.with(DocumentFlags::HAS_REVISIONS),
+        context,
+        dot,
+        collection: collection.as_str(),
+        attachments: "",
+        metadata: &metadata,
+        body: "{}",
+        ..DocumentParts::of_record(deleted, id_key)
+    };
+    record(tx, &parts).await.map(drop)
 }
 
 /// Stores one revision under an etag of its own. Answers whether it is new.
@@ -252,17 +268,34 @@ pub(super) async fn retain<S: Snapshot>(
 
 /// Removes all revisions of a document. Answers how many there were.
 pub(super) async fn purge<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {
+    remove_where(tx, id_key, u64::MAX, |_| true).await
+}
+
+/// Removes up to `at_most` revisions of a document for which `is_meant` holds, oldest first.
+/// Answers how many went.
+pub(super) async fn remove_where<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    at_most: u64,
+    is_meant: impl Fn(&DocumentRecord) -> bool,
+) -> Result<u64> {
+    let mut range = revisions::range(id_key);
     let mut removed = 0;
-    loop {
-        let page = tx.scan(REVISIONS, &revisions::range(id_key), 256).await?;
-        if page.is_empty() {
-            return Ok(removed);
-        }
+    while removed < at_most {
+        let page = tx.scan(REVISIONS, &range, 256).await?;
+        let Some((last, _)) = page.last() else {
+            break;
+        };
+        range = range.after(last.clone());
         for (key, value) in page {
-            remove(tx, &key, &DocumentRecord::decode(value)?).await?;
-            removed += 1;
+            let revision = DocumentRecord::decode(value)?;
+            if removed < at_most && is_meant(&revision) {
+                remove(tx, &key, &revision).await?;
+                removed += 1;
+            }
         }
     }
+    Ok(removed)
 }
 
 /// A document that lives again is no longer in the bin; its delete revision stays. Answers whether
@@ -323,7 +356,9 @@ impl ForceRevision {
         let stored = DocumentRecord::decode(value)?;
         let mut parts = DocumentParts::of_record(&stored, key);
         parts.flags = parts.flags.with(DocumentFlags::HAS_REVISIONS);
-        let is_new = record(tx, &parts).await?;
+        let mut revision = parts.clone();
+        revision.flags = parts.flags.with(DocumentFlags::FORCE_CREATED);
+        let is_new = record(tx, &revision).await?;
         let document = WrittenDocument {
             id: match stored.id() {
                 "" => String::from_utf8_lossy(key).into_owned(),

@@ -5,14 +5,15 @@
 
 use bytes::Bytes;
 
+use super::walk::{collection_if_wanted, history, next_documents};
 use crate::commands::store_version::{NewVersion, Previous, store_version};
 use crate::commands::{DeleteDocument, ExpectedVersion, Transaction};
 use crate::document::{CollectionName, DocumentId, Schedule};
-use crate::host::Timestamp;
+use crate::host::{TimeSpan, Timestamp};
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
-use crate::schema::{REVISION_COUNTS, REVISION_VECTORS, REVISIONS, revisions};
-use crate::storage::{KeyRange, Snapshot};
-use crate::version::ChangeVector;
+use crate::schema::{REVISION_VECTORS, REVISIONS, revisions};
+use crate::storage::Snapshot;
+use crate::version::{ChangeVector, Etag};
 use crate::{Error, ErrorKind, Result};
 
 /// Which version of a document to bring back.
@@ -38,6 +39,12 @@ pub struct RevertDocument {
 pub struct RevertDatabase {
     /// The moment.
     pub to: Timestamp,
+    /// Among the revisions of this last stretch before the moment the one with the latest time
+    /// counts, even if others came here after it; before that the first one that is met. With
+    /// `None`, always the first one.
+    pub window: Option<TimeSpan>,
+    /// Documents that changed after this etag are left alone; `None` for no such bound.
+    pub changed_until: Option<Etag>,
     /// If not empty: only these collections, by lower-cased name.
     pub collections: Vec<String>,
     /// Where the last step stopped; empty at first.
@@ -53,8 +60,18 @@ pub struct RevertedDatabase {
     pub scanned: u64,
     /// How many were changed or deleted.
     pub reverted: u64,
+    /// The ids of those that were left alone because they changed meanwhile.
+    pub left_alone: Vec<String>,
     /// Where the next step goes on; `None` when all is done.
     pub next: Option<Bytes>,
+}
+
+enum Reverted {
+    Yes,
+    /// It is as it was then.
+    Same,
+    /// It changed meanwhile.
+    LeftAlone,
 }
 
 impl RevertDocument {
@@ -82,17 +99,9 @@ impl RevertDocument {
                     .transpose()?
             }
             RevertTarget::LastLive => {
-                let all = tx
-                    .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
-                    .await?;
-                let mut last = None;
-                for (_, value) in all {
-                    let revision = DocumentRecord::decode(value)?;
-                    if !revision.flags.contains(DocumentFlags::DELETE_REVISION) {
-                        last = Some(revision);
-                    }
-                }
-                last
+                let history = history(tx, id_key).await?.into_iter().rev();
+                let mut living = history.map(|(_, revision)| revision);
+                living.find(|it| !it.flags.contains(DocumentFlags::DELETE_REVISION))
             }
         };
         let revision = revision.ok_or_else(|| missing("to bring back"))?;
@@ -106,75 +115,96 @@ impl RevertDatabase {
         tx: &mut Transaction<S>,
     ) -> Result<RevertedDatabase> {
         let mut done = RevertedDatabase::default();
-        let range = match self.after.is_empty() {
-            true => KeyRange::all(),
-            false => KeyRange::all().after(self.after.clone()),
-        };
-        let listed = tx.scan(REVISION_COUNTS, &range, self.limit.max(1)).await?;
-        let is_full = listed.len() >= self.limit.max(1);
-        done.next = listed
-            .last()
-            .map(|(key, _)| key.clone())
-            .filter(|_| is_full);
-        for (id_key, _) in listed {
+        let (documents, next) = next_documents(tx, &self.after, self.limit).await?;
+        done.next = next;
+        for id_key in documents {
             done.scanned += 1;
-            done.reverted += u64::from(self.revert(tx, &id_key).await?);
+            match self.revert(tx, &id_key).await? {
+                Reverted::Yes => done.reverted += 1,
+                Reverted::Same => {}
+                Reverted::LeftAlone => {
+                    let id = String::from_utf8_lossy(&id_key);
+                    done.left_alone.push(id.into_owned());
+                }
+            }
         }
         Ok(done)
     }
 
-    async fn revert<S: Snapshot>(&self, tx: &mut Transaction<S>, id_key: &Bytes) -> Result<bool> {
-        let all = tx
-            .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
-            .await?;
-        let all: Vec<DocumentRecord> = all
-            .into_iter()
-            .map(|(_, value)| DocumentRecord::decode(value))
-            .collect::<Result<_>>()?;
-        let Some(oldest) = all.first() else {
-            return Ok(false);
-        };
-        let collection = CollectionName::new(oldest.collection())?;
-        if !self.collections.is_empty() && !self.collections.contains(&collection.key().to_owned())
+    async fn revert<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+        id_key: &Bytes,
+    ) -> Result<Reverted> {
+        if collection_if_wanted(tx, id_key, &self.collections)
+            .await?
+            .is_none()
         {
-            return Ok(false);
+            return Ok(Reverted::Same);
         }
+        let all: Vec<DocumentRecord> = history(tx, id_key)
+            .await?
+            .into_iter()
+            .map(|(_, revision)| revision)
+            .collect();
+        let Some(oldest) = all.first() else {
+            return Ok(Reverted::Same);
+        };
         let previous = Previous::find(tx, id_key).await?;
-        let changed_at = match &previous {
-            Previous::Document(record) => record.last_modified,
-            Previous::Tombstone(tombstone) => tombstone.last_modified,
-            Previous::Nothing => Timestamp::from_ticks(i64::MAX),
+        let (changed_at, etag) = match &previous {
+            Previous::Document(record) => (record.last_modified, record.etag),
+            Previous::Tombstone(tombstone) => (tombstone.last_modified, tombstone.etag),
+            Previous::Nothing => (Timestamp::from_ticks(i64::MAX), Etag::ZERO),
         };
         if changed_at <= self.to {
-            return Ok(false);
+            return Ok(Reverted::Same);
         }
-        let at_the_time = all
-            .iter()
-            .rev()
-            .find(|revision| revision.last_modified <= self.to);
+        if self.changed_until.is_some_and(|until| etag > until) {
+            return Ok(Reverted::LeftAlone);
+        }
+        let at_the_time = self.at_the_time(&all);
         // All are newer: either it did not exist then, or older ones are no longer kept.
         let created_later = oldest.flags.contains(DocumentFlags::FIRST_VERSION);
         let target = at_the_time.or((!created_later).then_some(oldest));
         let lives = previous.document().is_some();
         match target {
-            Some(revision) if is_same(previous.document(), revision) => Ok(false),
+            Some(revision) if is_same(previous.document(), revision) => Ok(Reverted::Same),
             Some(revision) if !revision.flags.contains(DocumentFlags::DELETE_REVISION) => {
                 bring_back(tx, id_key, revision).await?;
-                Ok(true)
+                Ok(Reverted::Yes)
             }
             _ if lives => {
-                let id = DocumentId::new(String::from_utf8_lossy(id_key), usize::MAX)?;
-                DeleteDocument {
-                    id,
-                    expected: ExpectedVersion::Any,
-                }
-                .run(tx)
-                .await?;
-                Ok(true)
+                delete(tx, id_key).await?;
+                Ok(Reverted::Yes)
             }
-            _ => Ok(false),
+            _ => Ok(Reverted::Same),
         }
     }
+
+    /// What was current at the moment, of revisions in the order in which they came here.
+    fn at_the_time<'a>(&self, all: &'a [DocumentRecord]) -> Option<&'a DocumentRecord> {
+        let horizon = self.window.map(|window| self.to.plus_ms(-window.ms()));
+        let mut found: Option<&DocumentRecord> = None;
+        for revision in all.iter().rev() {
+            let at = revision.last_modified;
+            if at > self.to {
+                continue;
+            }
+            if found.is_none_or(|found| at > found.last_modified) {
+                found = Some(revision);
+            }
+            if horizon.is_none_or(|horizon| at < horizon) {
+                break;
+            }
+        }
+        found
+    }
+}
+
+async fn delete<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
+    let id = DocumentId::new(String::from_utf8_lossy(id_key), usize::MAX)?;
+    let expected = ExpectedVersion::Any;
+    DeleteDocument { id, expected }.run(tx).await.map(drop)
 }
 
 /// Whether the document is what the revision was, so that a revert that was stopped goes on where
@@ -193,14 +223,7 @@ async fn bring_back<S: Snapshot>(
     revision: &DocumentRecord,
 ) -> Result<()> {
     if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
-        let id = DocumentId::new(String::from_utf8_lossy(id_key), usize::MAX)?;
-        DeleteDocument {
-            id,
-            expected: ExpectedVersion::Any,
-        }
-        .run(tx)
-        .await?;
-        return Ok(());
+        return delete(tx, id_key).await;
     }
     let previous = Previous::find(tx, id_key).await?;
     let id = match revision.id() {

@@ -2,6 +2,8 @@
 
 /// The revisions configuration.
 pub const REVISIONS_KEY: &[u8] = b"configuration/revisions";
+/// How the revision bin is emptied.
+pub const REVISION_BIN_KEY: &[u8] = b"configuration/revision-bin";
 /// The expiration configuration.
 pub const EXPIRATION_KEY: &[u8] = b"configuration/expiration";
 /// The refresh configuration.

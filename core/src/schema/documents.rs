@@ -22,7 +22,7 @@ pub struct DocumentFlags(u32);
 
 impl DocumentFlags {
     /// The names of the bits, in the order clients see them.
-    const NAMES: [&'static str; 9] = [
+    const NAMES: [&'static str; 10] = [
         "HasRevisions",
         "HasAttachments",
         "Conflicted",
@@ -32,6 +32,7 @@ impl DocumentFlags {
         "DeleteRevision",
         "FromReplication",
         "Artificial",
+        "ForceCreated",
     ];
 
     /// No flag.
@@ -52,12 +53,14 @@ impl DocumentFlags {
     pub const DELETE_REVISION: Self = Self(1 << 6);
     /// The version came from another database.
     pub const FROM_REPLICATION: Self = Self(1 << 7);
+    /// The revision was made on request, not by configuration.
+    pub const FORCE_CREATED: Self = Self(1 << 9);
     /// Not shown: the metadata holds `@expires` or `@refresh`.
     pub const SCHEDULED: Self = Self(1 << 16);
     /// Not shown: before this version there was no document.
     pub const FIRST_VERSION: Self = Self(1 << 17);
 
-    const KNOWN: u32 = 0x1ff | Self::SCHEDULED.0 | Self::FIRST_VERSION.0;
+    const KNOWN: u32 = 0x3ff | Self::SCHEDULED.0 | Self::FIRST_VERSION.0;
 
     /// The bits as stored.
     pub const fn bits(self) -> u32 {

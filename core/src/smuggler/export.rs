@@ -305,6 +305,9 @@ impl<S: Snapshot> Exporter<S> {
         if let Some(revisions) = read.revisions_configuration().await? {
             record.insert("Revisions".to_owned(), to_value(&revisions));
         }
+        if let Some(bin) = read.revision_bin_configuration().await? {
+            record.insert("RevisionsBin".to_owned(), to_value(&bin));
+        }
         if let Some(expiration) = read.expiration_configuration().await? {
             record.insert("Expiration".to_owned(), to_value(&expiration));
         }

@@ -12,7 +12,7 @@ use crate::document::{
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use crate::host::Timestamp;
 use crate::limits::Limits;
-use crate::revisions::{ImportRevision, RevisionsConfiguration};
+use crate::revisions::{ImportRevision, RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::documents::DocumentFlags;
 use crate::{Error, Result};
 
@@ -156,6 +156,10 @@ pub(super) fn configurations_of(item: Item<'_>) -> Result<Vec<Configure>> {
     let mut found = Vec::new();
     if let Some(value) = given("Revisions") {
         found.push(Configure::Revisions(RevisionsConfiguration::parse(value)?));
+    }
+    if let Some(value) = given("RevisionsBin") {
+        let bin = RevisionBinConfiguration::parse(value)?;
+        found.push(Configure::RevisionBin(bin));
     }
     if let Some(value) = given("Expiration") {
         let expiration = ExpirationConfiguration::parse(value)?;

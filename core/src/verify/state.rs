@@ -6,10 +6,10 @@ use super::report::is_known;
 use super::table_scan::TableScan;
 use super::{Verification, VerifyProgress};
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
-use crate::revisions::RevisionsConfiguration;
+use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::DATABASE;
 use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
-use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISIONS_KEY};
+use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::schema::etags::ItemKind;
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
@@ -99,6 +99,7 @@ fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
     };
     let parsed = match key {
         REVISIONS_KEY => RevisionsConfiguration::parse(text).map(drop),
+        REVISION_BIN_KEY => RevisionBinConfiguration::parse(text).map(drop),
         EXPIRATION_KEY => ExpirationConfiguration::parse(text).map(drop),
         REFRESH_KEY => RefreshConfiguration::parse(text).map(drop),
         _ => return Some("this version knows no such record".to_owned()),

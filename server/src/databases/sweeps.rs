@@ -1,4 +1,5 @@
-//! Sweeps: expired documents, documents to refresh, contents that nothing refers to.
+//! Sweeps: expired documents, documents to refresh, the revision bin, contents that nothing refers
+//! to.
 //!
 //! Invariants: a database sweeps by the configuration it has at that moment, in steps that other
 //! writes come between, and never twice at once; one that is closed is opened when something in it
@@ -8,9 +9,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use pinyon_core::commands::Configure;
-use pinyon_core::expiration::DEFAULT_FREQUENCY_S;
+use pinyon_core::expiration::{DEFAULT_FREQUENCY_S, ExpirationConfiguration, RefreshConfiguration};
 use pinyon_core::host::Timestamp;
+use pinyon_core::revisions::{RevisionBinConfiguration, SweepRevisionBin};
 use pinyon_core::{ErrorKind, Result};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -21,6 +24,8 @@ use crate::server::Server;
 const TICK: Duration = Duration::from_millis(500);
 /// Documents deleted or refreshed in one step, so that writers wait for little.
 const DOCUMENTS_PER_STEP: u64 = 256;
+/// Entries of the bin looked at in one step; a document's revisions go together.
+const BIN_ENTRIES_PER_STEP: usize = 16;
 /// Pieces removed in one step; their bytes come along.
 const PIECES_PER_STEP: usize = 64;
 /// Databases that sweep, or are opened to, at once.
@@ -32,6 +37,7 @@ pub struct SweepPlan(Mutex<Turns>);
 struct Turns {
     expiration: Option<Instant>,
     refresh: Option<Instant>,
+    bin: Option<Instant>,
     loose: Instant,
     /// Counts changes of the configuration: what a sweep learned before is of no use after.
     generation: u64,
@@ -44,6 +50,7 @@ impl Default for SweepPlan {
         Self(Mutex::new(Turns {
             expiration: Some(now),
             refresh: Some(now),
+            bin: Some(now),
             loose: now,
             generation: 0,
         }))
@@ -58,15 +65,15 @@ impl SweepPlan {
     fn is_due(&self, now: Instant) -> bool {
         let turns = self.turns();
         let is_due = |turn: Option<Instant>| turn.is_some_and(|at| at <= now);
-        is_due(turns.expiration) || is_due(turns.refresh) || turns.loose <= now
+        is_due(turns.expiration) || is_due(turns.refresh) || is_due(turns.bin) || turns.loose <= now
     }
 
-    /// The configuration changed: both are looked at again.
+    /// The configuration changed: all are looked at again.
     fn reset(&self) {
         let now = Instant::now();
         let mut turns = self.turns();
         turns.generation += 1;
-        (turns.expiration, turns.refresh) = (Some(now), Some(now));
+        (turns.expiration, turns.refresh, turns.bin) = (Some(now), Some(now), Some(now));
     }
 }
 
@@ -142,6 +149,7 @@ async fn sweep_slot(server: &Server, slot: &Arc<Slot>) {
         let later = Instant::now() + pause;
         turns.expiration = turns.expiration.map(|at| at.max(later));
         turns.refresh = turns.refresh.map(|at| at.max(later));
+        turns.bin = turns.bin.map(|at| at.max(later));
         turns.loose = turns.loose.max(later);
     }
     match error.kind() {
@@ -156,54 +164,105 @@ async fn sweep_slot(server: &Server, slot: &Arc<Slot>) {
 /// Does what is due in an open database.
 async fn sweep(server: &Server, slot: &Slot, database: &OpenDatabase) -> Result<()> {
     let now = Instant::now();
-    let (generation, expiration_at, refresh_at, loose_at) = {
+    let (generation, mut expiration_at, mut refresh_at, mut bin_at, loose_at) = {
         let turns = database.sweeps.turns();
-        (
-            turns.generation,
-            turns.expiration,
-            turns.refresh,
-            turns.loose,
-        )
+        let generation = turns.generation;
+        let (expiration, refresh) = (turns.expiration, turns.refresh);
+        (generation, expiration, refresh, turns.bin, turns.loose)
     };
     let is_due = |turn: Option<Instant>| turn.is_some_and(|at| at <= now);
-    if is_due(expiration_at) || is_due(refresh_at) {
-        let transaction = database.read().await?;
-        let expiration = transaction.expiration_configuration().await?;
-        let refresh = transaction.refresh_configuration().await?;
-        drop(transaction);
-        let expiration = expiration.filter(|it| !it.disabled);
-        let refresh = refresh.filter(|it| !it.disabled);
-        let is_enabled = expiration.is_some() || refresh.is_some();
-        server.databases.note_sweeps(slot, is_enabled).await?;
+    if is_due(expiration_at) || is_due(refresh_at) || is_due(bin_at) {
+        let configured = Configured::read(database).await?;
+        server
+            .databases
+            .note_sweeps(slot, configured.is_any())
+            .await?;
         if is_due(expiration_at) {
-            let mut next = None;
-            if let Some(it) = expiration {
-                let most = it.max_items_to_process;
-                sweep_documents(database, Kind::Expired, most).await?;
-                next = Some(now + frequency(it.delete_frequency_in_sec));
-            }
-            let mut turns = database.sweeps.turns();
-            if turns.generation == generation {
-                turns.expiration = next;
+            expiration_at = None;
+            if let Some(it) = configured.expiration {
+                sweep_documents(database, Kind::Expired, it.max_items_to_process).await?;
+                expiration_at = Some(now + frequency(it.delete_frequency_in_sec));
             }
         }
         if is_due(refresh_at) {
-            let mut next = None;
-            if let Some(it) = refresh {
-                let most = it.max_items_to_process;
-                sweep_documents(database, Kind::Refreshes, most).await?;
-                next = Some(now + frequency(it.refresh_frequency_in_sec));
+            refresh_at = None;
+            if let Some(it) = configured.refresh {
+                sweep_documents(database, Kind::Refreshes, it.max_items_to_process).await?;
+                refresh_at = Some(now + frequency(it.refresh_frequency_in_sec));
             }
-            let mut turns = database.sweeps.turns();
-            if turns.generation == generation {
-                turns.refresh = next;
+        }
+        if is_due(bin_at) {
+            bin_at = None;
+            if let Some(it) = configured.bin {
+                sweep_bin(server, database, &it).await?;
+                bin_at = Some(now + frequency(Some(it.cleaner_frequency_in_sec)));
             }
+        }
+        let mut turns = database.sweeps.turns();
+        if turns.generation == generation {
+            (turns.expiration, turns.refresh, turns.bin) = (expiration_at, refresh_at, bin_at);
         }
     }
     if loose_at <= now {
         sweep_loose(server, database).await?;
         let every = Duration::from_secs(server.config.loose_content_sweep_interval_s.max(1));
         database.sweeps.turns().loose = now + every;
+    }
+    Ok(())
+}
+
+/// What a database is configured to sweep.
+struct Configured {
+    expiration: Option<ExpirationConfiguration>,
+    refresh: Option<RefreshConfiguration>,
+    bin: Option<RevisionBinConfiguration>,
+}
+
+impl Configured {
+    async fn read(database: &OpenDatabase) -> Result<Self> {
+        let transaction = database.read().await?;
+        let expiration = transaction.expiration_configuration().await?;
+        let refresh = transaction.refresh_configuration().await?;
+        let bin = transaction.revision_bin_configuration().await?;
+        Ok(Self {
+            expiration: expiration.filter(|it| !it.disabled),
+            refresh: refresh.filter(|it| !it.disabled),
+            bin: bin.filter(|it| !it.disabled),
+        })
+    }
+
+    fn is_any(&self) -> bool {
+        self.expiration.is_some() || self.refresh.is_some() || self.bin.is_some()
+    }
+}
+
+async fn sweep_bin(
+    server: &Server,
+    database: &OpenDatabase,
+    configuration: &RevisionBinConfiguration,
+) -> Result<()> {
+    let Some(older_than) = configuration.horizon(server.host.clock.now()) else {
+        return Ok(());
+    };
+    let mut step = SweepRevisionBin {
+        older_than,
+        after: Bytes::new(),
+        limit: BIN_ENTRIES_PER_STEP,
+    };
+    let (mut documents, mut revisions) = (0, 0);
+    loop {
+        let done = database.documents.sweep_revision_bin_step(step.clone());
+        let done = database.use_store(done.await)?;
+        documents += done.documents;
+        revisions += done.removed;
+        match done.next {
+            Some(next) => step.after = next,
+            None => break,
+        }
+    }
+    if documents > 0 {
+        let database = &database.record.name;
+        tracing::info!(database, documents, revisions, "emptied the revision bin");
     }
     Ok(())
 }
@@ -280,18 +339,20 @@ async fn sweep_loose(server: &Server, database: &OpenDatabase) -> Result<()> {
 
 /// When a database that closes must be opened again for something that is due in it.
 pub(super) async fn next_wake(database: &OpenDatabase) -> Result<Option<Timestamp>> {
+    let configured = Configured::read(database).await?;
     let transaction = database.read().await?;
-    let expiration = transaction.expiration_configuration().await?;
-    let refresh = transaction.refresh_configuration().await?;
-    let mut next = None;
-    if expiration.is_some_and(|it| !it.disabled) {
-        next = transaction.next_expiration().await?;
+    let mut next = Vec::new();
+    if configured.expiration.is_some() {
+        next.extend(transaction.next_expiration().await?);
     }
-    if refresh.is_some_and(|it| !it.disabled) {
-        let refresh = transaction.next_refresh().await?;
-        next = next.into_iter().chain(refresh).min();
+    if configured.refresh.is_some() {
+        next.extend(transaction.next_refresh().await?);
     }
-    Ok(next)
+    if let Some(bin) = configured.bin {
+        let oldest = transaction.oldest_in_revision_bin().await?;
+        next.extend(oldest.and_then(|deleted_at| bin.due_at(deleted_at)));
+    }
+    Ok(next.into_iter().min())
 }
 
 impl Databases {
@@ -306,6 +367,7 @@ impl Databases {
     pub async fn configure(&self, database: &OpenDatabase, configure: Configure) -> Result<u64> {
         let (member, value, sweeps) = match &configure {
             Configure::Revisions(it) => ("Revisions", serde_json::to_value(it), false),
+            Configure::RevisionBin(it) => ("RevisionsBin", serde_json::to_value(it), !it.disabled),
             Configure::Expiration(it) => ("Expiration", serde_json::to_value(it), !it.disabled),
             Configure::Refresh(it) => ("Refresh", serde_json::to_value(it), !it.disabled),
         };

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use pinyon_core::commands::Configure;
 use pinyon_core::expiration::{ExpirationConfiguration, RefreshConfiguration};
-use pinyon_core::revisions::RevisionsConfiguration;
+use pinyon_core::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -78,6 +78,10 @@ fn configurations(record: &Map<String, Value>) -> Result<Vec<Configure>> {
     let mut configurations = Vec::new();
     if let Some(text) = text("Revisions") {
         configurations.push(Configure::Revisions(RevisionsConfiguration::parse(&text)?));
+    }
+    if let Some(text) = text("RevisionsBin") {
+        let bin = RevisionBinConfiguration::parse(&text)?;
+        configurations.push(Configure::RevisionBin(bin));
     }
     if let Some(text) = text("Expiration") {
         let expiration = ExpirationConfiguration::parse(&text)?;

@@ -404,7 +404,12 @@ fn push_result(outcome: &CommandOutcome, echo: Echo, json: &mut String) {
         }
         // No command of a batch asks for it.
         // No client sends the import of a revision.
-        (CommandOutcome::Reverted | CommandOutcome::ImportedRevision(_), _) => json.push_str("{}"),
+        (
+            CommandOutcome::Reverted
+            | CommandOutcome::ImportedRevision(_)
+            | CommandOutcome::DeletedRevisions(_),
+            _,
+        ) => json.push_str("{}"),
     }
 }
 

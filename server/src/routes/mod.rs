@@ -17,7 +17,8 @@ mod identity;
 mod metrics;
 mod multi_get;
 mod operations;
-pub mod revisions;
+pub mod revision_work;
+mod revisions;
 mod stats;
 mod streams;
 mod studio;
@@ -91,6 +92,10 @@ endpoints! {
     RevisionsConfiguration "GET revisions/config",
     ConfigureRevisions "POST admin/revisions/config",
     EnforceRevisions "POST admin/revisions/config/enforce",
+    DeleteRevisions "DELETE admin/revisions",
+    AdoptRevisions "POST admin/revisions/orphaned/adopt",
+    RevisionBinConfiguration "GET revisions/bin-cleaner/config",
+    ConfigureRevisionBin "POST admin/revisions/bin-cleaner/config",
     ConflictRevisionsConfiguration "GET revisions/conflicts/config",
     ConfigureConflictRevisions "POST admin/revisions/conflicts/config",
     RevertDatabase "POST revisions/revert",
@@ -206,6 +211,9 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         }
         ("POST", "admin/revisions/config") => Endpoint::ConfigureRevisions,
         ("POST", "admin/revisions/config/enforce") => Endpoint::EnforceRevisions,
+        ("DELETE", "admin/revisions") => Endpoint::DeleteRevisions,
+        ("POST", "admin/revisions/orphaned/adopt") => Endpoint::AdoptRevisions,
+        ("POST", "admin/revisions/bin-cleaner/config") => Endpoint::ConfigureRevisionBin,
         ("POST", "admin/revisions/conflicts/config") => Endpoint::ConfigureConflictRevisions,
         ("POST", "revisions/revert") => Endpoint::RevertDatabase,
         ("POST", "revisions/revert/docs") => Endpoint::RevertDocuments,
@@ -227,6 +235,7 @@ fn find_revisions(path: &str) -> Option<Endpoint> {
         "revisions/count" => Endpoint::RevisionCount,
         "revisions/bin" => Endpoint::RevisionBin,
         "revisions/config" => Endpoint::RevisionsConfiguration,
+        "revisions/bin-cleaner/config" => Endpoint::RevisionBinConfiguration,
         "revisions/conflicts/config" => Endpoint::ConflictRevisionsConfiguration,
         _ => return None,
     })
@@ -321,11 +330,15 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::RevisionBin => revisions::bin(call).await,
         Endpoint::RevisionsConfiguration => revisions::configuration(call).await,
         Endpoint::ConfigureRevisions => revisions::configure(call).await,
-        Endpoint::EnforceRevisions => revisions::enforce(call).await,
+        Endpoint::EnforceRevisions => revision_work::enforce(call).await,
+        Endpoint::DeleteRevisions => revision_work::delete(call).await,
+        Endpoint::AdoptRevisions => revision_work::adopt(call).await,
+        Endpoint::RevisionBinConfiguration => revisions::bin_configuration(call).await,
+        Endpoint::ConfigureRevisionBin => revisions::configure_bin(call).await,
         Endpoint::ConflictRevisionsConfiguration => revisions::conflicts_configuration(call).await,
         Endpoint::ConfigureConflictRevisions => revisions::configure_conflicts(call).await,
-        Endpoint::RevertDatabase => revisions::revert(call).await,
-        Endpoint::RevertDocuments => revisions::revert_documents(call).await,
+        Endpoint::RevertDatabase => revision_work::revert(call).await,
+        Endpoint::RevertDocuments => revision_work::revert_documents(call).await,
         Endpoint::ExpirationConfiguration => expiration::get_expiration(call).await,
         Endpoint::ConfigureExpiration => expiration::configure_expiration(call).await,
         Endpoint::RefreshConfiguration => expiration::get_refresh(call).await,

@@ -2,31 +2,20 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use hyper::StatusCode;
-use pinyon_core::commands::{BatchCommand, Configure};
-use pinyon_core::document::{DocumentId, StoredDocument};
+use pinyon_core::commands::Configure;
+use pinyon_core::document::StoredDocument;
 use pinyon_core::host::Timestamp;
-use pinyon_core::revisions::{
-    EnforceRevisions, RevertDatabase, RevertDocument, RevertTarget, RevisionsConfiguration,
-};
+use pinyon_core::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, ReadTransaction, Result};
 use pinyon_storage_native::NativeSnapshot;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::docs::{json_bytes, push_documents};
-use super::operations;
 use crate::http::{self, Call, Reply, as_text, empty, etag_value, json_with_etag, not_modified};
 use crate::http_error;
-use crate::operations::Ended;
-
-/// Documents looked at in one step of an operation, so that writers wait for little.
-const DOCUMENTS_PER_STEP: usize = 64;
 
 /// Revisions by change vector; what is no change vector has none.
 ///
@@ -58,7 +47,7 @@ pub async fn get(call: &mut Call<'_>) -> Reply {
     let (mut change_vectors, mut before) = (Vec::new(), None);
     for (name, value) in call.query.pairs() {
         if name.eq_ignore_ascii_case("changeVector") {
-            change_vectors.push(http::unescape(name, value)?);
+            change_vectors.push(unescape_vector(name, value)?);
         } else if name.eq_ignore_ascii_case("before") {
             before = Some(Timestamp::parse(&http::unescape(name, value)?)?);
         } else if let Some(date) = name.strip_prefix("before") {
@@ -87,6 +76,13 @@ pub async fn get(call: &mut Call<'_>) -> Reply {
     let total = transaction.revision_count(&id).await?;
     let found: Vec<Option<&StoredDocument>> = found.iter().map(Some).collect();
     show(call, &found, Some(total))
+}
+
+/// A change vector out of a query. Its ids are base64, and not all clients escape the plus sign,
+/// which is a space only between two entries.
+fn unescape_vector(name: &str, value: &str) -> Result<String> {
+    let value = value.replace(",+", ",%20").replace('+', "%2B");
+    Ok(http::unescape(name, &value)?.into_owned())
 }
 
 /// Revisions are as large as documents; without a number not all of them are meant.
@@ -150,6 +146,23 @@ pub async fn bin(call: &mut Call<'_>) -> Reply {
     show(call, &found, None)
 }
 
+/// `GET revisions/bin-cleaner/config`.
+pub async fn bin_configuration(call: &mut Call<'_>) -> Reply {
+    let database = call.open_database().await?;
+    let configuration = database.read().await?.revision_bin_configuration().await?;
+    Ok(match configuration {
+        Some(configuration) => http::json(StatusCode::OK, &configuration),
+        None => empty(StatusCode::NOT_FOUND),
+    })
+}
+
+/// `POST admin/revisions/bin-cleaner/config`.
+pub async fn configure_bin(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let configuration = RevisionBinConfiguration::parse(as_text(&body)?)?;
+    super::expiration::configure(call, Configure::RevisionBin(configuration)).await
+}
+
 /// `GET revisions/config`.
 pub async fn configuration(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
@@ -195,143 +208,20 @@ pub async fn configure_conflicts(call: &mut Call<'_>) -> Reply {
     ))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct Enforcement {
-    collections: Option<Vec<String>>,
-    max_ops_per_second: Option<u64>,
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
 
-/// `POST admin/revisions/config/enforce`: an operation.
-pub async fn enforce(call: &mut Call<'_>) -> Reply {
-    let body = call.read_body().await?;
-    let wanted: Enforcement = match as_text(&body)?.trim() {
-        "" => Enforcement::default(),
-        text => serde_json::from_str(text)
-            .map_err(|reason| Error::invalid(format!("what to enforce: {reason}")))?,
-    };
-    if wanted.max_ops_per_second == Some(0) {
-        return Err(Error::invalid("MaxOpsPerSecond must be above 0, or null"));
-    }
-    let database = call.open_database().await?;
-    let id = call.query.number("operationId", 0_u64)?;
-    let scope = database.record.store.clone();
-    let work = move |progress: crate::operations::Progress| async move {
-        let mut step = EnforceRevisions {
-            after: Bytes::new(),
-            limit: DOCUMENTS_PER_STEP,
-            collections: lower_cased(wanted.collections),
-        };
-        let (mut documents, mut removed) = (0, 0);
-        loop {
-            let done = database.documents.enforce_revisions_step(step.clone());
-            let done = database.use_store(done.await)?;
-            documents += done.documents;
-            removed += done.removed;
-            let told = json!({
-                "ScannedDocuments": documents,
-                "ScannedRevisions": null,
-                "RemovedRevisions": removed,
-                "Message": format!("Looked at {documents} documents, removed {removed} revisions."),
-                "Warnings": {},
-            });
-            progress.report(told.clone());
-            match done.next {
-                None => return Ok(Ended::Completed(told)),
-                Some(_) if progress.is_canceled() => return Ok(Ended::Canceled(told)),
-                Some(next) => step.after = next,
-            }
-            if let Some(most) = wanted.max_ops_per_second {
-                let pause_ms = done.documents.saturating_mul(1000) / most;
-                progress.pause(Duration::from_millis(pause_ms)).await;
-            }
+    #[test]
+    fn plus_signs_of_vectors_are_kept() {
+        for sent in [
+            "A%3A1-a%2Bb%2C%20B%3A2-c%2B",
+            "A:1-a+b, B:2-c+",
+            "A:1-a+b,+B:2-c+",
+        ] {
+            let vector = unescape_vector("changeVector", sent).unwrap();
+            assert_eq!(vector, "A:1-a+b, B:2-c+", "{sent}");
         }
-    };
-    let id = call.server.operations.start(&scope, id, work)?;
-    operations::started(call, id)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Reversion {
-    time: String,
-    #[serde(default)]
-    collections: Option<Vec<String>>,
-}
-
-/// `POST revisions/revert`: the database as it was at a moment; an operation.
-pub async fn revert(call: &mut Call<'_>) -> Reply {
-    let body = call.read_body().await?;
-    let wanted: Reversion = serde_json::from_str(as_text(&body)?)
-        .map_err(|reason| Error::invalid(format!("what to revert: {reason}")))?;
-    let to = Timestamp::parse(&wanted.time)?;
-    if to > call.server.host.clock.now() {
-        return Err(Error::invalid(format!(
-            "the Time {} is still to come",
-            wanted.time
-        )));
     }
-    let database = call.open_database().await?;
-    let id = call.query.number("operationId", 0_u64)?;
-    let scope = database.record.store.clone();
-    let work = move |progress: crate::operations::Progress| async move {
-        let mut step = RevertDatabase {
-            to,
-            collections: lower_cased(wanted.collections),
-            after: Bytes::new(),
-            limit: DOCUMENTS_PER_STEP,
-        };
-        let (mut scanned, mut reverted) = (0, 0);
-        loop {
-            let done = database.documents.revert_step(step.clone());
-            let done = database.use_store(done.await)?;
-            scanned += done.scanned;
-            reverted += done.reverted;
-            let told = json!({
-                "ScannedDocuments": scanned,
-                "ScannedRevisions": null,
-                "RevertedDocuments": reverted,
-                "Message": format!("Looked at {scanned} documents, reverted {reverted}."),
-                "Warnings": {},
-            });
-            progress.report(told.clone());
-            match done.next {
-                None => return Ok(Ended::Completed(told)),
-                Some(_) if progress.is_canceled() => return Ok(Ended::Canceled(told)),
-                Some(next) => step.after = next,
-            }
-        }
-    };
-    let id = call.server.operations.start(&scope, id, work)?;
-    operations::started(call, id)
-}
-
-fn lower_cased(collections: Option<Vec<String>>) -> Vec<String> {
-    let names = collections.unwrap_or_default().into_iter();
-    names.map(|name| name.to_lowercase()).collect()
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DocumentReversion {
-    id_to_change_vector: BTreeMap<String, String>,
-}
-
-/// `POST revisions/revert/docs`: chosen documents to chosen versions, all or none.
-pub async fn revert_documents(call: &mut Call<'_>) -> Reply {
-    let body = call.read_body().await?;
-    let wanted: DocumentReversion = serde_json::from_str(as_text(&body)?)
-        .map_err(|reason| Error::invalid(format!("what to revert: {reason}")))?;
-    let database = call.open_database().await?;
-    let max_id_bytes = database.documents.limits().max_id_bytes;
-    let commands = wanted.id_to_change_vector.into_iter();
-    let commands = commands.map(|(id, change_vector)| {
-        Ok(BatchCommand::RevertDocument(RevertDocument {
-            id: DocumentId::new(id, max_id_bytes)?,
-            target: RevertTarget::ChangeVector(change_vector),
-        }))
-    });
-    let written = database.write(commands.collect::<Result<_>>()?).await;
-    written.map_err(http_error::missing_in_write)?;
-    Ok(empty(StatusCode::NO_CONTENT))
 }

@@ -291,3 +291,171 @@ fn operations_have_numbers_of_their_own() {
         story.ask("GET", &path, &[], Sent::Nothing).expect(404);
     }
 }
+
+#[test]
+fn revisions_are_deleted_on_request() {
+    let story = Story::new(&[]);
+    keep_all(&story);
+    let vectors: Vec<String> = (0..4).map(|n| story.put("a", json!({ "n": n }))).collect();
+    story.put("b", json!({}));
+    let delete = |body| story.send("DELETE", "admin/revisions", Sent::Json(body));
+    for bad in [
+        json!({}),
+        json!([["a"]]),
+        json!({ "DocumentIds": [] }),
+        json!({ "DocumentIds": [""] }),
+        json!({ "DocumentIds": "a" }),
+        json!({ "DocumentIds": ["a", "b"], "RevisionsChangeVectors": [vectors[0]] }),
+        json!({ "DocumentIds": ["b"], "RevisionsChangeVectors": [vectors[0]] }),
+        json!({ "DocumentIds": ["a"], "RevisionsChangeVectors": ["nonsense"] }),
+        json!({ "DocumentIds": ["a"], "RevisionsChangeVectors": [vectors[0]], "From": "2026-01-01T00:00:00Z" }),
+        json!({ "DocumentIds": ["a"], "From": "yesterday" }),
+        json!({ "DocumentIds": ["a"], "From": "2026-01-02T00:00:00Z", "To": "2026-01-01T00:00:00Z" }),
+    ] {
+        delete(bad.clone()).expect(400);
+    }
+    let count =
+        |id| story.get(&format!("revisions/count?id={id}")).json()["RevisionsCount"].clone();
+    assert_eq!((count("a"), count("b")), (json!(4), json!(1)));
+    let one = json!({ "DocumentIds": ["A"], "RevisionsChangeVectors": [vectors[1]], "From": null });
+    assert_eq!(delete(one.clone()).expect(200).json()["TotalDeletes"], 1);
+    assert_eq!(delete(one).expect(200).json()["TotalDeletes"], 0);
+    let early = json!({ "DocumentIds": ["a", "b"], "To": "2001-01-01T00:00:00Z" });
+    assert_eq!(delete(early).expect(200).json()["TotalDeletes"], 0);
+    let all = json!({ "DocumentIds": ["a", "b", "nobody"], "RevisionsChangeVectors": [] });
+    assert_eq!(delete(all).expect(200).json()["TotalDeletes"], 4);
+    assert_eq!(story.load("a").unwrap()["n"], 3);
+    assert_eq!(story.load("a").unwrap()["@metadata"]["@flags"], Value::Null);
+    let force = json!([{ "Type": "ForceRevisionCreation", "Id": "a" }]);
+    story
+        .post("bulk_docs", json!({ "Commands": force }))
+        .expect(201);
+    let forced = &revisions(&story, "id=a")[0]["@metadata"]["@flags"];
+    assert_eq!(forced, "HasRevisions, Revision, ForceCreated");
+    let spared = json!({ "DocumentIds": ["a"] });
+    assert_eq!(delete(spared).expect(200).json()["TotalDeletes"], 0);
+    let meant = json!({ "DocumentIds": ["a"], "RemoveForceCreatedRevisions": true });
+    assert_eq!(delete(meant).expect(200).json()["TotalDeletes"], 1);
+}
+
+#[test]
+fn a_long_history_is_deleted_whole() {
+    let story = Story::new(&[]);
+    keep_all(&story);
+    let puts: Vec<Value> = (0..1100)
+        .map(|n| json!({ "Type": "PUT", "Id": "a", "ChangeVector": null, "Document": { "n": n } }))
+        .collect();
+    story
+        .post("bulk_docs", json!({ "Commands": puts }))
+        .expect(201);
+    let all = Sent::Json(json!({ "DocumentIds": ["a"] }));
+    let deleted = story.send("DELETE", "admin/revisions", all).expect(200);
+    assert_eq!(deleted.json()["TotalDeletes"], 1100);
+}
+
+#[test]
+fn what_was_made_on_request_is_enforced_away_on_request() {
+    let story = Story::new(&[]);
+    story.put("a", json!({}));
+    let force = json!([{ "Type": "ForceRevisionCreation", "Id": "a" }]);
+    story
+        .post("bulk_docs", json!({ "Commands": force }))
+        .expect(201);
+    let enforce = |body| {
+        let state = story.finish(story.post("admin/revisions/config/enforce", body));
+        state["Result"]["RemovedRevisions"].clone()
+    };
+    assert_eq!(enforce(json!({ "IncludeForceCreated": false })), 0);
+    assert_eq!(enforce(json!({ "IncludeForceCreated": true })), 1);
+    for bad in [
+        json!([]),
+        json!({ "MaxOpsPerSecond": 0 }),
+        json!({ "Collections": "As" }),
+    ] {
+        story
+            .post("admin/revisions/config/enforce", bad)
+            .expect(400);
+    }
+}
+
+#[test]
+fn the_bin_is_emptied_as_configured() {
+    let story = Story::new(&[]);
+    keep_all(&story);
+    let configuration = "revisions/bin-cleaner/config";
+    story.get(configuration).expect(404);
+    story.put("a", json!({}));
+    story.put("lives", json!({}));
+    story.send("DELETE", "docs?id=a", Sent::Nothing).expect(204);
+    let configure = |body| story.post("admin/revisions/bin-cleaner/config", body);
+    configure(json!({ "CleanerFrequencyInSec": 0 })).expect(400);
+    configure(json!([])).expect(400);
+    let keep = json!({ "Disabled": false, "MinimumEntriesAgeToKeepInMin": 600,
+        "CleanerFrequencyInSec": 1 });
+    configure(keep.clone()).expect(200);
+    assert_eq!(story.get(configuration).expect(200).json(), keep);
+    let bin = || {
+        story.get("revisions/bin").json()["Results"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    // Another database that keeps nothing is swept meanwhile.
+    let record = json!({ "DatabaseName": "other",
+        "Revisions": { "Default": {} },
+        "RevisionsBin": { "Disabled": false, "MinimumEntriesAgeToKeepInMin": 0, "CleanerFrequencyInSec": 1 } });
+    story
+        .ask(
+            "PUT",
+            "/admin/databases?name=other",
+            &[],
+            Sent::Json(record),
+        )
+        .expect(201);
+    let other = |method, path: &str, sent| {
+        story.ask(method, &format!("/databases/other/{path}"), &[], sent)
+    };
+    for round in ["first", "second"] {
+        other("PUT", "docs?id=x", Sent::Json(json!({}))).expect(201);
+        other("DELETE", "docs?id=x", Sent::Nothing).expect(204);
+        story.wait_until(round, |_| {
+            other("GET", "revisions/count?id=x", Sent::Nothing).json()["RevisionsCount"] == 0
+        });
+    }
+    assert_eq!(bin(), 1, "it is not old enough");
+    let now =
+        json!({ "Disabled": false, "MinimumEntriesAgeToKeepInMin": 0, "CleanerFrequencyInSec": 1 });
+    configure(now).expect(200);
+    story.wait_until("an empty bin", |_| bin() == 0);
+    let count =
+        |id: &str| story.get(&format!("revisions/count?id={id}")).json()["RevisionsCount"].clone();
+    assert_eq!((count("a"), count("lives")), (json!(0), json!(1)));
+}
+
+#[test]
+fn lost_revisions_are_adopted() {
+    let story = Story::new(&[]);
+    keep_all(&story);
+    story.put("a", json!({ "n": 1 }));
+    story.send("DELETE", "docs?id=a", Sent::Nothing).expect(204);
+    let deletion =
+        story.get("revisions/bin").json()["Results"][0]["@metadata"]["@change-vector"].clone();
+    let body = json!({ "DocumentIds": ["a"], "RevisionsChangeVectors": [deletion] });
+    story
+        .send("DELETE", "admin/revisions", Sent::Json(body))
+        .expect(200);
+    let bin = || {
+        story.get("revisions/bin").json()["Results"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(bin(), 0);
+    let adopt = |body| story.finish(story.post("admin/revisions/orphaned/adopt", body));
+    let none = adopt(json!({ "Collections": ["Others"], "ContinuationParameters": null }));
+    assert_eq!(none["Result"]["AdoptedCount"], 0);
+    let all = adopt(json!({ "Collections": null }));
+    assert_eq!(all["Status"], "Completed");
+    assert_eq!(all["Result"]["AdoptedCount"], 1);
+    assert_eq!(bin(), 1);
+}

@@ -1,5 +1,6 @@
 """One real pinyon server process, a proxy that counts requests, and document stores."""
 
+import datetime
 import http.client
 import http.server
 import json
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 import urllib.parse
 
@@ -198,6 +200,26 @@ def open_counted_store(proxy, database) -> DocumentStore:
     return open_store(proxy.url, database, disable_topology_updates=True)
 
 
+def moment() -> datetime.datetime:
+    """A UTC moment after everything written so far and before everything written from now on."""
+
+    def later_than(moment):
+        while datetime.datetime.now(datetime.timezone.utc) <= moment:
+            time.sleep(0.001)
+        return datetime.datetime.now(datetime.timezone.utc)
+
+    between = later_than(datetime.datetime.now(datetime.timezone.utc))
+    later_than(between)
+    return between.replace(tzinfo=None)
+
+
+def until(look):
+    """Asks again until `look` answers something true."""
+    while not (seen := look()):
+        time.sleep(0.05)
+    return seen
+
+
 class Story(unittest.TestCase):
     """Stories of one class share a server and a database `Story` with its `store`."""
 
@@ -228,8 +250,8 @@ class Story(unittest.TestCase):
                 session.store(document, key)
             session.save_changes()
 
-    def put_raw(self, documents):
+    def put_raw(self, documents, database="Story"):
         """Stores `{id: document}` exactly as given, by plain HTTP."""
         commands = [{"Type": "PUT", "Id": key, "Document": document} for key, document in documents.items()]
-        answer = send(self.server.url, "POST", "/databases/Story/bulk_docs", {"Commands": commands})
+        answer = send(self.server.url, "POST", f"/databases/{database}/bulk_docs", {"Commands": commands})
         self.assertEqual(201, answer.status, answer.text)

@@ -1,0 +1,93 @@
+//! Going through the documents that have revisions, a bounded number at a time.
+
+use bytes::Bytes;
+
+use super::record::{count, rewrite};
+use crate::Result;
+use crate::commands::Transaction;
+use crate::document::CollectionName;
+use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
+use crate::schema::tombstones::Tombstone;
+use crate::schema::{
+    DOCUMENTS, REVISION_BIN, REVISION_COUNTS, REVISIONS, TOMBSTONES, etags, revisions,
+};
+use crate::storage::{KeyRange, Snapshot};
+
+/// Up to `limit` documents with revisions behind `after`, by lower-cased id, and where the next
+/// step goes on.
+pub(super) async fn next_documents<S: Snapshot>(
+    tx: &Transaction<S>,
+    after: &Bytes,
+    limit: usize,
+) -> Result<(Vec<Bytes>, Option<Bytes>)> {
+    let range = match after.is_empty() {
+        true => KeyRange::all(),
+        false => KeyRange::all().after(after.clone()),
+    };
+    let limit = limit.max(1);
+    let listed = tx.scan(REVISION_COUNTS, &range, limit).await?;
+    let documents: Vec<Bytes> = listed.into_iter().map(|(key, _)| key).collect();
+    let is_full = documents.len() >= limit;
+    let next = documents.last().filter(|_| is_full).cloned();
+    Ok((documents, next))
+}
+
+/// The revisions of a document, oldest first.
+pub(super) async fn history<S: Snapshot>(
+    tx: &Transaction<S>,
+    id_key: &[u8],
+) -> Result<Vec<(Bytes, DocumentRecord)>> {
+    let all = tx
+        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+        .await?;
+    let all = all.into_iter();
+    all.map(|(key, value)| Ok((key, DocumentRecord::decode(value)?)))
+        .collect()
+}
+
+/// The collection of a document by its oldest revision, if it is one of `wanted` or all are.
+pub(super) async fn collection_if_wanted<S: Snapshot>(
+    tx: &Transaction<S>,
+    id_key: &[u8],
+    wanted: &[String],
+) -> Result<Option<CollectionName>> {
+    let oldest = tx.scan(REVISIONS, &revisions::range(id_key), 1).await?;
+    let Some((_, value)) = oldest.into_iter().next() else {
+        return Ok(None);
+    };
+    let collection = CollectionName::new(DocumentRecord::decode(value)?.collection())?;
+    let is_wanted = wanted.is_empty() || wanted.iter().any(|it| it == collection.key());
+    Ok(is_wanted.then_some(collection))
+}
+
+/// After revisions of a document went: its flag, and its place in the bin, follow what is left.
+pub(super) async fn settle<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
+    if count(tx, id_key).await? == 0 {
+        return unflag(tx, id_key).await;
+    }
+    if tx.get(DOCUMENTS, id_key).await?.is_some() {
+        return Ok(());
+    }
+    let history = history(tx, id_key).await?;
+    let is_deletion = |it: &DocumentRecord| it.flags.contains(DocumentFlags::DELETE_REVISION);
+    if let Some((key, _)) = history.iter().rev().find(|(_, it)| is_deletion(it)) {
+        let (_, etag) = revisions::decode_key(key)?;
+        tx.put(REVISION_BIN, etags::key(etag), key.clone());
+    }
+    Ok(())
+}
+
+/// A document without revisions is not flagged to have some.
+async fn unflag<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
+    if let Some(value) = tx.get(DOCUMENTS, id_key).await? {
+        let stored = DocumentRecord::decode(value)?;
+        let mut parts = DocumentParts::of_record(&stored, id_key);
+        parts.flags = parts.flags.without(DocumentFlags::HAS_REVISIONS);
+        rewrite(tx, id_key, &stored, parts).await?;
+    } else if let Some(value) = tx.get(TOMBSTONES, id_key).await? {
+        let mut tombstone = Tombstone::decode(&value)?;
+        tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
+        tx.put(TOMBSTONES, id_key.clone(), tombstone.encode());
+    }
+    Ok(())
+}
