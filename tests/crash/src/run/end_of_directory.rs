@@ -35,6 +35,8 @@ pub(super) fn check(
             bail!("there should be {:?} and are {verified:?}", checked.totals);
         }
         if verified.loose_contents == 0 {
+            let log = std::fs::read_to_string(disk.log()).context("read the server's log")?;
+            tally.content_sweeps += log.matches("gave back loose contents").count() as u64;
             return Ok(());
         }
         // It sweeps as soon as the database is open.

@@ -28,6 +28,8 @@ pub struct Tally {
     pub abandoned: u64,
     /// Uploads that were refused because what they had sent was swept.
     pub swept: u64,
+    /// Sweeps that gave contents back.
+    pub content_sweeps: u64,
     /// Documents that were found gone by themselves, after their time.
     pub expired: u64,
     /// Documents read back and compared in full.
@@ -60,7 +62,7 @@ impl fmt::Display for Tally {
             formatter,
             "{} crashes ({} while starting) and {} stops of {} data directories, {} acknowledged \
              operations and {} increments, {} operations done and not acknowledged, {} uploads \
-             broken off and {} too late, {} documents expired; compared {} documents, {} \
+             broken off and {} too late, {} sweeps of contents, {} documents expired; compared {} documents, {} \
              revisions, {} attachments",
             self.crashes,
             self.crashes_at_start,
@@ -71,6 +73,7 @@ impl fmt::Display for Tally {
             self.open_done,
             self.abandoned,
             self.swept,
+            self.content_sweeps,
             self.expired,
             self.documents_compared,
             self.revisions_compared,
