@@ -56,7 +56,17 @@ impl Connection {
     /// # Errors
     /// The connection ends or the answer is no HTTP/1.1.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer> {
-        self.stream.write_all(request).await?;
+        self.exchange_parts(&[request]).await
+    }
+
+    /// Sends a request in parts, one after the other, and lets the answer's body go by.
+    ///
+    /// # Errors
+    /// As [`Self::exchange`].
+    pub async fn exchange_parts(&mut self, request: &[&[u8]]) -> Result<Answer> {
+        for part in request {
+            self.stream.write_all(part).await?;
+        }
         let (status, framing, head) = self.read_head().await?;
         self.start += head;
         let length = self.read_body(framing, None).await?;

@@ -53,14 +53,25 @@ pub struct EngineCell {
 /// # Errors
 /// The engine or the storage reports one.
 pub fn run(plan: &EnginePlan, cores: Cores, directory: &Path) -> Result<Vec<EngineCell>> {
+    on_measured_cores(cores, || measure_all(plan, directory))
+}
+
+/// Runs what `measure` begins on the measured cores.
+///
+/// # Errors
+/// Its own.
+pub(crate) fn on_measured_cores<T: Send, F: Future<Output = Result<T>>>(
+    cores: Cores,
+    measure: impl FnOnce() -> F + Send,
+) -> Result<T> {
     // On a thread of its own: its runtime and the storage's threads inherit its cores.
     std::thread::scope(|scope| {
-        let measuring = scope.spawn(|| {
+        let measuring = scope.spawn(move || {
             cores.enter_measured()?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(measure_all(plan, directory))
+            runtime.block_on(measure())
         });
         match measuring.join() {
             Ok(outcome) => outcome,
@@ -92,23 +103,23 @@ async fn measure_all(plan: &EnginePlan, directory: &Path) -> Result<Vec<EngineCe
     Ok(cells)
 }
 
-fn host() -> Host {
+pub(crate) fn host() -> Host {
     Host {
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
     }
 }
 
-fn store_name() -> Result<StoreName> {
+pub(crate) fn store_name() -> Result<StoreName> {
     Ok(StoreName::new("documents")?)
 }
 
-async fn open_native(directory: &Path) -> Result<impl Store> {
+pub(crate) async fn open_native(directory: &Path) -> Result<impl Store> {
     let environment = NativeEnvironment::open(directory, NativeOptions::default())?;
     Ok(environment.open(&store_name()?).await?)
 }
 
-async fn open_database<S: Store>(store: S) -> Result<(Database<S>, JoinHandle<()>)> {
+pub(crate) async fn open_database<S: Store>(store: S) -> Result<(Database<S>, JoinHandle<()>)> {
     let (database, merger) = Database::open(store, host(), DatabaseOptions::default()).await?;
     Ok((database, tokio::spawn(merger.run())))
 }
@@ -204,7 +215,7 @@ const MEASURED: u8 = 1;
 const OVER: u8 = 2;
 
 /// Puts by `callers` tasks, each waiting for its answer; also says how many were made in all.
-async fn drive_puts<S: Store>(
+pub(crate) async fn drive_puts<S: Store>(
     database: &Database<S>,
     callers: usize,
     size: Size,

@@ -3,8 +3,10 @@
 
 mod bare_axum;
 mod connection;
+mod counting;
 mod document;
 mod engine;
+mod extensions;
 mod http;
 mod import;
 mod load;
@@ -24,10 +26,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use document::Size;
+use extensions::{ExtensionsPlan, Part};
 use http::{Cell, HttpPlan};
 use pinyon_server_process::{ServerProcess, find_binary};
 use process::Cores;
 use target::Target;
+use tempfile::TempDir;
 use workload::Workload;
 
 /// Measures a server of this protocol beside its peers.
@@ -51,12 +55,15 @@ enum Command {
     Start(StartArguments),
     /// Time and memory of `pinyon import`.
     Import(ImportArguments),
+    /// Attachments, revisions and expiration, and what they cost when unused.
+    Extensions(ExtensionsArguments),
     /// The peer that answers fixed bytes; the other commands start it themselves.
     BareAxum,
 }
 
+/// Which servers are measured, and for how long.
 #[derive(Debug, Clone, Args)]
-struct RunArguments {
+struct ServerArguments {
     /// A server that runs already; without it the bench starts the pinyon binary (PINYON_BIN, or
     /// beside this program) on a new data directory.
     #[arg(long)]
@@ -76,6 +83,18 @@ struct RunArguments {
     /// Measurements of each line in turn with its peers; the median counts.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
+    /// Where data directories are made; must be a real disk.
+    #[arg(long, default_value = "/var/tmp")]
+    directory: PathBuf,
+    /// Leaves generator and servers to the kernel's choice of cores.
+    #[arg(long)]
+    no_pin: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+struct RunArguments {
+    #[command(flatten)]
+    server: ServerArguments,
     /// Numbers of connections.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     connections: Vec<usize>,
@@ -85,12 +104,28 @@ struct RunArguments {
     /// Workloads; all if none is named.
     #[arg(long, value_delimiter = ',')]
     workloads: Vec<Workload>,
-    /// Where data directories are made; must be a real disk.
-    #[arg(long, default_value = "/var/tmp")]
-    directory: PathBuf,
-    /// Leaves generator and servers to the kernel's choice of cores.
+}
+
+#[derive(Debug, Clone, Args)]
+struct ExtensionsArguments {
+    #[command(flatten)]
+    server: ServerArguments,
+    /// What is measured.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "attachments,revisions,expiration,unused"
+    )]
+    parts: Vec<Part>,
+    /// Megabytes of attachments in one measurement; at least one attachment for each connection.
+    #[arg(long, default_value_t = 300)]
+    megabytes: usize,
+    /// Documents that expire.
+    #[arg(long, default_value_t = 100_000)]
+    expiring: usize,
+    /// An older pinyon binary whose PUTs are compared with ours.
     #[arg(long)]
-    no_pin: bool,
+    before: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -119,7 +154,7 @@ struct ImportArguments {
     directory: PathBuf,
 }
 
-impl RunArguments {
+impl ServerArguments {
     fn measured(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
@@ -138,7 +173,7 @@ fn main() -> Result<()> {
     match command {
         Command::BareAxum => Ok(()),
         Command::Run(arguments) => {
-            println!("cores: {}", arguments.cores().describe());
+            println!("cores: {}", arguments.server.cores().describe());
             let cells = run_http(&arguments)?;
             let engine = run_engine(&arguments)?;
             let inserts = run_postgres(&arguments)?;
@@ -146,7 +181,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Http(arguments) => {
-            println!("cores: {}", arguments.cores().describe());
+            println!("cores: {}", arguments.server.cores().describe());
             let cells = run_http(&arguments)?;
             summary::print(&cells, &[], None);
             Ok(())
@@ -165,6 +200,10 @@ fn main() -> Result<()> {
             current_thread()?.block_on(import::run(arguments.documents, &arguments.directory))
         }
         Command::Postgres(arguments) => run_postgres(&arguments).map(drop),
+        Command::Extensions(arguments) => {
+            println!("cores: {}", arguments.server.cores().describe());
+            run_extensions(&arguments)
+        }
     }
 }
 
@@ -172,18 +211,18 @@ fn run_engine(arguments: &RunArguments) -> Result<Vec<engine::EngineCell>> {
     let plan = engine::EnginePlan {
         callers: arguments.connections.clone(),
         sizes: arguments.sizes.clone(),
-        measured: arguments.measured(),
+        measured: arguments.server.measured(),
     };
-    engine::run(&plan, arguments.cores(), &arguments.directory)
+    engine::run(&plan, arguments.server.cores(), &arguments.server.directory)
 }
 
 fn run_postgres(arguments: &RunArguments) -> Result<Option<postgres::Inserts>> {
     let inserts = postgres::measure_inserts(
-        arguments.cores(),
-        &arguments.directory,
+        arguments.server.cores(),
+        &arguments.server.directory,
         16,
         Size::Small,
-        arguments.measured(),
+        arguments.server.measured(),
     )?;
     match inserts {
         Some(inserts) => println!(
@@ -198,7 +237,7 @@ fn run_postgres(arguments: &RunArguments) -> Result<Option<postgres::Inserts>> {
 }
 
 fn run_http(arguments: &RunArguments) -> Result<Vec<Cell>> {
-    let cores = arguments.cores();
+    let cores = arguments.server.cores();
     let plan = HttpPlan {
         workloads: if arguments.workloads.is_empty() {
             Workload::ALL.to_vec()
@@ -207,35 +246,85 @@ fn run_http(arguments: &RunArguments) -> Result<Vec<Cell>> {
         },
         connections: arguments.connections.clone(),
         sizes: arguments.sizes.clone(),
-        measured: arguments.measured(),
-        rounds: arguments.rounds,
+        measured: arguments.server.measured(),
+        rounds: arguments.server.rounds,
     };
-    let place = tempfile::tempdir_in(&arguments.directory).context("make a directory")?;
-    let started = match arguments.url {
-        Some(_) => None,
-        None => Some(start_server(cores, place.path())?),
-    };
-    let url = match (&arguments.url, &started) {
-        (Some(url), _) => url.clone(),
-        (None, Some(server)) => server.url().to_owned(),
-        (None, None) => String::new(),
-    };
-    let process = arguments.pid.or(started.as_ref().map(ServerProcess::id));
-    let ours = Target::new("pinyon", &url, process)?;
-    let peer = match &arguments.peer {
-        Some(url) => Some(Target::new("peer", url, arguments.peer_pid)?),
-        None => None,
-    };
+    let servers = Servers::start(&arguments.server)?;
     let bare_process = start_bare_axum(cores)?;
     let bare = Target::new("bare axum", bare_process.url(), Some(bare_process.id()))?;
     cores.enter_generator()?;
-    let cells =
-        current_thread()?.block_on(http::run(&plan, cores, &ours, peer.as_ref(), Some(&bare)))?;
+    let run = http::run(
+        &plan,
+        cores,
+        &servers.ours,
+        servers.peer.as_ref(),
+        Some(&bare),
+    );
+    let cells = current_thread()?.block_on(run)?;
     bare_process.kill()?;
-    if let Some(server) = started {
-        server.stop()?;
-    }
+    servers.stop()?;
     Ok(cells)
+}
+
+fn run_extensions(arguments: &ExtensionsArguments) -> Result<()> {
+    let cores = arguments.server.cores();
+    let plan = ExtensionsPlan {
+        parts: arguments.parts.clone(),
+        measured: arguments.server.measured(),
+        rounds: arguments.server.rounds,
+        megabytes: arguments.megabytes,
+        expiring: arguments.expiring,
+        before: arguments.before.clone(),
+    };
+    let servers = Servers::start(&arguments.server)?;
+    cores.enter_generator()?;
+    let directory = &arguments.server.directory;
+    let (ours, peer) = (&servers.ours, servers.peer.as_ref());
+    current_thread()?.block_on(extensions::run(&plan, cores, ours, peer, directory))?;
+    servers.stop()
+}
+
+/// Our server, started by the bench or found by its URL, and the peer if one is named.
+struct Servers {
+    ours: Target,
+    peer: Option<Target>,
+    started: Option<ServerProcess>,
+    // Dropped last: the server's data is in it.
+    _place: TempDir,
+}
+
+impl Servers {
+    fn start(arguments: &ServerArguments) -> Result<Self> {
+        let place = tempfile::tempdir_in(&arguments.directory).context("make a directory")?;
+        let started = match arguments.url {
+            Some(_) => None,
+            None => Some(start_server(arguments.cores(), place.path())?),
+        };
+        let url = match (&arguments.url, &started) {
+            (Some(url), _) => url.clone(),
+            (None, Some(server)) => server.url().to_owned(),
+            (None, None) => String::new(),
+        };
+        let process = arguments.pid.or(started.as_ref().map(ServerProcess::id));
+        let ours = Target::new("pinyon", &url, process)?;
+        let peer = match &arguments.peer {
+            Some(url) => Some(Target::new("peer", url, arguments.peer_pid)?),
+            None => None,
+        };
+        Ok(Self {
+            ours,
+            peer,
+            started,
+            _place: place,
+        })
+    }
+
+    fn stop(self) -> Result<()> {
+        match self.started {
+            Some(server) => server.stop(),
+            None => Ok(()),
+        }
+    }
 }
 
 fn current_thread() -> Result<tokio::runtime::Runtime> {

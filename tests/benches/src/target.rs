@@ -89,6 +89,24 @@ impl Target {
             .map(drop)
     }
 
+    /// Sends JSON to a path within a database, or nothing.
+    ///
+    /// # Errors
+    /// The server does not answer `status`.
+    pub async fn ask(
+        &self,
+        method: &str,
+        database: &str,
+        path: &str,
+        body: &str,
+        status: u16,
+    ) -> Result<Value> {
+        let target = format!("/databases/{database}/{path}");
+        let request = request(method, &target, None, body);
+        let answer = self.expect(&request, status).await?;
+        serde_json::from_slice(&answer).context("an answer that is no JSON")
+    }
+
     async fn expect(&self, bytes: &[u8], status: u16) -> Result<Vec<u8>> {
         let mut connection = Connection::open(self.address).await?;
         let (answered, _, body) = connection.exchange_whole(bytes).await?;
@@ -252,6 +270,21 @@ impl Sample {
                 request,
                 digits,
                 number,
+                length: right,
+            },
+            Requests::Cycled {
+                request,
+                id,
+                text,
+                number,
+                documents,
+                ..
+            } => Requests::Cycled {
+                request,
+                id,
+                text,
+                number,
+                documents,
                 length: right,
             },
         }

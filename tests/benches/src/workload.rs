@@ -104,6 +104,21 @@ pub enum Requests {
         /// What the answer must be.
         length: Length,
     },
+    /// One that stores a number of documents again and again, each time with another text.
+    Cycled {
+        /// The request.
+        request: Vec<u8>,
+        /// Where in it the digits of the id begin.
+        id: usize,
+        /// Where those of the text begin.
+        text: usize,
+        /// The last number given out.
+        number: u64,
+        /// How many documents there are.
+        documents: u64,
+        /// What the answer must be.
+        length: Length,
+    },
 }
 
 const DIGITS: usize = 9;
@@ -128,22 +143,47 @@ impl Requests {
                 }
                 (request, *length)
             }
+            Requests::Cycled {
+                request,
+                id,
+                text,
+                number,
+                documents,
+                length,
+            } => {
+                *number += 1;
+                write_digits(&mut request[*id..*id + DIGITS], *number % *documents);
+                write_digits(&mut request[*text..*text + DIGITS], *number);
+                (request, *length)
+            }
         }
     }
 
     /// PUTs of one document whose ids begin with `prefix`.
     pub fn put_one(database: &str, size: Size, prefix: &str) -> Self {
-        let zero = "0".repeat(DIGITS);
-        let target = format!("/databases/{database}/docs?id={prefix}{zero}");
-        let request = request("PUT", &target, None, &order(size, 1));
-        let place = format!("?id={prefix}").len()
-            + memchr::memmem::find(&request, format!("?id={prefix}").as_bytes())
-                .expect("the id stands in the request");
+        let (request, place) = put_request(database, prefix, &order(size, 1));
         Self::Counted {
             request,
             digits: vec![place],
             number: 0,
-            length: Length::AtLeast(r#"{"Id":"","ChangeVector":""}"#.len()),
+            length: PUT_ANSWER,
+        }
+    }
+
+    /// PUTs of `documents` documents whose ids begin with `prefix`, over and over.
+    pub fn put_again(database: &str, size: Size, prefix: &str, documents: u64) -> Self {
+        let zero = "0".repeat(DIGITS);
+        let marker = "{\"Number\":\"";
+        let order = order(size, 1).replacen('{', &format!("{marker}{zero}\","), 1);
+        let (request, id) = put_request(database, prefix, &order);
+        let text = find_end(&request, marker);
+        Self::Cycled {
+            request,
+            id,
+            text,
+            number: 0,
+            documents,
+            length: PUT_ANSWER,
         }
     }
 
@@ -170,6 +210,23 @@ impl Requests {
             length: Length::AtLeast(BATCH * r#"{"Type":"PUT","@id":""}"#.len()),
         }
     }
+}
+
+const PUT_ANSWER: Length = Length::AtLeast(r#"{"Id":"","ChangeVector":""}"#.len());
+
+/// A PUT with zeros after the prefix, and where they begin.
+fn put_request(database: &str, prefix: &str, body: &str) -> (Vec<u8>, usize) {
+    let zero = "0".repeat(DIGITS);
+    let target = format!("/databases/{database}/docs?id={prefix}{zero}");
+    let request = request("PUT", &target, None, body);
+    let place = find_end(&request, &format!("?id={prefix}"));
+    (request, place)
+}
+
+/// Where `text` ends in a request.
+fn find_end(request: &[u8], text: &str) -> usize {
+    let start = memchr::memmem::find(request, text.as_bytes());
+    start.expect("it stands in the request") + text.len()
 }
 
 fn write_digits(place: &mut [u8], mut number: u64) {
@@ -221,6 +278,16 @@ mod tests {
         let first = puts.take().0.to_vec();
         assert!(first.starts_with(b"PUT /databases/B/docs?id=p/0/000000001 HTTP/1.1\r\n"));
         assert_ne!(first, puts.take().0);
+
+        let mut again = Requests::put_again("B", Size::Small, "p/0/", 2);
+        let texts: Vec<String> = (0..3)
+            .map(|_| String::from_utf8(again.take().0.to_vec()).unwrap())
+            .collect();
+        let line = |text: &String| text.split_once('\r').unwrap().0.to_owned();
+        assert!(line(&texts[0]).ends_with("p/0/000000001 HTTP/1.1"));
+        assert!(line(&texts[1]).ends_with("p/0/000000000 HTTP/1.1"));
+        assert_eq!(line(&texts[0]), line(&texts[2]));
+        assert!(texts[2].contains("{\"Number\":\"000000003\",\"Company\""));
 
         let mut batches = Requests::put_batch("B", Size::Small, "b/0/");
         batches.take();

@@ -1,27 +1,69 @@
 //! The checks after a restart: full reads against what the writers know, against each other and
 //! against the counts the server keeps.
+//!
+//! Sweeps go on meanwhile, so everything is read again until nothing changed while it was read.
 
-use std::collections::BTreeMap;
+mod reading;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
+use fastrand::Rng;
+use pinyon_core::host::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use crate::client::{Client, document_id, etag_of};
-use crate::content::{collection_of, document};
-use crate::history::{Documents, History, Version};
-use crate::writer::{COUNTER, Shared, prefix};
+use crate::history::History;
+use crate::writer::{COUNTER, Shared};
+use reading::Reading;
+
+/// Of which documents the revisions and attachments are read.
+#[derive(Debug)]
+pub enum Scope<'a> {
+    /// Of those touched since the last check and of some others.
+    Touched(&'a mut Rng),
+    /// Of all that ever were.
+    All,
+}
 
 /// What a check read and found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Checked {
     /// Documents read and compared with what was written.
     pub documents: u64,
+    /// Revisions read and compared.
+    pub revisions: u64,
+    /// Attachments read and compared, or found to be gone.
+    pub attachments: u64,
     /// Open operations that turned out to have been done.
     pub open_done: u64,
+    /// Documents that were gone because their time had come.
+    pub expired: u64,
     /// The value of the shared counter.
     pub counter: u64,
+    /// What is stored in all.
+    pub totals: Totals,
 }
+
+/// What a database holds in all, counted from what is known of it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Live documents.
+    pub documents: u64,
+    /// Revisions.
+    pub revisions: u64,
+    /// Attachments of live documents.
+    pub attachments: u64,
+    /// Different contents, of attachments and of revisions.
+    pub contents: u64,
+}
+
+/// Reads anew while sweeps come in between. Each needs a document whose time has come, and nobody
+/// writes new ones.
+const READINGS: usize = 100;
+/// Documents besides those touched whose revisions and attachments are read, of each writer.
+const OTHERS: usize = 8;
 
 /// Checks the whole database and takes what was found as the writers' new state.
 ///
@@ -32,23 +74,95 @@ pub fn check_database(
     client: &Client,
     histories: &mut [History],
     shared: &Shared,
-) -> Result<Found> {
-    let newest_first = client.read_newest_first()?;
-    let etags = check_etags(histories, &newest_first)?;
-    check_counts(&client.collection_counts()?, &newest_first)?;
+    mut scope: Scope<'_>,
+) -> Result<Checked> {
+    let chosen: Vec<BTreeSet<String>> = histories
+        .iter()
+        .map(|history| choose(history, &mut scope))
+        .collect();
+    let reading = read_undisturbed(client, histories, &chosen)?;
+    // Read after the answers, so that it is no earlier than when a document went.
+    let now = SystemClock.now();
+    let etags = check_etags(histories, &reading.newest_first)?;
+    check_counts(&reading.counts, &reading.newest_first)?;
 
-    let mut found = Found::default();
-    for history in histories.iter_mut() {
-        let documents = read_writer(client, history.writer)?;
-        found.documents += documents.len() as u64;
-        found.open_done += u64::from(history.settle(documents)?);
+    let mut checked = Checked {
+        attachments: reading.attachments,
+        ..Checked::default()
+    };
+    for (history, found) in histories.iter_mut().zip(&reading.writers) {
+        let before = history.state.documents.len();
+        checked.documents += found.documents.len() as u64;
+        checked.revisions += found
+            .revisions
+            .values()
+            .map(|it| it.len() as u64)
+            .sum::<u64>();
+        let open = u64::from(history.settle(found, now)?);
+        checked.open_done += open;
+        if open == 0 {
+            checked.expired += (before - history.state.documents.len()) as u64;
+        }
     }
-    let (value, counter_etag) = check_counter(client, shared)?;
-    found.counter = value;
-    found.documents += 1;
+    let (value, counter_etag) = check_counter(&reading, shared)?;
+    checked.counter = value;
+    checked.documents += 1;
+    check_orders(histories, &etags, counter_etag)?;
+    checked.totals = count(histories, value);
+    check_statistics(&reading.statistics, &checked.totals)?;
 
-    // By etag and by id the same documents must be there.
-    let by_id = histories.iter().flat_map(|history| &history.documents);
+    let highest = etags.values().copied().max().unwrap_or_default();
+    let highest = histories
+        .iter()
+        .map(|history| history.highest_etag)
+        .fold(highest, u64::max);
+    for history in histories {
+        history.highest_etag = highest;
+    }
+    Ok(checked)
+}
+
+fn choose(history: &History, scope: &mut Scope<'_>) -> BTreeSet<String> {
+    let all = history.state.ids();
+    match scope {
+        Scope::All => all.chain(&history.touched).cloned().collect(),
+        Scope::Touched(random) => {
+            let others = random.choose_multiple(all, OTHERS);
+            history.touched.iter().chain(others).cloned().collect()
+        }
+    }
+}
+
+fn read_undisturbed(
+    client: &Client,
+    histories: &[History],
+    chosen: &[BTreeSet<String>],
+) -> Result<Reading> {
+    for _ in 0..READINGS {
+        let before = last_etag(&client.statistics()?)?;
+        let reading = Reading::take(client, histories, chosen)?;
+        if let Some(reading) = reading
+            && last_etag(&client.statistics()?)? == before
+        {
+            return Ok(reading);
+        }
+    }
+    bail!("the database changed {READINGS} times while it was read, and nobody wrote");
+}
+
+fn last_etag(statistics: &Value) -> Result<u64> {
+    statistics["LastDatabaseEtag"]
+        .as_u64()
+        .with_context(|| format!("no LastDatabaseEtag in {statistics}"))
+}
+
+/// By etag and by id the same documents are there.
+fn check_orders(
+    histories: &[History],
+    etags: &BTreeMap<String, u64>,
+    counter_etag: u64,
+) -> Result<()> {
+    let by_id = histories.iter().flat_map(|it| &it.state.documents);
     let mut count = 1;
     for (id, version) in by_id {
         count += 1;
@@ -62,16 +176,36 @@ pub fn check_database(
     if etags.get(COUNTER) != Some(&counter_etag) || etags.len() != count {
         bail!("{} documents in etag order, {count} by id", etags.len());
     }
+    Ok(())
+}
 
-    let highest = etags.values().copied().max().unwrap_or_default();
-    let highest = histories
-        .iter()
-        .map(|history| history.highest_etag)
-        .fold(highest, u64::max);
-    for history in histories {
-        history.highest_etag = highest;
+/// What must be stored in all: the writers' documents, and the counter with a revision for each of
+/// its values.
+fn count(histories: &[History], counter: u64) -> Totals {
+    let states = || histories.iter().map(|it| &it.state);
+    let live = || states().flat_map(|it| it.documents.values());
+    let contents: BTreeSet<_> = states().flat_map(|it| it.contents()).collect();
+    Totals {
+        documents: live().count() as u64 + 1,
+        revisions: states().map(|it| it.revision_count()).sum::<u64>() + counter + 1,
+        attachments: live().map(|it| it.attachments.len() as u64).sum(),
+        contents: contents.len() as u64,
     }
-    Ok(found)
+}
+
+/// The statistics show what is known to be there, and no more.
+fn check_statistics(statistics: &Value, totals: &Totals) -> Result<()> {
+    for (name, count) in [
+        ("CountOfDocuments", totals.documents),
+        ("CountOfRevisionDocuments", totals.revisions),
+        ("CountOfAttachments", totals.attachments),
+        ("CountOfUniqueAttachments", totals.contents),
+    ] {
+        if statistics[name].as_u64() != Some(count) {
+            bail!("{name} should be {count}: {statistics}");
+        }
+    }
+    Ok(())
 }
 
 /// Etags fall strictly in the order newest first, and no two answers shared one.
@@ -131,68 +265,24 @@ fn check_counts(kept: &Value, documents: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// All documents of a writer, each compared in full with what its operation stored.
-fn read_writer(client: &Client, writer: usize) -> Result<Documents> {
-    let mut documents = Documents::new();
-    for mut found in client.read_prefix(&prefix(writer))? {
-        let metadata = found
-            .as_object_mut()
-            .and_then(|object| object.remove("@metadata"))
-            .context("a document without metadata")?;
-        let id = metadata["@id"].as_str().context("a document without @id")?;
-        let serial = found["Serial"]
-            .as_u64()
-            .with_context(|| format!("{id} has no Serial"))?;
-        if found != document(writer, id, serial) {
-            bail!("{id} is not what operation {serial} of writer {writer} stored: {found}");
-        }
-        if metadata["@collection"].as_str() != Some(collection_of(id)) {
-            bail!("{id} is in the wrong collection: {metadata}");
-        }
-        if documents.len() < REVISIONS_COMPARED {
-            check_revision(client, id, &found, &metadata["@change-vector"])?;
-        }
-        let version = Version {
-            serial,
-            etag: Some(etag_of(&metadata["@change-vector"])?),
-        };
-        if documents.insert(id.to_owned(), version).is_some() {
-            bail!("{id} is there twice in id order");
-        }
-    }
-    Ok(documents)
-}
-
-/// Documents of one writer whose newest revisions are read; all are checked by `pinyon verify`,
-/// but only a comparison with what was written shows that none was lost with its whole commit.
-const REVISIONS_COMPARED: usize = 16;
-
-/// The newest revision of a live document is that very version.
-fn check_revision(client: &Client, id: &str, document: &Value, vector: &Value) -> Result<()> {
-    let mut revision = client.newest_revision(id)?;
-    let metadata = revision
-        .as_object_mut()
-        .and_then(|object| object.remove("@metadata"))
-        .with_context(|| format!("{id} has no revision"))?;
-    if metadata["@change-vector"] != *vector || revision != *document {
-        bail!("{id} has version {vector}, its newest revision is {metadata}");
-    }
-    Ok(())
-}
-
-/// The counter shows every acknowledged increment and no more than were sent; returns its
-/// value and etag.
-fn check_counter(client: &Client, shared: &Shared) -> Result<(u64, u64)> {
-    let answer = client.get(COUNTER)?;
-    let counter = &answer.body["Results"][0];
+/// The counter shows every acknowledged increment and no more than were sent, and has a revision
+/// for each; returns its value and etag.
+fn check_counter(reading: &Reading, shared: &Shared) -> Result<(u64, u64)> {
+    let counter = &reading.counter;
     let value = counter["Value"]
         .as_u64()
-        .with_context(|| format!("the counter is {}: {}", answer.status, answer.body))?;
+        .with_context(|| format!("the counter is {counter}"))?;
     let acknowledged = shared.increments.load(Ordering::SeqCst);
     let open = shared.open_increments.load(Ordering::SeqCst);
     if value < acknowledged || value > acknowledged + open {
         bail!(
             "the counter is {value} after {acknowledged} acknowledged and {open} open increments"
+        );
+    }
+    if reading.counter_revisions != value + 1 {
+        bail!(
+            "the counter is {value} and has {} revisions",
+            reading.counter_revisions
         );
     }
     Ok((value, etag_of(&counter["@metadata"]["@change-vector"])?))

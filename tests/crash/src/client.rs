@@ -1,11 +1,18 @@
 //! The few requests of the protocol that the writers and the checks need, each sent once.
 
+mod attachments;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use ureq::Agent;
 use ureq::http::Request;
+use ureq::http::request::Builder;
+use ureq::{Agent, AsSendBody};
+
+pub use attachments::{Downloaded, form};
+
+use crate::content::revisions_configuration;
 
 /// The database all writers share.
 pub const DATABASE: &str = "Crash";
@@ -43,31 +50,37 @@ impl Client {
         }
     }
 
+    fn request(&self, method: &str, path: &str) -> Builder {
+        let url = format!("{}{path}", self.server);
+        Request::builder().method(method).uri(url)
+    }
+
     fn send(&self, method: &str, path: &str, if_match: Option<&str>, body: &str) -> Result<Answer> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.server));
+        let mut request = self.request(method, path);
         if let Some(vector) = if_match {
             request = request.header("If-Match", format!("\"{vector}\""));
         }
-        let mut response = if body.is_empty() {
-            self.agent.run(request.body(())?)
-        } else {
-            let request = request.header("Content-Type", "application/json");
-            self.agent.run(request.body(body)?)
+        if body.is_empty() {
+            return self.run(request.body(())?);
         }
-        .with_context(|| format!("{method} {path}"))?;
+        let request = request.header("Content-Type", "application/json");
+        self.run(request.body(body.as_bytes())?)
+    }
+
+    fn run(&self, request: Request<impl AsSendBody>) -> Result<Answer> {
+        let what = format!("{} {}", request.method(), request.uri());
+        let mut response = self.agent.run(request).with_context(|| what.clone())?;
         let text = response
             .body_mut()
             .with_config()
             .limit(1 << 30)
             .read_to_string()
-            .with_context(|| format!("read the answer to {method} {path}"))?;
+            .with_context(|| format!("read the answer to {what}"))?;
         let body = if text.is_empty() {
             Value::Null
         } else {
             serde_json::from_str(&text)
-                .with_context(|| format!("{method} {path} answered what is no JSON: {text:.200}"))?
+                .with_context(|| format!("{what} answered what is no JSON: {text:.200}"))?
         };
         Ok(Answer {
             status: response.status().as_u16(),
@@ -97,24 +110,52 @@ impl Client {
         self.expect("PUT", &path, &body, 201).map(drop)
     }
 
-    /// Has the database keep a revision of every version of every document.
+    /// Has the database keep the revisions it shall keep, and sweep every second.
     ///
     /// # Errors
     /// The server does not answer 200.
-    pub fn keep_revisions(&self) -> Result<()> {
-        let body = json!({ "Default": { "Disabled": false } }).to_string();
+    pub fn configure(&self) -> Result<()> {
+        let revisions = revisions_configuration().to_string();
         let path = format!("/databases/{DATABASE}/admin/revisions/config");
-        self.expect("POST", &path, &body, 200).map(drop)
+        self.expect("POST", &path, &revisions, 200)?;
+        let expiration = json!({ "Disabled": false, "DeleteFrequencyInSec": 1 }).to_string();
+        let path = format!("/databases/{DATABASE}/admin/expiration/config");
+        self.expect("POST", &path, &expiration, 200).map(drop)
     }
 
-    /// The newest revision of a document; null if it has none.
+    /// All revisions of a document, the newest first.
+    ///
+    /// # Errors
+    /// The server does not answer 200 with all there are.
+    pub fn revisions(&self, id: &str) -> Result<Vec<Value>> {
+        const MOST: usize = 4096;
+        let path = format!("/databases/{DATABASE}/revisions?id={id}&start=0&pageSize={MOST}");
+        let mut body = self.expect("GET", &path, "", 200)?;
+        let total = body["TotalResults"].as_u64();
+        match body.get_mut("Results").map(Value::take) {
+            Some(Value::Array(results)) if total == Some(results.len() as u64) => Ok(results),
+            _ => bail!("GET {path} answered no list of all {total:?} revisions"),
+        }
+    }
+
+    /// How many revisions a document has.
     ///
     /// # Errors
     /// The server does not answer 200.
-    pub fn newest_revision(&self, id: &str) -> Result<Value> {
-        let path = format!("/databases/{DATABASE}/revisions?id={id}&start=0&pageSize=1");
-        let mut body = self.expect("GET", &path, "", 200)?;
-        Ok(body["Results"][0].take())
+    pub fn revision_count(&self, id: &str) -> Result<u64> {
+        let path = format!("/databases/{DATABASE}/revisions/count?id={id}");
+        let body = self.expect("GET", &path, "", 200)?;
+        body["RevisionsCount"]
+            .as_u64()
+            .with_context(|| format!("GET {path} answered {body}"))
+    }
+
+    /// The database's statistics.
+    ///
+    /// # Errors
+    /// The server does not answer 200.
+    pub fn statistics(&self) -> Result<Value> {
+        self.expect("GET", &format!("/databases/{DATABASE}/stats"), "", 200)
     }
 
     /// Stores one document, if it still has the version `if_match` where one is given.

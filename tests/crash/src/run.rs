@@ -1,6 +1,8 @@
 //! A run: crash after crash on one data directory, then on a fresh one, until the count is full.
 
-use std::fmt;
+mod end_of_directory;
+mod tally;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -12,12 +14,14 @@ use fastrand::Rng;
 use pinyon_server_process::ServerProcess;
 use serde_json::json;
 
-use crate::check::check_database;
+use crate::check::{Scope, check_database};
 use crate::client::Client;
-use crate::content::with_collection;
+use crate::content::with_metadata;
 use crate::disk::{Disk, Fault};
 use crate::history::History;
 use crate::writer::{COUNTER, Shared, write_until_crash};
+
+pub use tally::Tally;
 
 /// What a run does.
 #[derive(Debug, Clone)]
@@ -36,26 +40,9 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// What a run has seen, all of it checked.
-#[derive(Debug, Default, Clone)]
-pub struct Tally {
-    /// All crashes.
-    pub crashes: u64,
-    /// Those of them that struck while the server started.
-    pub crashes_at_start: u64,
-    /// Graceful stops under load, besides the crashes.
-    pub stops: u64,
-    /// Data directories.
-    pub directories: u64,
-    /// Acknowledged operations of the writers.
-    pub acknowledged: u64,
-    /// Acknowledged increments of the shared counter.
-    pub increments: u64,
-    /// Open operations that turned out to have been done.
-    pub open_done: u64,
-    /// Documents read back and compared in full.
-    pub documents_compared: u64,
-}
+/// How old a content that nothing refers to must be to be swept, in seconds: uploads take less,
+/// unless the machine is very busy, and some are swept while the server is under load.
+const RETENTION_S: u64 = 3;
 
 /// Runs the plan, telling `progress` the tally after every check.
 ///
@@ -113,48 +100,45 @@ fn crash_directory(
             tally.crashes_at_start += 1;
         }
         server = start(plan, disk)?;
-        let found = check_database(&Client::new(server.url()), &mut histories, &shared)
+        let client = Client::new(server.url());
+        let checked = check_database(&client, &mut histories, &shared, Scope::Touched(random))
             .with_context(|| format!("end of the server's log:\n{}", server.log_end()))?;
         tally.increments += shared.increments.load(Ordering::SeqCst) - counter;
-        counter = found.counter;
-        for history in &mut histories {
-            tally.acknowledged += std::mem::take(&mut history.acknowledged);
-        }
-        tally.open_done += found.open_done;
-        tally.documents_compared += found.documents;
+        counter = checked.counter;
+        tally.add(&checked, &mut histories, &shared);
         progress(tally);
     }
     server.stop()?;
-    verify(plan, disk)
-}
-
-/// Reads everything that is stored, with all that must agree: `pinyon verify` finds nothing.
-fn verify(plan: &Plan, disk: &Disk) -> Result<()> {
-    let output = Command::new(&plan.binary)
-        .arg("verify")
-        .arg("--data-dir")
-        .arg(disk.data_directory())
-        .output()
-        .context("start pinyon verify")?;
-    if !output.status.success() {
-        bail!(
-            "pinyon verify ended with {}:\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(())
+    end_of_directory::check(plan, disk, &mut histories, counter, tally)
 }
 
 fn start(plan: &Plan, disk: &Disk) -> Result<ServerProcess> {
-    ServerProcess::start(&plan.binary, &disk.data_directory(), &disk.log())
+    start_sweeping(plan, disk, RETENTION_S)
+}
+
+/// Starts a server that sweeps contents as soon as nothing referred to them for `retention_s`.
+fn start_sweeping(plan: &Plan, disk: &Disk, retention_s: u64) -> Result<ServerProcess> {
+    let mut server = spawn(plan, disk, retention_s)?;
+    server.wait_until_listening()?;
+    Ok(server)
+}
+
+fn spawn(plan: &Plan, disk: &Disk, retention_s: u64) -> Result<ServerProcess> {
+    let mut command = Command::new(&plan.binary);
+    command
+        .arg("serve")
+        .arg("--data-dir")
+        .arg(disk.data_directory())
+        .args(["--listen", "127.0.0.1:0"])
+        .args(["--loose-content-sweep-interval-s", "1"])
+        .args(["--loose-content-retention-s", &retention_s.to_string()]);
+    ServerProcess::spawn_command(command, &disk.log())
 }
 
 fn create_database(client: &Client) -> Result<()> {
     client.create_database()?;
-    client.keep_revisions()?;
-    let counter = with_collection(json!({ "Value": 0 }), COUNTER);
+    client.configure()?;
+    let counter = with_metadata(json!({ "Value": 0 }), COUNTER, None);
     let created = client.put(COUNTER, &counter, None)?;
     if created.status != 201 {
         bail!(
@@ -168,7 +152,7 @@ fn create_database(client: &Client) -> Result<()> {
 
 /// Kills the server somewhere between its first instruction and its first answers.
 fn crash_start(plan: &Plan, disk: &mut Disk, random: &mut Rng) -> Result<()> {
-    let server = ServerProcess::spawn(&plan.binary, &disk.data_directory(), &disk.log())?;
+    let server = spawn(plan, disk, RETENTION_S)?;
     wait(Duration::from_micros(random.u64(500..60_000)));
     disk.cut_power()?;
     disk.go_down(server)
@@ -256,25 +240,6 @@ fn bring_down(
 fn wait(duration: Duration) {
     let (_sender, receiver) = channel::<()>();
     let _ = receiver.recv_timeout(duration);
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{} crashes ({} while starting) and {} stops of {} data directories, {} acknowledged \
-             operations and {} increments, {} operations done and not acknowledged, {} documents \
-             compared",
-            self.crashes,
-            self.crashes_at_start,
-            self.stops,
-            self.directories,
-            self.acknowledged,
-            self.increments,
-            self.open_done,
-            self.documents_compared
-        )
-    }
 }
 
 #[cfg(test)]

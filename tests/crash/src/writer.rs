@@ -1,22 +1,28 @@
 //! One writer: a connection that changes documents of its own and a counter all writers share.
 
+mod batches;
+mod leases;
+mod uploads;
+
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use fastrand::Rng;
-use serde_json::{Value, json};
+use pinyon_core::host::{Clock as _, SystemClock};
+use serde_json::json;
 
 use crate::client::{Answer, Client, document_id, etag_of};
-use crate::content::{document, with_collection};
-use crate::history::{Change, History};
+use crate::content::{document, with_metadata};
+use crate::history::{Answered, History};
+use crate::state::{Change, Version};
 
 /// The document all writers count up, each time on condition that nobody else did meanwhile.
 pub const COUNTER: &str = "crash/counter";
 
 /// From here on a writer deletes more than it adds, so that full reads stay quick.
 const MANY_DOCUMENTS: usize = 300;
-const SLOTS: u32 = 6;
-const SLOT_DOCUMENTS: u32 = 8;
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What the writers of one server share.
 #[derive(Debug, Default)]
@@ -27,6 +33,10 @@ pub struct Shared {
     pub increments: AtomicU64,
     /// Increments that were sent and not answered.
     pub open_increments: AtomicU64,
+    /// Uploads that were broken off on purpose.
+    pub abandoned: AtomicU64,
+    /// Uploads that came after what they had sent was swept, and were refused.
+    pub swept: AtomicU64,
 }
 
 impl Shared {
@@ -44,6 +54,14 @@ pub fn prefix(writer: usize) -> String {
     format!("crash/{writer}/")
 }
 
+/// A connection, what it did, and what decides what it does next.
+struct Writer<'a> {
+    client: &'a Client,
+    history: &'a mut History,
+    random: &'a mut Rng,
+    shared: &'a Shared,
+}
+
 /// Writes until a request fails.
 ///
 /// # Errors
@@ -54,8 +72,14 @@ pub fn write_until_crash(
     random: &mut Rng,
     shared: &Shared,
 ) -> Result<()> {
+    let mut writer = Writer {
+        client,
+        history,
+        random,
+        shared,
+    };
     loop {
-        match step(client, history, random, shared) {
+        match writer.step() {
             Ok(Done::Answered) => {}
             Ok(Done::Refused(answer)) => {
                 // A file system that is gone makes the server refuse; a healthy one must not.
@@ -64,17 +88,22 @@ pub fn write_until_crash(
                 }
                 bail!(
                     "writer {} was answered {}: {}",
-                    history.writer,
+                    writer.history.writer,
                     answer.status,
                     answer.body
                 );
             }
-            Err(error) if error.is::<ureq::Error>() && shared.crashed.load(Ordering::SeqCst) => {
+            Err(error) if is_broken(&error) && shared.crashed.load(Ordering::SeqCst) => {
                 return Ok(());
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a connection failed.
+fn is_broken(error: &anyhow::Error) -> bool {
+    error.is::<ureq::Error>() || error.is::<io::Error>()
 }
 
 enum Done {
@@ -83,191 +112,130 @@ enum Done {
     Refused(Answer),
 }
 
-fn step(client: &Client, history: &mut History, random: &mut Rng, shared: &Shared) -> Result<Done> {
-    if history.documents.len() > MANY_DOCUMENTS && random.bool() {
-        return delete_one(client, history, random);
-    }
-    match random.u32(0..100) {
-        0..40 => put_new(client, history, random),
-        40..60 => put_again(client, history, random),
-        60..75 => write_slot(client, history, random),
-        75..83 => delete_one(client, history, random),
-        83..89 => write_mixed_batch(client, history, random),
-        89..94 => write_refused_batch(client, history, random),
-        _ => increment(client, shared),
-    }
-}
-
-fn put_new(client: &Client, history: &mut History, random: &mut Rng) -> Result<Done> {
-    let id = new_id(history, random);
-    put(client, history, id)
-}
-
-fn put_again(client: &Client, history: &mut History, random: &mut Rng) -> Result<Done> {
-    match any_id(history, random) {
-        Some(id) => put(client, history, id),
-        None => put_new(client, history, random),
-    }
-}
-
-fn put(client: &Client, history: &mut History, id: String) -> Result<Done> {
-    let operation = history.begin(vec![Change::Put(id.clone())]);
-    let document = with_collection(document(history.writer, &id, operation.serial), &id);
-    let answer = client.put(&id, &document, None)?;
-    if answer.status != 201 {
-        return Ok(Done::Refused(answer));
-    }
-    history.acknowledge(&[etag_of(&answer.body["ChangeVector"])?])?;
-    Ok(Done::Answered)
-}
-
-fn delete_one(client: &Client, history: &mut History, random: &mut Rng) -> Result<Done> {
-    let Some(id) = any_id(history, random) else {
-        return put_new(client, history, random);
-    };
-    history.begin(vec![Change::Delete(id.clone())]);
-    let answer = client.delete(&id)?;
-    if answer.status != 204 {
-        return Ok(Done::Refused(answer));
-    }
-    history.acknowledge(&[])?;
-    Ok(Done::Answered)
-}
-
-/// Stores all documents of a slot anew, or deletes them all: a half batch shows at once.
-fn write_slot(client: &Client, history: &mut History, random: &mut Rng) -> Result<Done> {
-    let slot = random.u32(0..SLOTS);
-    let deletes = random.u32(0..5) == 0;
-    let writer = history.writer;
-    let ids = (0..SLOT_DOCUMENTS).map(|n| format!("crash/{writer}/slot-{slot}-{n}"));
-    let changes = ids
-        .map(|id| {
-            if deletes {
-                Change::Delete(id)
-            } else {
-                Change::Put(id)
-            }
-        })
-        .collect();
-    bulk(client, history, changes)
-}
-
-fn write_mixed_batch(client: &Client, history: &mut History, random: &mut Rng) -> Result<Done> {
-    let mut changes: Vec<Change> = (0..random.u32(1..12))
-        .map(|_| Change::Put(new_id(history, random)))
-        .collect();
-    if let Some(id) = any_id(history, random) {
-        changes.push(Change::Delete(id));
-    }
-    random.shuffle(&mut changes);
-    bulk(client, history, changes)
-}
-
-fn bulk(client: &Client, history: &mut History, changes: Vec<Change>) -> Result<Done> {
-    let operation = history.begin(changes);
-    let commands = commands(history.writer, operation.serial, &operation.changes);
-    let answer = client.bulk(&commands)?;
-    if answer.status != 201 {
-        return Ok(Done::Refused(answer));
-    }
-    let results = match answer.body["Results"].as_array() {
-        Some(results) if results.len() == commands.len() => results,
-        _ => bail!(
-            "{} commands were answered with {}",
-            commands.len(),
-            answer.body
-        ),
-    };
-    let mut etags = Vec::new();
-    for (change, result) in operation.changes.iter().zip(results) {
-        if let Change::Put(id) = change {
-            if result["@id"].as_str() != Some(id) {
-                bail!("the put of {id} was answered with {result}");
-            }
-            etags.push(etag_of(&result["@change-vector"])?);
+impl Writer<'_> {
+    fn step(&mut self) -> Result<Done> {
+        if self.history.state.documents.len() > MANY_DOCUMENTS && self.random.bool() {
+            return self.delete_one();
+        }
+        match self.random.u32(0..100) {
+            0..24 => self.put_new(),
+            24..36 => self.put_again(),
+            36..46 => self.write_slot(),
+            46..54 => self.delete_one(),
+            54..59 => self.write_mixed_batch(),
+            59..64 => self.write_refused_batch(),
+            64..74 => self.write_with_attachments(),
+            74..80 => self.put_attachment(),
+            80..84 => self.delete_attachment(),
+            84..87 => self.abandon_upload(),
+            87..92 => self.put_lease(),
+            92..94 => self.renew_lease(),
+            94..97 => self.look_at_lease(),
+            _ => self.increment(),
         }
     }
-    history.acknowledge(&etags)?;
-    Ok(Done::Answered)
-}
 
-fn commands(writer: usize, serial: u64, changes: &[Change]) -> Vec<Value> {
-    let command = |change: &Change| match change {
-        Change::Put(id) => json!({
-            "Type": "PUT",
-            "Id": id,
-            "ChangeVector": null,
-            "Document": with_collection(document(writer, id, serial), id),
-        }),
-        Change::Delete(id) => json!({ "Type": "DELETE", "Id": id, "ChangeVector": null }),
-    };
-    changes.iter().map(command).collect()
-}
+    fn put_new(&mut self) -> Result<Done> {
+        let id = self.new_id("note");
+        self.put(Change::put(id))
+    }
 
-/// A batch whose last command expects a document that is not there: it must leave no trace.
-fn write_refused_batch(client: &Client, history: &mut History, random: &mut Rng) -> Result<Done> {
-    let ids: Vec<String> = (0..3).map(|_| new_id(history, random)).collect();
-    // Nothing is noted as open: a crash must not bring any of it about.
-    history.serial += 1;
-    let changes: Vec<Change> = ids.into_iter().map(Change::Put).collect();
-    let mut commands = commands(history.writer, history.serial, &changes);
-    if let Some(last) = commands.last_mut() {
-        last["ChangeVector"] = json!("A:1-AAAAAAAAAAAAAAAAAAAAAA");
+    fn put_again(&mut self) -> Result<Done> {
+        let Some(id) = self.any_id(|_| true) else {
+            return self.put_new();
+        };
+        // Some have a time that does not come while the test runs.
+        let expires = match self.random.u32(0..10) {
+            0 => Some(SystemClock.now().plus_ms(DAY_MS)),
+            _ => None,
+        };
+        self.put(Change::Put { id, expires })
     }
-    let answer = client.bulk(&commands)?;
-    if answer.status == 409 {
-        return Ok(Done::Answered);
-    }
-    Ok(Done::Refused(answer))
-}
 
-/// Counts the shared counter up by one, unless another writer is quicker.
-fn increment(client: &Client, shared: &Shared) -> Result<Done> {
-    let read = client.get(COUNTER)?;
-    if read.status != 200 {
-        return Ok(Done::Refused(read));
-    }
-    let counter = &read.body["Results"][0];
-    document_id(counter)?;
-    let Some(vector) = counter["@metadata"]["@change-vector"].as_str() else {
-        bail!("the counter has no change vector: {counter}");
-    };
-    let Some(value) = counter["Value"].as_u64() else {
-        bail!("the counter has no value: {counter}");
-    };
-    let next = with_collection(json!({ "Value": value + 1 }), COUNTER);
-    shared.open_increments.fetch_add(1, Ordering::SeqCst);
-    let answer = client.put(COUNTER, &next, Some(vector))?;
-    match answer.status {
-        201 => {
-            shared.increments.fetch_add(1, Ordering::SeqCst);
+    /// Stores one document by itself.
+    fn put(&mut self, change: Change) -> Result<Done> {
+        let operation = self.history.begin(vec![change]);
+        let Some(Change::Put { id, expires }) = operation.changes.first() else {
+            bail!("{operation:?} is no put");
+        };
+        let document = document(self.history.writer, id, operation.serial);
+        let document = with_metadata(document, id, *expires);
+        let answer = self.client.put(id, &document, None)?;
+        if answer.status != 201 {
+            return Ok(Done::Refused(answer));
         }
-        409 => {}
-        // Whether it was done is not known: it stays open.
-        _ => return Ok(Done::Refused(answer)),
+        let etag = etag_of(&answer.body["ChangeVector"])?;
+        self.acknowledge(&[Answered::document(etag)])
     }
-    shared.open_increments.fetch_sub(1, Ordering::SeqCst);
-    Ok(Done::Answered)
-}
 
-fn new_id(history: &History, random: &mut Rng) -> String {
-    // Random, so that pages all over the tree change; the serial number makes it new.
-    let spread = random.u32(..);
-    format!(
-        "crash/{}/note-{spread:08x}-{}",
-        history.writer,
-        history.serial + 1
-    )
-}
-
-fn any_id(history: &History, random: &mut Rng) -> Option<String> {
-    let count = history.documents.len();
-    if count == 0 {
-        return None;
+    fn acknowledge(&mut self, answered: &[Answered]) -> Result<Done> {
+        self.history.acknowledge(answered, SystemClock.now())?;
+        Ok(Done::Answered)
     }
-    history
-        .documents
-        .keys()
-        .nth(random.usize(0..count))
-        .cloned()
+
+    fn delete_one(&mut self) -> Result<Done> {
+        let Some(id) = self.any_id(|_| true) else {
+            return self.put_new();
+        };
+        self.history.begin(vec![Change::Delete { id: id.clone() }]);
+        let answer = self.client.delete(&id)?;
+        if answer.status != 204 {
+            return Ok(Done::Refused(answer));
+        }
+        self.acknowledge(&[Answered::default()])
+    }
+
+    /// Counts the shared counter up by one, unless another writer is quicker.
+    fn increment(&mut self) -> Result<Done> {
+        let read = self.client.get(COUNTER)?;
+        if read.status != 200 {
+            return Ok(Done::Refused(read));
+        }
+        let counter = &read.body["Results"][0];
+        document_id(counter)?;
+        let Some(vector) = counter["@metadata"]["@change-vector"].as_str() else {
+            bail!("the counter has no change vector: {counter}");
+        };
+        let Some(value) = counter["Value"].as_u64() else {
+            bail!("the counter has no value: {counter}");
+        };
+        let next = with_metadata(json!({ "Value": value + 1 }), COUNTER, None);
+        self.shared.open_increments.fetch_add(1, Ordering::SeqCst);
+        let answer = self.client.put(COUNTER, &next, Some(vector))?;
+        match answer.status {
+            201 => {
+                self.shared.increments.fetch_add(1, Ordering::SeqCst);
+            }
+            409 => {}
+            // Whether it was done is not known: it stays open.
+            _ => return Ok(Done::Refused(answer)),
+        }
+        self.shared.open_increments.fetch_sub(1, Ordering::SeqCst);
+        Ok(Done::Answered)
+    }
+
+    fn new_id(&mut self, kind: &str) -> String {
+        // Random, so that pages all over the tree change; the serial number makes it new.
+        let spread = self.random.u32(..);
+        let (writer, serial) = (self.history.writer, self.history.serial + 1);
+        format!("crash/{writer}/{kind}-{spread:08x}-{serial}")
+    }
+
+    /// Some document of a kind that is not to expire while the test runs.
+    fn any_id(&mut self, is_wanted: impl Fn(&Version) -> bool) -> Option<String> {
+        let soon = SystemClock.now().plus_ms(DAY_MS / 2);
+        self.any_document(|version| !version.is_due(soon) && is_wanted(version))
+    }
+
+    fn any_document(&mut self, is_wanted: impl Fn(&Version) -> bool) -> Option<String> {
+        let documents = &self.history.state.documents;
+        if documents.is_empty() {
+            return None;
+        }
+        // From a random one on, the first that fits.
+        let start = self.random.usize(0..documents.len());
+        let from_there = documents.iter().skip(start).chain(documents);
+        let mut wanted = from_there.filter(|(_, version)| is_wanted(version));
+        wanted.next().map(|(id, _)| id.clone())
+    }
 }

@@ -28,7 +28,11 @@ fn power_cuts_keep_what_was_acknowledged() {
     println!("seed {}: {tally}", plan.seed);
     assert_eq!(tally.crashes, plan.crashes);
     assert!(
-        tally.acknowledged > 0 && tally.documents_compared > 0,
+        tally.acknowledged > 0
+            && tally.documents_compared > 0
+            && tally.revisions_compared > 0
+            && tally.attachments_compared > 0
+            && tally.expired > 0,
         "nothing was written, so nothing was proven: {tally}"
     );
 }

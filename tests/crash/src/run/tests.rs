@@ -46,15 +46,16 @@ fn notices_writes_that_are_lost() {
 
     let server = start(&plan, &disk).unwrap();
     let client = Client::new(server.url());
-    let found = check_database(&client, &mut histories, &shared).unwrap();
-    assert!(found.documents > 1, "nothing was written");
-    let shared = write_and_stop(&mut disk, server, &mut histories, found.counter);
+    let checked = check_database(&client, &mut histories, &shared, Scope::All).unwrap();
+    assert!(checked.documents > 1, "nothing was written");
+    let shared = write_and_stop(&mut disk, server, &mut histories, checked.counter);
     assert!(histories.iter().any(|history| history.acknowledged > 0));
 
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&earlier, &data).unwrap();
     let server = start(&plan, &disk).unwrap();
-    let lost = check_database(&Client::new(server.url()), &mut histories, &shared);
+    let client = Client::new(server.url());
+    let lost = check_database(&client, &mut histories, &shared, Scope::All);
     let message = lost.unwrap_err().to_string();
     assert!(
         ["is missing", "should be", "is there", "the counter is"]
