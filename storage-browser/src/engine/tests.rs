@@ -256,7 +256,8 @@ fn damage_is_named_never_served() {
             // Too few for another compaction.
             write(&opening, &mut model, 100..102).await.unwrap();
             opening.close().await.unwrap();
-            tables.damage(table, tables.keys(table)[0]);
+            let newest = tables.keys(table).pop().expect("there are some");
+            tables.damage(table, newest);
             let failure = match open(tables.clone()).await {
                 Err(reason) => reason,
                 Ok(opening) => {
