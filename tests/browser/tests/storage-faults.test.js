@@ -92,10 +92,11 @@ test('storage cleared while a store is open closes it, and says so', async () =>
 
 test('a full quota refuses writes, keeps reads, and passes', async () => {
     const page = await openPage();
+    const protocol = await browser.protocol(page);
+    // Before the first write: Chromium remembers for a while how much room there was.
+    await protocol.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize: 3_000_000 });
     await openStore(page, 'full');
     await put(page, 0);
-    const protocol = await browser.protocol(page);
-    await protocol.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize: 3_000_000 });
     let written = 1;
     const failure = await failureOf((async () => {
         for (; written < 40; written += 1) await put(page, written, 200_000);
