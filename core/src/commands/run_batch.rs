@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    DeleteByPrefix, DeleteDocument, DeletedByPrefix, DeletedDocument, PutDocument, Transaction,
-    VerifyVersions, WrittenDocument,
+    DeleteByPrefix, DeleteDocument, DeletedByPrefix, DeletedDocument, PutDocument, RememberRequest,
+    Transaction, VerifyVersions, WrittenDocument,
 };
 use crate::attachments::{
     AttachmentContent, CopyAttachment, DeleteAttachment, ImportDocument, ImportedAttachment,
@@ -28,6 +28,8 @@ pub enum BatchCommand {
     DeleteByPrefix(DeleteByPrefix),
     /// Checks documents that were read.
     VerifyVersions(VerifyVersions),
+    /// Makes the batch happen once.
+    RememberRequest(RememberRequest),
     /// Makes a revision.
     ForceRevision(ForceRevision),
     /// Brings back an earlier version.
@@ -55,7 +57,7 @@ pub enum CommandOutcome {
     Deleted(DeletedDocument),
     /// Of a delete by prefix.
     DeletedByPrefix(DeletedByPrefix),
-    /// Of a check.
+    /// Of a check, and of [`BatchCommand::RememberRequest`].
     Verified,
     /// Of [`BatchCommand::ImportRevision`]: whether it was not here yet.
     ImportedRevision(bool),
@@ -150,6 +152,10 @@ pub(super) async fn run<S: Snapshot>(
             }
             BatchCommand::VerifyVersions(verify) => {
                 verify.run(tx).await?;
+                CommandOutcome::Verified
+            }
+            BatchCommand::RememberRequest(remember) => {
+                remember.run(tx).await?;
                 CommandOutcome::Verified
             }
             BatchCommand::ForceRevision(force) => {

@@ -14,6 +14,7 @@ pub mod database_state;
 pub mod documents;
 pub mod etags;
 pub mod identities;
+pub mod requests;
 pub mod revisions;
 pub mod schedules;
 pub mod tombstones;
@@ -56,3 +57,5 @@ pub const BLOBS: KeySpace = KeySpace::new(14);
 pub const CHUNKS: KeySpace = KeySpace::new(15);
 /// Contents that nothing refers to (yet, or any more); see [`blobs`].
 pub const LOOSE_CONTENTS: KeySpace = KeySpace::new(16);
+/// Requests done for callers who may ask again; see [`requests`].
+pub const REQUESTS: KeySpace = KeySpace::new(28);

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use crate::attachments::hash_text;
 use crate::schema::{
     ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, DATABASE, DOCUMENTS, ETAGS,
-    EXPIRATIONS, IDENTITIES, LOOSE_CONTENTS, REFRESHES, REVISION_BIN, REVISION_COUNTS,
+    EXPIRATIONS, IDENTITIES, LOOSE_CONTENTS, REFRESHES, REQUESTS, REVISION_BIN, REVISION_COUNTS,
     REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
 };
 use crate::storage::KeySpace;
 
 /// The tables of a database, with the names problems have for them.
-const TABLES: [(KeySpace, &str); 17] = [
+const TABLES: [(KeySpace, &str); 18] = [
     (DATABASE, "database"),
     (DOCUMENTS, "documents"),
     (ETAGS, "etags"),
@@ -31,6 +31,7 @@ const TABLES: [(KeySpace, &str); 17] = [
     (BLOBS, "blobs"),
     (CHUNKS, "chunks"),
     (LOOSE_CONTENTS, "loose contents"),
+    (REQUESTS, "requests"),
 ];
 
 /// Whether a table is one of this version's.

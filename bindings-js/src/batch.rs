@@ -1,0 +1,209 @@
+//! Writing: a batch of commands in the protocol's JSON, all or nothing.
+
+use std::collections::BTreeMap;
+
+use pinyon_core::attachments::{AttachmentName, CopyAttachment, DeleteAttachment, PutAttachment};
+use pinyon_core::commands::{
+    BatchCommand, DeleteByPrefix, DeleteDocument, ExpectedVersion, Operation, Outcome, PutDocument,
+    RememberRequest, VerifyVersions,
+};
+use pinyon_core::document::{DocumentId, IdRequest, parse_document};
+use pinyon_core::revisions::ForceRevision;
+use pinyon_core::{Error, ErrorKind, Limits};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use wasm_bindgen::prelude::*;
+
+use crate::attachments::FinishedUploads;
+use crate::batch_results::{Echo, to_json};
+use crate::database::{Database, parse_durability};
+use crate::error::{JsResult, to_js, to_text};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Batch<'a> {
+    #[serde(borrow)]
+    commands: Vec<Command<'a>>,
+    #[serde(default)]
+    request: Option<Request>,
+}
+
+/// Which request of which caller the batch is, where that may come twice.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Request {
+    caller: String,
+    number: u64,
+    answered_before: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Command<'a> {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    change_vector: Option<String>,
+    #[serde(borrow, default)]
+    document: Option<&'a RawValue>,
+    #[serde(default)]
+    id_prefixed: bool,
+    #[serde(default)]
+    tracked_entities: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    content_type: Option<String>,
+    #[serde(default)]
+    destination_id: String,
+    #[serde(default)]
+    destination_name: String,
+    /// The number of a finished upload.
+    #[serde(default)]
+    content: Option<u32>,
+}
+
+impl Command<'_> {
+    fn expected(&self) -> ExpectedVersion {
+        ExpectedVersion::from_wire(self.change_vector.as_deref())
+    }
+
+    fn document_id(&self, limits: &Limits) -> Result<DocumentId, Error> {
+        DocumentId::new(self.id.as_str(), limits.max_id_bytes)
+    }
+
+    fn into_core(
+        self,
+        limits: &Limits,
+        uploads: &FinishedUploads,
+    ) -> Result<(BatchCommand, Echo), Error> {
+        let expected = self.expected();
+        let command = match self.kind.as_str() {
+            "PUT" => BatchCommand::Put(self.to_put(limits)?),
+            "DELETE" if self.id_prefixed => BatchCommand::DeleteByPrefix(DeleteByPrefix {
+                prefix: self.id.clone(),
+            }),
+            "DELETE" => BatchCommand::Delete(DeleteDocument {
+                id: self.document_id(limits)?,
+                expected,
+            }),
+            "BatchTrackChanges" => BatchCommand::VerifyVersions(self.to_verify(limits)?),
+            "ForceRevisionCreation" => BatchCommand::ForceRevision(ForceRevision {
+                id: self.document_id(limits)?,
+                must_exist: true,
+            }),
+            "AttachmentPUT" => BatchCommand::PutAttachment(PutAttachment {
+                id: self.document_id(limits)?,
+                name: AttachmentName::new(self.name.as_str())?,
+                content_type: self.content_type.clone().unwrap_or_default(),
+                content: uploads.take(self.content)?,
+                expected,
+            }),
+            "AttachmentDELETE" => BatchCommand::DeleteAttachment(DeleteAttachment {
+                id: self.document_id(limits)?,
+                name: AttachmentName::new(self.name.as_str())?,
+                expected,
+            }),
+            "AttachmentCOPY" | "AttachmentMOVE" => BatchCommand::CopyAttachment(CopyAttachment {
+                id: self.document_id(limits)?,
+                name: AttachmentName::new(self.name.as_str())?,
+                destination_id: DocumentId::new(self.destination_id.as_str(), limits.max_id_bytes)?,
+                destination_name: AttachmentName::new(self.destination_name.as_str())?,
+                expected,
+                is_move: self.kind == "AttachmentMOVE",
+            }),
+            other => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("commands of type '{other}' are not known"),
+                ));
+            }
+        };
+        let echo = Echo {
+            kind: self.kind,
+            id: self.id,
+            name: self.name,
+        };
+        Ok((command, echo))
+    }
+
+    fn to_put(&self, limits: &Limits) -> Result<PutDocument, Error> {
+        let text = self
+            .document
+            .ok_or_else(|| Error::invalid("a PUT needs a Document"))?;
+        let named =
+            |error: Error| Error::new(error.kind(), format!("'{}': {}", self.id, error.message()));
+        Ok(PutDocument {
+            id: IdRequest::parse(&self.id, limits.max_id_bytes)?,
+            expected: self.expected(),
+            document: parse_document(text.get(), limits).map_err(named)?,
+        })
+    }
+
+    fn to_verify(&self, limits: &Limits) -> Result<VerifyVersions, Error> {
+        let expected = self.tracked_entities.iter().map(|(id, change_vector)| {
+            let id = DocumentId::new(id.as_str(), limits.max_id_bytes)?;
+            // Tracking without a version means that there was no document.
+            let change_vector = change_vector.as_deref().unwrap_or_default();
+            Ok((id, ExpectedVersion::from_wire(Some(change_vector))))
+        });
+        Ok(VerifyVersions {
+            expected: expected.collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+impl Database {
+    async fn run_batch(&self, batch: &str, durability: Option<&str>) -> Result<Vec<u8>, Error> {
+        let limits = self.database.limits();
+        let batch: Batch = serde_json::from_str(batch)
+            .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
+        let mut commands = Vec::with_capacity(batch.commands.len() + 1);
+        let mut echoes = Vec::with_capacity(batch.commands.len());
+        for (index, command) in batch.commands.into_iter().enumerate() {
+            let (command, echo) = command.into_core(limits, &self.uploads).map_err(|error| {
+                Error::new(
+                    error.kind(),
+                    format!("command {index}: {}", error.message()),
+                )
+            })?;
+            commands.push(command);
+            echoes.push(echo);
+        }
+        if let Some(request) = batch.request {
+            // First: a request that was done already says so, and not what it would fail with now.
+            commands.insert(
+                0,
+                BatchCommand::RememberRequest(RememberRequest {
+                    caller: request.caller,
+                    number: request.number,
+                    answered_before: request.answered_before,
+                }),
+            );
+        }
+        let before = commands.len() - echoes.len();
+        let operation = Operation::Batch(commands);
+        let outcome = match durability.map(parse_durability).transpose()? {
+            Some(durability) => self.database.execute_with(operation, durability).await?,
+            None => self.database.execute(operation).await?,
+        };
+        match outcome {
+            Outcome::Batch(outcomes) => Ok(to_json(&outcomes[before..], &echoes)),
+            other => Err(Error::new(
+                ErrorKind::Internal,
+                format!("a batch answered with {other:?}"),
+            )),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Database {
+    /// Runs a batch of commands; answers with their results. All is JSON in the protocol's form.
+    pub async fn batch(&self, batch: String, durability: Option<String>) -> JsResult<String> {
+        let json = self.run_batch(&batch, durability.as_deref()).await;
+        to_text(json.map_err(to_js)?)
+    }
+}

@@ -1,0 +1,80 @@
+//! What the commands of a batch answer, in the protocol's JSON.
+
+use pinyon_core::attachments::hash_text;
+use pinyon_core::commands::{CommandOutcome, WrittenDocument};
+use serde_json::{Map, Value, json};
+
+/// What a result repeats of its command.
+pub(crate) struct Echo {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// `{"Results":[…]}`, one for each command.
+pub(crate) fn to_json(outcomes: &[CommandOutcome], echoes: &[Echo]) -> Vec<u8> {
+    let results = outcomes.iter().zip(echoes).map(|(outcome, echo)| {
+        let mut result = fields(outcome, echo);
+        result.insert("Type".to_owned(), echo.kind.as_str().into());
+        Value::Object(result)
+    });
+    let results: Vec<Value> = results.collect();
+    json!({ "Results": results }).to_string().into_bytes()
+}
+
+fn fields(outcome: &CommandOutcome, echo: &Echo) -> Map<String, Value> {
+    let value = match outcome {
+        CommandOutcome::Written(written) => written_fields(written),
+        CommandOutcome::Deleted(deleted) => json!({
+            "Id": deleted.id,
+            "Deleted": deleted.deleted,
+            "ChangeVector": deleted.change_vector,
+        }),
+        CommandOutcome::DeletedByPrefix(deleted) => json!({
+            "Id": deleted.prefix,
+            "Deleted": deleted.count > 0,
+        }),
+        CommandOutcome::ForcedRevision(forced) => {
+            let mut value = match &forced.document {
+                Some(document) => written_fields(document),
+                None => json!({ "@id": echo.id }),
+            };
+            value["RevisionCreated"] = forced.is_new.into();
+            value
+        }
+        CommandOutcome::WrittenAttachment(written) => json!({
+            "Id": written.id,
+            "Name": written.name,
+            "ContentType": written.content_type,
+            "Hash": hash_text(&written.hash),
+            "Size": written.size,
+            "ChangeVector": written.change_vector,
+            "DocumentChangeVector": written.document_change_vector,
+        }),
+        CommandOutcome::DeletedAttachment(change_vector) => json!({
+            "@id": echo.id,
+            "Name": echo.name,
+            "DocumentChangeVector": change_vector,
+        }),
+        CommandOutcome::Verified
+        | CommandOutcome::Reverted
+        | CommandOutcome::ImportedRevision(_) => json!({}),
+    };
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn written_fields(written: &WrittenDocument) -> Value {
+    let mut value = json!({
+        "@id": written.id,
+        "@collection": written.collection,
+        "@change-vector": written.change_vector,
+        "@last-modified": written.last_modified.to_text(),
+    });
+    if !written.flags.is_empty() {
+        value["@flags"] = written.flags.to_text().into();
+    }
+    value
+}

@@ -1,0 +1,34 @@
+//! The WebAssembly part of the npm package `pinyon`: the core, as classes that JavaScript calls.
+//!
+//! Thin: documents go in and out as JSON text in the forms of the client protocol, and what is
+//! convenient in JavaScript is written in TypeScript, in `js/`.
+
+mod attachments;
+mod batch;
+mod batch_results;
+mod changes;
+mod configuration;
+mod database;
+mod documents;
+mod error;
+mod host;
+mod revisions;
+mod transfer;
+
+pub use attachments::Upload;
+pub use database::Database;
+pub use transfer::{Export, Import};
+
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    fn console_error(message: &str);
+}
+
+/// A panic is a defect: the console names the place before the module stops.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| console_error(&panic.to_string())));
+}

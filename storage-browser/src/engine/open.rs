@@ -1,0 +1,98 @@
+//! Opening a store: its root, and its log played into memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use pinyon_core::{Error, Result};
+
+use super::{Engine, State, empty_overlay};
+use crate::checksum::unseal;
+use crate::log_record;
+use crate::options::BrowserOptions;
+use crate::page_cache::PageCache;
+use crate::page_index::Root;
+use crate::tables::{Table, TableKey, Tables};
+
+impl<T: Tables> Engine<T> {
+    pub(crate) async fn open(
+        tables: T,
+        store: u64,
+        name: &str,
+        options: BrowserOptions,
+    ) -> Result<Self> {
+        let in_store = |reason: Error| {
+            let message = format!("store '{name}': {}", reason.message());
+            Error::new(reason.kind(), message).with_source(reason)
+        };
+        let root = read_root(&tables, store).await.map_err(in_store)?;
+        let mut state = State {
+            closed: None,
+            active: empty_overlay(),
+            active_bytes: 0,
+            active_commits: 0,
+            frozen: None,
+            index: Arc::new(root.index),
+            log_next: root.log_from,
+            next_page: root.next_page,
+            replaced: VecDeque::new(),
+            doomed: root.doomed,
+            has_relaxed: false,
+            in_flight: None,
+            compaction: None,
+            retry_at_bytes: 0,
+        };
+        replay(&tables, store, &mut state).await.map_err(in_store)?;
+        Ok(Self {
+            tables,
+            store,
+            name: name.to_owned(),
+            options,
+            state: Mutex::new(state),
+            cache: Mutex::new(PageCache::new(options.max_cached_bytes)),
+        })
+    }
+}
+
+async fn read_root<T: Tables>(tables: &T, store: u64) -> Result<Root> {
+    let key = TableKey::new(store, 0);
+    let stored = tables.get_many(Table::Roots, &[key]).await?.pop().flatten();
+    match stored {
+        Some(sealed) => Root::decode(unseal(Table::Roots, key, sealed)?),
+        None => Ok(Root::default()),
+    }
+}
+
+/// The records of the log have consecutive numbers, so one that is missing is found as damage:
+/// the next one does not fit into its place.
+async fn replay<T: Tables>(tables: &T, store: u64, state: &mut State) -> Result<()> {
+    // A few at a time: a log of large commits should not be in memory twice.
+    const AT_ONCE: u64 = 256;
+    loop {
+        let first = TableKey::new(store, state.log_next);
+        let last = TableKey::new(
+            store,
+            (state.log_next + AT_ONCE - 1).min(TableKey::MAX_RECORD),
+        );
+        let records = tables.get_range(Table::Log, first..=last).await?;
+        let is_last = (records.len() as u64) < AT_ONCE;
+        for sealed in records {
+            let key = TableKey::new(store, state.log_next);
+            let record = unseal(Table::Log, key, sealed)?;
+            state.put_all(log_record::decode(record)?);
+            state.log_next += 1;
+        }
+        if is_last {
+            break;
+        }
+    }
+    let beyond = tables
+        .get_range(Table::Log, TableKey::from_record(store, state.log_next))
+        .await?;
+    if !beyond.is_empty() {
+        return Err(Error::corrupted(format!(
+            "log record {} is missing",
+            state.log_next
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! How a browser's storage behaves.
+
+/// Sizes and times; the defaults fit an application with up to some 100,000 documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrowserOptions {
+    /// The most bytes of pages kept in memory.
+    pub max_cached_bytes: usize,
+    /// About how many bytes a page holds.
+    pub page_bytes: usize,
+    /// The log is compacted when it holds this many bytes, or an eighth of all pages if that is
+    /// more (at most four times this).
+    pub max_log_bytes: usize,
+    /// The log is compacted when it holds this many commits.
+    pub max_log_commits: usize,
+    /// How long opening waits for another tab to let go of the environment.
+    pub lock_wait_ms: u32,
+    /// Whether to work in memory, with a flag that says so, where the browser has no IndexedDB
+    /// to give (private windows, embedded pages).
+    pub is_memory_allowed: bool,
+}
+
+impl Default for BrowserOptions {
+    fn default() -> Self {
+        Self {
+            max_cached_bytes: 16 << 20,
+            page_bytes: 32 << 10,
+            max_log_bytes: 4 << 20,
+            max_log_commits: 2_000,
+            lock_wait_ms: 5_000,
+            is_memory_allowed: true,
+        }
+    }
+}

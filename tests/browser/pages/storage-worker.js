@@ -1,0 +1,19 @@
+// Runs one case of the storage contract and answers 'passed', or what went wrong.
+import load, { runCase } from '/storage/storage_tests.js';
+
+const panics = [];
+globalThis.reportPanic = (message) => panics.push(message);
+
+globalThis.onmessage = async ({ data: { name, database, isSmall } }) => {
+    const ended = new Promise((resolve) => {
+        // A panic in a task of its own rejects no promise of ours.
+        const look = () => (panics.length ? resolve(panics.join('\n')) : setTimeout(look, 50));
+        look();
+    });
+    const ran = (async () => {
+        await load();
+        await runCase(name, database, isSmall);
+        return 'passed';
+    })().catch((error) => [...panics, String(error)].join('\n'));
+    globalThis.postMessage(await Promise.race([ran, ended]));
+};
