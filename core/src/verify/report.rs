@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use crate::attachments::hash_text;
 use crate::schema::{
-    ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, DATABASE, DOCUMENTS, ETAGS,
-    EXPIRATIONS, IDENTITIES, LOOSE_CONTENTS, REFRESHES, REVISION_BIN, REVISION_COUNTS,
+    ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, DATABASE, DEPARTURES, DOCUMENTS,
+    ETAGS, EXPIRATIONS, IDENTITIES, INDEXES, LOOSE_CONTENTS, REFRESHES, REVISION_BIN, REVISION_COUNTS,
     REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
 };
 use crate::storage::KeySpace;
 
 /// The tables of a database, with the names problems have for them.
-const TABLES: [(KeySpace, &str); 17] = [
+const TABLES: [(KeySpace, &str); 19] = [
     (DATABASE, "database"),
     (DOCUMENTS, "documents"),
     (ETAGS, "etags"),
@@ -31,6 +31,8 @@ const TABLES: [(KeySpace, &str); 17] = [
     (BLOBS, "blobs"),
     (CHUNKS, "chunks"),
     (LOOSE_CONTENTS, "loose contents"),
+    (INDEXES, "indexes"),
+    (DEPARTURES, "departures"),
 ];
 
 /// Whether a table is one of this version's.
