@@ -53,6 +53,8 @@ pub(crate) struct Shared<S: Store> {
     pub(crate) limits: Arc<Limits>,
     pub(crate) queue: Queue,
     pub(crate) notices: Notices,
+    /// Tells whoever follows the documents that there is something new.
+    pub(crate) committed: event_listener::Event,
     pub(crate) incarnations: RwLock<Arc<Incarnations>>,
 }
 
@@ -116,6 +118,7 @@ impl<S: Store> Database<S> {
             limits,
             queue,
             notices: Notices::default(),
+            committed: event_listener::Event::new(),
             incarnations: RwLock::new(Arc::new(state.incarnations)),
         });
         let merger = Merger::new(Arc::clone(&shared), requests);
@@ -222,7 +225,7 @@ impl<S: Store> Database<S> {
     ) -> Result<usize> {
         let collections = self.read().await?.collections().await?;
         let mut removed = 0;
-        for statistics in collections.into_iter().filter(|it| it.tombstone_count > 0) {
+        for statistics in collections {
             let clean = CleanTombstones {
                 collection: CollectionName::new(statistics.name)?,
                 up_to: consumed_up_to,
@@ -369,6 +372,21 @@ impl<S: Store> Database<S> {
         durability: Durability,
     ) -> Result<Outcome> {
         self.shared.queue.execute(operation, Some(durability)).await
+    }
+
+    /// The host's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.host.clock.now()
+    }
+
+    /// The host's randomness.
+    pub(crate) fn random(&self) -> &dyn crate::host::Random {
+        &*self.shared.host.random
+    }
+
+    /// Wakes after the next commit that changed something.
+    pub fn listen(&self) -> event_listener::EventListener {
+        self.shared.committed.listen()
     }
 
     /// The newest notices, oldest first.

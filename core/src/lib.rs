@@ -9,6 +9,7 @@ pub mod commands;
 pub mod document;
 pub mod expiration;
 pub mod host;
+pub mod indexes;
 pub mod query;
 pub mod revisions;
 pub mod schema;

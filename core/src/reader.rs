@@ -147,7 +147,10 @@ impl<S: Snapshot> ReadTransaction<S> {
             .await
     }
 
-    async fn documents_by_key(&self, keys: Vec<Bytes>) -> Result<Vec<Option<StoredDocument>>> {
+    pub(crate) async fn documents_by_key(
+        &self,
+        keys: Vec<Bytes>,
+    ) -> Result<Vec<Option<StoredDocument>>> {
         let values = self.snapshot.get_many(DOCUMENTS, &keys).await?;
         let found = keys.into_iter().zip(values);
         found
@@ -460,12 +463,9 @@ impl<S: Snapshot> ReadTransaction<S> {
     }
 
     async fn all(&self, space: KeySpace) -> Result<Vec<(Bytes, Bytes)>> {
-        let mut pages = Pages::new(space, KeyRange::all(), Direction::Forward, usize::MAX);
-        let mut all = Vec::new();
-        while let Some(entries) = pages.next(&self.snapshot).await? {
-            all.extend(entries);
-        }
-        Ok(all)
+        Pages::new(space, KeyRange::all(), Direction::Forward, usize::MAX)
+            .all(&self.snapshot)
+            .await
     }
 
     async fn configuration(&self, key: &'static [u8]) -> Result<Option<String>> {
@@ -601,6 +601,15 @@ impl Pages {
             direction,
             limits,
         }
+    }
+
+    /// Everything that is left.
+    pub(crate) async fn all<S: Snapshot>(mut self, snapshot: &S) -> Result<Vec<(Bytes, Bytes)>> {
+        let mut all = Vec::new();
+        while let Some(entries) = self.next(snapshot).await? {
+            all.extend(entries);
+        }
+        Ok(all)
     }
 
     pub(crate) async fn next<S: Snapshot>(

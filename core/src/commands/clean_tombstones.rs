@@ -8,7 +8,9 @@ use crate::document::CollectionName;
 use crate::host::Timestamp;
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{COLLECTION_ETAGS, ETAGS, TOMBSTONES, collection_etags};
+use crate::schema::{
+    COLLECTION_ETAGS, DEPARTURES, ETAGS, TOMBSTONES, collection_etags, departures,
+};
 use crate::storage::{KeyRange, Snapshot};
 use crate::version::Etag;
 
@@ -50,7 +52,20 @@ impl CleanTombstones {
                 removed += 1;
             }
         }
+        self.clean_departures(tx).await?;
         Ok(removed)
+    }
+
+    /// Departures have no time of their own, and only indexes follow them.
+    async fn clean_departures<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<()> {
+        let range = KeyRange {
+            end: std::ops::Bound::Included(departures::key(self.collection.key(), self.up_to)),
+            ..departures::range(self.collection.key())
+        };
+        for (key, _) in tx.scan(DEPARTURES, &range, self.limit).await? {
+            tx.delete(DEPARTURES, key);
+        }
+        Ok(())
     }
 }
 

@@ -265,6 +265,9 @@ impl<S: Store> Merger<S> {
     fn settle(&self, prepared: Prepared, committed: Result<()>) {
         if committed.is_ok() {
             self.shared.notices.extend(prepared.notices);
+            if !prepared.changes.is_empty() {
+                self.shared.committed.notify(usize::MAX);
+            }
         }
         for (request, outcome) in prepared.group {
             let outcome = outcome.and_then(|outcome| committed.clone().map(|()| outcome));

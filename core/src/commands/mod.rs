@@ -7,6 +7,7 @@
 
 mod change_hilo;
 mod change_identity;
+mod change_indexes;
 mod changes;
 mod clean_tombstones;
 mod configure;
@@ -23,6 +24,7 @@ mod verify_versions;
 
 pub use change_hilo::{HiloRange, NextHiloRange, ReturnHiloRange};
 pub use change_identity::{NextIdentity, SeedIdentity};
+pub use change_indexes::ChangeIndexes;
 pub use changes::Changes;
 pub use clean_tombstones::CleanTombstones;
 pub use configure::Configure;
@@ -118,6 +120,8 @@ pub enum Operation {
     CleanTombstones(CleanTombstones),
     /// A configuration to replace.
     Configure(Configure),
+    /// Definitions of indexes to keep or drop.
+    ChangeIndexes(ChangeIndexes),
     /// Limits to apply to revisions that are there.
     EnforceRevisions(EnforceRevisions),
     /// A moment to bring documents back to.
@@ -170,6 +174,10 @@ impl Operation {
             Self::CleanTombstones(clean) => clean.run(tx).await.map(Outcome::Cleaned),
             Self::Configure(configure) => {
                 configure.run(tx);
+                Ok(Outcome::Done)
+            }
+            Self::ChangeIndexes(change) => {
+                change.run(tx);
                 Ok(Outcome::Done)
             }
             Self::EnforceRevisions(step) => step.run(tx).await.map(Outcome::EnforcedRevisions),

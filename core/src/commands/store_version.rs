@@ -13,11 +13,11 @@ use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
 use crate::schema::{
-    COLLECTION_ETAGS, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, TOMBSTONES, collection_etags,
-    schedules,
+    COLLECTION_ETAGS, DEPARTURES, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, TOMBSTONES,
+    collection_etags, departures, schedules,
 };
 use crate::storage::Snapshot;
-use crate::version::ChangeVector;
+use crate::version::{ChangeVector, Etag};
 
 /// What stands under an id before a write.
 pub(crate) enum Previous {
@@ -46,6 +46,15 @@ impl Previous {
             Self::Nothing => ChangeVector::empty(),
             Self::Document(record) => record.context.clone(),
             Self::Tombstone(tombstone) => tombstone.context.clone(),
+        }
+    }
+
+    /// The collection it is or was in.
+    fn collection(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Document(record) => Some(record.collection()),
+            Self::Tombstone(tombstone) => Some(&tombstone.collection),
         }
     }
 
@@ -105,6 +114,7 @@ async fn store<S: Snapshot>(
 ) -> Result<WrittenDocument> {
     remove_previous(tx, version.key, previous).await?;
     let dot = tx.take_dot();
+    note_departure(tx, previous, &version, dot.etag).await?;
     let mut context = previous.context();
     context.include(dot);
     let change_vector = context.to_text(tx.incarnations())?;
@@ -202,6 +212,31 @@ async fn remove_previous<S: Snapshot>(
         Previous::Document(record) => unlink(tx, key, record).await,
         Previous::Tombstone(tombstone) => super::clean_tombstones::remove(tx, key, tombstone).await,
     }
+}
+
+/// Indexes over the collection that the id was in would not hear of this write otherwise.
+async fn note_departure<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+    version: &NewVersion<'_>,
+    etag: Etag,
+) -> Result<()> {
+    let old = match previous.collection() {
+        Some(old) if old != version.collection.as_str() => CollectionName::new(old)?,
+        _ => return Ok(()),
+    };
+    if old.key() == version.collection.key() {
+        return Ok(());
+    }
+    let mut statistics = tx.collection_statistics(old.as_str(), old.key()).await?;
+    statistics.last_tombstone_etag = etag;
+    tx.put_collection_statistics(old.key(), &statistics);
+    tx.put(
+        DEPARTURES,
+        departures::key(old.key(), etag),
+        version.key.clone(),
+    );
+    Ok(())
 }
 
 fn set_schedule<S: Snapshot>(

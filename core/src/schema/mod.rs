@@ -11,6 +11,7 @@ pub mod collection_etags;
 pub mod collections;
 pub mod configuration;
 pub mod database_state;
+pub mod departures;
 pub mod documents;
 pub mod etags;
 pub mod identities;
@@ -59,3 +60,7 @@ pub const CHUNKS: KeySpace = KeySpace::new(15);
 pub const LOOSE_CONTENTS: KeySpace = KeySpace::new(16);
 /// Requests done for callers who may ask again; see [`requests`].
 pub const REQUESTS: KeySpace = KeySpace::new(28);
+/// Index definitions by lower-cased name; see [`crate::indexes`].
+pub const INDEXES: KeySpace = KeySpace::new(24);
+/// Documents that left a collection; see [`departures`].
+pub const DEPARTURES: KeySpace = KeySpace::new(25);

@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use crate::attachments::hash_text;
 use crate::schema::{
-    ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, DATABASE, DOCUMENTS, ETAGS,
-    EXPIRATIONS, IDENTITIES, LOOSE_CONTENTS, REFRESHES, REQUESTS, REVISION_BIN, REVISION_COUNTS,
-    REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
+    ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, DATABASE, DEPARTURES, DOCUMENTS,
+    ETAGS, EXPIRATIONS, IDENTITIES, INDEXES, LOOSE_CONTENTS, REFRESHES, REQUESTS, REVISION_BIN,
+    REVISION_COUNTS, REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags,
+    revisions, schedules,
 };
 use crate::storage::KeySpace;
 
 /// The tables of a database, with the names problems have for them.
-const TABLES: [(KeySpace, &str); 18] = [
+const TABLES: [(KeySpace, &str); 20] = [
     (DATABASE, "database"),
     (DOCUMENTS, "documents"),
     (ETAGS, "etags"),
@@ -32,6 +33,8 @@ const TABLES: [(KeySpace, &str); 18] = [
     (CHUNKS, "chunks"),
     (LOOSE_CONTENTS, "loose contents"),
     (REQUESTS, "requests"),
+    (INDEXES, "indexes"),
+    (DEPARTURES, "departures"),
 ];
 
 /// Whether a table is one of this version's.

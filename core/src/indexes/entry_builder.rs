@@ -1,0 +1,222 @@
+//! From values to terms: what an entry is made of, by the options of its index.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::analyzer::Analyzer;
+use super::definition::{FieldKind, IndexDefinition};
+use super::field_path::push_values;
+use super::map::Object;
+use super::tables::{EntryField, Posted, Progress};
+use super::{FieldValue, Number, Term};
+use crate::Result;
+use crate::schema::Encoder;
+
+/// How one field of an index is made into terms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FieldForm {
+    /// The kind under which queries find it.
+    pub kind: FieldKind,
+    /// Whether terms keep their case although the kind is default.
+    pub keeps_case: bool,
+    /// Of a searched field.
+    pub analyzer: Analyzer,
+}
+
+impl FieldForm {
+    const DEFAULT: Self = Self {
+        kind: FieldKind::Default,
+        keeps_case: false,
+        analyzer: Analyzer::LowerCaseKeyword,
+    };
+
+    /// The form of an automatic index's field.
+    pub fn of_kind(kind: FieldKind) -> Self {
+        Self {
+            kind,
+            keeps_case: kind == FieldKind::Exact,
+            analyzer: Analyzer::Standard,
+        }
+    }
+}
+
+/// How the fields of a client's definition are made into terms.
+#[derive(Debug, Clone, Default)]
+pub struct FieldForms {
+    named: BTreeMap<String, Vec<FieldForm>>,
+    others: Option<Vec<FieldForm>>,
+    stored: std::collections::BTreeSet<String>,
+    stores_others: bool,
+}
+
+impl FieldForms {
+    /// Reads the options of a definition.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an unknown analyzer or option.
+    pub fn of_definition(definition: &IndexDefinition) -> Result<Self> {
+        let mut forms = Self::default();
+        for (name, options) in &definition.fields {
+            let list = forms_of(options.indexing.as_deref(), options.analyzer.as_deref())?;
+            let is_stored = options.is_stored();
+            if name == "__all_fields" {
+                forms.others = Some(list);
+                forms.stores_others = is_stored;
+            } else {
+                forms.named.insert(name.clone(), list);
+                if is_stored {
+                    forms.stored.insert(name.clone());
+                }
+            }
+        }
+        Ok(forms)
+    }
+
+    /// Whether the values of a field are kept for projections.
+    pub fn is_stored(&self, name: &str) -> bool {
+        self.stored.contains(name) || (self.stores_others && !self.named.contains_key(name))
+    }
+
+    /// The forms of a field.
+    pub fn of(&self, name: &str) -> &[FieldForm] {
+        let default: &[FieldForm] = &[FieldForm::DEFAULT];
+        match (self.named.get(name), &self.others) {
+            (Some(forms), _) | (None, Some(forms)) => forms,
+            (None, None) => default,
+        }
+    }
+}
+
+fn forms_of(indexing: Option<&str>, analyzer: Option<&str>) -> Result<Vec<FieldForm>> {
+    let analyzer = analyzer
+        .filter(|it| !it.is_empty())
+        .map(Analyzer::parse)
+        .transpose()?;
+    let searched = |analyzer: Option<Analyzer>| FieldForm {
+        kind: FieldKind::Search,
+        keeps_case: false,
+        analyzer: analyzer.unwrap_or(Analyzer::Standard),
+    };
+    Ok(match indexing.unwrap_or("Default") {
+        "No" => Vec::new(),
+        "Exact" => vec![FieldForm {
+            keeps_case: true,
+            ..FieldForm::DEFAULT
+        }],
+        "Search" | "Highlighting" => vec![FieldForm::DEFAULT, searched(analyzer)],
+        "Default" if analyzer.is_some() => vec![FieldForm::DEFAULT, searched(analyzer)],
+        "Default" => vec![FieldForm::DEFAULT],
+        other => {
+            return Err(crate::Error::invalid(format!(
+                "'{}' is no way to index a field",
+                other.escape_debug()
+            )));
+        }
+    })
+}
+
+/// The terms of `values` in one form; `None` when there are none.
+pub fn entry_field(number: u16, form: &FieldForm, values: &[FieldValue]) -> Option<EntryField> {
+    let (mut terms, words) = match form.kind {
+        FieldKind::Search => analyzed(form.analyzer, values),
+        FieldKind::Default | FieldKind::Exact => {
+            let terms = values.iter().map(|value| Posted {
+                term: Term::of_value(value, form.keeps_case),
+                positions: Vec::new(),
+            });
+            (terms.collect(), 0)
+        }
+    };
+    terms.sort();
+    terms.dedup();
+    (!terms.is_empty()).then_some(EntryField {
+        field: number,
+        words,
+        terms,
+    })
+}
+
+fn analyzed(analyzer: Analyzer, values: &[FieldValue]) -> (Vec<Posted>, u32) {
+    /// Between two values of a field, so that no phrase reaches from one into the other.
+    const GAP: u32 = 100;
+    let mut places: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    let (mut next, mut words) = (0, 0);
+    for value in values {
+        if matches!(value, FieldValue::Null | FieldValue::EmptyList) {
+            continue;
+        }
+        for word in analyzer.words(&value.to_text(), next) {
+            words += 1;
+            places.entry(word.text).or_default().push(word.position);
+            next = word.position;
+        }
+        next = next.saturating_add(GAP);
+    }
+    let terms = places.into_iter().map(|(word, places)| Posted {
+        term: Term::exact_text(&word),
+        positions: encode_positions(&places),
+    });
+    (terms.collect(), words)
+}
+
+fn encode_positions(places: &[u32]) -> Vec<u8> {
+    let mut encoder = Encoder::with_capacity(places.len() + 1);
+    let mut before = 0;
+    for place in places {
+        encoder.varint(u64::from(place - before));
+        before = *place;
+    }
+    encoder.finish()
+}
+
+/// The places of a word in a posting's value.
+///
+/// # Errors
+/// `Corrupted` when it does not fit.
+pub fn decode_positions(bytes: &[u8]) -> Result<Vec<u32>> {
+    let mut decoder = crate::schema::Decoder::new("postings", bytes);
+    let (mut places, mut before) = (Vec::new(), 0u32);
+    while decoder.position() < bytes.len() {
+        let step = u32::try_from(decoder.varint()?)
+            .map_err(|_| crate::Error::corrupted("a posting has an impossible place"))?;
+        before = before.saturating_add(step);
+        places.push(before);
+    }
+    Ok(places)
+}
+
+/// The fields of an object that a map or reduce made.
+///
+/// # Errors
+/// `LimitExceeded` when there are too many fields.
+pub fn fields_of_object(
+    object: &Object,
+    forms: &FieldForms,
+    progress: &mut Progress,
+) -> Result<Vec<EntryField>> {
+    let mut fields = Vec::with_capacity(object.len());
+    for (name, value) in object {
+        let mut values = Vec::new();
+        values_of_json(value, &mut values);
+        for form in forms.of(name) {
+            let number = progress.field_number(name, form.kind)?;
+            fields.extend(entry_field(number, form, &values));
+        }
+    }
+    fields.sort_by_key(|it| it.field);
+    Ok(fields)
+}
+
+/// The values that a JSON value stands for: each item of a list, or itself.
+pub fn values_of_json(value: &Value, values: &mut Vec<FieldValue>) {
+    match value {
+        Value::Null => values.push(FieldValue::Null),
+        Value::Bool(value) => values.push(FieldValue::Bool(*value)),
+        Value::Number(number) => values.push(FieldValue::Number(Number::from_json(number))),
+        Value::String(text) => values.push(FieldValue::Text(text.clone())),
+        Value::Array(items) if items.is_empty() => values.push(FieldValue::EmptyList),
+        Value::Array(items) => items.iter().for_each(|item| values_of_json(item, values)),
+        Value::Object(_) => push_values(&value.to_string(), values),
+    }
+}

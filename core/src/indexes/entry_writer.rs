@@ -1,0 +1,218 @@
+//! Writing entries: what changes between the old entries of a source and the new ones.
+//!
+//! Invariant: for every term of every stored entry there is exactly one posting, and no other.
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+
+use super::tables::{
+    ENTRIES, Entry, EntryField, POSTINGS, Posted, Progress, SOURCES, decode_numbers,
+    encode_numbers, entry_key, posting_key,
+};
+use crate::storage::{Snapshot, WriteBatch};
+use crate::{Error, Result};
+
+/// A source and what its entries are to be; none to remove them.
+pub struct SourceEntries {
+    /// The document's key, or the group's.
+    pub source: Bytes,
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+/// Gathers the writes of a batch.
+#[derive(Default)]
+pub struct EntryWriter {
+    postings: Vec<(Bytes, Option<Vec<u8>>)>,
+    batch: WriteBatch,
+    byte_count: usize,
+}
+
+impl EntryWriter {
+    /// About how many bytes will be written.
+    pub fn byte_count(&self) -> usize {
+        self.byte_count + self.batch.byte_count()
+    }
+
+    /// Whether nothing was changed.
+    pub fn is_empty(&self) -> bool {
+        self.postings.is_empty() && self.batch.is_empty()
+    }
+
+    /// What else belongs to the batch.
+    pub fn batch(&mut self) -> &mut WriteBatch {
+        &mut self.batch
+    }
+
+    /// The whole batch, with postings in order.
+    pub fn finish(mut self) -> WriteBatch {
+        // A tree takes neighbours with less effort.
+        self.postings.sort_by(|a, b| a.0.cmp(&b.0));
+        for (key, value) in self.postings {
+            match value {
+                Some(value) => self.batch.put(POSTINGS, key, value),
+                None => self.batch.delete(POSTINGS, key),
+            }
+        }
+        self.batch
+    }
+
+    /// Replaces the entries of sources, each of which stands in the list once.
+    ///
+    /// # Errors
+    /// Whatever the store reports; `Corrupted` when a record does not fit.
+    pub async fn replace<S: Snapshot>(
+        &mut self,
+        snapshot: &S,
+        progress: &mut Progress,
+        sources: Vec<SourceEntries>,
+    ) -> Result<()> {
+        let keys: Vec<Bytes> = sources.iter().map(|it| it.source.clone()).collect();
+        let found = snapshot.get_many(SOURCES, &keys).await?;
+        let numbers: Vec<Vec<u64>> = found
+            .iter()
+            .map(|it| it.as_deref().map_or(Ok(Vec::new()), decode_numbers))
+            .collect::<Result<_>>()?;
+        let keys: Vec<Bytes> = numbers.iter().flatten().map(|it| entry_key(*it)).collect();
+        let mut stored = if keys.is_empty() {
+            Vec::new()
+        } else {
+            snapshot.get_many(ENTRIES, &keys).await?
+        }
+        .into_iter();
+        for (source, numbers) in sources.into_iter().zip(numbers) {
+            let old: Vec<(u64, Bytes)> = numbers
+                .iter()
+                .map(|number| {
+                    let entry = stored.next().flatten().ok_or_else(|| {
+                        Error::corrupted(format!("the index entry {number} is missing"))
+                    })?;
+                    Ok((*number, entry))
+                })
+                .collect::<Result<_>>()?;
+            self.replace_source(progress, source, &old)?;
+        }
+        Ok(())
+    }
+
+    fn replace_source(
+        &mut self,
+        progress: &mut Progress,
+        new: SourceEntries,
+        old: &[(u64, Bytes)],
+    ) -> Result<()> {
+        let mut numbers = Vec::with_capacity(new.entries.len());
+        let kept = old.len().min(new.entries.len());
+        for (at, entry) in new.entries.iter().enumerate() {
+            let number = match old.get(at) {
+                Some((number, _)) => *number,
+                None => {
+                    progress.next_entry += 1;
+                    progress.entry_count += 1;
+                    progress.next_entry - 1
+                }
+            };
+            numbers.push(number);
+            let before = old.get(at).map(|(_, bytes)| bytes);
+            self.put_entry(progress, number, before, entry)?;
+        }
+        for (number, bytes) in &old[kept..] {
+            let entry = Entry::decode(bytes)?;
+            self.change_postings(progress, *number, &entry.fields, &[]);
+            self.batch.delete(ENTRIES, entry_key(*number));
+            progress.entry_count = progress.entry_count.saturating_sub(1);
+        }
+        if numbers.len() == old.len() {
+            return Ok(());
+        }
+        if numbers.is_empty() {
+            self.batch.delete(SOURCES, new.source);
+        } else {
+            self.batch
+                .put(SOURCES, new.source, encode_numbers(&numbers));
+        }
+        Ok(())
+    }
+
+    fn put_entry(
+        &mut self,
+        progress: &mut Progress,
+        number: u64,
+        before: Option<&Bytes>,
+        entry: &Entry,
+    ) -> Result<()> {
+        let encoded = entry.encode();
+        let old = match before {
+            // Most changes of documents concern no indexed field.
+            Some(bytes) if **bytes == *encoded => return Ok(()),
+            Some(bytes) => Entry::decode(bytes)?,
+            None => Entry::default(),
+        };
+        self.change_postings(progress, number, &old.fields, &entry.fields);
+        self.batch.put(ENTRIES, entry_key(number), encoded);
+        Ok(())
+    }
+
+    fn change_postings(
+        &mut self,
+        progress: &mut Progress,
+        number: u64,
+        old: &[EntryField],
+        new: &[EntryField],
+    ) {
+        let count = |progress: &mut Progress, field: &EntryField, sign: bool| {
+            if let Some(state) = progress.fields.get_mut(usize::from(field.field)) {
+                let words = u64::from(field.words);
+                if sign {
+                    state.entries += 1;
+                    state.words += words;
+                } else {
+                    state.entries = state.entries.saturating_sub(1);
+                    state.words = state.words.saturating_sub(words);
+                }
+            }
+        };
+        old.iter().for_each(|field| count(progress, field, false));
+        new.iter().for_each(|field| count(progress, field, true));
+        let mut old = flat(old).peekable();
+        let mut new = flat(new).peekable();
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => (old.0, &old.1.term).cmp(&(new.0, &new.1.term)),
+            };
+            match order {
+                Ordering::Less => self.posting(old.next(), number, false),
+                Ordering::Greater => self.posting(new.next(), number, true),
+                Ordering::Equal => {
+                    let is_moved = old.next().map(|it| &it.1.positions)
+                        != new.peek().map(|it| &it.1.positions);
+                    let posting = new.next();
+                    if is_moved {
+                        self.posting(posting, number, true);
+                    }
+                }
+            }
+        }
+    }
+
+    fn posting(&mut self, posting: Option<(u16, &Posted)>, number: u64, is_put: bool) {
+        let Some((field, posted)) = posting else {
+            return;
+        };
+        let key = posting_key(field, posted.term.as_bytes(), number);
+        self.byte_count += key.len() + posted.positions.len() + 16;
+        let value = is_put.then(|| posted.positions.clone());
+        self.postings.push((key, value));
+    }
+}
+
+/// The terms of all fields, in the order of postings.
+fn flat(fields: &[EntryField]) -> impl Iterator<Item = (u16, &Posted)> {
+    fields
+        .iter()
+        .flat_map(|it| it.terms.iter().map(move |posted| (it.field, posted)))
+}

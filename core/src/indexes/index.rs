@@ -1,0 +1,427 @@
+//! One index: its definition, its store, and what queries see of it.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use event_listener::{Event, EventListener};
+use futures_util::lock::Mutex;
+
+use super::definition::{IndexRecord, IndexSource, IndexState};
+use super::entry_builder::FieldForms;
+use super::follow::Followed;
+use super::map::{CompiledIndex, CompiledMap, FieldsMap, IndexCompiler};
+use super::tables::{ERRORS, FORMAT, Progress, STATE, STATE_KEY};
+use super::{AutoDefinition, auto_reduce};
+use crate::document::CollectionName;
+use crate::host::Timestamp;
+use crate::reader::{Pages, ReadTransaction};
+use crate::storage::{Direction, KeyRange, Snapshot, Store};
+use crate::{Error, ErrorKind, Result};
+
+/// What queries read: one state of an index.
+pub struct IndexView<S> {
+    /// The store's state.
+    pub snapshot: S,
+    /// How far it had come.
+    pub progress: Arc<Progress>,
+}
+
+/// An open index.
+pub struct Index<S: Store> {
+    record: RwLock<Arc<IndexRecord>>,
+    pub(super) compiled: CompiledIndex,
+    pub(super) forms: FieldForms,
+    pub(super) store: S,
+    /// Held by whoever runs a step.
+    pub(super) stepping: Mutex<()>,
+    /// The newest state, but while it is being replaced.
+    view: RwLock<Option<Arc<IndexView<S::Snapshot>>>>,
+    progressed: Event,
+    last_query_at: AtomicI64,
+    is_paused: AtomicBool,
+    is_retired: AtomicBool,
+    /// Why the definition cannot be run on this host.
+    fault: Option<String>,
+    /// Wakes whoever follows documents for the index.
+    changed: Event,
+}
+
+/// How a thing that happens to one index is told.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct IndexingError {
+    /// When, as text.
+    pub timestamp: String,
+    /// The document concerned.
+    pub document: Option<String>,
+    /// `Map` or `Reduce`.
+    pub action: String,
+    /// What happened.
+    pub error: String,
+}
+
+impl<S: Store> Index<S> {
+    /// Opens an index in its store; a new store begins with nothing indexed.
+    ///
+    /// # Errors
+    /// `Corrupted` when the store holds something else; those of the compiler.
+    pub async fn open(record: IndexRecord, store: S, compiler: &dyn IndexCompiler) -> Result<Self> {
+        let (compiled, forms) = match &record.source {
+            IndexSource::Auto(definition) => (compile_auto(definition)?, FieldForms::default()),
+            IndexSource::Static(definition) => (
+                compiler.compile(definition)?,
+                FieldForms::of_definition(definition)?,
+            ),
+        };
+        Self::start(record, store, compiled, forms, None).await
+    }
+
+    /// Opens an index that this host cannot run: it is listed, and says so when it is asked.
+    pub(super) async fn open_faulty(record: IndexRecord, store: S, why: &Error) -> Result<Self> {
+        let compiled = CompiledIndex {
+            maps: Vec::new(),
+            reduce: None,
+        };
+        let fault = Some(why.message().to_owned());
+        Self::start(record, store, compiled, FieldForms::default(), fault).await
+    }
+
+    async fn start(
+        record: IndexRecord,
+        store: S,
+        compiled: CompiledIndex,
+        forms: FieldForms,
+        fault: Option<String>,
+    ) -> Result<Self> {
+        let index = Self {
+            record: RwLock::new(Arc::new(record)),
+            compiled,
+            forms,
+            store,
+            stepping: Mutex::new(()),
+            view: RwLock::new(None),
+            progressed: Event::new(),
+            last_query_at: AtomicI64::new(0),
+            is_paused: AtomicBool::new(false),
+            is_retired: AtomicBool::new(false),
+            fault,
+            changed: Event::new(),
+        };
+        let view = index.read_view().await?;
+        index.set_view(Some(view));
+        Ok(index)
+    }
+
+    /// What the database keeps about it.
+    pub fn record(&self) -> Arc<IndexRecord> {
+        let record = self.record.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&record)
+    }
+
+    pub(super) fn set_record(&self, record: IndexRecord) {
+        *self.record.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(record);
+        self.changed.notify(usize::MAX);
+    }
+
+    pub(super) fn set_retired(&self) {
+        self.is_retired.store(true, Ordering::Release);
+        self.changed.notify(usize::MAX);
+        self.progressed.notify(usize::MAX);
+    }
+
+    /// Whether it was deleted or replaced.
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Acquire)
+    }
+
+    /// Wakes when it was switched on or off, paused, or taken out.
+    pub fn listen_for_changes(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    /// Closes the store when the step under way is done.
+    pub(super) async fn close(&self) -> Result<()> {
+        let _alone = self.stepping.lock().await;
+        self.set_view(None);
+        self.store.close().await
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.record().name.clone()
+    }
+
+    /// What the optimizer made it for, if it did.
+    pub fn auto_definition(&self) -> Option<AutoDefinition> {
+        match &self.record().source {
+            IndexSource::Auto(definition) => Some(definition.clone()),
+            IndexSource::Static(_) => None,
+        }
+    }
+
+    /// Whether it groups documents.
+    pub fn is_map_reduce(&self) -> bool {
+        self.compiled.reduce.is_some()
+    }
+
+    /// The form of the fields of a client's definition.
+    pub fn forms(&self) -> &FieldForms {
+        &self.forms
+    }
+
+    /// The newest state.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn view(&self) -> Result<Arc<IndexView<S::Snapshot>>> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = &*view {
+            return Ok(Arc::clone(view));
+        }
+        drop(view);
+        self.read_view().await.map(Arc::new)
+    }
+
+    pub(super) async fn read_view(&self) -> Result<IndexView<S::Snapshot>> {
+        let snapshot = self.store.snapshot().await?;
+        let key = Bytes::from_static(STATE_KEY);
+        let stored = snapshot.get_many(STATE, &[key]).await?.pop().flatten();
+        let progress = match stored {
+            Some(bytes) => Progress::decode(&bytes)?,
+            None => Progress {
+                format: FORMAT,
+                ..Progress::default()
+            },
+        };
+        Ok(IndexView {
+            snapshot,
+            progress: Arc::new(progress),
+        })
+    }
+
+    /// `None` while a commit is under way, so that no reader keeps the old state alive.
+    pub(super) fn set_view(&self, view: Option<IndexView<S::Snapshot>>) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view.map(Arc::new);
+    }
+
+    pub(super) fn notify_progress(&self) {
+        self.progressed.notify(usize::MAX);
+    }
+
+    /// Wakes when the index has come further, or was changed.
+    pub fn listen(&self) -> EventListener {
+        self.progressed.listen()
+    }
+
+    /// What it follows.
+    pub fn followed(&self) -> Vec<Followed> {
+        let maps = self.compiled.maps.iter();
+        let mut followed: Vec<Followed> = maps.map(|map| Followed::of(map.collection())).collect();
+        followed.sort();
+        followed.dedup();
+        followed
+    }
+
+    /// The collections that maps load from.
+    pub fn referenced(&self) -> Vec<Followed> {
+        let maps = self.compiled.maps.iter();
+        let mut referenced: Vec<Followed> = maps
+            .flat_map(|map| map.referenced_collections())
+            .map(|it| Followed::of(Some(it)))
+            .collect();
+        referenced.sort();
+        referenced.dedup();
+        referenced
+    }
+
+    /// What it does now.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn state(&self) -> Result<IndexState> {
+        if self.fault.is_some() || self.view().await?.progress.failure.is_some() {
+            return Ok(IndexState::Error);
+        }
+        Ok(if self.record().is_disabled {
+            IndexState::Disabled
+        } else {
+            IndexState::Normal
+        })
+    }
+
+    /// Whether it is stopped until the host starts it again.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Acquire)
+    }
+
+    /// Stops it, or lets it go on.
+    pub fn set_paused(&self, paused: bool) {
+        self.is_paused.store(paused, Ordering::Release);
+        self.changed.notify(usize::MAX);
+    }
+
+    /// When it was last asked; `None` when nobody has since it was opened.
+    pub fn last_query_at(&self) -> Option<Timestamp> {
+        match self.last_query_at.load(Ordering::Relaxed) {
+            0 => None,
+            ticks => Some(Timestamp::from_ticks(ticks)),
+        }
+    }
+
+    pub(crate) fn touch(&self, now: Timestamp) {
+        self.last_query_at.store(now.ticks(), Ordering::Relaxed);
+    }
+
+    /// Refuses what a broken index cannot answer.
+    ///
+    /// # Errors
+    /// `Unavailable` that says why.
+    pub fn check_answers(&self, progress: &Progress) -> Result<()> {
+        match self.fault.as_ref().or(progress.failure.as_ref()) {
+            None => Ok(()),
+            Some(failure) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the index '{}' is in error: {failure}", self.name()),
+            )),
+        }
+    }
+
+    /// Whether documents up to `cutoff` (of all, if `None`) are missing from `view`.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn is_stale<D: Snapshot>(
+        &self,
+        view: &IndexView<S::Snapshot>,
+        tx: &ReadTransaction<D>,
+        cutoff: Option<u64>,
+    ) -> Result<bool> {
+        let reasons = self.staleness(view, tx, cutoff, true).await?;
+        Ok(!reasons.is_empty())
+    }
+
+    /// Why the index is behind, in words; empty when it is not.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn staleness_reasons<D: Snapshot>(
+        &self,
+        view: &IndexView<S::Snapshot>,
+        tx: &ReadTransaction<D>,
+    ) -> Result<Vec<String>> {
+        self.staleness(view, tx, None, false).await
+    }
+
+    async fn staleness<D: Snapshot>(
+        &self,
+        view: &IndexView<S::Snapshot>,
+        tx: &ReadTransaction<D>,
+        cutoff: Option<u64>,
+        first_only: bool,
+    ) -> Result<Vec<String>> {
+        let mut reasons = Vec::new();
+        let cutoff = cutoff.unwrap_or(u64::MAX);
+        let progress = &view.progress;
+        let followed = self.followed().into_iter().map(|it| (it, false));
+        let referenced = self.referenced().into_iter().map(|it| (it, true));
+        for (followed, is_reference) in followed.chain(referenced) {
+            let name = followed.cursor_name();
+            let newest = followed.newest(tx).await?;
+            let cursors = if is_reference {
+                &progress.references
+            } else {
+                &progress.cursors
+            };
+            let cursor = cursors.get(name).copied();
+            // An index that never looked knows of no deletion, and needs none.
+            let done = cursor.unwrap_or(super::tables::Cursor {
+                documents: 0,
+                tombstones: newest.tombstones,
+            });
+            let what = if is_reference { "referenced " } else { "" };
+            let lists = [
+                ("documents", done.documents, newest.documents),
+                ("deletions", done.tombstones, newest.tombstones),
+            ];
+            for (list, done, newest) in lists {
+                let wanted = newest.min(cutoff);
+                if done < wanted {
+                    reasons.push(format!(
+                        "There are {what}{list} of '{name}' to process: the newest has etag \
+                         {wanted}, the last processed is {done}"
+                    ));
+                    if first_only {
+                        return Ok(reasons);
+                    }
+                }
+            }
+        }
+        Ok(reasons)
+    }
+
+    /// The newest deletion that this index has followed, and may be forgotten; `None` when it has
+    /// followed all.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn deletions_followed<D: Snapshot>(
+        &self,
+        tx: &ReadTransaction<D>,
+    ) -> Result<Option<u64>> {
+        let view = self.view().await?;
+        let mut least = None;
+        let lists = [
+            (self.followed(), &view.progress.cursors),
+            (self.referenced(), &view.progress.references),
+        ];
+        for (followed, cursors) in lists {
+            for followed in followed {
+                let newest = followed.newest(tx).await?.tombstones;
+                let Some(cursor) = cursors.get(followed.cursor_name()) else {
+                    continue;
+                };
+                if cursor.tombstones < newest {
+                    least = Some(least.unwrap_or(u64::MAX).min(cursor.tombstones));
+                }
+            }
+        }
+        Ok(least)
+    }
+
+    /// The recorded errors, oldest first.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn errors(&self) -> Result<Vec<IndexingError>> {
+        let view = self.view().await?;
+        let all = Pages::new(ERRORS, KeyRange::all(), Direction::Forward, usize::MAX)
+            .all(&view.snapshot)
+            .await?;
+        all.into_iter()
+            .map(|(_, value)| {
+                serde_json::from_slice(&value)
+                    .map_err(|reason| Error::corrupted(format!("an indexing error: {reason}")))
+            })
+            .collect()
+    }
+}
+
+/// The map and reduce of an automatic index.
+fn compile_auto(definition: &AutoDefinition) -> Result<CompiledIndex> {
+    let collection = definition
+        .collection
+        .as_deref()
+        .map(CollectionName::new)
+        .transpose()?;
+    Ok(match &definition.grouping {
+        None => CompiledIndex {
+            maps: vec![CompiledMap::Fields(Arc::new(FieldsMap::new(
+                collection,
+                &definition.fields,
+            )?))],
+            reduce: None,
+        },
+        Some(grouping) => auto_reduce::compile(collection, grouping)?,
+    })
+}

@@ -1,0 +1,238 @@
+//! Maps: how a document becomes entries of an index, or inputs of a reduce.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::field_path::{FieldPath, FieldReader};
+use super::{FieldKey, FieldValue};
+use crate::Result;
+use crate::document::{CollectionName, StoredDocument, to_id_key};
+use crate::storage::{MaybeSend, MaybeSync};
+
+/// An object that a map or reduce function makes.
+pub type Object = Map<String, Value>;
+
+/// A map function in a form that can be run.
+///
+/// It is handed one document at a time and must depend on nothing but that document and what it
+/// loads through `loads`. It never waits: a document that is loaded and not at hand counts as
+/// missing for now, and the map is run again once it was fetched.
+pub trait ObjectMap: MaybeSend + MaybeSync {
+    /// The collection it reads; `None` for all documents.
+    fn collection(&self) -> Option<&CollectionName>;
+
+    /// The collections it may load from; empty when it loads nothing.
+    fn referenced_collections(&self) -> &[CollectionName] {
+        &[]
+    }
+
+    /// The outputs for a document: none, one, or more for a fan-out.
+    ///
+    /// # Errors
+    /// Why the document cannot be mapped; it is recorded, and the document left out.
+    fn map(&self, document: &StoredDocument, loads: &mut Loads) -> Result<Vec<Object>>;
+}
+
+/// A reduce function in a form that can be run. Its results have the shape of its inputs, and it
+/// may be run over results again, in any grouping.
+pub trait ObjectReduce: MaybeSend + MaybeSync {
+    /// What an input is grouped by: equal values of it are one group.
+    ///
+    /// # Errors
+    /// Why it cannot be told; the document is recorded as failed.
+    fn key(&self, input: &Object) -> Result<Value>;
+
+    /// The result of a group, or of a part of it. `inputs` is never empty.
+    ///
+    /// # Errors
+    /// Why it failed; it is recorded and the group left out.
+    fn reduce(&self, key: &Value, inputs: &[Object]) -> Result<Object>;
+}
+
+/// The maps and the reduce of an index, ready to run.
+#[derive(Clone)]
+pub struct CompiledIndex {
+    /// At least one.
+    pub maps: Vec<CompiledMap>,
+    /// For map-reduce.
+    pub reduce: Option<Arc<dyn ObjectReduce>>,
+}
+
+/// One map.
+#[derive(Clone)]
+pub enum CompiledMap {
+    /// Fields taken from the document as they stand.
+    Fields(Arc<FieldsMap>),
+    /// Objects that are computed.
+    Objects(Arc<dyn ObjectMap>),
+}
+
+impl CompiledMap {
+    /// The collection it reads; `None` for all documents.
+    pub fn collection(&self) -> Option<&CollectionName> {
+        match self {
+            Self::Fields(map) => map.collection.as_ref(),
+            Self::Objects(map) => map.collection(),
+        }
+    }
+
+    /// The collections it may load from.
+    pub fn referenced_collections(&self) -> &[CollectionName] {
+        match self {
+            Self::Fields(_) => &[],
+            Self::Objects(map) => map.referenced_collections(),
+        }
+    }
+}
+
+/// Turns definitions that clients send into maps that can be run. The host lends one that knows
+/// the languages it has engines for.
+pub trait IndexCompiler: MaybeSend + MaybeSync {
+    /// Compiles a definition.
+    ///
+    /// # Errors
+    /// `InvalidRequest` that names the place, or `Unsupported`.
+    fn compile(&self, definition: &super::IndexDefinition) -> Result<CompiledIndex>;
+}
+
+/// A compiler that knows no language; automatic indexes need none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCompiler;
+
+impl IndexCompiler for NoCompiler {
+    fn compile(&self, definition: &super::IndexDefinition) -> Result<CompiledIndex> {
+        Err(crate::Error::new(
+            crate::ErrorKind::Unsupported,
+            format!(
+                "the index '{}' cannot be compiled: this host has no engine for index functions",
+                definition.name
+            ),
+        ))
+    }
+}
+
+/// The map of an automatic index: the values of paths.
+#[derive(Debug)]
+pub struct FieldsMap {
+    /// The collection it reads; `None` for all documents.
+    pub collection: Option<CollectionName>,
+    /// The fields, in the order of [`Self::read`]'s values.
+    pub fields: Vec<FieldKey>,
+    body: FieldReader,
+    /// For each field, its place among the values of the body or of the metadata.
+    places: Vec<(bool, usize)>,
+    metadata: FieldReader,
+}
+
+impl FieldsMap {
+    /// A map of `fields`, whose names are paths.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a malformed path.
+    pub fn new(collection: Option<CollectionName>, fields: &BTreeSet<FieldKey>) -> Result<Self> {
+        let (mut body, mut metadata) = (Vec::<FieldPath>::new(), Vec::<FieldPath>::new());
+        let mut places = Vec::new();
+        for field in fields {
+            let path = FieldPath::parse(&field.name)?;
+            let is_metadata = path.names()[0] == "@metadata" && path.names().len() > 1;
+            let (paths, path) = if is_metadata {
+                (&mut metadata, path.without_first())
+            } else {
+                (&mut body, path)
+            };
+            let known = paths.iter().position(|it| *it == path);
+            places.push((is_metadata, known.unwrap_or(paths.len())));
+            if known.is_none() {
+                paths.push(path);
+            }
+        }
+        Ok(Self {
+            collection,
+            fields: fields.iter().cloned().collect(),
+            body: FieldReader::new(&body),
+            places,
+            metadata: FieldReader::new(&metadata),
+        })
+    }
+
+    /// The values of a document, one list for each field.
+    ///
+    /// # Errors
+    /// `Corrupted` when the document is not JSON.
+    pub fn read(&self, document: &StoredDocument) -> Result<Vec<Vec<FieldValue>>> {
+        let mut body = self.body.read(document.body())?;
+        let mut metadata = if self.metadata.count() == 0 {
+            Vec::new()
+        } else {
+            let mut text = Vec::new();
+            document.write_metadata_object(&mut text);
+            let text = std::str::from_utf8(&text)
+                .map_err(|_| crate::Error::corrupted("a document's metadata is not UTF-8"))?;
+            self.metadata.read(text)?
+        };
+        // Several kinds of a field share a place; the last one may take the values.
+        let mut values = Vec::with_capacity(self.places.len());
+        for (number, (is_metadata, place)) in self.places.iter().enumerate() {
+            let from = if *is_metadata {
+                &mut metadata
+            } else {
+                &mut body
+            };
+            let is_last = !self.places[number + 1..].contains(&(*is_metadata, *place));
+            values.push(if is_last {
+                std::mem::take(&mut from[*place])
+            } else {
+                from[*place].clone()
+            });
+        }
+        Ok(values)
+    }
+}
+
+/// What maps load while they run.
+#[derive(Debug, Default)]
+pub struct Loads {
+    at_hand: HashMap<Bytes, Option<StoredDocument>>,
+    missing: Vec<Bytes>,
+    referenced: BTreeSet<(String, Bytes)>,
+}
+
+impl Loads {
+    /// The document `id` of `collection`, if there is one. It is remembered that the document in
+    /// work refers to it.
+    pub fn load(&mut self, id: &str, collection: &CollectionName) -> Option<StoredDocument> {
+        if id.is_empty() {
+            return None;
+        }
+        let key = to_id_key(id);
+        self.referenced
+            .insert((collection.key().to_owned(), key.clone()));
+        match self.at_hand.get(&key) {
+            Some(found) => found.clone().filter(|it| {
+                CollectionName::new(it.collection()).is_ok_and(|it| it.key() == collection.key())
+            }),
+            None => {
+                self.missing.push(key);
+                None
+            }
+        }
+    }
+
+    /// Takes what the document in work referred to: collection and key.
+    pub(crate) fn take_referenced(&mut self) -> BTreeSet<(String, Bytes)> {
+        std::mem::take(&mut self.referenced)
+    }
+
+    /// Takes what was asked for and not at hand.
+    pub(crate) fn take_missing(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.missing)
+    }
+
+    /// Puts a document at hand, or the knowledge that there is none.
+    pub(crate) fn put(&mut self, key: Bytes, document: Option<StoredDocument>) {
+        self.at_hand.insert(key, document);
+    }
+}

@@ -1,0 +1,47 @@
+//! Indexes: what documents are found and counted by, kept beside them (decision 6).
+//!
+//! Invariants:
+//! - an index has a store of its own; documents are written without waiting for it;
+//! - its entries and the cursors that say how far it came are one commit;
+//! - an index can be lost: it is built again from the documents.
+
+mod analyzer;
+mod auto;
+mod auto_reduce;
+mod catalog;
+mod definition;
+mod entry_builder;
+mod entry_writer;
+mod field_path;
+mod follow;
+mod index;
+mod map;
+mod number;
+mod reduce;
+mod references;
+mod step;
+pub(crate) mod tables;
+mod term;
+
+pub use analyzer::{Analyzer, Word};
+pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
+pub use auto_reduce::result_name;
+pub use catalog::Indexes;
+pub use definition::{
+    FieldKey, FieldKind, FieldOptions, IndexDefinition, IndexRecord, IndexSource, IndexState,
+    LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
+};
+pub(crate) use entry_builder::decode_positions;
+pub use entry_builder::{FieldForm, FieldForms};
+pub(crate) use field_path::unquoted;
+pub use field_path::{FieldPath, FieldReader};
+pub use follow::{ALL_DOCUMENTS, Followed};
+pub use index::{Index, IndexView, IndexingError};
+pub use map::{
+    CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, Loads, NoCompiler, Object, ObjectMap,
+    ObjectReduce,
+};
+pub use number::Number;
+pub use step::{StepLimits, StepReport};
+pub use tables::{Cursor, FieldState, Progress};
+pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};

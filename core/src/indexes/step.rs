@@ -1,0 +1,544 @@
+//! One bounded step of an index: what changed, mapped, and committed with the cursors that say so.
+//!
+//! Invariants:
+//! - a commit holds the entries and the cursor that covers them, so a crash repeats a step or not,
+//!   and never leaves half of one;
+//! - commits are relaxed: what a power cut takes is indexed again;
+//! - a document that cannot be mapped has no entries and one recorded error, and nobody else
+//!   notices.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::entry_builder::{FieldForm, entry_field, fields_of_object};
+use super::entry_writer::{EntryWriter, SourceEntries};
+use super::follow::Followed;
+use super::index::{Index, IndexView, IndexingError};
+use super::map::{CompiledMap, Loads, Object};
+use super::reduce::GroupWriter;
+use super::references;
+use super::tables::{Cursor, ERRORS, Entry, Progress, STATE, STATE_KEY};
+use crate::database::Database;
+use crate::document::{CollectionName, StoredDocument};
+use crate::host::Timestamp;
+use crate::reader::ReadTransaction;
+use crate::storage::{Durability, Store};
+use crate::{Error, ErrorKind, Result};
+
+/// How much one step does before it commits.
+#[derive(Debug, Clone, Copy)]
+pub struct StepLimits {
+    /// The most documents.
+    pub documents: usize,
+    /// About the most bytes to write.
+    pub bytes: usize,
+}
+
+impl Default for StepLimits {
+    fn default() -> Self {
+        Self {
+            documents: 2048,
+            bytes: 1 << 20,
+        }
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepReport {
+    /// Documents and deletions dealt with.
+    pub processed: usize,
+    /// Whether there was more than fits into a step.
+    pub has_more: bool,
+}
+
+/// Errors kept for people to read.
+const KEPT_ERRORS: u64 = 500;
+/// The share of documents that may fail.
+const TOLERATED_FAILURES_PERCENT: u64 = 15;
+/// Few documents say little about a map, unless there are no more.
+const TELLING_ATTEMPTS: u64 = 100;
+/// How often a map is run again because it asked for more documents.
+const MOST_LOADS: usize = 512;
+/// Documents read at a time.
+const CHUNK: usize = 128;
+
+/// The work of one step.
+pub(super) struct Step<'a, D: Store, S: Store> {
+    pub(super) index: &'a Index<S>,
+    pub(super) tx: ReadTransaction<D::Snapshot>,
+    pub(super) view: IndexView<S::Snapshot>,
+    pub(super) progress: Progress,
+    pub(super) writer: EntryWriter,
+    pub(super) groups: GroupWriter,
+    pub(super) loads: Loads,
+    /// The documents dealt with since the last commit: each is written once in a batch.
+    done: BTreeSet<Bytes>,
+    now: Timestamp,
+    limits: StepLimits,
+    report: StepReport,
+}
+
+/// What the maps made of a document.
+pub(super) enum Mapped {
+    /// Entries, ready to be written.
+    Entries(Vec<Entry>),
+    /// Inputs of the reduce.
+    Objects(Vec<Object>),
+}
+
+impl<S: Store> Index<S> {
+    /// Follows the documents of `database` for one step. Answers at once when there is nothing to
+    /// do, or the index is switched off.
+    ///
+    /// # Errors
+    /// Whatever the stores report; the index then stands where it stood.
+    pub async fn step<D: Store>(
+        &self,
+        database: &Database<D>,
+        limits: StepLimits,
+    ) -> Result<StepReport> {
+        let _alone = self.stepping.lock().await;
+        if self.record().is_disabled || self.is_paused() || self.is_retired() {
+            return Ok(StepReport::default());
+        }
+        let current = self.view().await?;
+        if current.progress.failure.is_some() {
+            return Ok(StepReport::default());
+        }
+        let tx = database.read().await?;
+        if !self.is_behind(&current.progress, &tx).await? {
+            return Ok(StepReport::default());
+        }
+        let view = IndexView {
+            snapshot: self.store.snapshot().await?,
+            progress: std::sync::Arc::clone(&current.progress),
+        };
+        let mut step = Step::<D, S> {
+            index: self,
+            tx,
+            progress: (*view.progress).clone(),
+            view,
+            writer: EntryWriter::default(),
+            groups: GroupWriter::default(),
+            loads: Loads::default(),
+            done: BTreeSet::new(),
+            now: database.now(),
+            limits,
+            report: StepReport::default(),
+        };
+        drop(current);
+        step.run().await?;
+        let report = step.report;
+        step.commit().await?;
+        Ok(report)
+    }
+
+    async fn is_behind<D: crate::storage::Snapshot>(
+        &self,
+        progress: &Progress,
+        tx: &ReadTransaction<D>,
+    ) -> Result<bool> {
+        for (list, cursors) in [
+            (self.followed(), &progress.cursors),
+            (self.referenced(), &progress.references),
+        ] {
+            for followed in list {
+                let newest = followed.newest(tx).await?;
+                let cursor = cursors.get(followed.cursor_name());
+                let is_behind = cursor.is_none_or(|done| {
+                    done.documents < newest.documents || done.tombstones < newest.tombstones
+                });
+                if is_behind {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<D: Store, S: Store> Step<'_, D, S> {
+    async fn run(&mut self) -> Result<()> {
+        // Referenced documents first have to be known from where on they are followed.
+        for followed in self.index.referenced() {
+            if !self
+                .progress
+                .references
+                .contains_key(followed.cursor_name())
+            {
+                let newest = followed.newest(&self.tx).await?;
+                let name = followed.cursor_name().to_owned();
+                self.progress.references.insert(name, newest);
+            }
+        }
+        for followed in self.index.followed() {
+            self.follow_documents(&followed).await?;
+            if self.report.has_more {
+                return Ok(());
+            }
+        }
+        for followed in self.index.followed() {
+            self.follow_deletions(&followed).await?;
+            if self.report.has_more {
+                return Ok(());
+            }
+        }
+        self.follow_references().await
+    }
+
+    async fn follow_documents(&mut self, followed: &Followed) -> Result<()> {
+        let newest = followed.newest(&self.tx).await?;
+        let name = followed.cursor_name().to_owned();
+        let cursor = self.progress.cursors.get(&name).copied();
+        let mut cursor = cursor.unwrap_or(Cursor {
+            documents: 0,
+            tombstones: newest.tombstones,
+        });
+        let room = self.room();
+        let changed = followed
+            .documents_after(&self.tx, cursor.documents, room)
+            .await?;
+        let mut has_more = changed.has_more;
+        let mut done = 0;
+        for chunk in changed.items.chunks(CHUNK) {
+            let keys = chunk.iter().map(|(_, key)| key.clone()).collect();
+            self.index_documents(keys).await?;
+            done += chunk.len();
+            cursor.documents = chunk.last().map_or(cursor.documents, |(etag, _)| *etag);
+            if self.is_full() && done < changed.items.len() {
+                has_more = true;
+                break;
+            }
+        }
+        self.report.processed += done;
+        if has_more {
+            self.report.has_more = true;
+        } else {
+            cursor.documents = cursor.documents.max(newest.documents);
+        }
+        self.progress.cursors.insert(name, cursor);
+        Ok(())
+    }
+
+    async fn follow_deletions(&mut self, followed: &Followed) -> Result<()> {
+        let newest = followed.newest(&self.tx).await?;
+        let name = followed.cursor_name().to_owned();
+        let mut cursor = self
+            .progress
+            .cursors
+            .get(&name)
+            .copied()
+            .unwrap_or_default();
+        if cursor.tombstones >= newest.tombstones {
+            return Ok(());
+        }
+        let gone = followed
+            .gone_after(&self.tx, cursor.tombstones, self.room())
+            .await?;
+        let keys: BTreeSet<Bytes> = gone.items.iter().map(|(_, key)| key.clone()).collect();
+        self.report.processed += keys.len();
+        // A document that went and came back has been dealt with where it is now.
+        self.index_documents(keys.into_iter().collect()).await?;
+        if gone.has_more {
+            cursor.tombstones = gone.last_etag()?;
+            self.report.has_more = true;
+        } else {
+            cursor.tombstones = newest.documents.max(newest.tombstones);
+        }
+        self.progress.cursors.insert(name, cursor);
+        Ok(())
+    }
+
+    async fn follow_references(&mut self) -> Result<()> {
+        for followed in self.index.referenced() {
+            let newest = followed.newest(&self.tx).await?;
+            let name = followed.cursor_name().to_owned();
+            let mut cursor = self
+                .progress
+                .references
+                .get(&name)
+                .copied()
+                .unwrap_or_default();
+            if cursor.documents >= newest.documents && cursor.tombstones >= newest.tombstones {
+                continue;
+            }
+            let room = self.room();
+            let changed = followed
+                .documents_after(&self.tx, cursor.documents, room)
+                .await?;
+            let gone = followed
+                .gone_after(&self.tx, cursor.tombstones, room)
+                .await?;
+            let targets = changed.items.iter().chain(&gone.items);
+            let targets: BTreeSet<Bytes> = targets.map(|(_, key)| key.clone()).collect();
+            for target in &targets {
+                let mut after = None;
+                while let Some(referrers) =
+                    references::page(&self.view.snapshot, &name, target, after.take(), CHUNK)
+                        .await?
+                {
+                    after = referrers.last().cloned();
+                    self.index_documents(referrers).await?;
+                    if self.is_full() {
+                        // The same target is met again, and its referrers mapped again.
+                        self.commit_early().await?;
+                    }
+                }
+            }
+            self.report.processed += targets.len();
+            cursor.documents = if changed.has_more {
+                changed.last_etag()?
+            } else {
+                cursor.documents.max(newest.documents)
+            };
+            cursor.tombstones = if gone.has_more {
+                gone.last_etag()?
+            } else {
+                cursor.tombstones.max(newest.tombstones)
+            };
+            self.progress.references.insert(name, cursor);
+            if changed.has_more || gone.has_more {
+                self.report.has_more = true;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> usize {
+        let left = self.limits.documents.saturating_sub(self.report.processed);
+        left.max(1)
+    }
+
+    fn is_full(&self) -> bool {
+        self.writer.byte_count() + self.groups.byte_count() >= self.limits.bytes
+    }
+
+    /// Brings the entries of documents in line with what the documents are now.
+    async fn index_documents(&mut self, mut keys: Vec<Bytes>) -> Result<()> {
+        keys.retain(|key| self.done.insert(key.clone()));
+        let found = self.tx.documents_by_key(keys.clone()).await?;
+        let mut sources = Vec::with_capacity(keys.len());
+        for (key, document) in keys.into_iter().zip(found) {
+            let mapped = match &document {
+                Some(document) => self.map_document(document).await?,
+                None => self.mapped_nothing(),
+            };
+            if !self.index.referenced().is_empty() {
+                let targets = self.loads.take_referenced();
+                references::replace(&self.view.snapshot, &key, &targets, self.writer.batch())
+                    .await?;
+            }
+            match mapped {
+                Mapped::Entries(entries) => sources.push(SourceEntries {
+                    source: key,
+                    entries,
+                }),
+                Mapped::Objects(objects) => {
+                    self.group(key, objects).await?;
+                }
+            }
+        }
+        if sources.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .replace(&self.view.snapshot, &mut self.progress, sources)
+            .await
+    }
+
+    fn mapped_nothing(&self) -> Mapped {
+        if self.index.is_map_reduce() {
+            Mapped::Objects(Vec::new())
+        } else {
+            Mapped::Entries(Vec::new())
+        }
+    }
+
+    async fn map_document(&mut self, document: &StoredDocument) -> Result<Mapped> {
+        let collection = CollectionName::new(document.collection())?;
+        let maps: Vec<CompiledMap> = self
+            .index
+            .compiled
+            .maps
+            .iter()
+            .filter(|map| {
+                map.collection()
+                    .is_none_or(|it| it.key() == collection.key())
+            })
+            .cloned()
+            .collect();
+        if maps.is_empty() {
+            return Ok(self.mapped_nothing());
+        }
+        self.progress.map_attempts += 1;
+        for _ in 0..MOST_LOADS {
+            let mapped = self.run_maps(&maps, document);
+            let missing = self.loads.take_missing();
+            if missing.is_empty() {
+                return Ok(self.counted(document, mapped));
+            }
+            self.loads.take_referenced();
+            let found = self.tx.documents_by_key(missing.clone()).await?;
+            for (key, document) in missing.into_iter().zip(found) {
+                self.loads.put(key, document);
+            }
+        }
+        let failed = Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("the map loads more than {MOST_LOADS} documents one after the other"),
+        ));
+        Ok(self.counted(document, failed))
+    }
+
+    fn counted(&mut self, document: &StoredDocument, mapped: Result<Mapped>) -> Mapped {
+        match mapped {
+            Ok(mapped) => {
+                let outputs = match &mapped {
+                    Mapped::Entries(entries) => entries.len(),
+                    Mapped::Objects(objects) => objects.len(),
+                };
+                self.progress.most_outputs = self.progress.most_outputs.max(outputs as u64);
+                mapped
+            }
+            Err(error) => {
+                self.progress.map_errors += 1;
+                self.record_error("Map", Some(document.id()), &error);
+                self.mapped_nothing()
+            }
+        }
+    }
+
+    fn run_maps(&mut self, maps: &[CompiledMap], document: &StoredDocument) -> Result<Mapped> {
+        let mut objects = Vec::new();
+        let mut entries = Vec::new();
+        for map in maps {
+            match map {
+                CompiledMap::Objects(map) => objects.extend(map.map(document, &mut self.loads)?),
+                CompiledMap::Fields(map) => {
+                    let values = map.read(document)?;
+                    let mut fields = Vec::with_capacity(values.len());
+                    for (key, values) in map.fields.iter().zip(&values) {
+                        let number = self.progress.field_number(&key.name, key.kind)?;
+                        let form = FieldForm::of_kind(key.kind);
+                        fields.extend(entry_field(number, &form, values));
+                    }
+                    fields.sort_by_key(|it| it.field);
+                    entries.push(Entry {
+                        source: document.key().clone(),
+                        fields,
+                        stored: Vec::new(),
+                    });
+                }
+            }
+        }
+        if self.index.is_map_reduce() {
+            return Ok(Mapped::Objects(objects));
+        }
+        for object in objects {
+            entries.push(self.entry_of_object(document, &object)?);
+        }
+        Ok(Mapped::Entries(entries))
+    }
+
+    fn entry_of_object(&mut self, document: &StoredDocument, object: &Object) -> Result<Entry> {
+        let fields = fields_of_object(object, &self.index.forms, &mut self.progress)?;
+        let stored: Object = object
+            .iter()
+            .filter(|(name, _)| self.index.forms.is_stored(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let stored = if stored.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&stored).expect("objects have text keys")
+        };
+        Ok(Entry {
+            source: document.key().clone(),
+            fields,
+            stored,
+        })
+    }
+
+    pub(super) fn record_error(&mut self, action: &str, document: Option<&str>, error: &Error) {
+        let record = IndexingError {
+            timestamp: self.now.to_text(),
+            document: document.map(str::to_owned),
+            action: action.to_owned(),
+            error: error.message().to_owned(),
+        };
+        let number = self.progress.next_error;
+        self.progress.next_error += 1;
+        let text = serde_json::to_vec(&record).expect("plain data");
+        let batch = self.writer.batch();
+        batch.put(ERRORS, Bytes::copy_from_slice(&number.to_be_bytes()), text);
+        if let Some(old) = number.checked_sub(KEPT_ERRORS) {
+            batch.delete(ERRORS, Bytes::copy_from_slice(&old.to_be_bytes()));
+        }
+    }
+
+    /// An index of which too much fails answers wrongly; better it says so.
+    fn judge(&mut self) {
+        let is_telling = self.progress.map_attempts >= TELLING_ATTEMPTS || !self.report.has_more;
+        for (what, attempts, errors) in [
+            ("map", self.progress.map_attempts, self.progress.map_errors),
+            (
+                "reduce",
+                self.progress.reduce_attempts,
+                self.progress.reduce_errors,
+            ),
+        ] {
+            if is_telling && errors * 100 > attempts * TOLERATED_FAILURES_PERCENT {
+                self.progress.failure = Some(format!(
+                    "its {what} failed {errors} times of {attempts}, more than \
+                     {TOLERATED_FAILURES_PERCENT} % (see the index's errors); correct the \
+                     definition, or reset the index"
+                ));
+            }
+        }
+    }
+
+    async fn commit(mut self) -> Result<()> {
+        self.reduce_groups().await?;
+        self.judge();
+        self.commit_now().await
+    }
+
+    /// Commits what is there without having come further.
+    async fn commit_early(&mut self) -> Result<()> {
+        self.reduce_groups().await?;
+        let cursors = (
+            self.progress.cursors.clone(),
+            self.progress.references.clone(),
+        );
+        let before: (BTreeMap<_, _>, BTreeMap<_, _>) = (
+            self.view.progress.cursors.clone(),
+            self.view.progress.references.clone(),
+        );
+        (self.progress.cursors, self.progress.references) = before;
+        let committed = self.commit_now().await;
+        (self.progress.cursors, self.progress.references) = cursors;
+        committed?;
+        self.view = self.index.read_view().await?;
+        self.done.clear();
+        Ok(())
+    }
+
+    async fn commit_now(&mut self) -> Result<()> {
+        self.progress.last_indexed_at_ticks = self.now.ticks();
+        self.progress.batches += 1;
+        let mut batch = std::mem::take(&mut self.writer).finish();
+        batch.put(STATE, STATE_KEY, self.progress.encode());
+        self.index.set_view(None);
+        let committed = self.index.store.commit(batch, Durability::Relaxed).await;
+        // Whether it was committed or not, what is there now is what queries see.
+        let view = self.index.read_view().await;
+        if let Ok(view) = view {
+            self.index.set_view(Some(view));
+        }
+        self.index.notify_progress();
+        committed
+    }
+}
