@@ -1,8 +1,14 @@
 // The browse page: reads the address after "#", asks the server and shows the answer.
 // Everything the server says is put into the page as text, never as markup.
 
+import {
+    allAddress, binAddress, collectionAddress, databaseAddress, documentAddress, historyAddress, idsAddress, readAddress, requestPath,
+} from "./addresses.js";
+import { attachmentSection } from "./attachments.js";
 import { element, replace } from "./elements.js";
+import { showBin, showHistory, showRevision } from "./history.js";
 import { followReferences, peek, showTree } from "./json_tree.js";
+import { button, code, count, countdown, facts, heading, link, pageLinks, quiet, time, vector, viewSwitch } from "./pieces.js";
 import { get, isAbort, post } from "./server.js";
 
 const PAGE_SIZE = 25;
@@ -20,33 +26,6 @@ const status = document.querySelector("#status");
 const find = document.querySelector("#find");
 const prefixInput = document.querySelector("#prefix");
 const found = document.querySelector("#found");
-
-// ---- Addresses ----
-
-/** `#/databases/Shop/ids?prefix=a` as its parts and its parameters. */
-function readAddress() {
-    const [route, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
-    const parts = route.split("/").filter(part => part !== "").map(decodeURIComponent);
-    return { parts, parameters: new URLSearchParams(query) };
-}
-
-function addressOf(parts, parameters = {}) {
-    const given = Object.entries(parameters).filter(([, value]) => value !== 0 && value !== "");
-    const query = new URLSearchParams(given).toString();
-    return `#/${parts.map(encodeURIComponent).join("/")}${query && `?${query}`}`;
-}
-
-const databaseAddress = name => addressOf(["databases", name]);
-const collectionAddress = (database, name, start = 0) => addressOf(["databases", database, "collections", name], { start });
-const allAddress = (database, start = 0) => addressOf(["databases", database, "all"], { start });
-const idsAddress = (database, prefix, start = 0) => addressOf(["databases", database, "ids"], { prefix, start });
-const documentAddress = (database, id) => addressOf(["databases", database, "documents", id]);
-
-/** The path of `database` on the server, with `parameters` as its query. */
-function requestPath(database, route, parameters = {}) {
-    const query = new URLSearchParams(parameters).toString();
-    return `/databases/${encodeURIComponent(database)}/${route}${query && `?${query}`}`;
-}
 
 // ---- Pages ----
 
@@ -83,14 +62,15 @@ async function countClosed(signal, databases, rows) {
 async function showDatabase(signal, database) {
     const { json } = await get(requestPath(database, "collections/stats"), signal);
     const names = Object.keys(json.Collections).sort(byName);
+    const deleted = quiet(link(binAddress(database), "Deleted documents"));
     if (names.length === 0) {
-        return { title: database, body: [quiet("This database has no documents yet.")] };
+        return { title: database, body: [quiet("This database has no documents yet."), deleted] };
     }
     const rows = [
         row(link(allAddress(database), "All documents"), count(json.CountOfDocuments)),
         ...names.map(name => row(link(collectionAddress(database, name), name), count(json.Collections[name]))),
     ];
-    return { title: database, body: [table(["Collection", "Documents"], rows)] };
+    return { title: database, body: [table(["Collection", "Documents"], rows), deleted] };
 }
 
 async function showCollection(signal, database, name, start) {
@@ -141,7 +121,7 @@ async function showDocument(signal, database, id) {
     const answer = await get(requestPath(database, "docs", { id }), signal, { missingIsNull: true });
     const content = answer?.json.Results[0];
     if (!content) {
-        return { title: id, body: [quiet("There is no document with this id. "), link(idsAddress(database, id), "Look for ids that begin like it.")] };
+        return showMissing(signal, database, id);
     }
     const { "@metadata": metadata, ...body } = content;
     const tree = showTree(body);
@@ -154,27 +134,67 @@ async function showDocument(signal, database, id) {
             facts([
                 ["Collection", collection && link(collectionAddress(database, collection), collection)],
                 ["Last modified", metadata["@last-modified"] && time(metadata["@last-modified"])],
-                ["Change vector", metadata["@change-vector"] && element("span", { className: "vector" }, metadata["@change-vector"])],
+                ["Change vector", metadata["@change-vector"] && vector(metadata["@change-vector"])],
                 ["Flags", metadata["@flags"]],
+                ...await schedules(signal, database, metadata),
+                await revisionCount(signal, database, metadata),
             ]),
             viewSwitch([["Tree", tree], ["As sent", text]]),
             tree,
             text,
+            ...attachmentSection(database, metadata["@id"], metadata),
             ...ownMetadata(metadata),
         ],
     };
     // The document is readable before it is known which of its strings are ids.
-    linkReferences(signal, database, body, tree);
+    linkReferences(signal, database, metadata["@id"], body, tree);
     return shown;
 }
 
-async function linkReferences(signal, database, body, tree) {
+/** When something happens to a document by itself, and whether it will. */
+async function schedules(signal, database, metadata) {
+    const kinds = [
+        ["Expires", "@expires", "Expiration", "due, it goes with the next sweep"],
+        ["Refreshes", "@refresh", "Refresh", "due with the next sweep"],
+    ].filter(([, property]) => metadata[property]);
+    if (kinds.length === 0) {
+        return [];
+    }
+    const { json: record } = await get(requestPath(database, "admin/record"), signal);
+    return kinds.map(([name, property, configuration, due]) => {
+        const isOff = record[configuration]?.Disabled ?? true;
+        return [name, countdown(signal, metadata[property], { due, off: isOff && "not while this is switched off for the database" })];
+    });
+}
+
+async function revisionCount(signal, database, metadata) {
+    if (!(metadata["@flags"] ?? "").split(", ").includes("HasRevisions")) {
+        return ["Revisions", undefined];
+    }
+    const id = metadata["@id"];
+    const { json } = await get(requestPath(database, "revisions/count", { id }), signal);
+    const number = json.RevisionsCount;
+    return ["Revisions", link(historyAddress(database, id), `${count(number)} ${number === 1 ? "version" : "versions"}`)];
+}
+
+async function showMissing(signal, database, id) {
+    const { json } = await get(requestPath(database, "revisions", { id, pageSize: 1, metadataOnly: true }), signal);
+    const last = json.Results[0]?.["@metadata"];
+    const body = last === undefined
+        ? [quiet("There is no document with this id. "), link(idsAddress(database, id), "Look for ids that begin like it.")]
+        : [quiet("This document was deleted on ", time(last["@last-modified"]), "."),
+            element("p", {}, link(historyAddress(database, id), "See what it was, and restore it"))];
+    return { title: last?.["@id"] ?? id, body };
+}
+
+async function linkReferences(signal, database, id, body, tree) {
     const candidates = referenceCandidates(body);
     if (candidates.length === 0) {
         return;
     }
     try {
-        const { json } = await post(requestPath(database, "docs", { metadataOnly: true }), { Ids: candidates }, signal);
+        // Asked for one document that is not there, the server answers 404; the document itself is.
+        const { json } = await post(requestPath(database, "docs", { metadataOnly: true }), { Ids: [id, ...candidates] }, signal);
         const existing = new Map(json.Results.filter(result => result !== null)
             .map(result => [result["@metadata"]["@id"].toLowerCase(), result["@metadata"]["@id"]]));
         followReferences(tree, string => {
@@ -218,43 +238,19 @@ function documentList(database, documents, { start, total, more, empty, pageAddr
             element("td", { className: "peek" }, peek(body)),
             element("td", { className: "when" }, metadata["@last-modified"] && time(metadata["@last-modified"])));
     });
-    const last = start + documents.length;
-    const next = more ?? last < total;
     const list = element("table", { className: "documents" },
         element("thead", {}, element("tr", {}, ...["Id", "Content", "Last modified"].map(heading))),
         element("tbody", {}, ...rows));
-    const range = `${(start + 1).toLocaleString()}–${last.toLocaleString()}`;
-    const pages = element("nav", { className: "pages", ariaLabel: "Pages" },
-        start > 0 && link(pageAddress(Math.max(0, start - PAGE_SIZE)), "Previous", { rel: "prev" }),
-        element("span", {}, total === undefined ? range : `${range} of ${total.toLocaleString()}`),
-        next && link(pageAddress(last), "Next", { rel: "next" }));
+    const pages = pageLinks({ start, shown: documents.length, total, more, pageSize: PAGE_SIZE, pageAddress });
     return [list, pages];
-}
-
-function viewSwitch(views) {
-    const buttons = views.map(([name, view], index) => {
-        const button = element("button", { type: "button", ariaPressed: String(index === 0) }, name);
-        button.addEventListener("click", () => views.forEach(([, other], at) => {
-            other.hidden = other !== view;
-            buttons[at].ariaPressed = String(other === view);
-        }));
-        return button;
-    });
-    return element("div", { className: "views", role: "group", ariaLabel: "View" }, ...buttons);
 }
 
 /** What users themselves keep in the metadata; the server's part is shown above. */
 function ownMetadata(metadata) {
-    const shown = ["@id", "@collection", "@change-vector", "@last-modified", "@flags"];
+    const shown = ["@id", "@collection", "@change-vector", "@last-modified", "@flags", "@attachments", "@expires", "@refresh"];
     const own = Object.fromEntries(Object.entries(metadata).filter(([name]) => !shown.includes(name)));
     return Object.keys(own).length === 0 ? [] : [element("h2", {}, "Metadata"), showTree(own)];
 }
-
-const heading = text => element("th", { scope: "col" }, text);
-const link = (href, text, properties = {}) => element("a", { href, ...properties }, text);
-const quiet = (...children) => element("p", { className: "quiet" }, ...children);
-const code = text => element("code", {}, text);
-const count = number => (number === undefined || number === null ? "" : number.toLocaleString());
 
 function row(name, number) {
     return element("tr", {}, element("th", { scope: "row" }, name), element("td", { className: "count" }, number));
@@ -264,19 +260,6 @@ function table([name, number], rows) {
     return element("table", {},
         element("thead", {}, element("tr", {}, heading(name), element("th", { scope: "col", className: "count" }, number))),
         element("tbody", {}, ...rows));
-}
-
-function facts(pairs) {
-    const given = pairs.filter(([, value]) => value);
-    return element("dl", { className: "facts" },
-        ...given.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
-}
-
-function time(text) {
-    const date = new Date(text);
-    const readable = Number.isNaN(date.valueOf()) ? text
-        : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
-    return element("time", { dateTime: text, title: text }, readable);
 }
 
 /** Names with a leading @ are the database's own and come last. */
@@ -298,7 +281,15 @@ function pickPage({ parts, parameters }) {
             case "all": return signal => showAll(signal, database, start);
             case "ids": return signal => showIds(signal, database, parameters.get("prefix") ?? "", start);
             case "collections": return name !== undefined && (signal => showCollection(signal, database, name, start));
+            case "deleted": return signal => showBin({ signal, database, start });
             case "documents": return name !== undefined && (signal => showDocument(signal, database, name));
+            case "history": return name !== undefined && (signal => showHistory({
+                signal, database, id: name, start, actions: actionsOn(database, name),
+                from: parameters.get("from") ?? undefined, to: parameters.get("to") ?? undefined,
+            }));
+            case "revisions": return name !== undefined && (signal => showRevision({
+                signal, database, id: name, changeVector: parameters.get("vector") ?? "", actions: actionsOn(database, name),
+            }));
         }
     }
     return undefined;
@@ -306,6 +297,29 @@ function pickPage({ parts, parameters }) {
 
 let running = new AbortController();
 let moved = false;
+// What the next page says beside what it shows.
+let notice = "";
+
+/** What pages do after they changed a document, or could not. */
+function actionsOn(database, id) {
+    return {
+        notify(text) {
+            notice = text;
+            const address = documentAddress(database, id);
+            if (location.hash === address) {
+                showPage();
+            } else {
+                location.hash = address;
+            }
+        },
+        trouble(error) {
+            page.querySelector(":scope > .trouble")?.remove();
+            const alert = trouble(error);
+            page.querySelector("h1").after(alert);
+            alert.scrollIntoView({ block: "nearest" });
+        },
+    };
+}
 
 async function showPage() {
     running.abort();
@@ -331,7 +345,8 @@ async function showPage() {
         if (signal.aborted) {
             return;
         }
-        status.textContent = "";
+        status.textContent = notice;
+        notice = "";
         present(shown, address.parts);
     } catch (error) {
         if (isAbort(error)) {
@@ -342,7 +357,7 @@ async function showPage() {
     }
 }
 
-function present({ title, crumb = title, collection, body }, parts) {
+function present({ title, crumb = title, collection, documentId, body }, parts) {
     const first = element("h1", { tabIndex: -1 }, title);
     replace(page, first, ...body);
     page.ariaBusy = "false";
@@ -352,6 +367,9 @@ function present({ title, crumb = title, collection, body }, parts) {
         crumbs.push(link(databaseAddress(database), database));
         if (collection) {
             crumbs.push(link(collectionAddress(database, collection), collection));
+        }
+        if (documentId !== undefined) {
+            crumbs.push(link(documentAddress(database, documentId), documentId));
         }
         if (parts.length > 2) {
             crumbs.push(element("span", { ariaCurrent: "page" }, crumb));
@@ -368,10 +386,8 @@ function present({ title, crumb = title, collection, body }, parts) {
 }
 
 function trouble(error) {
-    const again = element("button", { type: "button" }, "Try again");
-    again.addEventListener("click", showPage);
     return element("div", { className: "trouble", role: "alert" },
-        element("p", {}, element("strong", {}, error.name), " ", error.message), again);
+        element("p", {}, element("strong", {}, error.name), " ", error.message), button("Try again", showPage));
 }
 
 // ---- Finding by id ----

@@ -34,19 +34,30 @@ export function post(path, body, signal) {
     return request(path, { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
-async function request(path, init, { missingIsNull = false } = {}) {
-    let response;
-    let text;
+/** What a request with `body` answers, as bytes. */
+export async function fetchBlob(path, body) {
+    const [response, blob] = await exchange(path, { method: "POST", body: JSON.stringify(body) }, response => response.blob());
+    if (!response.ok) {
+        throw answerError(response, await blob.text());
+    }
+    return blob;
+}
+
+async function exchange(path, init, read) {
     try {
         // The server answers 304 to what the browser has; nothing is shown stale.
-        response = await fetch(path, { cache: "no-cache", credentials: "same-origin", ...init });
-        text = await response.text();
+        const response = await fetch(path, { cache: "no-cache", credentials: "same-origin", ...init });
+        return [response, await read(response)];
     } catch (error) {
         if (isAbort(error)) {
             throw error;
         }
         throw named("No answer", "The server cannot be reached. It may be stopped or restarting.", error);
     }
+}
+
+async function request(path, init, { missingIsNull = false } = {}) {
+    const [response, text] = await exchange(path, init, response => response.text());
     if (response.status === 404 && missingIsNull) {
         return null;
     }
@@ -54,7 +65,8 @@ async function request(path, init, { missingIsNull = false } = {}) {
         throw answerError(response, text);
     }
     try {
-        return { text, json: parseJson(text) };
+        // Some requests have nothing to answer.
+        return { text, json: text === "" ? null : parseJson(text) };
     } catch (error) {
         throw named("Unreadable answer", `The answer to ${path} is not JSON: ${error.message}`, error);
     }

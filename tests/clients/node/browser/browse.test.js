@@ -2,7 +2,7 @@
 // document, along a reference to another, back, and finds one by its id.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { after, before, beforeEach, afterEach, describe, test } from "node:test";
 import { chromium } from "playwright-core";
 import { send } from "../harness/http.js";
@@ -70,7 +70,7 @@ describe("the browse page", { skip }, () => {
     const link = name => page.getByRole("link", { name, exact: true });
 
     async function expectHeading(text) {
-        await page.locator("h1", { hasText: text }).waitFor();
+        await page.getByRole("heading", { level: 1, name: text, exact: true }).waitFor();
         assert.equal(await heading().textContent(), text);
     }
 
@@ -150,6 +150,163 @@ describe("the browse page", { skip }, () => {
         await page.keyboard.press("Enter");
         await expectHeading("cities/050");
         assert.deepEqual(complaints, []);
+    });
+
+    describe("what was", () => {
+        // What a document was before, and what belongs to it.
+        const db = "/databases/Leases";
+        const put = (id, body) => send(server.url, "PUT", `${db}/docs?id=${encodeURIComponent(id)}`, { body });
+        const attach = (name, type, bytes) => fetch(
+            `${server.url}${db}/attachments?id=leases/1&name=${encodeURIComponent(name)}&contentType=${encodeURIComponent(type)}`,
+            { method: "PUT", body: bytes });
+        const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20" fill="teal"/>'
+            + '<script>document.title = "taken over"</script></svg>';
+        const tomorrow = new Date(Date.now() + 86_400_000 + 3_600_000).toISOString();
+        const open = address => page.goto(`${server.url}/studio/#/databases/Leases/${address}`);
+        const changes = async () => (await page.locator("table.changes tbody tr").allTextContents());
+
+        before(async () => {
+            const created = await send(server.url, "PUT", "/admin/databases?name=Leases&replicationFactor=1",
+                { body: { DatabaseName: "Leases", Settings: {}, Revisions: { Default: {} },
+                    Expiration: { Disabled: false, DeleteFrequencyInSec: 3600 } } });
+            assert.equal(created.status, 201, created.text);
+            const metadata = { "@collection": "Leases", "@expires": tomorrow, "@refresh": tomorrow };
+            await put("leases/1", { tenant: "Mara", rent: 900, rooms: ["kitchen", "bath"], note: "<i>first</i>", "@metadata": metadata });
+            assert.equal((await attach("plan.svg", "image/svg+xml", SVG)).status, 201);
+            assert.equal((await attach("contract.pdf", "application/pdf", "%PDF " + "x".repeat(1_234_000))).status, 201);
+            const { "@metadata": stored } = (await send(server.url, "GET", `${db}/docs?id=leases/1`)).json.Results[0];
+            await put("leases/1", { tenant: "Mara", rent: 950, rooms: ["hall", "kitchen", "bath"], "@metadata": stored });
+            await put("gone/1", { title: "the only one" });
+            assert.equal((await send(server.url, "DELETE", `${db}/docs?id=gone/1`)).status, 204);
+        });
+
+        test("a document shows its attachments and when it goes", async () => {
+            await open("documents/leases%2F1");
+            await expectHeading("leases/1");
+            const facts = await page.locator("dl.facts").textContent();
+            assert.match(facts, /Expires.*\(in 1 day\)/);
+            assert.match(facts, /Refreshes.*\(not while this is switched off for the database\)/);
+            const picture = page.getByRole("img", { name: "Preview of plan.svg" });
+            await picture.waitFor();
+            assert.deepEqual(await picture.evaluate(async image => {
+                await image.decode();
+                return [image.naturalWidth, image.naturalHeight];
+            }), [40, 20]);
+            assert.equal(await page.title(), "leases/1 · Pinyon", "a script in a picture does not run");
+            const contract = page.getByRole("listitem").filter({ hasText: "contract.pdf" });
+            assert.match(await contract.textContent(), /application\/pdf · 1\.2 MB/);
+            assert.equal(await contract.getByRole("img").count(), 0);
+            const [download] = await Promise.all([
+                page.waitForEvent("download"),
+                page.getByRole("link", { name: "Download contract.pdf" }).click(),
+            ]);
+            assert.equal(download.suggestedFilename(), "contract.pdf");
+            assert.equal(statSync(await download.path()).size, 1_234_005);
+            assert.deepEqual(complaints, []);
+        });
+
+        test("any two versions are compared, and the address tells which", async () => {
+            await open("documents/leases%2F1");
+            await link("4 versions").click();
+            await expectHeading("History of leases/1");
+            assert.deepEqual(await changes(), ["changedrent900950", 'addedrooms[0]"hall"', 'removednote"<i>first</i>"']);
+            await page.getByText("1 changed, 1 added, 1 removed").first().waitFor();
+            const from = page.getByLabel("From", { exact: true });
+            const oldest = await from.locator("option").last().getAttribute("value");
+            await from.selectOption(oldest);
+            await page.locator(".path", { hasText: '@metadata.@attachments' }).waitFor();
+            assert.ok((await changes()).some(text => /added@metadata\.@attachments/.test(text)), await changes());
+            const address = page.url();
+            await page.goto("about:blank");
+            await page.goto(address);
+            await page.locator(".path", { hasText: '@metadata.@attachments' }).waitFor();
+            await page.getByRole("button", { name: "Swap" }).click();
+            await page.getByText("1 changed, 1 added, 2 removed").waitFor();
+            const to = page.getByLabel("To", { exact: true });
+            await from.selectOption(await to.inputValue());
+            await page.getByText("These two do not differ.").waitFor();
+            assert.deepEqual(complaints, []);
+        });
+
+        test("an earlier version is looked at and brought back, with the keyboard alone", async () => {
+            await open("history/leases%2F1");
+            await expectHeading("History of leases/1");
+            const rows = page.locator("table.revisions tbody tr");
+            assert.equal(await rows.count(), 4);
+            assert.match(await rows.first().textContent(), /present/);
+            assert.equal(await rows.first().getByRole("button").count(), 0);
+            await rows.nth(1).getByRole("rowheader").getByRole("link").focus();
+            await page.keyboard.press("Enter");
+            await page.locator("h1", { hasText: "leases/1, version of" }).waitFor();
+            await page.locator(".json").getByText("900").waitFor();
+            const [download] = await Promise.all([
+                page.waitForEvent("download"),
+                page.getByRole("button", { name: "Download plan.svg" }).click(),
+            ]);
+            assert.equal(readFileSync(await download.path(), "utf8"), SVG);
+
+            await page.getByRole("button", { name: /^Revert: version of/ }).focus();
+            await page.keyboard.press("Enter");
+            const dialog = page.getByRole("dialog", { name: "Revert?" });
+            await dialog.waitFor();
+            await page.keyboard.press("Escape");
+            await dialog.waitFor({ state: "detached" });
+            await page.locator("h1", { hasText: "version of" }).waitFor();
+            await page.keyboard.press("Enter");
+            await dialog.waitFor();
+            await page.keyboard.press("Tab");
+            await page.keyboard.press("Enter");
+            await expectHeading("leases/1");
+            await page.locator(".json").getByText("900").waitFor();
+            await page.getByRole("status").getByText("It is again what it was on").waitFor();
+            await link("5 versions").waitFor();
+            assert.match(await page.locator("dl.facts").textContent(), /Reverted/);
+            assert.deepEqual(complaints, []);
+        });
+
+        test("a deleted document is found and restored", async () => {
+            await open("");
+            await link("Deleted documents").click();
+            await expectHeading("Deleted documents");
+            await link("gone/1").click();
+            await expectHeading("History of gone/1");
+            assert.deepEqual(await changes(), ['removedtitle"the only one"']);
+            await page.getByRole("button", { name: /^Restore: version of/ }).click();
+            await page.getByRole("dialog").getByRole("button", { name: "Restore", exact: true }).click();
+            await expectHeading("gone/1");
+            await page.locator(".json").getByText('"the only one"').waitFor();
+            await open("deleted");
+            await page.getByText("No deleted document can be restored.").waitFor();
+            assert.deepEqual(complaints, []);
+        });
+
+        test("a version that cannot be brought back says why", async () => {
+            await put("pruned/1", { n: 1 });
+            await put("pruned/1", { n: 2 });
+            await open("history/pruned%2F1");
+            await expectHeading("History of pruned/1");
+            const pruned = await send(server.url, "DELETE", `${db}/admin/revisions`, { body: { DocumentIds: ["pruned/1"] } });
+            assert.equal(pruned.status, 200, pruned.text);
+            await page.getByRole("button", { name: /^Revert: version of/ }).click();
+            await page.getByRole("dialog").getByRole("button", { name: "Revert", exact: true }).click();
+            const alert = page.getByRole("alert");
+            await alert.waitFor();
+            assert.match(await alert.textContent(), /pruned\/1/);
+            await page.getByRole("button", { name: "Try again" }).click();
+            await page.getByText("No revisions of this document are kept.").waitFor();
+        });
+
+        test("on a phone it fits too", async () => {
+            const phone = await browser.newContext({ viewport: { width: 390, height: 844 } });
+            const small = await phone.newPage();
+            for (const address of ["documents/leases%2F1", "history/leases%2F1", "deleted"]) {
+                await small.goto(`${server.url}/studio/#/databases/Leases/${address}`);
+                await small.locator("main[aria-busy=false] h1").waitFor();
+                const overflow = await small.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+                assert.ok(overflow <= 0, `${address} is ${overflow} px too wide`);
+            }
+            await phone.close();
+        });
     });
 
     test("nothing there is said plainly", async () => {
