@@ -234,8 +234,7 @@ pub(crate) async fn drive_puts<S: Store>(
             let mut latencies_ns = Vec::new();
             let mut number: u64 = 0;
             loop {
-                let began_in = phase.load(Ordering::Relaxed);
-                if began_in == OVER {
+                if phase.load(Ordering::Relaxed) == OVER {
                     return Ok::<_, pinyon_core::Error>(latencies_ns);
                 }
                 number += 1;
@@ -248,7 +247,7 @@ pub(crate) async fn drive_puts<S: Store>(
                 };
                 database.write_batch(vec![BatchCommand::Put(put)]).await?;
                 written.fetch_add(1, Ordering::Relaxed);
-                if began_in == MEASURED && phase.load(Ordering::Relaxed) == MEASURED {
+                if phase.load(Ordering::Relaxed) == MEASURED {
                     latencies_ns.push(began.elapsed().as_nanos() as u64);
                 }
             }

@@ -96,7 +96,7 @@ impl Ratios {
     }
 
     fn print(&self) {
-        let label = format!("{:<56}", "ratio");
+        let label = format!("{:<66}", "ratio");
         let mut table = Table::new(&[&label, "measured", "aim"]);
         table.print_head();
         for line in &self.lines {

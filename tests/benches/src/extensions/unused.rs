@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use pinyon_core::commands::{BatchCommand, ExpectedVersion, PutDocument};
+use pinyon_core::commands::{BatchCommand, Configure, ExpectedVersion, PutDocument};
 use pinyon_core::document::{IdRequest, parse_document};
+use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
 use pinyon_core::schema::{
     ATTACHMENTS, BLOBS, CHUNKS, DATABASE as DATABASE_TABLE, EXPIRATIONS, LOOSE_CONTENTS, REFRESHES,
     REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, configuration,
@@ -96,6 +97,8 @@ pub(super) async fn run(
 struct Engine {
     new: Counts,
     again: Counts,
+    /// With revisions of everything, to show what is counted when they are used.
+    used: Counts,
     read: Duration,
     put: Duration,
 }
@@ -109,13 +112,18 @@ impl Engine {
 
     fn print(&self) {
         let mut table = Table::new(&[
-            "engine, nothing configured",
+            "engine, features unused",
             "reads for these features/PUT",
             "entries written for them/PUT",
         ]);
         table.print_head();
         let of = |count: u64| format!("{:.2}", count as f64 / COUNTED as f64);
-        for (label, counts) in [("PUT, new", &self.new), ("PUT, again", &self.again)] {
+        let rows = [
+            ("PUT, new", &self.new),
+            ("PUT, again", &self.again),
+            ("with revisions on", &self.used),
+        ];
+        for (label, counts) in rows {
             table.print_row(&[label.to_owned(), of(counts.reads), of(counts.writes)]);
         }
         println!(
@@ -138,6 +146,18 @@ async fn measure_engine(plan: &ExtensionsPlan, directory: &Path) -> Result<Engin
     put_all(&database, "second").await?;
     let again = counting.take();
     let read = time_read(&counting).await?;
+    let everything = RevisionsConfiguration {
+        default: Some(CollectionRevisions::default()),
+        ..RevisionsConfiguration::default()
+    };
+    database.configure(Configure::Revisions(everything)).await?;
+    counting.take();
+    put_all(&database, "third").await?;
+    let used = counting.take();
+    ensure!(
+        used.reads >= COUNTED && used.writes >= COUNTED,
+        "revisions were made and not counted: {used:?}"
+    );
     database.close().await?;
     merger.await.context("the merger's task")?;
 
@@ -149,6 +169,7 @@ async fn measure_engine(plan: &ExtensionsPlan, directory: &Path) -> Result<Engin
     Ok(Engine {
         new,
         again,
+        used,
         read,
         put: Duration::from_secs_f64(puts.cpu_us() / 1e6),
     })
