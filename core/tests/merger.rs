@@ -4,9 +4,11 @@
 
 mod story;
 
+use std::collections::HashSet;
+
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use pinyon_core::commands::{BatchCommand, DeleteByPrefix, ExpectedVersion};
+use pinyon_core::commands::{BatchCommand, CommandOutcome, DeleteByPrefix, ExpectedVersion};
 use pinyon_core::storage::Fault;
 use pinyon_core::version::Etag;
 use pinyon_core::{Database, ErrorKind, Item};
@@ -79,6 +81,16 @@ async fn picture(database: &Database<TestStore>) -> Vec<String> {
     lines
 }
 
+/// The change vectors that writes were answered with.
+fn vectors(answers: &[pinyon_core::Result<Vec<CommandOutcome>>]) -> Vec<String> {
+    let outcomes = answers.iter().flatten().flatten();
+    let vector = |outcome: &CommandOutcome| match outcome {
+        CommandOutcome::Written(written) => Some(written.change_vector.clone()),
+        _ => None,
+    };
+    outcomes.filter_map(vector).collect()
+}
+
 /// The answers of batches, by their texts.
 fn told<T: std::fmt::Debug>(answers: Vec<pinyon_core::Result<T>>) -> Vec<String> {
     answers
@@ -91,7 +103,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// All batches queued at once end as the same batches one by one: same answers, same etags,
-    /// same documents, same counts.
+    /// same documents, same counts. No two writes get the same change vector.
     #[test]
     fn merged_equals_one_by_one(
         batches in proptest::collection::vec(proptest::collection::vec(any_step(), 1..5), 1..24),
@@ -105,6 +117,9 @@ proptest! {
             for batch in &batches {
                 answers.push(database.write_batch(commands(batch)).await);
             }
+            let vectors = vectors(&answers);
+            let distinct: HashSet<&String> = vectors.iter().collect();
+            assert_eq!(distinct.len(), vectors.len(), "{vectors:?}");
             (told(answers), picture(&database).await, batches)
         });
         let (answers, seen, batches) = one_by_one;

@@ -4,11 +4,18 @@
 
 mod story;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
 use bytes::Bytes;
 use futures_util::stream;
-use pinyon_core::document::CollectionName;
+use pinyon_core::attachments::AttachmentUpload;
+use pinyon_core::commands::{BatchCommand, Configure};
+use pinyon_core::document::{CollectionName, DocumentId};
 use pinyon_core::smuggler::{
-    DatabaseTarget, ExportFormat, Exporter, Format, ImportOptions, ImportReport, import,
+    DatabaseTarget, ExistingDocument, ExportFormat, Exporter, Format, ImportOptions, ImportReport,
+    ImportTarget, import,
 };
 use pinyon_core::storage::Durability;
 use pinyon_core::{Database, ErrorKind, Result};
@@ -301,5 +308,96 @@ fn arrays_get_ids_and_a_collection() {
         assert_eq!(austria["@metadata"]["@collection"], "Countries");
         let collections = database.read().await.unwrap().collections().await.unwrap();
         assert_eq!(collections[0].document_count, 2);
+    });
+}
+
+/// Hands over every other batch late, as the connections to a server may.
+struct LateTarget {
+    inner: DatabaseTarget<TestStore>,
+    writes: AtomicUsize,
+}
+
+impl ImportTarget for LateTarget {
+    type Upload = AttachmentUpload<TestStore>;
+
+    fn begin_upload(&self) -> Result<Self::Upload> {
+        self.inner.begin_upload()
+    }
+
+    async fn configure(&self, configure: Configure) -> Result<()> {
+        self.inner.configure(configure).await
+    }
+
+    async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<()> {
+        if self
+            .writes
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(2)
+        {
+            for _ in 0..100 {
+                yield_once().await;
+            }
+        }
+        self.inner.write(commands).await
+    }
+
+    async fn existing(&self, ids: &[DocumentId]) -> Result<Vec<Option<ExistingDocument>>> {
+        self.inner.existing(ids).await
+    }
+
+    async fn raise_identity(&self, name: &str, value: i64) -> Result<()> {
+        self.inner.raise_identity(name, value).await
+    }
+}
+
+async fn yield_once() {
+    let mut is_done = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut is_done, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[test]
+fn of_an_id_that_stands_twice_the_last_document_remains() {
+    Story::new().run(async |database| {
+        let mut text = Vec::new();
+        for round in 0..6 {
+            for number in 0..10 {
+                let line = format!(r#"{{"round":{round},"@metadata":{{"@id":"Twice/{number}"}}}}"#);
+                // The ids differ in case only.
+                text.extend(match round % 2 {
+                    0 => line.to_ascii_lowercase().into_bytes(),
+                    _ => line.into_bytes(),
+                });
+                text.push(b'\n');
+            }
+        }
+        let target = LateTarget {
+            inner: DatabaseTarget {
+                database: database.clone(),
+                durability: Durability::Durable,
+            },
+            writes: AtomicUsize::new(0),
+        };
+        let options = ImportOptions {
+            batch_commands: 10,
+            ..ImportOptions::new(Format::JsonLines)
+        };
+        let mut report = ImportReport::default();
+        let chunks = stream::iter([Ok(Bytes::from(text))]);
+        import(&target, chunks, &options, &mut report, |_| {})
+            .await
+            .unwrap();
+        assert_eq!(report.documents, 60);
+        let stored = contents(&database).await;
+        assert_eq!(stored.len(), 10);
+        for (id, _, body) in stored {
+            assert_eq!(body, r#"{"round":5}"#, "{id}");
+        }
     });
 }

@@ -291,6 +291,23 @@ fn exports_replace_a_file_only_when_told_and_leave_nothing_half_done() {
 }
 
 #[test]
+fn readers_of_an_output_may_stop_early() {
+    let files = Place::new();
+    files.import("shop", &files.file("one.jsonl", "{}\n"));
+    for command in ["info", "verify", "compact"] {
+        let mut process = pinyon(&[command, "--data-dir", &files.data()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(process.stdout.take());
+        let ended = process.wait_with_output().unwrap();
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success(), "{command}: {errors}");
+    }
+}
+
+#[test]
 fn damage_is_found_and_named() {
     let place = Place::new();
     place.import("people", &place.file("people.jsonl", people(20_000)));

@@ -161,6 +161,31 @@ fn what_is_not_there_yet_is_said_with_its_place() {
 }
 
 #[test]
+fn what_no_node_can_promise_is_refused_before_it_is_stored() {
+    let server = TestServer::with_database(&[]);
+    let send = |query: &str| {
+        let body = r#"{"Commands":[{"Type":"PUT","Id":"w/1","Document":{}}]}"#;
+        let path = format!("/databases/Test/bulk_docs?waitForReplicasTimeout=00:00:01{query}");
+        server.post(&path, body).status
+    };
+    assert_eq!(send("&numberOfReplicasToWaitFor=1"), 501);
+    assert_eq!(server.load("w/1"), Value::Null);
+    assert_eq!(send("&throwOnTimeoutInWaitForReplicas=false"), 201);
+}
+
+#[test]
+fn a_condition_that_cannot_be_read_is_not_passed_over() {
+    let server = TestServer::with_database(&[]);
+    let vector = server.store("m/1", "{}");
+    let path = "/databases/Test/docs?id=m/1";
+    for method in ["PUT", "DELETE"] {
+        let answer = server.send(method, path, &[("If-Match", "\"é\"")], b"{}");
+        assert_eq!(answer.status, 400, "{method}: {answer:?}");
+    }
+    assert_eq!(server.load("m/1")["@metadata"]["@change-vector"], *vector);
+}
+
+#[test]
 fn a_hundred_increments_by_ten_writers_are_a_hundred() {
     let server = TestServer::with_database(&[]);
     server.store("counter", r#"{"n":0}"#);

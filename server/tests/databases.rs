@@ -40,6 +40,19 @@ fn a_database_is_made_once_whatever_the_case_of_its_name() {
 }
 
 #[test]
+fn what_is_not_asked_for_by_name_is_not_done() {
+    let server = TestServer::with_database(&[]);
+    for (path, method) in [
+        ("/admin/databases", "DELETE"),
+        ("/admin/databases/disable", "POST"),
+    ] {
+        let answer = server.send(method, path, &[], br#"[["Test"],true]"#);
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+    }
+    server.store("a", "{}");
+}
+
+#[test]
 fn names_are_checked_and_never_paths() {
     let server = TestServer::start();
     let long = "x".repeat(231);

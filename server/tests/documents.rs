@@ -79,6 +79,27 @@ fn several_are_loaded_from_one_snapshot_with_what_they_refer_to() {
 }
 
 #[test]
+fn names_in_queries_have_any_case_and_bodies_are_objects() {
+    let server = TestServer::with_database(&[]);
+    server.store("n/1", r#"{"Ref":"n/2"}"#);
+    server.store("n/2", "{}");
+    let wanted = server.get("/databases/Test/docs?id=n/1&include=Ref&metadataOnly=true");
+    let answer = server.get("/databases/Test/docs?ID=n/1&Include=Ref&METADATAONLY=true");
+    assert_eq!((answer.status, answer.json()), (200, wanted.json()));
+    assert_eq!(answer.json()["Includes"].as_object().unwrap().len(), 1);
+    assert_eq!(
+        server
+            .post("/databases/Test/docs", r#"{"Ids":["n/1"]}"#)
+            .status,
+        200
+    );
+    assert_eq!(
+        server.post("/databases/Test/docs", r#"[["n/1"]]"#).status,
+        400
+    );
+}
+
+#[test]
 fn pages_by_prefix_and_by_age() {
     let server = TestServer::with_database(&[]);
     for n in 1..=9 {

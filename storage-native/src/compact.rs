@@ -1,7 +1,7 @@
 //! Compaction: copies a store into a new file, in key order, and swaps the two.
 //!
 //! redb's own compaction moves pages inside the file and hardly shrinks it after scattered
-//! deletes. Until the rename nothing of the old file is touched; what a crash leaves of the copy is
+//! deletes; on the copy, whose pages are full, it closes the gaps. Until the rename nothing of the old file is touched; what a crash leaves of the copy is
 //! removed by the next open.
 
 use std::sync::Arc;
@@ -101,6 +101,9 @@ fn copy(
     let mut last = copy.database.begin_write().map_err(|e| failed(e.into()))?;
     last.set_quick_repair(true);
     engine::write_applied(last, engine.applied()).map_err(failed)?;
+    // redb doubles its file when it needs room and leaves what it did not need in between.
+    copy.database.compact().map_err(|e| failed(e.into()))?;
+    check_room(name, &copy.blocks)?;
     copy.database.close().map_err(|e| failed(e.into()))
 }
 
@@ -163,6 +166,10 @@ fn write(
     let written = write_entries(database, space, entries);
     written.map_err(|reason| redb_error(name.as_str(), "compact", blocks.damage(), reason))?;
     blocks.settle();
+    check_room(name, blocks)
+}
+
+fn check_room(name: &StoreName, blocks: &BlockFile) -> Result<()> {
     if blocks.is_waiting() {
         return Err(Error::new(
             pinyon_core::ErrorKind::StorageFull,

@@ -1,10 +1,13 @@
 //! Importing: items become commands, commands become batches, several batches are under way.
 //!
 //! Imported documents are new writes here: they get etags, change vectors and times of this
-//! database, and replace what stands under their ids. Imported revisions stay what they were. The batches of one import may overtake each
-//! other; of an id that stands twice in the input, either document may remain.
+//! database, and replace what stands under their ids. Imported revisions stay what they were. The
+//! batches of one import may overtake each other, but not one that holds the same id: of an id that
+//! stands twice in the input the last document remains.
 
+use std::collections::HashSet;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -82,6 +85,7 @@ pub async fn import<T: ImportTarget>(
         report,
         on_progress,
         batch: Batch::default(),
+        under_way: Vec::new(),
         hilo: Vec::new(),
         deletions: Vec::new(),
         contents: Contents::new(),
@@ -120,11 +124,14 @@ struct Batch {
     commands: Vec<BatchCommand>,
     places: Vec<Place>,
     byte_count: usize,
+    /// Hashes of the ids that are written.
+    ids: HashSet<u64>,
 }
 
 impl Batch {
     fn push(&mut self, place: Place, command: BatchCommand) {
         self.byte_count += command.byte_count();
+        self.ids.extend(written_id(&command).map(hash_of));
         self.commands.push(command);
         self.places.push(place);
     }
@@ -134,11 +141,12 @@ impl Batch {
             || self.byte_count >= options.batch_bytes
     }
 
-    fn send(self) -> SentBatch {
-        SentBatch {
+    fn send(self) -> (SentBatch, HashSet<u64>) {
+        let batch = SentBatch {
             commands: self.commands.into(),
             places: self.places,
-        }
+        };
+        (batch, self.ids)
     }
 }
 
@@ -146,6 +154,26 @@ impl Batch {
 struct SentBatch {
     commands: Arc<[BatchCommand]>,
     places: Vec<Place>,
+}
+
+/// The id that a command writes, unless the database makes it.
+fn written_id(command: &BatchCommand) -> Option<&DocumentId> {
+    let put = match command {
+        BatchCommand::Put(put) => put,
+        BatchCommand::ImportDocument(import) => &import.put,
+        _ => return None,
+    };
+    match &put.id {
+        IdRequest::Semantic(id) => Some(id),
+        _ => None,
+    }
+}
+
+/// Two ids with one hash only wait for each other in vain.
+fn hash_of(id: &DocumentId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(id.key());
+    hasher.finish()
 }
 
 impl SentBatch {
@@ -169,6 +197,8 @@ struct Import<'a, T: ImportTarget, P> {
     report: &'a mut ImportReport,
     on_progress: P,
     batch: Batch,
+    /// For each batch that is under way its first place and the hashes of its ids.
+    under_way: Vec<(Place, HashSet<u64>)>,
     hilo: Vec<(Place, ImportDocument)>,
     deletions: Vec<DocumentId>,
     contents: Contents<T::Upload>,
@@ -362,15 +392,24 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         // The order of revisions is that in which they are stored.
         let at_most = match self.section {
             Section::Revisions => 0,
+            _ if self.meets_itself() => 0,
             _ => self.options.batches_in_flight.max(1) - 1,
         };
         self.settle(in_flight, at_most).await?;
-        in_flight.push(write(std::mem::take(&mut self.batch).send()));
+        let (batch, ids) = std::mem::take(&mut self.batch).send();
+        self.under_way.push((batch.places[0], ids));
+        in_flight.push(write(batch));
         // A future does nothing until it is polled; this hands the batch over.
         if let std::task::Poll::Ready(Some(done)) = poll!(in_flight.next()) {
             self.finish_batch(done).await?;
         }
         Ok(())
+    }
+
+    /// Whether the next batch writes an id that a batch under way writes too.
+    fn meets_itself(&self) -> bool {
+        let mut under_way = self.under_way.iter();
+        under_way.any(|(_, ids)| !self.batch.ids.is_disjoint(ids))
     }
 
     /// Waits until no more than `at_most` batches are under way.
@@ -390,6 +429,8 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     async fn finish_batch(&mut self, done: (SentBatch, Result<()>)) -> Result<()> {
         let mut waiting = Vec::new();
         let (mut batch, mut result) = done;
+        let first = batch.places[0];
+        self.under_way.retain(|(place, _)| *place != first);
         loop {
             match result {
                 Ok(()) => batch.commands.iter().for_each(|it| self.count(it)),

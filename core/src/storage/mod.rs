@@ -93,6 +93,9 @@ pub trait Environment: Clone + MaybeSend + MaybeSync + 'static {
 }
 
 /// One store: key spaces that are read together and committed together.
+///
+/// Clones share it. Dropping the last one closes it, without a word about what fails then; who
+/// wants to know calls [`Store::close`].
 pub trait Store: Clone + MaybeSend + MaybeSync + 'static {
     /// The backend's snapshot.
     type Snapshot: Snapshot;

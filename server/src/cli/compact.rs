@@ -6,6 +6,7 @@ use super::CommandResult;
 use super::data_dir::{self, DataDir};
 use super::place::Stored;
 use super::progress::Progress;
+use super::standard_output;
 
 const HELP: &str = "\
 A database is copied without its free space and the copy takes its place, so there must be room
@@ -27,16 +28,12 @@ pub struct Args {
 }
 
 /// Compacts one database or all of them.
-#[expect(
-    clippy::print_stdout,
-    reason = "this is where a command talks to its user"
-)]
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
         let data_dir = DataDir::open(&args.stored.data_dir, false).await?;
         for record in data_dir.chosen(args.stored.database.as_deref())? {
             if !data_dir.has_store(&record).await? {
-                println!("{}: nothing to compact", record.name);
+                standard_output::print(&format!("{}: nothing to compact\n", record.name))?;
                 continue;
             }
             let progress = Progress::of_items(&format!("compacting {}", record.name), None);
@@ -45,10 +42,10 @@ pub fn run(args: Args) -> CommandResult {
                 .environment
                 .compact(&store, &mut |at| progress.set_of(at.done, at.total))?;
             drop(progress);
-            println!(
-                "{}: {} bytes before, {} now",
+            standard_output::print(&format!(
+                "{}: {} bytes before, {} now\n",
                 record.name, report.before_bytes, report.after_bytes
-            );
+            ))?;
         }
         data_dir.close().await?;
         Ok(ExitCode::SUCCESS)

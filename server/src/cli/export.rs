@@ -24,9 +24,10 @@ const BUILD_VERSION: u64 = 72_051;
 
 const HELP: &str = "\
 The file shows one moment of the database, however long the export takes. It appears under its
-name once it is complete. A .ravendbdump of a data directory holds documents, revisions, attachments,
-configurations, tombstones and identities (from a server: documents, attachments and identities) and can be
-imported here and into RavenDB; JSON lines hold documents with their @metadata. Files that end in .gz, and dumps, are compressed by gzip.
+name once it is complete. A .ravendbdump of a data directory holds documents, revisions,
+attachments, configurations, tombstones and identities (from a server: documents, attachments and
+identities) and can be imported here and into RavenDB; JSON lines hold documents with their
+@metadata. Files that end in .gz, and dumps, are compressed by gzip.
 
 Examples:
   pinyon export --url http://127.0.0.1:8080 --database shop shop.ravendbdump

@@ -17,6 +17,7 @@ use super::input::Input;
 use super::place::{Chosen, Place};
 use super::progress::Progress;
 use super::remote::Remote;
+use super::standard_output;
 
 const HELP: &str = "\
 The input is a .ravendbdump (of RavenDB 4 or later, or of `pinyon export`), a JSON array of
@@ -150,8 +151,8 @@ pub fn run(args: Args) -> CommandResult {
                 (report, result.and(closed))
             }
         };
-        tell(&name, &report, result.is_ok());
-        result?;
+        let told = tell(&name, &report, result.is_ok());
+        result.and(told)?;
         Ok(ExitCode::from(if report.bad_item_count > 0 {
             5
         } else {
@@ -179,11 +180,10 @@ async fn import_into(
 
 /// What came of an import: the counts on standard output, what went wrong on standard error.
 #[expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "this is where a command talks to its user"
 )]
-fn tell(name: &str, report: &ImportReport, is_complete: bool) {
+fn tell(name: &str, report: &ImportReport, is_complete: bool) -> Result<()> {
     for bad in &report.bad_items {
         eprintln!("left out: {}: {}", bad.place, bad.message);
     }
@@ -213,5 +213,5 @@ fn tell(name: &str, report: &ImportReport, is_complete: bool) {
             parts.push(format!("{count} {what}"));
         }
     }
-    println!("{state} {} from {name}", parts.join(", "));
+    standard_output::print(&format!("{state} {} from {name}\n", parts.join(", ")))
 }

@@ -1,5 +1,6 @@
 //! `pinyon info`: what a data directory holds.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::CommandResult;
 use super::data_dir::{self, DataDir};
 use super::place::Stored;
+use super::standard_output;
 use crate::databases::DatabaseRecord;
 
 const HELP: &str = "\
@@ -69,13 +71,11 @@ pub fn run(args: Args) -> CommandResult {
             databases.push(describe(&data_dir, record).await?);
         }
         data_dir.close().await?;
-        print(
-            &Info {
-                data_dir: args.stored.data_dir,
-                databases,
-            },
-            args.json,
-        );
+        let info = Info {
+            data_dir: args.stored.data_dir,
+            databases,
+        };
+        standard_output::print(&describe_all(&info, args.json))?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -120,36 +120,38 @@ async fn describe(data_dir: &DataDir, record: DatabaseRecord) -> Result<Database
     Ok(info)
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is where a command talks to its user"
-)]
-fn print(info: &Info, as_json: bool) {
+/// What is told of it.
+fn describe_all(info: &Info, as_json: bool) -> String {
     if as_json {
-        let json = serde_json::to_string_pretty(info).expect("the keys are texts");
-        println!("{json}");
-        return;
+        return serde_json::to_string_pretty(info).expect("the keys are texts") + "\n";
     }
-    println!(
-        "{}: {} databases",
+    let mut text = format!(
+        "{}: {} databases\n",
         info.data_dir.display(),
         info.databases.len()
     );
     for database in &info.databases {
-        let disabled = if database.disabled { " (disabled)" } else { "" };
-        println!("\n{}{disabled}", database.name);
-        println!("  created        {}", database.created_at);
-        println!("  store          {}", database.store);
-        println!("  on disk        {} bytes", database.disk_bytes);
-        println!("  documents      {}", database.documents);
-        println!("  tombstones     {}", database.tombstones);
-        println!("  identities     {}", database.identities);
-        println!("  change vector  {}", database.change_vector);
-        for collection in &database.collections {
-            println!(
-                "  {:<30} {:>12} documents {:>15} bytes",
-                collection.name, collection.documents, collection.document_bytes
-            );
-        }
+        push_database(database, &mut text).expect("a String takes any text");
     }
+    text
+}
+
+fn push_database(database: &DatabaseInfo, text: &mut String) -> std::fmt::Result {
+    let disabled = if database.disabled { " (disabled)" } else { "" };
+    writeln!(text, "\n{}{disabled}", database.name)?;
+    writeln!(text, "  created        {}", database.created_at)?;
+    writeln!(text, "  store          {}", database.store)?;
+    writeln!(text, "  on disk        {} bytes", database.disk_bytes)?;
+    writeln!(text, "  documents      {}", database.documents)?;
+    writeln!(text, "  tombstones     {}", database.tombstones)?;
+    writeln!(text, "  identities     {}", database.identities)?;
+    writeln!(text, "  change vector  {}", database.change_vector)?;
+    for collection in &database.collections {
+        writeln!(
+            text,
+            "  {:<30} {:>12} documents {:>15} bytes",
+            collection.name, collection.documents, collection.document_bytes
+        )?;
+    }
+    Ok(())
 }

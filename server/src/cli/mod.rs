@@ -14,6 +14,7 @@ mod place;
 mod progress;
 mod remote;
 mod serve;
+mod standard_output;
 mod verify;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! `pinyon verify`: reads everything a data directory holds and names what is wrong.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use pinyon_core::storage::{Environment as _, Store as _, StoreName};
@@ -13,6 +14,7 @@ use super::CommandResult;
 use super::data_dir::{self, DataDir};
 use super::place::Stored;
 use super::progress::Progress;
+use super::standard_output;
 
 const HELP: &str = "\
 Every checksum of the files is compared first, then every document, count, etag and cross-reference
@@ -125,7 +127,7 @@ pub fn run(args: Args) -> CommandResult {
             problem_count,
             stores,
         };
-        print(&verified, args.json);
+        standard_output::print(&describe(&verified, args.json))?;
         Ok(ExitCode::from(if verified.sound { 0 } else { 4 }))
     })
 }
@@ -217,42 +219,46 @@ fn close_damaged(closed: Result<()>, is_damaged: bool) -> Result<()> {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is where a command talks to its user"
-)]
-fn print(verified: &Verified, as_json: bool) {
+/// What is told of it.
+fn describe(verified: &Verified, as_json: bool) -> String {
     if as_json {
-        let json = serde_json::to_string_pretty(verified).expect("the keys are texts");
-        println!("{json}");
-        return;
+        return serde_json::to_string_pretty(verified).expect("the keys are texts") + "\n";
     }
+    let mut text = String::new();
     for store in &verified.stores {
-        let name = store.database.as_deref().unwrap_or(&store.store);
-        for problem in &store.problems {
-            match (&problem.table, &problem.key) {
-                (Some(table), Some(key)) => println!("{name}: {table} '{key}': {}", problem.what),
-                _ => println!("{name}: {}", problem.what),
-            }
-        }
-        let untold = store.problem_count - store.problems.len() as u64;
-        if untold > 0 {
-            println!("{name}: {untold} more problems");
-        }
-        println!(
-            "{name}: {} documents, {} revisions, {} attachments, {} tombstones, {} collections, {} \
-             entries, {} bytes: {}",
-            store.documents,
-            store.revisions,
-            store.attachments,
-            store.tombstones,
-            store.collections,
-            store.entries,
-            store.bytes,
-            match store.problem_count {
-                0 => "sound".to_owned(),
-                count => format!("{count} problems"),
-            }
-        );
+        push_store(store, &mut text).expect("a String takes any text");
     }
+    text
+}
+
+fn push_store(store: &StoreReport, text: &mut String) -> std::fmt::Result {
+    let name = store.database.as_deref().unwrap_or(&store.store);
+    for problem in &store.problems {
+        match (&problem.table, &problem.key) {
+            (Some(table), Some(key)) => {
+                writeln!(text, "{name}: {table} '{key}': {}", problem.what)?;
+            }
+            _ => writeln!(text, "{name}: {}", problem.what)?,
+        }
+    }
+    let untold = store.problem_count - store.problems.len() as u64;
+    if untold > 0 {
+        writeln!(text, "{name}: {untold} more problems")?;
+    }
+    writeln!(
+        text,
+        "{name}: {} documents, {} revisions, {} attachments, {} tombstones, {} collections, {} \
+         entries, {} bytes: {}",
+        store.documents,
+        store.revisions,
+        store.attachments,
+        store.tombstones,
+        store.collections,
+        store.entries,
+        store.bytes,
+        match store.problem_count {
+            0 => "sound".to_owned(),
+            count => format!("{count} problems"),
+        }
+    )
 }

@@ -58,8 +58,16 @@ impl Call<'_> {
     }
 
     /// The change vector the client expects, without its quotes.
-    pub fn if_match(&self) -> Option<&str> {
-        self.entity_tag(&IF_MATCH)
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is given but cannot be one: nobody's condition is passed over.
+    pub fn if_match(&self) -> Result<Option<&str>> {
+        match self.entity_tag(&IF_MATCH) {
+            None if self.headers.contains_key(&IF_MATCH) => Err(Error::invalid(
+                "the header If-Match holds no change vector, which is ASCII text",
+            )),
+            tag => Ok(tag),
+        }
     }
 
     fn entity_tag(&self, name: &HeaderName) -> Option<&str> {

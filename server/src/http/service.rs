@@ -74,6 +74,10 @@ pub async fn serve_request(
     let took = started.elapsed();
     server.metrics.record(endpoint, response.status(), took);
     tracing::debug!(
+        request_id = response
+            .headers()
+            .get(&REQUEST_ID)
+            .and_then(|it| it.to_str().ok()),
         method = parts.method.as_str(),
         path,
         status = response.status().as_u16(),

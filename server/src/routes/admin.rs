@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::databases::DatabaseRecord;
-use crate::http::{self, Call, Reply, as_text, empty};
+use crate::http::{self, Call, JsonObject, Reply, as_text, empty};
 use crate::http_error;
 
 /// `PUT admin/databases?name=`.
@@ -147,7 +147,7 @@ struct Deletion {
 /// `DELETE admin/databases`.
 pub async fn delete(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
-    let deletion: Deletion = serde_json::from_str(as_text(&body)?)
+    let JsonObject(deletion): JsonObject<Deletion> = serde_json::from_str(as_text(&body)?)
         .map_err(|reason| Error::invalid(format!("what to delete: {reason}")))?;
     let request_id = call.query.get("raft-request-id")?;
     let mut index = 0;
@@ -178,7 +178,7 @@ pub async fn set_disabled(call: &mut Call<'_>, disabled: bool) -> Reply {
         Some(name) => vec![name.into_owned()],
         None => {
             let body = call.read_body().await?;
-            let names: Names = serde_json::from_str(as_text(&body)?)
+            let JsonObject(names): JsonObject<Names> = serde_json::from_str(as_text(&body)?)
                 .map_err(|reason| Error::invalid(format!("the databases' names: {reason}")))?;
             names.database_names
         }

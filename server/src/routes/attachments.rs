@@ -46,7 +46,7 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
     let (id, name) = subject(call, &database)?;
     let content_type = call.query.get("contentType")?.unwrap_or_default();
     let content_type = content_type.into_owned();
-    let expected = ExpectedVersion::from_wire(call.if_match());
+    let expected = ExpectedVersion::from_wire(call.if_match()?);
     // Nobody should send gigabytes to learn this afterwards.
     if database
         .read()
@@ -108,7 +108,7 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
 pub async fn delete(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
     let (id, name) = subject(call, &database)?;
-    let expected = ExpectedVersion::from_wire(call.if_match());
+    let expected = ExpectedVersion::from_wire(call.if_match()?);
     let delete = DeleteAttachment { id, name, expected };
     run(&database, BatchCommand::DeleteAttachment(delete)).await?;
     Ok(empty(StatusCode::NO_CONTENT))

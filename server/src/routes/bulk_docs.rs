@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::uploads::Uploads;
+use super::write_assurance;
 use crate::http::{Call, JsonObject, Reply, as_text, in_place, json_bytes};
 use crate::{http_error, multipart};
 
@@ -92,8 +93,7 @@ pub struct Parsed {
 /// `POST bulk_docs`.
 pub async fn post(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
-    // What the query string says of waiting for replicas and indexes is met at once: there are none
-    // to wait for.
+    write_assurance::check(call.query)?;
     let limits = database.documents.limits();
     let Parsed { commands, echoes } = match multipart::boundary(call.headers)? {
         Some(boundary) => {

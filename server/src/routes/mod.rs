@@ -25,6 +25,7 @@ mod studio;
 mod topology;
 mod uploads;
 mod version;
+mod write_assurance;
 
 use std::borrow::Cow;
 use std::future::Future;

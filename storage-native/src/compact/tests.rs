@@ -80,6 +80,36 @@ fn content_stays_and_commits_go_on() {
 }
 
 #[test]
+fn a_store_without_free_space_does_not_grow() {
+    const ENTRIES: u32 = 6_000;
+    const VALUE_BYTES: usize = 700;
+    let disk = SimulatedDisk::default();
+    let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+    let options = NativeOptions::default();
+    engine::create(&name(), &directory, &options, &SeededRandom::new(5)).unwrap();
+    let mut engine = open(&disk);
+    for first in (0..ENTRIES).step_by(500) {
+        let mut puts = WriteBatch::default();
+        for number in first..first + 500 {
+            // Not in the order of the keys, as documents come in.
+            let key = number.wrapping_mul(2_654_435_761).to_be_bytes();
+            puts.put(SPACE, key.to_vec(), vec![1; VALUE_BYTES]);
+        }
+        engine.commit(&puts, Durability::Durable).unwrap();
+    }
+    engine.close().unwrap();
+    drop(engine);
+    let first = compact_now(&disk).unwrap();
+    assert!(first.after_bytes <= first.before_bytes, "{first:?}");
+    let content = u64::from(ENTRIES) * VALUE_BYTES as u64;
+    assert!(
+        first.after_bytes < content + content / 3,
+        "{first:?} for {content} bytes"
+    );
+    assert_eq!(contents(&disk).len(), ENTRIES as usize);
+}
+
+#[test]
 fn a_power_cut_at_any_moment_leaves_the_store_whole() {
     let whole = sparse_store();
     let before = contents(&whole.copy());

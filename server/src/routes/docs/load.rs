@@ -35,7 +35,7 @@ impl<'a> LoadQuery<'a> {
     pub fn parse(query: QueryString<'a>) -> Result<Self> {
         let mut parsed = Self::default();
         for (name, value) in query.pairs() {
-            match name {
+            match to_lower_case(name).as_ref() {
                 "id" => parsed.ids.push(unescape(name, value)?),
                 "include" if value.is_empty() => {}
                 "include" => {
@@ -43,16 +43,16 @@ impl<'a> LoadQuery<'a> {
                         .includes
                         .push(IncludePath::parse(&unescape(name, value)?)?);
                 }
-                "metadataOnly" => parsed.metadata_only = !value.eq_ignore_ascii_case("false"),
+                "metadataonly" => parsed.metadata_only = !value.eq_ignore_ascii_case("false"),
                 "revisions" => parsed.revisions.add_path(&unescape(name, value)?)?,
-                "revisionsBefore" => parsed.revisions.add_moment(&unescape(name, value)?)?,
+                "revisionsbefore" => parsed.revisions.add_moment(&unescape(name, value)?)?,
                 "counter" | "timeseries" | "timeseriestime" | "timeseriescount" | "cmpxchg" => {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
                         format!("including by '{name}' is not implemented yet"),
                     ));
                 }
-                "txMode" if value.eq_ignore_ascii_case("ClusterWide") => {
+                "txmode" if value.eq_ignore_ascii_case("ClusterWide") => {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
                         "cluster-wide transactions are not implemented yet",
@@ -62,6 +62,15 @@ impl<'a> LoadQuery<'a> {
             }
         }
         Ok(parsed)
+    }
+}
+
+/// Names in query strings are the same in any case, as [`QueryString`] has it.
+fn to_lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
     }
 }
 

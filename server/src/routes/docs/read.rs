@@ -5,7 +5,7 @@ use pinyon_core::{Error, ErrorKind};
 use serde::Deserialize;
 
 use super::{load, page};
-use crate::http::{Call, Reply, as_text, empty, etag_value, not_modified};
+use crate::http::{Call, JsonObject, Reply, as_text, empty, etag_value, not_modified};
 
 /// `GET docs`.
 pub async fn get(call: &mut Call<'_>) -> Reply {
@@ -26,7 +26,7 @@ struct LoadBody {
 /// `POST docs`.
 pub async fn post(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
-    let body: LoadBody = serde_json::from_str(as_text(&body)?)
+    let JsonObject(body): JsonObject<LoadBody> = serde_json::from_str(as_text(&body)?)
         .map_err(|reason| Error::invalid(format!("the list of ids: {reason}")))?;
     let mut query = load::LoadQuery::parse(call.query)?;
     query

@@ -16,7 +16,7 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
     let limits = database.documents.limits();
     let id = IdRequest::parse(&call.query.require("id")?, limits.max_id_bytes)?;
-    let expected = ExpectedVersion::from_wire(call.if_match());
+    let expected = ExpectedVersion::from_wire(call.if_match()?);
     let body = call.read_body().await?;
     let document = in_place(body.len(), || parse_document(as_text(&body)?, limits))?;
     drop(body);
@@ -41,7 +41,7 @@ pub async fn delete(call: &mut Call<'_>) -> Reply {
     let id = call.query.require("id")?.into_owned();
     let command = BatchCommand::Delete(DeleteDocument {
         id: DocumentId::new(id, limits.max_id_bytes)?,
-        expected: ExpectedVersion::from_wire(call.if_match()),
+        expected: ExpectedVersion::from_wire(call.if_match()?),
     });
     run(&database, command).await?;
     Ok(empty(StatusCode::NO_CONTENT))
