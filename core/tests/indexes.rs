@@ -62,7 +62,11 @@ async fn ask_with(
             Error::invalid(format!("{reason}: {}", String::from_utf8_lossy(&json)))
         })
     });
-    Ok((results.collect::<Result<_>>()?, answer.total, ready.is_stale()))
+    Ok((
+        results.collect::<Result<_>>()?,
+        answer.total,
+        ready.is_stale(),
+    ))
 }
 
 fn ids(results: &[Value]) -> Vec<String> {
@@ -90,10 +94,22 @@ fn a_query_makes_its_index_and_finds_what_it_names() {
         write(
             &database,
             vec![
-                order("orders/1", r#"{"Company":"companies/1","Freight":4.5,"Tags":["x","y"]}"#),
-                order("orders/2", r#"{"Company":"Companies/2","Freight":11,"Tags":[]}"#),
-                order("orders/3", r#"{"Company":null,"Freight":77.0,"Note":"Patched it"}"#),
-                put("other/1", r#"{"Company":"companies/1","@metadata":{"@collection":"Others"}}"#),
+                order(
+                    "orders/1",
+                    r#"{"Company":"companies/1","Freight":4.5,"Tags":["x","y"]}"#,
+                ),
+                order(
+                    "orders/2",
+                    r#"{"Company":"Companies/2","Freight":11,"Tags":[]}"#,
+                ),
+                order(
+                    "orders/3",
+                    r#"{"Company":null,"Freight":77.0,"Note":"Patched it"}"#,
+                ),
+                put(
+                    "other/1",
+                    r#"{"Company":"companies/1","@metadata":{"@collection":"Others"}}"#,
+                ),
             ],
         )
         .await;
@@ -122,17 +138,33 @@ fn a_query_makes_its_index_and_finds_what_it_names() {
             ("Freight > 5 and not Company = null", vec!["orders/2"]),
             ("Freight > 5 and id() != 'orders/2'", vec!["orders/3"]),
             ("id() in ('orders/1', 'orders/9')", vec!["orders/1"]),
-            ("startsWith(id(), 'ORDERS/')", vec!["orders/1", "orders/2", "orders/3"]),
-            ("@metadata.'@collection' = 'Orders' and Freight < 5", vec!["orders/1"]),
+            (
+                "startsWith(id(), 'ORDERS/')",
+                vec!["orders/1", "orders/2", "orders/3"],
+            ),
+            (
+                "@metadata.'@collection' = 'Orders' and Freight < 5",
+                vec!["orders/1"],
+            ),
             ("true", vec!["orders/1", "orders/2", "orders/3"]),
         ] {
             let (results, total, is_stale) =
-                ask(&indexes, &format!("from Orders where {condition}")).await.unwrap();
+                ask(&indexes, &format!("from Orders where {condition}"))
+                    .await
+                    .unwrap();
             assert_eq!(ids(&results), expected, "{condition}");
-            assert_eq!((total, is_stale), (expected.len() as u64, false), "{condition}");
+            assert_eq!(
+                (total, is_stale),
+                (expected.len() as u64, false),
+                "{condition}"
+            );
         }
         let autos: Vec<String> = indexes.list().iter().map(|it| it.name()).collect();
-        assert_eq!(autos.len(), 1, "one index took over what the others did: {autos:?}");
+        assert_eq!(
+            autos.len(),
+            1,
+            "one index took over what the others did: {autos:?}"
+        );
         let (results, ..) = ask(
             &indexes,
             "from Orders order by Freight desc select Company, Freight as F, id() limit 1, 1",
@@ -150,7 +182,10 @@ fn a_query_makes_its_index_and_finds_what_it_names() {
         .await
         .unwrap();
         assert_eq!(total, 2);
-        assert_eq!((&groups[0]["Count"], &groups[0]["Sum"]), (&json!(1), &json!(4.5)));
+        assert_eq!(
+            (&groups[0]["Count"], &groups[0]["Sum"]),
+            (&json!(1), &json!(4.5))
+        );
         assert!(ask(&indexes, "from index 'Nothing'").await.is_err());
     });
 }
@@ -171,8 +206,15 @@ fn an_index_says_exactly_when_it_is_behind() {
         assert!(!is_stale().await);
         let plan = indexes.plan(&query).await.unwrap();
         let etag = indexes.ready(plan, &query).await.unwrap().etag();
-        write(&database, vec![put("x/1", r#"{"@metadata":{"@collection":"X"}}"#)]).await;
-        assert!(!is_stale().await, "another collection is none of its business");
+        write(
+            &database,
+            vec![put("x/1", r#"{"@metadata":{"@collection":"X"}}"#)],
+        )
+        .await;
+        assert!(
+            !is_stale().await,
+            "another collection is none of its business"
+        );
         let plan = indexes.plan(&query).await.unwrap();
         assert_eq!(indexes.ready(plan, &query).await.unwrap().etag(), etag);
         write(&database, vec![delete("orders/1")]).await;
@@ -302,31 +344,33 @@ impl Asked {
             _ => None,
         };
         let equal = |field: &str, wanted: &Value| {
-            values(body, field).iter().any(|value| match (value, wanted) {
-                (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-                (Value::Null, Value::Null) => true,
-                (Value::Null | Value::Array(_), _) | (_, Value::Null) => false,
-                (Value::Number(a), b) => Some(a.to_string()) == folded(b),
-                (a, Value::Number(b)) => folded(a) == Some(b.to_string()),
-                (a, b) => folded(a) == folded(b),
-            })
+            values(body, field)
+                .iter()
+                .any(|value| match (value, wanted) {
+                    (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+                    (Value::Null, Value::Null) => true,
+                    (Value::Null | Value::Array(_), _) | (_, Value::Null) => false,
+                    (Value::Number(a), b) => Some(a.to_string()) == folded(b),
+                    (a, Value::Number(b)) => folded(a) == Some(b.to_string()),
+                    (a, b) => folded(a) == folded(b),
+                })
         };
         let compare = |field: &str, wanted: &Value, test: &dyn Fn(std::cmp::Ordering) -> bool| {
-            values(body, field).iter().any(|value| match (value, wanted) {
-                (Value::Number(a), Value::Number(b)) => {
-                    test(a.as_f64().partial_cmp(&b.as_f64()).unwrap())
-                }
-                (a, b) => match (folded(a), folded(b)) {
-                    (Some(a), Some(b)) => test(a.cmp(&b)),
-                    _ => false,
-                },
-            })
+            values(body, field)
+                .iter()
+                .any(|value| match (value, wanted) {
+                    (Value::Number(a), Value::Number(b)) => {
+                        test(a.as_f64().partial_cmp(&b.as_f64()).unwrap())
+                    }
+                    (a, b) => match (folded(a), folded(b)) {
+                        (Some(a), Some(b)) => test(a.cmp(&b)),
+                        _ => false,
+                    },
+                })
         };
         match self {
             Self::Equal(field, value) => equal(field, value),
-            Self::Differs(field, value) => {
-                !values(body, field).is_empty() && !equal(field, value)
-            }
+            Self::Differs(field, value) => !values(body, field).is_empty() && !equal(field, value),
             Self::Above(field, value, true) => compare(field, value, &|it| it.is_ge()),
             Self::Above(field, value, false) => compare(field, value, &|it| it.is_gt()),
             Self::Below(field, value, true) => compare(field, value, &|it| it.is_le()),
@@ -388,7 +432,9 @@ fn groups(model: &BTreeMap<u8, (bool, Value)>, by_item: bool) -> BTreeMap<String
             continue;
         }
         if by_item {
-            lines.iter().for_each(|it| add(&it["P"], it["Q"].as_i64().unwrap()));
+            lines
+                .iter()
+                .for_each(|it| add(&it["P"], it["Q"].as_i64().unwrap()));
         } else {
             let sum = lines.iter().map(|it| it["Q"].as_i64().unwrap()).sum();
             add(&body["T"], sum);

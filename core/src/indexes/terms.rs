@@ -18,7 +18,12 @@ impl<S: Store> Index<S> {
     ///
     /// # Errors
     /// `NotFound` when no entry ever had the field; whatever the store reports.
-    pub async fn terms(&self, field: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+    pub async fn terms(
+        &self,
+        field: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
         let view = self.view().await?;
         let number = find_field(&view.progress, field).ok_or_else(|| {
             Error::new(

@@ -70,7 +70,12 @@ impl<E: Environment> Indexes<E> {
     /// `Unavailable` when the index is in error; whatever the storage reports.
     pub async fn ready(&self, plan: Plan<E::Store>, query: &PreparedQuery) -> Result<Ready<E>> {
         let mut nonce = [0; 8];
-        if query.lowered.orders.iter().any(|it| matches!(it.by, super::lower::OrderKey::Random(None))) {
+        if query
+            .lowered
+            .orders
+            .iter()
+            .any(|it| matches!(it.by, super::lower::OrderKey::Random(None)))
+        {
             self.database().random().fill(&mut nonce)?;
         }
         let nonce = u64::from_le_bytes(nonce);
@@ -187,13 +192,12 @@ impl<E: Environment> Ready<E> {
             take,
         };
         let (results, total) = match (&self.plan, &self.view) {
-            (Plan::Index(index), Some(view)) => {
-                self.from_index(query, index, view, page).await?
-            }
+            (Plan::Index(index), Some(view)) => self.from_index(query, index, view, page).await?,
             (Plan::Documents(ids), _) => self.from_documents(query, ids, page).await?,
             (Plan::Index(_), None) => (Vec::new(), 0),
         };
-        let documents: Vec<&StoredDocument> = results.iter().filter_map(QueryResult::document).collect();
+        let documents: Vec<&StoredDocument> =
+            results.iter().filter_map(QueryResult::document).collect();
         let includes = if query.includes.is_empty() {
             Vec::new()
         } else {
@@ -295,7 +299,10 @@ impl<E: Environment> Ready<E> {
         if index.is_map_reduce() {
             return entries.iter().map(|it| group_row(query, it)).collect();
         }
-        let sources = entries.iter().map(Entry::source_of).collect::<Result<_>>()?;
+        let sources = entries
+            .iter()
+            .map(Entry::source_of)
+            .collect::<Result<_>>()?;
         let documents = self.tx.documents_by_key(sources).await?;
         let shows_stored = !matches!(query.projection, Projection::Whole);
         let mut rows = Vec::with_capacity(documents.len());
@@ -384,7 +391,9 @@ impl<E: Environment> Ready<E> {
                 let keys: Vec<Bytes> = keys.cloned().collect();
                 let found = self.tx.documents_by_key(keys).await?;
                 let of_collection = found.into_iter().flatten().filter(|it| {
-                    collection.as_ref().is_none_or(|collection| is_in(it.collection(), collection))
+                    collection
+                        .as_ref()
+                        .is_none_or(|collection| is_in(it.collection(), collection))
                 });
                 let documents: Vec<StoredDocument> = of_collection.collect();
                 let total = documents.len() as u64;
@@ -399,8 +408,8 @@ impl<E: Environment> Ready<E> {
         let mut rows = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(CHUNK) {
             for document in self.tx.documents_by_key(chunk.to_vec()).await? {
-                let document = document
-                    .ok_or_else(|| Error::corrupted("an etag names a missing document"))?;
+                let document =
+                    document.ok_or_else(|| Error::corrupted("an etag names a missing document"))?;
                 rows.push(self.row(query, document, None, None).await?);
             }
         }
@@ -514,7 +523,9 @@ fn group_row(query: &PreparedQuery, entry: &Bytes) -> Result<QueryResult> {
     match &query.projection {
         Projection::Whole => {
             let text = &entry.stored;
-            let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+            let inner = text
+                .get(1..text.len().saturating_sub(1))
+                .unwrap_or_default();
             Ok(QueryResult::Group(inner.to_vec(), false))
         }
         Projection::Fields(fields) => {
@@ -585,7 +596,9 @@ impl QueryResult {
                 json.extend_from_slice(fields);
                 let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };
                 json.extend_from_slice(comma);
-                json.extend_from_slice(b"\"@metadata\":{\"@projection\":true,\"@change-vector\":\"");
+                json.extend_from_slice(
+                    b"\"@metadata\":{\"@projection\":true,\"@change-vector\":\"",
+                );
                 json.extend_from_slice(document.change_vector().as_bytes());
                 json.extend_from_slice(b"\",\"@id\":");
                 serde_json::to_writer(&mut *json, document.id()).expect("a Vec takes any text");

@@ -219,7 +219,12 @@ fn and(left: Part, right: Part) -> Part {
         (true, false) => (b - a, false),
         (true, true) => (a | b, true),
     };
-    joined(left.found.scores, right.found.scores, entries, is_complement)
+    joined(
+        left.found.scores,
+        right.found.scores,
+        entries,
+        is_complement,
+    )
 }
 
 fn or(left: Part, right: Part) -> Part {
@@ -230,7 +235,12 @@ fn or(left: Part, right: Part) -> Part {
         (true, false) => (a - b, true),
         (true, true) => (a & b, true),
     };
-    joined(left.found.scores, right.found.scores, entries, is_complement)
+    joined(
+        left.found.scores,
+        right.found.scores,
+        entries,
+        is_complement,
+    )
 }
 
 fn joined(

@@ -120,7 +120,8 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 } else {
                     crate::indexes::fold_case(suffix)
                 };
-                self.of_texts(field, |text| text.ends_with(&*suffix)).await?
+                self.of_texts(field, |text| text.ends_with(&*suffix))
+                    .await?
             }
             Leaf::Matches { field, pattern } => {
                 let keeps_case = self.field(field).is_some_and(|it| it.1);

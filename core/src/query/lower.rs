@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::condition::{Condition, Conditions, Leaf, Search};
 use super::rql::{
-    Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path, Query,
-    Select, Source,
+    Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path,
+    Query, Select, Source,
 };
 use super::values::{self, Parameters};
 use crate::document::to_id_key;
@@ -75,10 +75,15 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
         .map(|order| lowering.order(order))
         .collect::<Result<Vec<_>>>()?;
     lowering.add_selected(query)?;
-    let skip = query.paging.skip.as_ref();
-    let skip = skip.map(|it| values::count(it, parameters)).transpose()?;
-    let take = query.paging.take.as_ref();
-    let take = take.map(|it| values::count(it, parameters)).transpose()?;
+    // Clients write `limit $p0, $p1` and leave one of the two without a value.
+    let paging = |part: &Option<Expression>| match part {
+        None => Ok(None),
+        Some(part) => match values::json_value(part, parameters)? {
+            serde_json::Value::Null => Ok(None),
+            _ => values::count(part, parameters).map(Some),
+        },
+    };
+    let (skip, take) = (paging(&query.paging.skip)?, paging(&query.paging.take)?);
     let needs_index = lowering.needs_index || !orders.is_empty();
     Ok(Lowered {
         conditions: Conditions {
@@ -229,10 +234,9 @@ impl<'a> Lowering<'a> {
                     call.name
                 ))),
             },
-            ExpressionKind::Call(call) => Err(Error::invalid(format!(
-                "{}() needs 'group by'",
-                call.name
-            ))),
+            ExpressionKind::Call(call) => {
+                Err(Error::invalid(format!("{}() needs 'group by'", call.name)))
+            }
             _ => Err(Error::invalid("a field must stand before the operator")),
         }
     }
@@ -304,7 +308,11 @@ impl<'a> Lowering<'a> {
             }
         };
         if values.is_empty() {
-            return if all { Condition::All } else { Condition::Nothing };
+            return if all {
+                Condition::All
+            } else {
+                Condition::Nothing
+            };
         }
         if !all {
             return self.leaf(Leaf::AnyOf { field, values });
@@ -339,9 +347,7 @@ impl<'a> Lowering<'a> {
                 let differs = Condition::Not(Box::new(equal));
                 return Ok(match exists {
                     None => differs,
-                    Some(name) => {
-                        Condition::And(vec![self.leaf(Leaf::Exists { name }), differs])
-                    }
+                    Some(name) => Condition::And(vec![self.leaf(Leaf::Exists { name }), differs]),
                 });
             }
             _ => {}
@@ -360,9 +366,9 @@ impl<'a> Lowering<'a> {
 
     fn call(&mut self, call: &Call, exact: bool) -> Result<Condition> {
         let argument = |at: usize| {
-            call.arguments.get(at).ok_or_else(|| {
-                Error::invalid(format!("{}() lacks an argument", call.name))
-            })
+            call.arguments
+                .get(at)
+                .ok_or_else(|| Error::invalid(format!("{}() lacks an argument", call.name)))
         };
         match call.method {
             Method::Exact => self.condition(argument(0)?, true),
@@ -437,9 +443,7 @@ impl<'a> Lowering<'a> {
             return Err(unsupported("search() in grouped queries"));
         }
         let all = match rest.first() {
-            Some(operator) => {
-                values::text(operator, self.parameters)?.eq_ignore_ascii_case("and")
-            }
+            Some(operator) => values::text(operator, self.parameters)?.eq_ignore_ascii_case("and"),
             None => false,
         };
         let text = match values::json_value(text, self.parameters)? {
@@ -492,7 +496,9 @@ impl<'a> Lowering<'a> {
                 Method::Score => OrderKey::Score,
                 Method::Random => {
                     let seed = call.arguments.first();
-                    let seed = seed.map(|it| values::text(it, self.parameters)).transpose()?;
+                    let seed = seed
+                        .map(|it| values::text(it, self.parameters))
+                        .transpose()?;
                     OrderKey::Random(seed)
                 }
                 Method::Id | Method::Key | Method::Count | Method::Sum => {
@@ -535,9 +541,7 @@ pub fn only_ids(conditions: &Conditions) -> Option<OnlyIds> {
         (Condition::All, _) => Some(OnlyIds::All),
         (Condition::Nothing, _) => Some(OnlyIds::These(Vec::new())),
         (Condition::Leaf(0), [Leaf::Ids(keys)]) => Some(OnlyIds::These(keys.clone())),
-        (Condition::Leaf(0), [Leaf::IdStartsWith(prefix)]) => {
-            Some(OnlyIds::Prefix(prefix.clone()))
-        }
+        (Condition::Leaf(0), [Leaf::IdStartsWith(prefix)]) => Some(OnlyIds::Prefix(prefix.clone())),
         _ => None,
     }
 }

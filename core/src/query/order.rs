@@ -141,17 +141,15 @@ async fn by_keys<S: Snapshot>(
             };
             let entry = entry.unwrap_or_default();
             let key = |(order, field): (&Order, &Option<u16>)| match &order.by {
-                OrderKey::Field(_) => field.map_or(SortKey::Missing, |field| {
-                    field_key(&entry, field, order)
-                }),
-                OrderKey::Id => SortKey::Term(entry.source.to_vec()),
-                OrderKey::Score => {
-                    SortKey::Score(found.scores.get(number).copied().unwrap_or(0.0))
+                OrderKey::Field(_) => {
+                    field.map_or(SortKey::Missing, |field| field_key(&entry, field, order))
                 }
+                OrderKey::Id => SortKey::Term(entry.source.to_vec()),
+                OrderKey::Score => SortKey::Score(found.scores.get(number).copied().unwrap_or(0.0)),
                 OrderKey::Random(seed) => {
-                    let seed = seed.as_ref().map_or(nonce, |seed| {
-                        xxhash_rust::xxh3::xxh3_64(seed.as_bytes())
-                    });
+                    let seed = seed
+                        .as_ref()
+                        .map_or(nonce, |seed| xxhash_rust::xxh3::xxh3_64(seed.as_bytes()));
                     SortKey::Hash(xxh3_64_with_seed(&number.to_le_bytes(), seed))
                 }
             };
@@ -171,7 +169,13 @@ async fn by_keys<S: Snapshot>(
 fn compare(orders: &[Order], a: &(Vec<SortKey>, u64), b: &(Vec<SortKey>, u64)) -> Ordering {
     for (order, (left, right)) in orders.iter().zip(a.0.iter().zip(&b.0)) {
         let nulls_first = order.nulls_first.unwrap_or(!order.descending);
-        let missing = |first: bool| if first { Ordering::Less } else { Ordering::Greater };
+        let missing = |first: bool| {
+            if first {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        };
         let ordering = match (left, right) {
             (SortKey::Missing, SortKey::Missing) => Ordering::Equal,
             (SortKey::Missing, _) => missing(nulls_first),
@@ -296,7 +300,12 @@ impl<S: Snapshot> Scan<'_, S> {
         } else {
             Direction::Forward
         };
-        let mut pages = Pages::new(POSTINGS, posting_range(self.field, b""), direction, usize::MAX);
+        let mut pages = Pages::new(
+            POSTINGS,
+            posting_range(self.field, b""),
+            direction,
+            usize::MAX,
+        );
         let mut sorted = Vec::with_capacity(wanted);
         let mut seen = RoaringTreemap::new();
         // Entries of one term are taken in ascending order, whichever way the terms are walked.

@@ -85,7 +85,10 @@ impl<E: Environment> Indexes<E> {
     }
 
     fn merged_definition(&self, wanted: &AutoDefinition) -> AutoDefinition {
-        let autos = self.list().into_iter().filter_map(|it| it.auto_definition());
+        let autos = self
+            .list()
+            .into_iter()
+            .filter_map(|it| it.auto_definition());
         autos
             .filter(|it| it.is_of_same_kind(wanted))
             .fold(wanted.clone(), |merged, it| it.merged_with(&merged))

@@ -205,7 +205,11 @@ pub fn find_path<'a>(text: &'a str, segments: &[Segment]) -> Option<Cow<'a, str>
             let item = items.get(usize::try_from(*at).ok()?)?;
             return find_path(item.get(), rest);
         }
-        let below = if *segment == Segment::Each { rest } else { segments };
+        let below = if *segment == Segment::Each {
+            rest
+        } else {
+            segments
+        };
         let mut list = String::from("[");
         for item in items {
             let Some(found) = find_path(item.get(), below) else {

@@ -46,8 +46,14 @@ pub(super) async fn find<S: Snapshot>(
         None => Analyzer::LowerCaseKeyword,
         Some(_) => analyzer_of(evaluation, &search.name),
     };
-    let words = progress.fields.get(usize::from(field)).map_or(0, |it| it.words);
-    let entries = progress.fields.get(usize::from(field)).map_or(0, |it| it.entries);
+    let words = progress
+        .fields
+        .get(usize::from(field))
+        .map_or(0, |it| it.words);
+    let entries = progress
+        .fields
+        .get(usize::from(field))
+        .map_or(0, |it| it.entries);
     let searcher = Searcher {
         evaluation,
         field,
@@ -135,7 +141,8 @@ struct Searcher<'a, S> {
 impl<S: Snapshot> Searcher<'_, S> {
     async fn places(&self, word: &str) -> Result<Places> {
         let term = Term::exact_text(word);
-        self.places_in(posting_range(self.field, term.as_bytes())).await
+        self.places_in(posting_range(self.field, term.as_bytes()))
+            .await
     }
 
     async fn places_in(&self, range: KeyRange) -> Result<Places> {
@@ -284,7 +291,8 @@ fn is_near(first: &[u32], others: &[&Vec<u32>], distance: u32) -> bool {
 
 /// Whether `text` fits a pattern of `*` and `?`, in linear time for each star.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {

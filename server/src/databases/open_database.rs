@@ -44,8 +44,13 @@ impl OpenDatabase {
         let (documents, merger) = Database::open(store, host.clone(), options).await?;
         let merger = tokio::spawn(merger.run());
         let compiler = Arc::new(NoCompiler);
-        let indexes =
-            Indexes::open(environment.clone(), documents.clone(), &store_name, compiler).await?;
+        let indexes = Indexes::open(
+            environment.clone(),
+            documents.clone(),
+            &store_name,
+            compiler,
+        )
+        .await?;
         let indexes = Arc::new(indexes);
         let indexing = Indexing::start(&record.name, &indexes);
         Ok(Self {
@@ -136,7 +141,11 @@ impl OpenDatabase {
     pub(super) async fn close(&self) -> Result<()> {
         self.indexing.stop().await;
         if let Err(error) = self.indexes.close().await {
-            tracing::warn!(database = self.record.name, ?error, "closing indexes failed");
+            tracing::warn!(
+                database = self.record.name,
+                ?error,
+                "closing indexes failed"
+            );
         }
         let closed = self.documents.close().await;
         let merger = self

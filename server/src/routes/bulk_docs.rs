@@ -18,6 +18,7 @@ use pinyon_core::{Error, ErrorKind, Limits, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::index_wait::IndexWait;
 use super::uploads::Uploads;
 use crate::http::{Call, JsonObject, Reply, as_text, in_place, json_bytes};
 use crate::{http_error, multipart};
@@ -92,8 +93,8 @@ pub struct Parsed {
 /// `POST bulk_docs`.
 pub async fn post(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
-    // What the query string says of waiting for replicas and indexes is met at once: there are none
-    // to wait for.
+    // What the query string says of waiting for replicas is met at once: there are none.
+    let index_wait = IndexWait::parse(call.query)?;
     let limits = database.documents.limits();
     let Parsed { commands, echoes } = match multipart::boundary(call.headers)? {
         Some(boundary) => {
@@ -132,6 +133,9 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
         .write(commands)
         .await
         .map_err(http_error::missing_in_write)?;
+    if let Some(wait) = index_wait {
+        Box::pin(wait.wait(&database, &outcomes)).await?;
+    }
     let mut json = String::with_capacity(32 + 192 * outcomes.len());
     json.push_str("{\"Results\":[");
     let mut is_first = true;

@@ -57,9 +57,7 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
 /// Definitions are refused as what clients know for that.
 fn compilation(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::InvalidRequest | ErrorKind::Unsupported => {
-            http_error::index_compilation(&error)
-        }
+        ErrorKind::InvalidRequest | ErrorKind::Unsupported => http_error::index_compilation(&error),
         _ => error,
     }
 }
@@ -137,7 +135,10 @@ fn definition(index: &Index<NativeStore>) -> Value {
                 .iter()
                 .map(|it| {
                     let indexing = format!("{:?}", it.kind);
-                    (it.name.clone(), json!({ "Indexing": indexing, "Storage": "No" }))
+                    (
+                        it.name.clone(),
+                        json!({ "Indexing": indexing, "Storage": "No" }),
+                    )
                 })
                 .collect();
             let groups = definition.grouping.as_ref().map(|it| {
@@ -363,12 +364,13 @@ pub async fn terms(call: &mut Call<'_>) -> Reply {
     let size = call.query.number("pageSize", 1024_usize)?;
     let database = call.open_database().await?;
     let index = database.indexes.get(&name).map_err(missing)?;
-    let terms = index.terms(&field, from, size).await.map_err(|error| {
-        match error.kind() {
+    let terms = index
+        .terms(&field, from, size)
+        .await
+        .map_err(|error| match error.kind() {
             ErrorKind::NotFound => Error::invalid(error.message()),
             _ => error,
-        }
-    })?;
+        })?;
     let etag = index.view().await?.progress.batches;
     Ok(http::json(
         StatusCode::OK,

@@ -14,6 +14,7 @@ pub mod docs;
 mod expiration;
 mod hilo;
 mod identity;
+mod index_wait;
 mod indexes;
 mod metrics;
 mod multi_get;

@@ -12,12 +12,11 @@ use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeEnvironment;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::databases::OpenDatabase;
 use crate::http::{
-    self, Call, JsonObject, Reply, as_text, empty, etag_value, json_with_etag,
-    not_modified,
+    self, Call, JsonObject, Reply, as_text, empty, etag_value, json_with_etag, not_modified,
 };
 use crate::http_error;
 use crate::operations::{Ended, Progress};
@@ -36,7 +35,8 @@ pub struct SentQuery {
     query: String,
     query_parameters: Option<Parameters>,
     wait_for_non_stale_results: Option<bool>,
-    wait_for_non_stale_results_timeout: Option<String>,
+    /// A time span's text, or milliseconds: clients differ.
+    wait_for_non_stale_results_timeout: Value,
     skip_duplicate_checking: Option<bool>,
     page_size: Option<u64>,
 }
@@ -97,8 +97,11 @@ impl SentQuery {
         if self.wait_for_non_stale_results != Some(true) {
             return Ok(None);
         }
-        let text = self.wait_for_non_stale_results_timeout.as_deref();
-        Ok(Some(match text.filter(|it| !it.is_empty()) {
+        let timeout = &self.wait_for_non_stale_results_timeout;
+        if let Some(ms) = timeout.as_u64() {
+            return Ok(Some(Duration::from_millis(ms)));
+        }
+        Ok(Some(match timeout.as_str().filter(|it| !it.is_empty()) {
             None => DEFAULT_WAIT,
             Some(text) => {
                 let span: TimeSpan = text.parse()?;
@@ -323,30 +326,36 @@ pub async fn delete(call: &mut Call<'_>) -> Reply {
     };
     let scope = database.record.store.clone();
     let id = call.query.number("operationId", 0_u64)?;
-    let id = call.server.operations.start(&scope, id, |progress| async move {
-        let Some(ready) = ready(&database, &query, wait).await? else {
-            return Err(Error::new(ErrorKind::NotFound, "the query's index does not exist"));
-        };
-        if ready.is_stale() && !allows_stale {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the index is stale; allow stale results, or wait until it has caught up",
-            ));
-        }
-        if ready.has_groups() {
-            return Err(Error::invalid(
-                "the query finds groups, not documents, so there is nothing to delete",
-            ));
-        }
-        let answer = ready.answer(&query, usize::MAX).await?;
-        let ids: Vec<String> = answer
-            .results
-            .iter()
-            .filter_map(|it| it.document().map(|it| it.id().to_owned()))
-            .collect();
-        drop((answer, ready));
-        delete_all(&database, &ids, &progress).await
-    })?;
+    let id = call
+        .server
+        .operations
+        .start(&scope, id, |progress| async move {
+            let Some(ready) = ready(&database, &query, wait).await? else {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "the query's index does not exist",
+                ));
+            };
+            if ready.is_stale() && !allows_stale {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the index is stale; allow stale results, or wait until it has caught up",
+                ));
+            }
+            if ready.has_groups() {
+                return Err(Error::invalid(
+                    "the query finds groups, not documents, so there is nothing to delete",
+                ));
+            }
+            let answer = ready.answer(&query, usize::MAX).await?;
+            let ids: Vec<String> = answer
+                .results
+                .iter()
+                .filter_map(|it| it.document().map(|it| it.id().to_owned()))
+                .collect();
+            drop((answer, ready));
+            delete_all(&database, &ids, &progress).await
+        })?;
     let tag = call.server.databases.node_tag();
     Ok(http::json(
         StatusCode::OK,
