@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 
 use crate::attachments::{AttachmentUpload, SweepLooseContents};
+use crate::commands::patch_batch::PatchLanes;
 use crate::commands::{
     BatchCommand, CleanTombstones, CommandOutcome, Configure, HiloRange, Merger, NextHiloRange,
     NextIdentity, Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
@@ -55,6 +56,7 @@ pub(crate) struct Shared<S: Store> {
     pub(crate) notices: Notices,
     /// Tells whoever follows the documents that there is something new.
     pub(crate) committed: event_listener::Event,
+    pub(crate) patch_lanes: PatchLanes,
     pub(crate) incarnations: RwLock<Arc<Incarnations>>,
 }
 
@@ -119,6 +121,7 @@ impl<S: Store> Database<S> {
             queue,
             notices: Notices::default(),
             committed: event_listener::Event::new(),
+            patch_lanes: PatchLanes::default(),
             incarnations: RwLock::new(Arc::new(state.incarnations)),
         });
         let merger = Merger::new(Arc::clone(&shared), requests);
@@ -128,6 +131,14 @@ impl<S: Store> Database<S> {
     /// What the database accepts.
     pub fn limits(&self) -> &Limits {
         &self.shared.limits
+    }
+
+    pub(crate) fn patch_lanes(&self) -> &PatchLanes {
+        &self.shared.patch_lanes
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.shared.host
     }
 
     /// The identity of this life of the database.

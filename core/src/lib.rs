@@ -8,6 +8,7 @@ pub mod attachments;
 pub mod commands;
 pub mod document;
 pub mod expiration;
+pub mod formula;
 pub mod host;
 pub mod indexes;
 pub mod query;

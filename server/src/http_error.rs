@@ -82,6 +82,30 @@ pub fn missing_in_write(error: Error) -> Error {
     })
 }
 
+/// A query whose text is wrong.
+pub fn invalid_query(error: &Error) -> Error {
+    Error::new(error.kind(), error.message()).with_source(WireForm {
+        status: StatusCode::BAD_REQUEST,
+        exception: "Raven.Client.Exceptions.InvalidQueryException",
+    })
+}
+
+/// A definition of an index that cannot be compiled.
+pub fn index_compilation(error: &Error) -> Error {
+    Error::new(error.kind(), error.message()).with_source(WireForm {
+        status: StatusCode::BAD_REQUEST,
+        exception: "Raven.Client.Exceptions.Documents.Compilation.IndexCompilationException",
+    })
+}
+
+/// There is no such index.
+pub fn index_does_not_exist(error: &Error) -> Error {
+    Error::new(error.kind(), error.message()).with_source(WireForm {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        exception: "Raven.Client.Exceptions.Documents.Indexes.IndexDoesNotExistException",
+    })
+}
+
 /// There is no such database.
 pub fn database_does_not_exist(name: &str) -> Error {
     Error::new(

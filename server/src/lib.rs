@@ -17,6 +17,7 @@ mod metrics;
 mod multipart;
 mod operations;
 mod routes;
+mod scripts;
 mod server;
 mod telemetry;
 mod watched_io;

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::{
-    DeleteByPrefix, DeleteDocument, DeletedByPrefix, DeletedDocument, PutDocument, RememberRequest,
-    Transaction, VerifyVersions, WrittenDocument,
+    DeleteByPrefix, DeleteDocument, DeletedByPrefix, DeletedDocument, JsonPatchDocument,
+    PatchDocument, PutDocument, RememberRequest, Transaction, VerifyVersions, WrittenDocument,
 };
 use crate::attachments::{
     AttachmentContent, CopyAttachment, DeleteAttachment, ImportDocument, ImportedAttachment,
     PutAttachment, WrittenAttachment,
 };
-use crate::document::{DocumentText, IdRequest};
+use crate::document::{DocumentText, IdRequest, PatchedDocument};
 use crate::revisions::{
     DeleteRevisions, ForceRevision, ForcedRevision, ImportRevision, RevertDocument,
 };
@@ -26,6 +26,11 @@ pub enum BatchCommand {
     Delete(DeleteDocument),
     /// Deletes documents by the beginning of their ids.
     DeleteByPrefix(DeleteByPrefix),
+    /// Patches a document by a script; run it by
+    /// [`crate::Database::write_batch_with_scripts`].
+    Patch(Box<PatchDocument>),
+    /// Patches a document by a JSON Patch.
+    JsonPatch(JsonPatchDocument),
     /// Checks documents that were read.
     VerifyVersions(VerifyVersions),
     /// Makes the batch happen once.
@@ -57,6 +62,8 @@ pub enum CommandOutcome {
     Deleted(DeletedDocument),
     /// Of a delete by prefix.
     DeletedByPrefix(DeletedByPrefix),
+    /// Of a patch of either kind.
+    Patched(PatchedDocument),
     /// Of a check, and of [`BatchCommand::RememberRequest`].
     Verified,
     /// Of [`BatchCommand::ImportRevision`]: whether it was not here yet.
@@ -99,6 +106,8 @@ impl BatchCommand {
                 ..
             }) => Some(id.key().clone()),
             Self::Delete(delete) => Some(delete.id.key().clone()),
+            Self::Patch(patch) => Some(patch.id.key().clone()),
+            Self::JsonPatch(patch) => Some(patch.id.key().clone()),
             Self::PutAttachment(put) => Some(put.id.key().clone()),
             Self::ImportDocument(ImportDocument {
                 put:
@@ -143,13 +152,15 @@ pub(super) async fn run<S: Snapshot>(
         ));
     }
     let mut outcomes = Vec::with_capacity(commands.len());
-    for command in commands {
+    for (place, command) in commands.iter().enumerate() {
         outcomes.push(match command {
             BatchCommand::Put(put) => CommandOutcome::Written(put.run(tx).await?),
             BatchCommand::Delete(delete) => CommandOutcome::Deleted(delete.run(tx).await?),
             BatchCommand::DeleteByPrefix(delete) => {
                 CommandOutcome::DeletedByPrefix(delete.run(tx).await?)
             }
+            BatchCommand::Patch(patch) => CommandOutcome::Patched(patch.run(tx, place).await?),
+            BatchCommand::JsonPatch(patch) => CommandOutcome::Patched(patch.run(tx).await?),
             BatchCommand::VerifyVersions(verify) => {
                 verify.run(tx).await?;
                 CommandOutcome::Verified

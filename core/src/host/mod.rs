@@ -1,10 +1,11 @@
-//! The host ports: where the core gets time and randomness from.
+//! The host ports: where the core gets time, randomness and the running of scripts from.
 //!
 //! Nothing else in core reads a clock or the operating system's randomness (architecture decision
 //! 10), so a test that owns these owns every outcome.
 
 mod clock;
 mod random;
+mod script;
 mod time_span;
 
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
@@ -13,6 +14,10 @@ pub use clock::{Clock, ManualClock, Timestamp};
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use random::OsRandom;
 pub use random::{Random, SeededRandom, random_uuid};
+pub use script::{
+    ScriptCall, ScriptEngine, ScriptFailure, ScriptFailureKind, ScriptFuture, ScriptPart,
+    ScriptProgram,
+};
 pub use time_span::TimeSpan;
 
 use std::sync::Arc;

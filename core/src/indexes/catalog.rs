@@ -55,7 +55,7 @@ impl<E: Environment> Indexes<E> {
             environment,
             database,
             compiler,
-            prefix: format!("{}.index.", store.as_str()),
+            prefix: Self::store_prefix(store),
             open: RwLock::default(),
             retired: std::sync::Mutex::default(),
             changing: Mutex::new(()),
@@ -77,7 +77,7 @@ impl<E: Environment> Indexes<E> {
 
     /// What the names of a database's index stores begin with.
     pub fn store_prefix(store: &StoreName) -> String {
-        format!("{}.index.", store.as_str())
+        format!("index-{}.", store.as_str())
     }
 
     /// The database whose documents are indexed.
@@ -187,6 +187,12 @@ impl<E: Environment> Indexes<E> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(index);
+    }
+
+    /// Whether indexes were taken out whose stores are still there.
+    pub fn has_retired(&self) -> bool {
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        !retired.is_empty()
     }
 
     /// Deletes the stores of indexes that were taken out and that nobody reads any more.

@@ -155,13 +155,15 @@ fn analyzed(analyzer: Analyzer, values: &[FieldValue]) -> (Vec<Posted>, u32) {
     }
     let terms = places.into_iter().map(|(word, places)| Posted {
         term: Term::exact_text(&word),
-        positions: encode_positions(&places),
+        positions: encode_positions(words, &places),
     });
     (terms.collect(), words)
 }
 
-fn encode_positions(places: &[u32]) -> Vec<u8> {
-    let mut encoder = Encoder::with_capacity(places.len() + 1);
+/// How many words the field has, then where this one stands.
+fn encode_positions(words: u32, places: &[u32]) -> Vec<u8> {
+    let mut encoder = Encoder::with_capacity(places.len() + 2);
+    encoder.varint(words.into());
     let mut before = 0;
     for place in places {
         encoder.varint(u64::from(place - before));
@@ -170,20 +172,24 @@ fn encode_positions(places: &[u32]) -> Vec<u8> {
     encoder.finish()
 }
 
-/// The places of a word in a posting's value.
+/// The value of a word's posting: how many words the field has, and the places of this one.
 ///
 /// # Errors
 /// `Corrupted` when it does not fit.
-pub fn decode_positions(bytes: &[u8]) -> Result<Vec<u32>> {
+pub fn decode_positions(bytes: &[u8]) -> Result<(u32, Vec<u32>)> {
+    let broken = |_| crate::Error::corrupted("a posting has an impossible place");
     let mut decoder = crate::schema::Decoder::new("postings", bytes);
+    if bytes.is_empty() {
+        return Ok((1, vec![0]));
+    }
+    let words = u32::try_from(decoder.varint()?).map_err(broken)?;
     let (mut places, mut before) = (Vec::new(), 0u32);
     while decoder.position() < bytes.len() {
-        let step = u32::try_from(decoder.varint()?)
-            .map_err(|_| crate::Error::corrupted("a posting has an impossible place"))?;
+        let step = u32::try_from(decoder.varint()?).map_err(broken)?;
         before = before.saturating_add(step);
         places.push(before);
     }
-    Ok(places)
+    Ok((words, places))
 }
 
 /// The fields of an object that a map or reduce made.

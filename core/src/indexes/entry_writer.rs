@@ -35,11 +35,6 @@ impl EntryWriter {
         self.byte_count + self.batch.byte_count()
     }
 
-    /// Whether nothing was changed.
-    pub fn is_empty(&self) -> bool {
-        self.postings.is_empty() && self.batch.is_empty()
-    }
-
     /// What else belongs to the batch.
     pub fn batch(&mut self) -> &mut WriteBatch {
         &mut self.batch

@@ -288,7 +288,7 @@ pub fn push_values(raw: &str, values: &mut Vec<FieldValue>) {
 }
 
 /// The text of a JSON string.
-pub fn unquoted(raw: &str) -> String {
+fn unquoted(raw: &str) -> String {
     let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
     if !inner.contains('\\') {
         return inner.to_owned();

@@ -175,12 +175,15 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// Whatever the store reports.
     pub async fn view(&self) -> Result<Arc<IndexView<S::Snapshot>>> {
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = &*view {
-            return Ok(Arc::clone(view));
+        match self.published_view() {
+            Some(view) => Ok(view),
+            None => self.read_view().await.map(Arc::new),
         }
-        drop(view);
-        self.read_view().await.map(Arc::new)
+    }
+
+    fn published_view(&self) -> Option<Arc<IndexView<S::Snapshot>>> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.clone()
     }
 
     pub(super) async fn read_view(&self) -> Result<IndexView<S::Snapshot>> {

@@ -22,6 +22,7 @@ mod references;
 mod step;
 pub(crate) mod tables;
 mod term;
+mod terms;
 
 pub use analyzer::{Analyzer, Word};
 pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
@@ -33,7 +34,6 @@ pub use definition::{
 };
 pub(crate) use entry_builder::decode_positions;
 pub use entry_builder::{FieldForm, FieldForms};
-pub(crate) use field_path::unquoted;
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use index::{Index, IndexView, IndexingError};

@@ -64,6 +64,20 @@ const MOST_LOADS: usize = 512;
 /// Documents read at a time.
 const CHUNK: usize = 128;
 
+/// Lets others on the host's thread go first.
+async fn yield_once() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| {
+        if has_yielded {
+            return std::task::Poll::Ready(());
+        }
+        has_yielded = true;
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
 /// The work of one step.
 pub(super) struct Step<'a, D: Store, S: Store> {
     pub(super) index: &'a Index<S>,
@@ -205,6 +219,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         for chunk in changed.items.chunks(CHUNK) {
             let keys = chunk.iter().map(|(_, key)| key.clone()).collect();
             self.index_documents(keys).await?;
+            yield_once().await;
             done += chunk.len();
             cursor.documents = chunk.last().map_or(cursor.documents, |(etag, _)| *etag);
             if self.is_full() && done < changed.items.len() {

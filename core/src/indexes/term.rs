@@ -100,10 +100,14 @@ impl Term {
             FieldValue::Null => Self::null(),
             FieldValue::EmptyList => Self::empty_list(),
             FieldValue::Number(number) => Self::number(*number),
-            FieldValue::Bool(_) | FieldValue::Text(_) if exact => {
-                Self::exact_text(&value.to_text())
+            FieldValue::Bool(_) | FieldValue::Text(_) => {
+                let text = value.to_text();
+                match to_plain_time(&text) {
+                    Some(time) => Self::exact_text(&time),
+                    None if exact => Self::exact_text(&text),
+                    None => Self::text(&text),
+                }
             }
-            FieldValue::Bool(_) | FieldValue::Text(_) => Self::text(&value.to_text()),
         }
     }
 
@@ -222,6 +226,36 @@ fn unescaped(text: &[u8]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// A moment's text without `Z` and with seven digits of a second's fraction: clients write the same
+/// moment in several ways, and it must compare as one. `None` for any other text.
+fn to_plain_time(text: &str) -> Option<String> {
+    const FORM: &[u8] = b"0000-00-00T00:00:00";
+    const FRACTION_DIGITS: usize = 7;
+    let bytes = text.as_bytes();
+    let is_moment = bytes.len() >= FORM.len()
+        && bytes.iter().zip(FORM).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            form => byte == form,
+        });
+    if !is_moment {
+        return None;
+    }
+    let rest = &text[FORM.len()..];
+    let rest = rest.strip_suffix('Z').unwrap_or(rest);
+    let digits = match rest.strip_prefix('.') {
+        Some(digits) => digits,
+        None if rest.is_empty() => "",
+        None => return None,
+    };
+    if digits.len() > FRACTION_DIGITS || !digits.bytes().all(|it| it.is_ascii_digit()) {
+        return None;
+    }
+    Some(format!(
+        "{}.{digits:0<FRACTION_DIGITS$}",
+        &text[..FORM.len()]
+    ))
+}
+
 /// Lower case, character by character, so that prefixes stay prefixes.
 pub fn fold_case(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
@@ -254,6 +288,28 @@ mod tests {
         assert!(ordered.is_sorted(), "{ordered:?}");
         assert_eq!(Term::text("ABC"), Term::text("abc"));
         assert_ne!(Term::exact_text("ABC"), Term::exact_text("abc"));
+    }
+
+    #[test]
+    fn moments_compare_however_they_are_written() {
+        let term = |text: &str| Term::of_value(&FieldValue::Text(text.to_owned()), false);
+        let same = term("2026-01-03T10:00:00");
+        for text in [
+            "2026-01-03T10:00:00Z",
+            "2026-01-03T10:00:00.000Z",
+            "2026-01-03T10:00:00.0",
+        ] {
+            assert_eq!(term(text), same, "{text}");
+        }
+        assert!(term("2026-01-03T10:00:00.5Z") > same);
+        assert!(
+            same.as_bytes()
+                .starts_with(&Term::text_prefix("2026-01-03T", true))
+        );
+        assert_eq!(
+            term("2026-01-03T10:00:00+02:00"),
+            Term::text("2026-01-03T10:00:00+02:00")
+        );
     }
 
     #[test]

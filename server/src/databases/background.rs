@@ -63,8 +63,9 @@ async fn clean_tombstones(server: &Server) {
 }
 
 async fn clean_database(database: &OpenDatabase, older_than: Timestamp) -> Result<usize> {
-    // Nothing consumes tombstones yet; indexes, replicas and backups will set this lower.
-    let consumed_up_to = Etag::new(u64::MAX);
+    // An index that is behind still needs the deletions it has not followed.
+    let followed = database.indexes.deletions_followed().await?;
+    let consumed_up_to = Etag::new(followed.unwrap_or(u64::MAX));
     let mut total = 0;
     loop {
         let removed = database

@@ -109,6 +109,18 @@ impl<E: Environment> Catalog<E> {
                 );
                 self.environment.delete(&name).await?;
             }
+            if database_of(&name).is_some_and(|database| !used.contains(database)) {
+                self.environment.delete(&name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_indexes(&self, database: &str) -> Result<()> {
+        for name in self.environment.list().await? {
+            if database_of(&name) == Some(database) {
+                self.environment.delete(&name).await?;
+            }
         }
         Ok(())
     }
@@ -248,7 +260,11 @@ impl<E: Environment> Catalog<E> {
         self.note(request_id);
         self.commit(Some((&key, None))).await?;
         self.records.remove(&key);
-        if let Err(error) = self.environment.delete(&record.store_name()?).await {
+        let deleted = match self.environment.delete(&record.store_name()?).await {
+            Ok(()) => self.delete_indexes(&record.store).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = deleted {
             // The database is gone all the same; the next start deletes what is left of it.
             tracing::warn!(database = record.name, ?error, "its files are still there");
         }
@@ -338,4 +354,10 @@ fn from_json<'a, T: Deserialize<'a>>(what: &str, json: &'a [u8]) -> Result<T> {
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("the catalog's entries have text keys")
+}
+
+/// The store of the database whose index `name` is the store of.
+fn database_of(name: &StoreName) -> Option<&str> {
+    let (database, _) = name.as_str().strip_prefix("index-")?.rsplit_once('.')?;
+    Some(database)
 }

@@ -6,6 +6,7 @@
 
 pub mod background;
 mod catalog;
+mod indexing;
 mod open_database;
 mod record;
 pub mod sweeps;

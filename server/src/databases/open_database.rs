@@ -1,15 +1,18 @@
 //! A database that is open: its documents, its merger, and when it was last used.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pinyon_core::commands::{BatchCommand, CommandOutcome};
 use pinyon_core::host::Host;
+use pinyon_core::indexes::{Indexes, NoCompiler};
 use pinyon_core::storage::Environment as _;
 use pinyon_core::{Database, DatabaseOptions, ErrorKind, NoticeKind, ReadTransaction, Result};
 use pinyon_storage_native::{NativeEnvironment, NativeSnapshot, NativeStore};
 use tokio::task::JoinHandle;
 
 use super::DatabaseRecord;
+use super::indexing::Indexing;
 use super::sweeps::SweepPlan;
 
 /// An open database. Requests hold it while they use it; it is closed by its slot alone.
@@ -18,6 +21,9 @@ pub struct OpenDatabase {
     pub record: DatabaseRecord,
     /// The documents.
     pub documents: Database<NativeStore>,
+    /// The indexes.
+    pub indexes: Arc<Indexes<NativeEnvironment>>,
+    indexing: Indexing,
     /// When it sweeps next.
     pub(super) sweeps: SweepPlan,
     merger: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -33,11 +39,24 @@ impl OpenDatabase {
         host: &Host,
         options: DatabaseOptions,
     ) -> Result<Self> {
-        let store = environment.open(&record.store_name()?).await?;
+        let store_name = record.store_name()?;
+        let store = environment.open(&store_name).await?;
         let (documents, merger) = Database::open(store, host.clone(), options).await?;
         let merger = tokio::spawn(merger.run());
+        let compiler = Arc::new(NoCompiler);
+        let indexes = Indexes::open(
+            environment.clone(),
+            documents.clone(),
+            &store_name,
+            compiler,
+        )
+        .await?;
+        let indexes = Arc::new(indexes);
+        let indexing = Indexing::start(&record.name, &indexes);
         Ok(Self {
             record,
+            indexes,
+            indexing,
             documents,
             sweeps: SweepPlan::default(),
             merger: std::sync::Mutex::new(Some(merger)),
@@ -120,6 +139,14 @@ impl OpenDatabase {
 
     /// Finishes the queued writes and closes the store.
     pub(super) async fn close(&self) -> Result<()> {
+        self.indexing.stop().await;
+        if let Err(error) = self.indexes.close().await {
+            tracing::warn!(
+                database = self.record.name,
+                ?error,
+                "closing indexes failed"
+            );
+        }
         let closed = self.documents.close().await;
         let merger = self
             .merger

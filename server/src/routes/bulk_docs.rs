@@ -18,6 +18,7 @@ use pinyon_core::{Error, ErrorKind, Limits, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::index_wait::IndexWait;
 use super::uploads::Uploads;
 use super::write_assurance;
 use crate::http::{Call, JsonObject, Reply, as_text, in_place, json_bytes};
@@ -94,6 +95,7 @@ pub struct Parsed {
 pub async fn post(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
     write_assurance::check(call.query)?;
+    let index_wait = IndexWait::parse(call.query)?;
     let limits = database.documents.limits();
     let Parsed { commands, echoes } = match multipart::boundary(call.headers)? {
         Some(boundary) => {
@@ -132,6 +134,9 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
         .write(commands)
         .await
         .map_err(http_error::missing_in_write)?;
+    if let Some(wait) = index_wait {
+        Box::pin(wait.wait(&database, &outcomes)).await?;
+    }
     let mut json = String::with_capacity(32 + 192 * outcomes.len());
     json.push_str("{\"Results\":[");
     let mut is_first = true;

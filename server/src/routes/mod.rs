@@ -14,9 +14,13 @@ pub mod docs;
 mod expiration;
 mod hilo;
 mod identity;
+mod index_wait;
+mod indexes;
 mod metrics;
 mod multi_get;
 mod operations;
+mod queries;
+mod query_stream;
 pub mod revision_work;
 mod revisions;
 mod stats;
@@ -70,7 +74,30 @@ endpoints! {
     SeedIdentity "POST identity/seed",
     Identities "GET debug/identities",
     MultiGet "POST multi_get",
-    Query "POST queries",
+    GetQuery "GET queries",
+    PostQuery "POST queries",
+    PatchByQuery "PATCH queries",
+    DeleteByQuery "DELETE queries",
+    GetStreamQuery "GET streams/queries",
+    PostStreamQuery "POST streams/queries",
+    Indexes "GET indexes",
+    PutIndexes "PUT indexes",
+    DeleteIndex "DELETE indexes",
+    ResetIndex "RESET indexes",
+    ReplaceIndex "POST indexes/replace",
+    IndexStats "GET indexes/stats",
+    IndexStatus "GET indexes/status",
+    IndexStaleness "GET indexes/staleness",
+    IndexTerms "GET indexes/terms",
+    IndexErrors "GET indexes/errors",
+    DeleteIndexErrors "DELETE indexes/errors",
+    IndexHasChanged "POST indexes/has-changed",
+    SetIndexLock "POST indexes/set-lock",
+    SetIndexPriority "POST indexes/set-priority",
+    EnableIndex "POST admin/indexes/enable",
+    DisableIndex "POST admin/indexes/disable",
+    StartIndex "POST admin/indexes/start",
+    StopIndex "POST admin/indexes/stop",
     Stats "GET stats",
     EssentialStats "GET stats/essential",
     DetailedStats "GET stats/detailed",
@@ -190,7 +217,15 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("POST", "identity/seed") => Endpoint::SeedIdentity,
         ("GET", "debug/identities") => Endpoint::Identities,
         ("POST", "multi_get") => Endpoint::MultiGet,
-        ("GET" | "POST" | "PATCH" | "DELETE", "queries") => Endpoint::Query,
+        (method, "queries") => return find_queries(method),
+        ("GET", "streams/queries") => Endpoint::GetStreamQuery,
+        ("POST", "streams/queries") => Endpoint::PostStreamQuery,
+        (method, path) if path == "indexes" || path.starts_with("indexes/") => {
+            return find_indexes(method, path);
+        }
+        (method, path) if path.starts_with("admin/indexes") => {
+            return find_indexes(method, path);
+        }
         ("GET", "stats") => Endpoint::Stats,
         ("GET", "stats/essential") => Endpoint::EssentialStats,
         ("GET", "stats/detailed") => Endpoint::DetailedStats,
@@ -226,6 +261,40 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("GET", "admin/record") => Endpoint::DatabaseRecord,
         ("GET", "healthcheck") => Endpoint::HealthCheck,
         ("GET", "notices") => Endpoint::Notices,
+        _ => return None,
+    })
+}
+
+fn find_queries(method: &str) -> Option<Endpoint> {
+    Some(match method {
+        "GET" => Endpoint::GetQuery,
+        "POST" => Endpoint::PostQuery,
+        "PATCH" => Endpoint::PatchByQuery,
+        "DELETE" => Endpoint::DeleteByQuery,
+        _ => return None,
+    })
+}
+
+fn find_indexes(method: &str, path: &str) -> Option<Endpoint> {
+    Some(match (method, path) {
+        ("GET", "indexes") => Endpoint::Indexes,
+        ("PUT", "indexes" | "admin/indexes") => Endpoint::PutIndexes,
+        ("DELETE", "indexes") => Endpoint::DeleteIndex,
+        ("RESET", "indexes") => Endpoint::ResetIndex,
+        ("POST", "indexes/replace") => Endpoint::ReplaceIndex,
+        ("GET", "indexes/stats") => Endpoint::IndexStats,
+        ("GET", "indexes/status") => Endpoint::IndexStatus,
+        ("GET", "indexes/staleness") => Endpoint::IndexStaleness,
+        ("GET", "indexes/terms") => Endpoint::IndexTerms,
+        ("GET", "indexes/errors") => Endpoint::IndexErrors,
+        ("DELETE", "indexes/errors") => Endpoint::DeleteIndexErrors,
+        ("POST", "indexes/has-changed") => Endpoint::IndexHasChanged,
+        ("POST", "indexes/set-lock") => Endpoint::SetIndexLock,
+        ("POST", "indexes/set-priority") => Endpoint::SetIndexPriority,
+        ("POST", "admin/indexes/enable") => Endpoint::EnableIndex,
+        ("POST", "admin/indexes/disable") => Endpoint::DisableIndex,
+        ("POST", "admin/indexes/start") => Endpoint::StartIndex,
+        ("POST", "admin/indexes/stop") => Endpoint::StopIndex,
         _ => return None,
     })
 }
@@ -310,7 +379,30 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::SeedIdentity => identity::seed(call).await,
         Endpoint::Identities => identity::list(call).await,
         Endpoint::MultiGet => multi_get::post(call).await,
-        Endpoint::Query => docs::read::query(call).await,
+        Endpoint::GetQuery => queries::ask(call, &Method::GET).await,
+        Endpoint::PostQuery => queries::ask(call, &Method::POST).await,
+        Endpoint::PatchByQuery => queries::patch(call).await,
+        Endpoint::DeleteByQuery => queries::delete(call).await,
+        Endpoint::GetStreamQuery => query_stream::stream(call, &Method::GET).await,
+        Endpoint::PostStreamQuery => query_stream::stream(call, &Method::POST).await,
+        Endpoint::Indexes => indexes::get(call).await,
+        Endpoint::PutIndexes => indexes::put(call).await,
+        Endpoint::DeleteIndex => indexes::delete(call).await,
+        Endpoint::ResetIndex => indexes::reset(call).await,
+        Endpoint::ReplaceIndex => indexes::replace(call).await,
+        Endpoint::IndexStats => indexes::stats(call).await,
+        Endpoint::IndexStatus => indexes::list_status(call).await,
+        Endpoint::IndexStaleness => indexes::staleness(call).await,
+        Endpoint::IndexTerms => indexes::terms(call).await,
+        Endpoint::IndexErrors => indexes::errors(call).await,
+        Endpoint::DeleteIndexErrors => indexes::clear_errors(call).await,
+        Endpoint::IndexHasChanged => indexes::has_changed(call).await,
+        Endpoint::SetIndexLock => indexes::set_lock(call).await,
+        Endpoint::SetIndexPriority => indexes::set_priority(call).await,
+        Endpoint::EnableIndex => indexes::set_disabled(call, false).await,
+        Endpoint::DisableIndex => indexes::set_disabled(call, true).await,
+        Endpoint::StartIndex => indexes::set_paused(call, false).await,
+        Endpoint::StopIndex => indexes::set_paused(call, true).await,
         Endpoint::Stats | Endpoint::DetailedStats => stats::full(call).await,
         Endpoint::EssentialStats => stats::essential(call).await,
         Endpoint::CollectionStats => collections::stats(call).await,

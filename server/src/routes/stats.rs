@@ -3,7 +3,9 @@
 use hyper::StatusCode;
 use pinyon_core::version::Etag;
 use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::indexes;
 use crate::http::{self, Call, Reply, etag_value, not_modified};
 
 /// A number of bytes, as the protocol shows it.
@@ -28,8 +30,16 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
     let transaction = database.read().await?;
     let change_vector = transaction.change_vector().await?;
-    let etag = etag_value(&change_vector)?;
-    if call.if_none_match() == Some(change_vector.as_str()) {
+    let indexes = indexes::summaries(&database).await?;
+    // Indexes come further while no document changes.
+    let tag = if indexes.is_empty() {
+        change_vector.clone()
+    } else {
+        let hash = xxh3_64(json!(indexes).to_string().as_bytes());
+        format!("{change_vector}, indexes {hash:016x}")
+    };
+    let etag = etag_value(&tag)?;
+    if call.if_none_match() == Some(tag.as_str()) {
         return Ok(not_modified(etag));
     }
     let statistics = transaction.statistics().await?;
@@ -43,7 +53,7 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
             "WebUrl": call.base_url(),
             "NodeTag": call.server.databases.node_tag(),
         },
-        "CountOfIndexes": 0,
+        "CountOfIndexes": indexes.len(),
         "CountOfDocuments": statistics.document_count,
         "CountOfRevisionDocuments": statistics.revision_count,
         "CountOfTombstones": statistics.tombstone_count,
@@ -53,7 +63,7 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
         "CountOfUniqueAttachments": attachments.content_count,
         "CountOfCounterEntries": 0,
         "CountOfTimeSeriesSegments": 0,
-        "Indexes": [],
+        "Indexes": indexes,
         "DatabaseChangeVector": change_vector,
         "DatabaseId": database.documents.incarnation().id.to_string(),
         "NumberOfTransactionMergerQueueOperations": database.documents.queued_operations(),
@@ -74,12 +84,13 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
 pub async fn essential(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
     let transaction = database.read().await?;
+    let indexes = indexes::summaries(&database).await?;
     let statistics = transaction.statistics().await?;
     let attachments = transaction.attachment_statistics().await?;
     Ok(http::json(
         StatusCode::OK,
         &json!({
-            "CountOfIndexes": 0,
+            "CountOfIndexes": indexes.len(),
             "CountOfDocuments": statistics.document_count,
             "CountOfRevisionDocuments": statistics.revision_count,
             "CountOfDocumentsConflicts": 0,
@@ -88,7 +99,7 @@ pub async fn essential(call: &mut Call<'_>) -> Reply {
             "CountOfAttachments": attachments.attachment_count,
             "CountOfCounterEntries": 0,
             "CountOfTimeSeriesSegments": 0,
-            "Indexes": [],
+            "Indexes": indexes,
         }),
     ))
 }

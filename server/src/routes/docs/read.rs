@@ -1,7 +1,7 @@
 //! Reading documents: by id, by prefix, or the newest.
 
 use hyper::StatusCode;
-use pinyon_core::{Error, ErrorKind};
+use pinyon_core::Error;
 use serde::Deserialize;
 
 use super::{load, page};
@@ -49,13 +49,4 @@ pub async fn head(call: &mut Call<'_>) -> Reply {
     let mut response = empty(StatusCode::OK);
     response.headers_mut().insert(hyper::header::ETAG, etag);
     Ok(response)
-}
-
-/// Queries are not there yet.
-pub async fn query(call: &mut Call<'_>) -> Reply {
-    call.open_database().await?;
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        "queries are not implemented yet; load documents by id or by prefix",
-    ))
 }

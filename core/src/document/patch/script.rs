@@ -1,0 +1,153 @@
+//! A patch's script as a program for the script engine.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::host::{ScriptPart, ScriptProgram};
+use crate::query::rql;
+use crate::query::rql::{ExpressionKind, Literal, Query, Segment};
+use crate::{Error, ErrorKind, Result};
+
+/// The functions that scripts of patches have, and what runs them.
+const PRELUDE: &str = include_str!("prelude.js");
+
+/// A script and the values it is given. Clones share the program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatchScript {
+    pub(super) program: Arc<ScriptProgram>,
+    /// An object, as JSON.
+    pub(super) values: Arc<str>,
+    pub(super) names: Arc<[String]>,
+}
+
+impl PatchScript {
+    /// The script `text`, in which `this` is the document. `values` is a JSON object or empty; the
+    /// script finds it as `args`, and each member also as `$name`.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when `values` is no object.
+    pub fn new(text: &str, values: &str) -> Result<Self> {
+        Self::build(text, values, "", &[])
+    }
+
+    /// The script of a query that ends in `update { … }`, with the query's parameters.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the query has no `update`; `Unsupported` for a `load` of other than
+    /// plain fields.
+    pub fn from_query(query: &Query, parameters: &str) -> Result<Self> {
+        let Some(update) = &query.update else {
+            return Err(Error::invalid("a query that patches ends in update { … }"));
+        };
+        let mut before = String::new();
+        if let Some(alias) = &query.alias {
+            before.push_str(&format!("const {} = this;", identifier(alias)?));
+        }
+        for load in &query.load {
+            let alias = identifier(&load.alias)?;
+            before.push_str(&format!(
+                "const {alias} = load({});",
+                load_argument(&load.id.kind)?
+            ));
+        }
+        Self::build(&update.text, parameters, &before, &query.functions)
+    }
+
+    fn build(text: &str, values: &str, before: &str, functions: &[rql::Function]) -> Result<Self> {
+        let values = match values.trim() {
+            "" | "null" => "{}",
+            values => values,
+        };
+        let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(values)
+            .map_err(|reason| {
+                Error::invalid(format!("the values of a patch must be an object: {reason}"))
+            })?;
+        let names: Vec<String> = members
+            .keys()
+            .filter(|name| is_identifier(name))
+            .cloned()
+            .collect();
+        let parameters: String = names.iter().map(|name| format!(", ${name}")).collect();
+        let part = |name: &str, text: String, lines_before| ScriptPart {
+            name: name.to_owned(),
+            text,
+            lines_before,
+        };
+        let mut parts = vec![part("patching", PRELUDE.to_owned(), 0)];
+        for function in functions {
+            parts.push(part("function", function.script.text.clone(), 0));
+        }
+        // The author's text stands on lines of its own, so that a comment at its end hides nothing.
+        let text = format!(
+            "\"use strict\"; globalThis.$patch = function (args{parameters}) {{ {before}\n{text}\n}};"
+        );
+        parts.push(part("patch", text, 1));
+        Ok(Self {
+            program: Arc::new(ScriptProgram { parts }),
+            values: values.into(),
+            names: names.into(),
+        })
+    }
+}
+
+/// Batches hold scripts by value; equal scripts of one batch may share a program.
+impl PatchScript {
+    /// Takes over the program of `other` if it is the same.
+    pub fn share(&mut self, other: &Self) {
+        if self.program == other.program {
+            self.program = Arc::clone(&other.program);
+        }
+    }
+}
+
+/// What `load` is called with in JavaScript.
+fn load_argument(id: &ExpressionKind) -> Result<String> {
+    let unsupported = || {
+        Error::new(
+            ErrorKind::Unsupported,
+            "before 'update', 'load' takes a plain field, an id or a parameter",
+        )
+    };
+    match id {
+        ExpressionKind::Literal(Literal::Text(id)) => Ok(json_text(id)),
+        ExpressionKind::Parameter(name) => Ok(format!("args[{}]", json_text(name))),
+        ExpressionKind::Field(path) if path.loaded.is_none() => {
+            let mut argument = "this".to_owned();
+            for segment in &path.segments {
+                match segment {
+                    Segment::Property(name) => {
+                        argument.push_str(&format!("?.[{}]", json_text(name)));
+                    }
+                    Segment::At(index) => argument.push_str(&format!("?.[{index}]")),
+                    Segment::Each => return Err(unsupported()),
+                }
+            }
+            Ok(argument)
+        }
+        _ => Err(unsupported()),
+    }
+}
+
+fn json_text(text: &str) -> String {
+    serde_json::to_string(text).expect("any text can be a JSON string")
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn identifier(name: &str) -> Result<&str> {
+    if is_identifier(name) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(name);
+    }
+    Err(Error::invalid(format!(
+        "the alias '{name}' is no name in JavaScript"
+    )))
+}
+
+/// Checks that a JSON text is an object, for callers that hold it raw.
+pub(super) fn raw(text: &str) -> Result<Box<RawValue>> {
+    RawValue::from_string(text.to_owned())
+        .map_err(|reason| Error::invalid(format!("the JSON is not valid: {reason}")))
+}

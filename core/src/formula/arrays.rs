@@ -1,0 +1,357 @@
+//! Methods of arrays, and the functions over several values.
+//!
+//! Of nothing, each of them makes nothing: a missing array is an empty one.
+
+use std::cmp::Ordering;
+
+use super::builtin::Builtin;
+use super::evaluate::{Evaluation, Failure};
+use super::operators::{
+    arithmetic, compare_numbers, compare_texts, is_equal, is_truthy, to_number, to_text,
+};
+use super::texts::{clamped, from_end};
+use super::tree::{Binary, Lambda};
+use super::value::{Number, Text, Value};
+
+type Evaluated<'a> = Result<Value<'a>, Failure>;
+
+/// Calls a method; the array is the first of `values`.
+pub(super) fn call<'a>(
+    run: &mut Evaluation<'a, '_>,
+    method: Builtin,
+    values: Vec<Value<'a>>,
+    lambda: Option<&Lambda>,
+) -> Evaluated<'a> {
+    let target = values.first().cloned().unwrap_or(Value::Undefined);
+    match method {
+        Builtin::IsArray => return Ok(Value::Bool(matches!(target, Value::Array(_)))),
+        Builtin::Keys | Builtin::Values | Builtin::Entries => return Ok(members(method, target)),
+        Builtin::Smallest => return Ok(extreme(&values, Ordering::Less)),
+        Builtin::Largest => return Ok(extreme(&values, Ordering::Greater)),
+        Builtin::Power => {
+            let numbers = (
+                to_number(&target),
+                to_number(values.get(1).unwrap_or(&Value::Undefined)),
+            );
+            return Ok(Value::Number(arithmetic(
+                Binary::Power,
+                numbers.0,
+                numbers.1,
+            )));
+        }
+        Builtin::JoinWith => return Ok(join_with(&values)),
+        _ => {}
+    }
+    if target.is_nothing() {
+        return Ok(of_nothing(method, &values));
+    }
+    let items = match target {
+        Value::Array(items) => items,
+        _ => {
+            return Err(Failure::new(format!(
+                "{method:?} is for arrays, and this is none"
+            )));
+        }
+    };
+    match method {
+        Builtin::Map
+        | Builtin::FlatMap
+        | Builtin::Filter
+        | Builtin::Find
+        | Builtin::Some
+        | Builtin::Every
+        | Builtin::Count => each(run, method, &items, lambda),
+        Builtin::Sum | Builtin::Average | Builtin::MinOf | Builtin::MaxOf => {
+            aggregate(run, method, &items, lambda)
+        }
+        Builtin::First | Builtin::Last => pick(run, method, &items, lambda),
+        Builtin::Reduce => reduce(run, &items, lambda, values.into_iter().nth(1)),
+        _ => Ok(plain(method, &items, values.get(1..).unwrap_or_default())),
+    }
+}
+
+fn of_nothing<'a>(method: Builtin, values: &[Value<'a>]) -> Value<'a> {
+    match method {
+        Builtin::Some | Builtin::Includes | Builtin::StartsWith | Builtin::EndsWith => {
+            Value::Bool(false)
+        }
+        Builtin::Every => Value::Bool(true),
+        Builtin::Count | Builtin::Sum => Value::long(0),
+        Builtin::IndexOf => Value::long(-1),
+        Builtin::Reduce => values.get(1).cloned().unwrap_or(Value::Undefined),
+        Builtin::Map | Builtin::FlatMap | Builtin::Filter | Builtin::Distinct => {
+            Value::array(vec![])
+        }
+        _ => Value::Null,
+    }
+}
+
+fn each<'a>(
+    run: &mut Evaluation<'a, '_>,
+    method: Builtin,
+    items: &[Value<'a>],
+    lambda: Option<&Lambda>,
+) -> Evaluated<'a> {
+    let Some(lambda) = lambda else {
+        return Ok(match method {
+            Builtin::Some => Value::Bool(!items.is_empty()),
+            Builtin::Count => Value::long(i64::try_from(items.len()).unwrap_or(i64::MAX)),
+            _ => return Err(Failure::new(format!("{method:?} takes a function"))),
+        });
+    };
+    let mut made = Vec::new();
+    let mut count = 0;
+    for (place, item) in items.iter().enumerate() {
+        run.step()?;
+        let place = Value::long(i64::try_from(place).unwrap_or(i64::MAX));
+        let result = run.apply(lambda, &[item.clone(), place])?;
+        match method {
+            Builtin::Map => made.push(result),
+            Builtin::FlatMap => match result.opened() {
+                Value::Array(inner) => made.extend(inner.iter().cloned()),
+                Value::Undefined | Value::Null => {}
+                other => made.push(other),
+            },
+            _ if !is_truthy(&result) => {
+                if method == Builtin::Every {
+                    return Ok(Value::Bool(false));
+                }
+            }
+            Builtin::Filter => made.push(item.clone()),
+            Builtin::Find => return Ok(item.clone()),
+            Builtin::Some => return Ok(Value::Bool(true)),
+            _ => count += 1,
+        }
+    }
+    Ok(match method {
+        Builtin::Find => Value::Undefined,
+        Builtin::Some => Value::Bool(false),
+        Builtin::Every => Value::Bool(true),
+        Builtin::Count => Value::long(count),
+        _ => Value::array(made),
+    })
+}
+
+fn reduce<'a>(
+    run: &mut Evaluation<'a, '_>,
+    items: &[Value<'a>],
+    lambda: Option<&Lambda>,
+    start: Option<Value<'a>>,
+) -> Evaluated<'a> {
+    let Some(lambda) = lambda else {
+        return Err(Failure::new("reduce takes a function"));
+    };
+    let mut all = items.iter().enumerate();
+    let mut result = match start {
+        Some(start) => start,
+        None => match all.next() {
+            Some((_, first)) => first.clone(),
+            None => {
+                return Err(Failure::new(
+                    "reduce of an empty array without a first value",
+                ));
+            }
+        },
+    };
+    for (place, item) in all {
+        run.step()?;
+        let place = Value::long(i64::try_from(place).unwrap_or(i64::MAX));
+        result = run.apply(lambda, &[result, item.clone(), place])?;
+    }
+    Ok(result)
+}
+
+fn aggregate<'a>(
+    run: &mut Evaluation<'a, '_>,
+    method: Builtin,
+    items: &[Value<'a>],
+    lambda: Option<&Lambda>,
+) -> Evaluated<'a> {
+    let mut counted = Vec::with_capacity(items.len());
+    for item in items {
+        run.step()?;
+        let value = match lambda {
+            Some(lambda) => run.apply(lambda, std::slice::from_ref(item))?,
+            None => item.clone(),
+        };
+        if !value.is_nothing() {
+            counted.push(value);
+        }
+    }
+    if matches!(method, Builtin::MinOf | Builtin::MaxOf) {
+        let wanted = if method == Builtin::MinOf {
+            Ordering::Less
+        } else {
+            Ordering::Greater
+        };
+        let best = counted.into_iter().reduce(|best, it| {
+            if compare(&it, &best) == Some(wanted) {
+                it
+            } else {
+                best
+            }
+        });
+        return Ok(best.unwrap_or(Value::Null));
+    }
+    let sum = counted.iter().fold(Number::Long(0), |sum, it| {
+        arithmetic(Binary::Add, sum, to_number(it))
+    });
+    if method == Builtin::Sum {
+        return Ok(Value::Number(sum));
+    }
+    if counted.is_empty() {
+        return Ok(Value::Null);
+    }
+    let count = Number::Long(i64::try_from(counted.len()).unwrap_or(i64::MAX));
+    Ok(Value::Number(arithmetic(Binary::Divide, sum, count)))
+}
+
+fn pick<'a>(
+    run: &mut Evaluation<'a, '_>,
+    method: Builtin,
+    items: &[Value<'a>],
+    lambda: Option<&Lambda>,
+) -> Evaluated<'a> {
+    let mut found = Value::Null;
+    for item in items {
+        run.step()?;
+        let fits = match lambda {
+            Some(lambda) => is_truthy(&run.apply(lambda, std::slice::from_ref(item))?),
+            None => true,
+        };
+        if fits {
+            found = item.clone();
+            if method == Builtin::First {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn plain<'a>(method: Builtin, items: &[Value<'a>], arguments: &[Value<'a>]) -> Value<'a> {
+    let first = arguments.first().cloned().unwrap_or(Value::Undefined);
+    match method {
+        Builtin::Includes => Value::Bool(items.iter().any(|it| is_equal(it, &first))),
+        Builtin::IndexOf => match items.iter().position(|it| is_equal(it, &first)) {
+            Some(place) => Value::long(i64::try_from(place).unwrap_or(i64::MAX)),
+            None => Value::long(-1),
+        },
+        Builtin::Join => {
+            let separator = match &first {
+                Value::Undefined => Text::Borrowed(","),
+                separator => to_text(separator, false),
+            };
+            Value::text(joined(items, separator.as_str()))
+        }
+        Builtin::Concat => {
+            let mut all = items.to_vec();
+            for more in arguments {
+                match more.clone().opened() {
+                    Value::Array(items) => all.extend(items.iter().cloned()),
+                    other => all.push(other),
+                }
+            }
+            Value::array(all)
+        }
+        Builtin::Slice => {
+            let position = |value: Option<&Value<'a>>, otherwise: f64| match value {
+                None | Some(Value::Undefined) => otherwise,
+                Some(value) => to_number(value).as_f64(),
+            };
+            let start = from_end(position(arguments.first(), 0.0), items.len());
+            let end = from_end(position(arguments.get(1), f64::INFINITY), items.len());
+            Value::array(items[start.min(end)..end].to_vec())
+        }
+        Builtin::Reverse => Value::array(items.iter().rev().cloned().collect()),
+        Builtin::Flat => {
+            let depth = if arguments.is_empty() {
+                1
+            } else {
+                clamped(to_number(&first).as_f64())
+            };
+            Value::array(flat(items, depth.min(20)))
+        }
+        Builtin::Distinct => {
+            let mut distinct: Vec<Value<'a>> = Vec::new();
+            for item in items {
+                if !distinct.contains(item) {
+                    distinct.push(item.clone());
+                }
+            }
+            Value::array(distinct)
+        }
+        _ => Value::Undefined,
+    }
+}
+
+fn flat<'a>(items: &[Value<'a>], depth: usize) -> Vec<Value<'a>> {
+    let mut all = Vec::new();
+    for item in items {
+        match item.clone().opened() {
+            Value::Array(inner) if depth > 0 => all.extend(flat(&inner, depth - 1)),
+            other => all.push(other),
+        }
+    }
+    all
+}
+
+fn joined(items: &[Value<'_>], separator: &str) -> String {
+    let texts: Vec<String> = items
+        .iter()
+        .map(|it| to_text(it, true).as_str().to_owned())
+        .collect();
+    texts.join(separator)
+}
+
+/// C#'s `string.Join(separator, items)`.
+fn join_with<'a>(values: &[Value<'a>]) -> Value<'a> {
+    let separator = to_text(values.first().unwrap_or(&Value::Null), true);
+    let rest = values.get(1..).unwrap_or_default();
+    let text = match rest {
+        [single] => match single.clone().items() {
+            Some(items) => joined(&items, separator.as_str()),
+            None => joined(rest, separator.as_str()),
+        },
+        _ => joined(rest, separator.as_str()),
+    };
+    Value::text(text)
+}
+
+fn members<'a>(method: Builtin, target: Value<'a>) -> Value<'a> {
+    let Value::Object(members) = target else {
+        return Value::array(Vec::new());
+    };
+    let made = members.iter().map(|(name, value)| match method {
+        Builtin::Keys => Value::Text(name.clone()),
+        Builtin::Values => value.clone(),
+        _ => Value::array(vec![Value::Text(name.clone()), value.clone()]),
+    });
+    Value::array(made.collect())
+}
+
+fn extreme<'a>(values: &[Value<'a>], wanted: Ordering) -> Value<'a> {
+    let mut best: Option<Number> = None;
+    for value in values {
+        let number = to_number(value);
+        if number.as_f64().is_nan() {
+            return Value::Number(number);
+        }
+        if best.is_none_or(|best| compare_numbers(number, best) == Some(wanted)) {
+            best = Some(number);
+        }
+    }
+    let empty = if wanted == Ordering::Less {
+        f64::INFINITY
+    } else {
+        f64::NEG_INFINITY
+    };
+    Value::Number(best.unwrap_or(Number::Double(empty)))
+}
+
+fn compare(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Text(a), Value::Text(b)) => Some(compare_texts(a.as_str(), b.as_str())),
+        _ => compare_numbers(to_number(left), to_number(right)),
+    }
+}

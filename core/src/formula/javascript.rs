@@ -1,0 +1,236 @@
+//! JavaScript functions: their statements, and the calls that define maps and reduces.
+
+use super::lexer::TokenKind;
+use super::parser::{Dialect, Parser, Result};
+use super::tree::{Argument, Block, Formula, Statement};
+use crate::query::rql::SyntaxError;
+
+impl Parser<'_> {
+    /// `{ … }` with declarations, `if` and `return`; everything else is for a script engine.
+    pub(super) fn block(&mut self) -> Result<Block> {
+        self.expect_sign("{")?;
+        let known = self.scope.len();
+        let mut block = Block::new();
+        while !self.is_sign("}") {
+            self.nested(|parser| parser.statement(&mut block))?;
+        }
+        self.expect_sign("}")?;
+        self.scope.truncate(known);
+        Ok(block)
+    }
+
+    fn statement(&mut self, block: &mut Block) -> Result<()> {
+        if self.skip_sign(";") {
+            return Ok(());
+        }
+        let TokenKind::Word(word) = self.token().kind else {
+            return Err(self.error("expected a statement"));
+        };
+        match word {
+            "const" | "let" | "var" => {
+                self.advance();
+                loop {
+                    let name = self.name()?;
+                    self.expect_sign("=")?;
+                    let value = self.expression()?;
+                    let variable = self.declare(name);
+                    block.push(Statement::Let(variable, value));
+                    if !self.skip_sign(",") {
+                        break;
+                    }
+                }
+            }
+            "return" => {
+                self.advance();
+                let returns_nothing = self.is_sign(";") || self.is_sign("}");
+                let value = if returns_nothing {
+                    self.undefined()
+                } else {
+                    self.expression()?
+                };
+                block.push(Statement::Return(value));
+            }
+            "if" => {
+                self.advance();
+                self.expect_sign("(")?;
+                let condition = self.expression()?;
+                self.expect_sign(")")?;
+                let yes = self.branch()?;
+                let no = if self.skip_word("else") {
+                    self.branch()?
+                } else {
+                    Block::new()
+                };
+                block.push(Statement::If(condition, yes, no));
+                return Ok(());
+            }
+            _ => return Err(self.error("this statement needs a script engine")),
+        }
+        if !self.is_sign("}") && !self.skip_sign(";") {
+            // A line's end may stand for a semicolon where the next word begins a statement.
+            let begins = ["const", "let", "var", "return", "if"];
+            if !begins.iter().any(|word| self.is_word(word)) {
+                return Err(self.error("expected ';'"));
+            }
+        }
+        Ok(())
+    }
+
+    fn branch(&mut self) -> Result<Block> {
+        if self.is_sign("{") {
+            return self.block();
+        }
+        let mut block = Block::new();
+        self.nested(|parser| parser.statement(&mut block))?;
+        Ok(block)
+    }
+
+    fn undefined(&self) -> super::tree::Expression {
+        super::tree::Expression {
+            node: super::tree::Node::Constant(super::Value::Undefined),
+            span: self.last_end()..self.last_end(),
+        }
+    }
+}
+
+/// The function `text`, `x => …` or `function (x) { … }`, of one parameter.
+pub(super) fn function(text: &str) -> Result<Formula> {
+    let mut parser = Parser::new(text, 0..text.len(), Dialect::JavaScript)?;
+    let formula = one_function(&mut parser)?;
+    parser.skip_sign(";");
+    if !parser.is_at_end() {
+        return Err(parser.error("expected the end of the function"));
+    }
+    Ok(formula)
+}
+
+fn one_function(parser: &mut Parser<'_>) -> Result<Formula> {
+    // The input is variable 0 of every formula.
+    parser.variables = 1;
+    parser.loads = false;
+    let Some(lambda) = parser.lambda_ahead()? else {
+        return Err(parser.error("expected a function"));
+    };
+    let mut body = Block::new();
+    if let Some(parameter) = lambda.parameters.first() {
+        let span = 0..0;
+        let node = super::tree::Node::Variable(0);
+        body.push(Statement::Let(
+            *parameter,
+            super::tree::Expression { node, span },
+        ));
+    }
+    if lambda.parameters.len() > 1 {
+        return Err(parser.error("expected a function of one parameter"));
+    }
+    body.extend(lambda.body);
+    Ok(Formula {
+        variables: parser.variables,
+        body,
+        loads: parser.loads,
+    })
+}
+
+/// What stands in `map('Collection', function)`: the collection, and the function's text.
+pub(super) fn map_call(text: &str) -> Result<(String, &str)> {
+    let begin = text.len() - text.trim_start().len();
+    let Some(arguments) = text[begin..].strip_prefix("map") else {
+        return Err(SyntaxError::new(
+            begin..begin + 1,
+            "a map begins with map('Collection', …)",
+        ));
+    };
+    let arguments = arguments.trim_start();
+    let start = text.len() - arguments.len();
+    let quote_at = 1 + arguments
+        .get(1..)
+        .map_or(0, |it| it.len() - it.trim_start().len());
+    let quote = arguments.get(quote_at..).and_then(|it| it.chars().next());
+    let Some(quote @ ('\'' | '"' | '`')) = quote.filter(|_| arguments.starts_with('(')) else {
+        return Err(SyntaxError::new(
+            start..start + 1,
+            "map takes a collection's name in quotes",
+        ));
+    };
+    let name = &arguments[quote_at + 1..];
+    let Some((name, rest)) = name.split_once(quote) else {
+        let at = start + quote_at;
+        return Err(SyntaxError::new(
+            at..at + 1,
+            "the collection's name does not end",
+        ));
+    };
+    let Some(function) = rest.trim_start().strip_prefix(',') else {
+        let at = text.len() - rest.len();
+        return Err(SyntaxError::new(at..at + 1, "expected ',' and a function"));
+    };
+    let function = function.trim_end().trim_end_matches(';').trim_end();
+    let Some(function) = function.strip_suffix(')') else {
+        return Err(SyntaxError::new(
+            text.len()..text.len(),
+            "expected ')' after the function",
+        ));
+    };
+    Ok((name.to_owned(), function.trim()))
+}
+
+/// `groupBy(key).aggregate(function)`: both functions.
+pub(super) fn group_call(text: &str) -> Result<(Formula, Formula)> {
+    let mut parser = Parser::new(text, 0..text.len(), Dialect::JavaScript)?;
+    parser.expect_word("groupBy")?;
+    parser.expect_sign("(")?;
+    let key = one_function(&mut parser)?;
+    parser.expect_sign(")")?;
+    parser.expect_sign(".")?;
+    parser.expect_word("aggregate")?;
+    parser.expect_sign("(")?;
+    let aggregate = one_function(&mut parser)?;
+    parser.expect_sign(")")?;
+    parser.skip_sign(";");
+    if !parser.is_at_end() {
+        return Err(parser.error("expected the end of the reduce"));
+    }
+    Ok((key, aggregate))
+}
+
+impl Parser<'_> {
+    /// C#'s `SelectMany(x => x.Items, (x, item) => …)` as a `SelectMany` of one function.
+    pub(super) fn select_many(&mut self, arguments: Vec<Argument>) -> Result<Vec<Argument>> {
+        use super::builtin::Builtin;
+        use super::tree::{Expression, Lambda, Node};
+        let error = self.error("expected SelectMany(x => items, (x, item) => value)");
+        let mut arguments = arguments.into_iter();
+        let (Some(target), Some(Argument::Lambda(items)), Some(Argument::Lambda(value))) =
+            (arguments.next(), arguments.next(), arguments.next())
+        else {
+            return Err(error);
+        };
+        let ([outer], [outer_again, item], [Statement::Return(list)]) = (
+            items.parameters.as_slice(),
+            value.parameters.as_slice(),
+            items.body.as_slice(),
+        ) else {
+            return Err(error);
+        };
+        let span = list.span.clone();
+        let node = Node::Variable(*outer);
+        let copy = Statement::Let(
+            *outer_again,
+            Expression {
+                node,
+                span: span.clone(),
+            },
+        );
+        let inner = Lambda {
+            parameters: vec![*item],
+            body: value.body,
+        };
+        let call = Node::Call(
+            Builtin::Map,
+            vec![Argument::Value(list.clone()), Argument::Lambda(inner)],
+        );
+        let body = vec![copy, Statement::Return(Expression { node: call, span })];
+        let parameters = vec![*outer];
+        Ok(vec![target, Argument::Lambda(Lambda { parameters, body })])
+    }
+}

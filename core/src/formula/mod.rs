@@ -1,0 +1,31 @@
+//! Formulas: what maps, reduces and projections compute, run without a script engine.
+//!
+//! A formula is the common part of JavaScript functions and C# queries as definitions of indexes
+//! hold them, translated into one tree. What the translation does not know is refused with its
+//! place; JavaScript then goes to the host's script engine instead.
+//!
+//! Invariants:
+//! - evaluating is pure: it reads the values it is given and the documents it asks for, and has a
+//!   bounded number of steps;
+//! - a missing member is `Undefined`, and so are its members; in arithmetic it counts as null.
+
+mod arrays;
+mod builtin;
+mod csharp;
+mod definition;
+mod evaluate;
+mod javascript;
+mod json;
+mod lexer;
+mod operators;
+mod parser;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod tree;
+mod value;
+
+pub use definition::{MapDefinition, MapFunction, MapSource, ReduceDefinition, ReduceFunction};
+pub use evaluate::{Documents, Evaluation, Reference};
+pub use tree::Formula;
+pub use value::{CreatedField, Number, Special, Text, Value};

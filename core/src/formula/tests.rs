@@ -1,0 +1,312 @@
+//! What translates, what it computes, and what is refused.
+
+use std::collections::HashMap;
+
+use super::*;
+
+const ORDER: &str = r#"{"Company":"companies/1","Freight":4.50,"Big":9007199254740993,"Note":"A b",
+    "OrderedAt":"2026-01-02T10:11:12.0000000Z","Lines":[{"P":"p/1","Q":2,"Price":1.5},
+    {"P":"p/2","Q":3,"Price":10}],"Tags":["x","y"],"@metadata":{"@id":"orders/1","@collection":"Orders"}}"#;
+
+#[track_caller]
+fn javascript(function: &str, expected: &str) {
+    let formula = Formula::from_javascript(function)
+        .unwrap_or_else(|error| panic!("{}", error.render(function)));
+    let value = formula.evaluate(Value::from_json(ORDER)).unwrap();
+    assert_eq!(value.to_json(), expected, "{function}");
+}
+
+#[test]
+fn javascript_functions_compute() {
+    javascript(
+        "o => ({ C: o.Company, n: o.Missing.Deep })",
+        r#"{"C":"companies/1"}"#,
+    );
+    javascript("o => o.Lines.map(l => l.Q * l.Price)", "[3,30]");
+    javascript(
+        "(o) => o.Lines.reduce((s, l) => s + l.Q * l.Price, 0)",
+        "33",
+    );
+    javascript(
+        "function (o) { return { Total: o.Freight + 1, Big: o.Big }; }",
+        r#"{"Total":5.5,"Big":9007199254740993}"#,
+    );
+    javascript(
+        "function map(o) { const n = o.Lines.length; if (n > 1) { return [n, 'many'] } else return n }",
+        r#"[2,"many"]"#,
+    );
+    javascript(
+        "o => { let a = 1, b = a + 1\n return `${a}-${b}-${o.Tags.map(t => `<${t}>`)}` }",
+        r#""1-2-<x>,<y>""#,
+    );
+    javascript(
+        "o => o.Note.toLowerCase().split(' ').concat(['z']).join('+')",
+        r#""a+b+z""#,
+    );
+    javascript(
+        "o => ({ ...{a: 1, b: 2}, b: 3, ['k' + 1]: o?.Nope ?? 'd' })",
+        r#"{"a":1,"b":3,"k1":"d"}"#,
+    );
+    javascript(
+        "o => [...o.Tags, ...o.Lines.filter(l => l.Q > 2).map(({ P }) => P)]",
+        r#"["x","y","p/2"]"#,
+    );
+    javascript(
+        "o => [1 + '2', '3' * '4', 7 / 2, 6 / 2, -7 % 3, 2 ** 10, !'', null ?? 1, 1 == '1', 1 === '1']",
+        r#"["12",12,3.5,3,-1,1024,true,1,true,false]"#,
+    );
+    javascript(
+        "o => o.Tags.includes('x') && !o.Tags.some(t => t > 'y') ? o.Lines.every(l => l.Q) : 0",
+        "true",
+    );
+    javascript(
+        "o => id(o) + getMetadata(o)['@collection']",
+        r#""orders/1Orders""#,
+    );
+    javascript(
+        "o => [0.1 + 0.2, 1e21, Math.round(-2.5), Math.max(1, 5, 3), parseInt('12px'), (1.005).toFixed(1)]",
+        r#"[0.30000000000000004,1e+21,-2,5,12,"1.0"]"#,
+    );
+    javascript("o => Object.keys(o.Lines[0]).length + o.Lines[5].Q", "3");
+    javascript(
+        "o => o.Lines.flatMap(l => [l.P, l.P.substring(2)])",
+        r#"["p/1","1","p/2","2"]"#,
+    );
+    javascript("o => { if (!o.Nope) return; return 1; }", "null");
+    javascript(
+        "o => 'über'.slice(-2) + 'aßc'.length + 'a,b'.indexOf('b')",
+        r#""er32""#,
+    );
+}
+
+fn map(text: &str) -> (MapSource, Formula) {
+    match MapDefinition::parse(text) {
+        Ok(MapDefinition {
+            source,
+            function: MapFunction::Formula(formula),
+        }) => (source, formula),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[track_caller]
+fn mapped(text: &str, expected: &str) {
+    let (_, formula) = map(text);
+    let value = formula.evaluate(Value::from_json(ORDER)).unwrap();
+    assert_eq!(value.to_json(), expected, "{text}");
+}
+
+#[test]
+fn csharp_maps_compute() {
+    mapped(
+        "from o in docs.Orders select new { o.Company, F = o.Freight }",
+        r#"[{"Company":"companies/1","F":4.5}]"#,
+    );
+    mapped(
+        "from o in docs.Orders from t in o.Tags select new { Tag = t, o.Company };",
+        r#"[{"Tag":"x","Company":"companies/1"},{"Tag":"y","Company":"companies/1"}]"#,
+    );
+    mapped(
+        "from o in docs let n = 2 where o.Lines.Count > 1 from l in o.Lines where l.Q > 2 select new { l.P, D = 7/n, n }",
+        r#"[{"P":"p/2","D":3,"n":2}]"#,
+    );
+    mapped(
+        "from doc in docs.Orders where doc.Freight == null select new { }",
+        "[]",
+    );
+    mapped(
+        "docs.Orders.Select(x => new { x.Company, T = x.Lines.Sum(l => (double?)l.Q * l.Price) })",
+        r#"[{"Company":"companies/1","T":33}]"#,
+    );
+    mapped(
+        "docs.Orders.SelectMany(o => o.Lines, (o, l) => new { l.P, o.Company })",
+        r#"[{"P":"p/1","Company":"companies/1"},{"P":"p/2","Company":"companies/1"}]"#,
+    );
+    mapped(
+        "docs[\"Orders\"].Where(x => x.Freight > 1).Select(x => new { x.OrderedAt.Year, D = x.OrderedAt.Date })",
+        r#"[{"Year":2026,"D":"2026-01-02T00:00:00.0000000"}]"#,
+    );
+    mapped(
+        "from o in docs.Orders select new { A = o.Nope ?? \"d\", B = o.Nope.X.Y, C = o.Tags.Any() ? 1 : 2, \
+        S = String.Format(\"{0}-{1}\", o.Note, 5), E = Id(o).ToString().Substring(Id(o).ToString().IndexOf('/') + 1), \
+        M = o[\"@metadata\"][\"@collection\"], J = string.Join(\", \", o.Tags), X = new object[] { 1, \"a\" } }",
+        r#"[{"A":"d","C":1,"S":"A b-5","E":"1","M":"Orders","J":"x, y","X":[1,"a"]}]"#,
+    );
+}
+
+#[test]
+fn reduces_compute() {
+    for text in [
+        "groupBy(x => x.Company).aggregate(g => { return { Company: g.key, Count: g.values.reduce((s, v) => s + v.Count, 0) }; })",
+        "groupBy(x => x.Company).aggregate(({ key, values }) => ({ Company: key, Count: values.reduce((s, v) => s + v.Count, 0) }))",
+        "from r in results group r by r.Company into g select new { Company = g.Key, Count = g.Sum(x => x.Count) }",
+        "results.GroupBy(r => r.Company).Select(g => new { Company = g.Key, Count = Enumerable.Sum(g, x => x.Count) })",
+    ] {
+        let reduce = ReduceDefinition::parse(text).unwrap();
+        assert_eq!(reduce.fields(), ["Company", "Count"], "{text}");
+        let ReduceFunction::Formula { key, aggregate } = reduce.function else {
+            panic!("{text}")
+        };
+        let entry = Value::from_json(r#"{"Company":"c","Count":2}"#);
+        assert_eq!(key.evaluate(entry).unwrap().to_json(), r#""c""#);
+        let group = Value::from_json(r#"{"key":"c","values":[{"Count":2},{"Count":5}]}"#);
+        let result = aggregate.evaluate(group).unwrap();
+        let result = match &result {
+            Value::Array(items) => items[0].clone(),
+            other => other.clone(),
+        };
+        assert_eq!(result.to_json(), r#"{"Company":"c","Count":7}"#, "{text}");
+    }
+    let text = "from r in results group r by new { r.A, B = r.C } into g let s = g.Sum(x => x.N) select new { g.Key.A, g.Key.B, N = s }";
+    let reduce = ReduceDefinition::parse(text).unwrap();
+    let ReduceFunction::Formula { key, aggregate } = reduce.function else {
+        panic!()
+    };
+    let entry = Value::from_json(r#"{"A":1,"C":"x","N":3}"#);
+    let key = key.evaluate(entry.clone()).unwrap();
+    assert_eq!(key.to_json(), r#"{"A":1,"B":"x"}"#);
+    let group = Value::object(vec![
+        ("key".into(), key),
+        ("values".into(), Value::array(vec![entry])),
+    ]);
+    assert_eq!(
+        aggregate.evaluate(group).unwrap().to_json(),
+        r#"[{"A":1,"B":"x","N":3}]"#
+    );
+}
+
+struct Known(HashMap<&'static str, &'static str>);
+
+impl Documents<'static> for Known {
+    fn find(&self, id: &str) -> Option<Option<Value<'static>>> {
+        match self.0.get(id) {
+            Some(&"") => Some(None),
+            Some(text) => Some(Some(Value::from_json(text))),
+            None => None,
+        }
+    }
+}
+
+#[test]
+fn loads_are_noted_and_wait_for_nothing() {
+    for text in [
+        "map('Orders', o => ({ N: load(o.Company, 'Companies').Name }))",
+        "from o in docs.Orders select new { N = LoadDocument<Company>(o.Company, \"Companies\").Name }",
+    ] {
+        let (source, formula) = map(text);
+        assert_eq!(source, MapSource::Collection("Orders".into()));
+        assert!(formula.loads());
+        let none = Known(HashMap::new());
+        let mut evaluation = Evaluation::new(&none);
+        evaluation.run(&formula, Value::from_json(ORDER)).unwrap();
+        assert_eq!(evaluation.missing(), ["companies/1"]);
+        assert_eq!(
+            evaluation.references()[0].collection.as_deref(),
+            Some("Companies")
+        );
+        let known = Known(HashMap::from([("companies/1", r#"{"Name":"Acme"}"#)]));
+        let mut evaluation = Evaluation::new(&known);
+        let value = evaluation.run(&formula, Value::from_json(ORDER)).unwrap();
+        assert!(evaluation.missing().is_empty());
+        assert!(value.to_json().contains(r#"{"N":"Acme"}"#));
+        let absent = Known(HashMap::from([("companies/1", "")]));
+        let value = Evaluation::new(&absent)
+            .run(&formula, Value::from_json(ORDER))
+            .unwrap();
+        assert!(!value.to_json().contains("Acme"));
+    }
+}
+
+#[test]
+fn fields_can_be_created() {
+    let (_, formula) = map(
+        "map('O', o => ({ _: o.Lines.map(l => createField(l.P, l.Q, { storage: true, indexing: 'Exact' })), S: createSpatialField(1.5, o.Freight) }))",
+    );
+    let value = formula.evaluate(Value::from_json(ORDER)).unwrap();
+    let Value::Array(fields) = value.member("_") else {
+        panic!()
+    };
+    let Value::Special(special) = &fields[1] else {
+        panic!()
+    };
+    let Special::Field(field) = &**special else {
+        panic!()
+    };
+    assert_eq!(
+        (field.name.as_str(), field.stored, field.indexing.as_deref()),
+        ("p/2", Some(true), Some("Exact"))
+    );
+    assert_eq!(field.value.to_json(), "3");
+    assert_eq!(
+        value.member("S").to_json(),
+        r#"{"latitude":1.5,"longitude":4.5}"#
+    );
+    let tree = r#"{"T":"a","C":[{"T":"b","C":[{"T":"c"}]},{"T":"d"}]}"#;
+    let (_, formula) =
+        map("from p in docs.Posts from c in Recurse(p, x => x.C) select new { c.T }");
+    let value = formula.evaluate(Value::from_json(tree)).unwrap();
+    assert_eq!(
+        value.to_json(),
+        r#"[{"T":"a"},{"T":"b"},{"T":"c"},{"T":"d"}]"#
+    );
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_its_place() {
+    for (text, part) in [
+        (
+            "from o in docs.Orders orderby o.A select new { o.A }",
+            "1:23",
+        ),
+        (
+            "from o in docs.Orders select new { A = typeof(o) }",
+            "'typeof' is not known",
+        ),
+        (
+            "from o in docs.Orders select new { A = o.B.Frobnicate() }",
+            "Frobnicate() is not known",
+        ),
+        (
+            "from o in docs.Orders select new { A = x.B }",
+            "'x.B' is not known",
+        ),
+        ("from o in docs.Orders select new { 1 + 2 }", "needs a name"),
+        ("from o in docs.Orders", "but the text ends here"),
+        ("from t in timeSeries.A.B select new { }", "not supported"),
+        ("map(Orders, o => o)", "in quotes"),
+        ("reduce('x')", "a map begins with"),
+        ("", "a map begins with"),
+    ] {
+        let error = MapDefinition::parse(text).expect_err(text);
+        assert!(error.message().contains(part), "{text}: {error}");
+    }
+    for text in [
+        "map('O', o => { for (const l of o.Lines) {} return o; })",
+        "map('O', o => { return { A: o. }; })",
+        "map('O', function (o) { return /x/.test(o.A) })",
+        "map('O', o => new Date(o.A).getTime())",
+        "map('O', o => { o.A = 1; return o })",
+    ] {
+        let map = MapDefinition::parse(text).unwrap();
+        assert!(matches!(map.function, MapFunction::Script { .. }), "{text}");
+    }
+    assert!(ReduceDefinition::parse("from r in results select r").is_err());
+}
+
+#[test]
+fn depth_and_steps_are_bounded() {
+    let deep = format!("o => {}1{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert!(Formula::from_javascript(&deep).is_err());
+    let deep = format!("o => {}1", "-".repeat(100_000));
+    assert!(Formula::from_javascript(&deep).is_err());
+    let long = format!("o => 1{}", " + 1".repeat(100_000));
+    assert!(Formula::from_javascript(&long).is_err());
+    let long = format!("o => o{}", ".a".repeat(100_000));
+    assert!(Formula::from_javascript(&long).is_err());
+    let array = format!("[{}]", vec!["1"; 400].join(","));
+    let cubic =
+        Formula::from_javascript("a => a.map(x => a.map(y => a.map(z => x + y + z)))").unwrap();
+    let error = cubic.evaluate(Value::from_json(&array)).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::LimitExceeded);
+}

@@ -1,0 +1,630 @@
+//! Answering: from a plan to rows, all from one state of the index and one of the documents.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::condition::Found;
+use super::evaluate::Evaluation;
+use super::lower::OnlyIds;
+use super::order;
+use super::plan::Plan;
+use super::prepared::PreparedQuery;
+use super::project::{self, Projection, Row};
+use super::rql::ExpressionKind;
+use crate::document::{CollectionName, StoredDocument};
+use crate::host::Timestamp;
+use crate::indexes::tables::{ENTRIES, Entry, entry_key};
+use crate::indexes::{Cursor, Followed, Index, IndexView, Indexes, Object};
+use crate::reader::{Pages, ReadTransaction};
+use crate::schema::collections::CollectionStatistics;
+use crate::schema::etags::{self, ItemKind};
+use crate::schema::{COLLECTION_ETAGS, COLLECTIONS, DOCUMENTS, ETAGS, collection_etags};
+use crate::storage::{Direction, Environment, KeyRange, Snapshot, Store};
+use crate::version::Etag;
+use crate::{Error, Result};
+
+type DocumentsOf<E> = <<E as Environment>::Store as Store>::Snapshot;
+
+/// How many documents are read at a time.
+const CHUNK: usize = 256;
+
+/// A plan with the states it will be answered from.
+pub struct Ready<E: Environment> {
+    plan: Plan<E::Store>,
+    view: Option<Arc<IndexView<DocumentsOf<E>>>>,
+    tx: ReadTransaction<DocumentsOf<E>>,
+    is_stale: bool,
+    etag: i64,
+    last_query_at: Option<Timestamp>,
+    nonce: u64,
+}
+
+/// A result.
+pub enum QueryResult {
+    /// A whole document, and how well it matches if words were searched.
+    Document(StoredDocument, Option<f32>),
+    /// A document's projection: properties without braces.
+    Projection(Vec<u8>, StoredDocument),
+    /// The result of a group, as it is or projected: properties without braces.
+    Group(Vec<u8>, bool),
+}
+
+/// What a query answers.
+pub struct Answer {
+    /// The page.
+    pub results: Vec<QueryResult>,
+    /// How many there are without paging.
+    pub total: u64,
+    /// What the results refer to, as far as it was asked for.
+    pub includes: Vec<(String, Option<StoredDocument>)>,
+}
+
+impl<E: Environment> Indexes<E> {
+    /// Takes the states from which `plan` is answered: first the index's, then the documents', so
+    /// that an index that is not stale has exactly the documents.
+    ///
+    /// # Errors
+    /// `Unavailable` when the index is in error; whatever the storage reports.
+    pub async fn ready(&self, plan: Plan<E::Store>, query: &PreparedQuery) -> Result<Ready<E>> {
+        let mut nonce = [0; 8];
+        if query
+            .lowered
+            .orders
+            .iter()
+            .any(|it| matches!(it.by, super::lower::OrderKey::Random(None)))
+        {
+            self.database().random().fill(&mut nonce)?;
+        }
+        let nonce = u64::from_le_bytes(nonce);
+        let (view, last_query_at) = match &plan {
+            Plan::Documents(_) => (None, None),
+            Plan::Index(index) => {
+                let last = index.last_query_at();
+                index.touch(self.database().now());
+                let view = index.view().await?;
+                index.check_answers(&view.progress)?;
+                (Some(view), last)
+            }
+        };
+        let tx = self.database().read().await?;
+        let mut hash = Xxh3::new();
+        hash.update(plan.index_name(query).as_bytes());
+        let is_stale = match (&plan, &view) {
+            (Plan::Index(index), Some(view)) => {
+                let is_stale = index.is_stale(view, &tx, None).await?;
+                hash.update(&[u8::from(is_stale)]);
+                hash.update(index.record().store.as_bytes());
+                hash.update(&view.progress.batches.to_le_bytes());
+                for followed in index.followed().iter().chain(&index.referenced()) {
+                    update_hash(&mut hash, followed.newest(&tx).await?);
+                }
+                is_stale
+            }
+            _ => {
+                let collection = query.collection().map(CollectionName::new).transpose()?;
+                let followed = Followed::of(collection.as_ref());
+                update_hash(&mut hash, followed.newest(&tx).await?);
+                false
+            }
+        };
+        if !query.includes.is_empty() || !query.query.load.is_empty() {
+            // Results show other documents too.
+            update_hash(&mut hash, Followed::All.newest(&tx).await?);
+        }
+        Ok(Ready {
+            plan,
+            view,
+            tx,
+            is_stale,
+            etag: hash.digest().cast_signed(),
+            last_query_at,
+            nonce,
+        })
+    }
+}
+
+fn update_hash(hash: &mut Xxh3, newest: Cursor) {
+    hash.update(&newest.documents.to_le_bytes());
+    hash.update(&newest.tombstones.to_le_bytes());
+}
+
+impl<E: Environment> Ready<E> {
+    /// What answers.
+    pub fn plan(&self) -> &Plan<E::Store> {
+        &self.plan
+    }
+
+    /// The plan again, to be made ready once more.
+    pub fn into_plan(self) -> Plan<E::Store> {
+        self.plan
+    }
+
+    /// Whether documents are missing from the index.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// Whether documents up to `cutoff` are missing from the index.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn is_stale_up_to(&self, cutoff: Etag) -> Result<bool> {
+        match (&self.plan, &self.view) {
+            (Plan::Index(index), Some(view)) if self.is_stale => {
+                index.is_stale(view, &self.tx, Some(cutoff.number())).await
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Differs whenever the answer may.
+    pub fn etag(&self) -> i64 {
+        self.etag
+    }
+
+    /// When the index was last brought up to date.
+    pub fn indexed_at(&self) -> Option<Timestamp> {
+        let view = self.view.as_ref()?;
+        Some(Timestamp::from_ticks(view.progress.last_indexed_at_ticks))
+    }
+
+    /// When the index was last asked before.
+    pub fn last_query_at(&self) -> Option<Timestamp> {
+        self.last_query_at
+    }
+
+    /// Whether the results are groups rather than documents.
+    pub fn has_groups(&self) -> bool {
+        matches!(&self.plan, Plan::Index(index) if index.is_map_reduce())
+    }
+
+    /// Answers the page that `query` asks for, and no more than `most` results.
+    ///
+    /// # Errors
+    /// Whatever the storage reports.
+    pub async fn answer(&self, query: &PreparedQuery, most: usize) -> Result<Answer> {
+        let take = query.lowered.take.unwrap_or(usize::MAX).min(most);
+        let page = Page {
+            skip: query.lowered.skip,
+            take,
+        };
+        let (results, total) = match (&self.plan, &self.view) {
+            (Plan::Index(index), Some(view)) => self.from_index(query, index, view, page).await?,
+            (Plan::Documents(ids), _) => self.from_documents(query, ids, page).await?,
+            (Plan::Index(_), None) => (Vec::new(), 0),
+        };
+        let documents: Vec<&StoredDocument> =
+            results.iter().filter_map(QueryResult::document).collect();
+        let includes = if query.includes.is_empty() {
+            Vec::new()
+        } else {
+            self.tx.includes(&documents, &query.includes).await?
+        };
+        Ok(Answer {
+            results,
+            total,
+            includes,
+        })
+    }
+
+    async fn from_index(
+        &self,
+        query: &PreparedQuery,
+        index: &Index<E::Store>,
+        view: &IndexView<DocumentsOf<E>>,
+        page: Page,
+    ) -> Result<(Vec<QueryResult>, u64)> {
+        let evaluation = Evaluation {
+            snapshot: &view.snapshot,
+            progress: &view.progress,
+            forms: index.forms(),
+        };
+        let found = evaluation.find(&query.lowered.conditions).await?;
+        let is_fanned_out = view.progress.most_outputs > 1
+            && !index.is_map_reduce()
+            && !query.skips_duplicate_check
+            && matches!(query.projection, Projection::Whole);
+        if query.is_distinct || is_fanned_out {
+            return self.distinct(query, index, view, &found, page).await;
+        }
+        let wanted = page.skip.saturating_add(page.take);
+        let sorted = order::sorted(
+            &view.snapshot,
+            &view.progress,
+            &found,
+            &query.lowered.orders,
+            wanted,
+            self.nonce,
+        )
+        .await?;
+        let numbers = sorted.get(page.skip..).unwrap_or_default();
+        let mut results = Vec::with_capacity(numbers.len());
+        for chunk in numbers.chunks(CHUNK) {
+            results.extend(self.rows(query, index, view, &found, chunk).await?);
+        }
+        Ok((results, found.entries.len()))
+    }
+
+    /// Equal results, or entries of the same document, count once.
+    async fn distinct(
+        &self,
+        query: &PreparedQuery,
+        index: &Index<E::Store>,
+        view: &IndexView<DocumentsOf<E>>,
+        found: &Found,
+        page: Page,
+    ) -> Result<(Vec<QueryResult>, u64)> {
+        let sorted = order::sorted(
+            &view.snapshot,
+            &view.progress,
+            found,
+            &query.lowered.orders,
+            usize::MAX,
+            self.nonce,
+        )
+        .await?;
+        let (mut seen, mut results, mut total) = (HashSet::new(), Vec::new(), 0u64);
+        for chunk in sorted.chunks(CHUNK) {
+            for row in self.rows(query, index, view, found, chunk).await? {
+                if !seen.insert(row.identity()) {
+                    continue;
+                }
+                let place = usize::try_from(total).unwrap_or(usize::MAX);
+                total += 1;
+                if place >= page.skip && results.len() < page.take {
+                    results.push(row);
+                }
+            }
+        }
+        Ok((results, total))
+    }
+
+    async fn rows(
+        &self,
+        query: &PreparedQuery,
+        index: &Index<E::Store>,
+        view: &IndexView<DocumentsOf<E>>,
+        found: &Found,
+        numbers: &[u64],
+    ) -> Result<Vec<QueryResult>> {
+        let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
+        let entries = view.snapshot.get_many(ENTRIES, &keys).await?;
+        let entries: Vec<Bytes> = entries
+            .into_iter()
+            .map(|it| it.ok_or_else(|| Error::corrupted("an index entry is missing")))
+            .collect::<Result<_>>()?;
+        if index.is_map_reduce() {
+            return entries.iter().map(|it| group_row(query, it)).collect();
+        }
+        let sources = entries
+            .iter()
+            .map(Entry::source_of)
+            .collect::<Result<_>>()?;
+        let documents = self.tx.documents_by_key(sources).await?;
+        let shows_stored = !matches!(query.projection, Projection::Whole);
+        let mut rows = Vec::with_capacity(documents.len());
+        for ((number, entry), document) in numbers.iter().zip(&entries).zip(documents) {
+            // What was deleted since the index looked is no result any more.
+            let Some(document) = document else {
+                continue;
+            };
+            let stored = if shows_stored {
+                stored_of(&Entry::decode(entry)?)?
+            } else {
+                None
+            };
+            let score = found.scores.get(number).copied();
+            rows.push(self.row(query, document, stored.as_ref(), score).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn row(
+        &self,
+        query: &PreparedQuery,
+        document: StoredDocument,
+        stored: Option<&Object>,
+        score: Option<f32>,
+    ) -> Result<QueryResult> {
+        let fields = match &query.projection {
+            Projection::Whole => return Ok(QueryResult::Document(document, score)),
+            Projection::Fields(fields) => fields,
+        };
+        let loaded = self.loaded(query, &document).await?;
+        let row = Row {
+            document: Some(&document),
+            stored,
+            loaded: &loaded,
+        };
+        let mut json = Vec::with_capacity(128);
+        project::write_fields(fields, &row, &mut json);
+        Ok(QueryResult::Projection(json, document))
+    }
+
+    async fn loaded(
+        &self,
+        query: &PreparedQuery,
+        document: &StoredDocument,
+    ) -> Result<HashMap<String, Vec<StoredDocument>>> {
+        let mut loaded: HashMap<String, Vec<StoredDocument>> = HashMap::new();
+        for load in &query.query.load {
+            let ids: Vec<String> = match &load.id.kind {
+                ExpressionKind::Field(path) => {
+                    let from = match &path.loaded {
+                        None => Some(document.body().to_owned()),
+                        Some(alias) => loaded
+                            .get(alias)
+                            .and_then(|it| it.first())
+                            .map(|it| it.body().to_owned()),
+                    };
+                    let found = from.and_then(|text| {
+                        project::find_path(&text, &path.segments).map(|it| it.into_owned())
+                    });
+                    found.map_or(Vec::new(), |text| texts_of(&text))
+                }
+                _ => {
+                    let value = super::values::json_value(&load.id, &query.parameters)?;
+                    texts_of(&value.to_string())
+                }
+            };
+            let found = self.tx.documents(&ids).await?;
+            loaded.insert(load.alias.clone(), found.into_iter().flatten().collect());
+        }
+        Ok(loaded)
+    }
+
+    async fn from_documents(
+        &self,
+        query: &PreparedQuery,
+        ids: &OnlyIds,
+        page: Page,
+    ) -> Result<(Vec<QueryResult>, u64)> {
+        let collection = query.collection().map(CollectionName::new).transpose()?;
+        let (keys, total) = match ids {
+            OnlyIds::All => self.newest_last(collection.as_ref(), page).await?,
+            OnlyIds::These(keys) => {
+                let mut seen = HashSet::new();
+                let keys = keys.iter().filter(|it| seen.insert((*it).clone()));
+                let keys: Vec<Bytes> = keys.cloned().collect();
+                let found = self.tx.documents_by_key(keys).await?;
+                let of_collection = found.into_iter().flatten().filter(|it| {
+                    collection
+                        .as_ref()
+                        .is_none_or(|collection| is_in(it.collection(), collection))
+                });
+                let documents: Vec<StoredDocument> = of_collection.collect();
+                let total = documents.len() as u64;
+                let mut rows = Vec::new();
+                for document in documents.into_iter().skip(page.skip).take(page.take) {
+                    rows.push(self.row(query, document, None, None).await?);
+                }
+                return Ok((rows, total));
+            }
+            OnlyIds::Prefix(prefix) => self.of_prefix(collection.as_ref(), prefix, page).await?,
+        };
+        let mut rows = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(CHUNK) {
+            for document in self.tx.documents_by_key(chunk.to_vec()).await? {
+                let document =
+                    document.ok_or_else(|| Error::corrupted("an etag names a missing document"))?;
+                rows.push(self.row(query, document, None, None).await?);
+            }
+        }
+        Ok((rows, total))
+    }
+
+    /// A collection's documents in the order they were last written.
+    async fn newest_last(
+        &self,
+        collection: Option<&CollectionName>,
+        page: Page,
+    ) -> Result<(Vec<Bytes>, u64)> {
+        let mut total = 0;
+        let (space, range) = match collection {
+            None => {
+                let all = Pages::new(COLLECTIONS, KeyRange::all(), Direction::Forward, usize::MAX);
+                for (_, value) in all.all(&self.tx.snapshot).await? {
+                    total += CollectionStatistics::decode(&value)?.document_count;
+                }
+                (ETAGS, KeyRange::all())
+            }
+            Some(name) => {
+                let key = Bytes::copy_from_slice(name.key().as_bytes());
+                let found = self.tx.snapshot.get_many(COLLECTIONS, &[key]).await?;
+                if let Some(value) = found.into_iter().next().flatten() {
+                    total = CollectionStatistics::decode(&value)?.document_count;
+                }
+                let range = collection_etags::range(name.key(), ItemKind::Document);
+                (COLLECTION_ETAGS, range)
+            }
+        };
+        let mut keys = Vec::new();
+        let mut to_skip = page.skip;
+        let wanted = page.skip.saturating_add(page.take);
+        let mut pages = Pages::new(space, range, Direction::Forward, wanted);
+        while keys.len() < page.take
+            && let Some(entries) = pages.next(&self.tx.snapshot).await?
+        {
+            for (_, value) in entries {
+                let key = match collection {
+                    Some(_) => value,
+                    None => match etags::decode_value(&value)? {
+                        (ItemKind::Document, key) => key,
+                        _ => continue,
+                    },
+                };
+                if to_skip > 0 {
+                    to_skip -= 1;
+                } else if keys.len() < page.take {
+                    keys.push(key);
+                }
+            }
+        }
+        Ok((keys, total))
+    }
+
+    async fn of_prefix(
+        &self,
+        collection: Option<&CollectionName>,
+        prefix: &Bytes,
+        page: Page,
+    ) -> Result<(Vec<Bytes>, u64)> {
+        let (mut keys, mut total) = (Vec::new(), 0u64);
+        let mut pages = Pages::new(
+            DOCUMENTS,
+            KeyRange::prefix(prefix),
+            Direction::Forward,
+            usize::MAX,
+        );
+        while let Some(entries) = pages.next(&self.tx.snapshot).await? {
+            for (key, value) in entries {
+                if let Some(collection) = collection {
+                    let record = crate::schema::documents::DocumentRecord::decode(value)?;
+                    if !is_in(record.collection(), collection) {
+                        continue;
+                    }
+                }
+                let place = usize::try_from(total).unwrap_or(usize::MAX);
+                total += 1;
+                if place >= page.skip && keys.len() < page.take {
+                    keys.push(key);
+                }
+            }
+        }
+        Ok((keys, total))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Page {
+    skip: usize,
+    take: usize,
+}
+
+fn is_in(name: &str, collection: &CollectionName) -> bool {
+    name == collection.as_str()
+        || CollectionName::new(name).is_ok_and(|it| it.key() == collection.key())
+}
+
+fn stored_of(entry: &Entry) -> Result<Option<Object>> {
+    if entry.stored.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&entry.stored)
+        .map(Some)
+        .map_err(|reason| Error::corrupted(format!("stored values of an index: {reason}")))
+}
+
+fn group_row(query: &PreparedQuery, entry: &Bytes) -> Result<QueryResult> {
+    let entry = Entry::decode(entry)?;
+    match &query.projection {
+        Projection::Whole => {
+            let text = &entry.stored;
+            let inner = text
+                .get(1..text.len().saturating_sub(1))
+                .unwrap_or_default();
+            Ok(QueryResult::Group(inner.to_vec(), false))
+        }
+        Projection::Fields(fields) => {
+            let stored = stored_of(&entry)?;
+            let row = Row {
+                document: None,
+                stored: stored.as_ref(),
+                loaded: &HashMap::new(),
+            };
+            let mut json = Vec::with_capacity(128);
+            project::write_fields(fields, &row, &mut json);
+            Ok(QueryResult::Group(json, true))
+        }
+    }
+}
+
+/// The texts in a JSON text: itself, or the items of a list.
+fn texts_of(json: &str) -> Vec<String> {
+    match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(serde_json::Value::String(text)) => vec![text],
+        Ok(serde_json::Value::Array(items)) => items
+            .into_iter()
+            .filter_map(|it| it.as_str().map(str::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+impl QueryResult {
+    /// The document behind the result.
+    pub fn document(&self) -> Option<&StoredDocument> {
+        match self {
+            Self::Document(document, _) | Self::Projection(_, document) => Some(document),
+            Self::Group(..) => None,
+        }
+    }
+
+    /// What two results have in common when they count as the same.
+    fn identity(&self) -> Vec<u8> {
+        match self {
+            Self::Document(document, _) => document.key().to_vec(),
+            Self::Projection(json, _) | Self::Group(json, _) => json.clone(),
+        }
+    }
+
+    /// About how many bytes the result's JSON has.
+    pub fn byte_count(&self) -> usize {
+        match self {
+            Self::Document(document, _) => document.byte_count() + 192,
+            Self::Projection(json, _) | Self::Group(json, _) => json.len() + 256,
+        }
+    }
+
+    /// Appends the result as clients read it.
+    pub fn write_json(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Document(document, None) => document.write_json(json),
+            Self::Document(document, Some(score)) => {
+                document.write_json(json);
+                // The metadata stands last.
+                json.truncate(json.len() - 2);
+                json.extend_from_slice(b",\"@index-score\":");
+                serde_json::to_writer(&mut *json, score).expect("a Vec takes any number");
+                json.extend_from_slice(b"}}");
+            }
+            Self::Projection(fields, document) => {
+                json.push(b'{');
+                json.extend_from_slice(fields);
+                let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };
+                json.extend_from_slice(comma);
+                json.extend_from_slice(
+                    b"\"@metadata\":{\"@projection\":true,\"@change-vector\":\"",
+                );
+                json.extend_from_slice(document.change_vector().as_bytes());
+                json.extend_from_slice(b"\",\"@id\":");
+                serde_json::to_writer(&mut *json, document.id()).expect("a Vec takes any text");
+                json.extend_from_slice(b",\"@last-modified\":\"");
+                json.extend_from_slice(&document.last_modified().to_ascii());
+                json.extend_from_slice(b"\"}}");
+            }
+            Self::Group(fields, is_projection) => {
+                json.push(b'{');
+                json.extend_from_slice(fields);
+                let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };
+                json.extend_from_slice(comma);
+                json.extend_from_slice(if *is_projection {
+                    b"\"@metadata\":{\"@projection\":true,\"@change-vector\":null}}"
+                } else {
+                    b"\"@metadata\":{\"@change-vector\":null}}"
+                });
+            }
+        }
+    }
+
+    /// Appends the result with its metadata only.
+    pub fn write_metadata_json(&self, json: &mut Vec<u8>) {
+        match self.document() {
+            Some(document) => document.write_metadata_json(json),
+            None => self.write_json(json),
+        }
+    }
+}

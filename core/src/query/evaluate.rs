@@ -1,0 +1,300 @@
+//! From the leaves of a condition to sets of entries, by the postings of an index.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use roaring::RoaringTreemap;
+
+use super::condition::{Condition, Conditions, Found, Leaf, combine, needs_all};
+use super::search;
+use crate::indexes::tables::{
+    ENTRIES, POSTINGS, SOURCES, decode_numbers, decode_posting, posting_bound, posting_range,
+};
+use crate::indexes::{FieldForms, FieldKey, FieldKind, FieldValue, Number, Progress, Term};
+use crate::reader::Pages;
+use crate::storage::{Direction, KeyRange, Snapshot};
+use crate::{Error, Result};
+
+/// What leaves are evaluated against.
+pub struct Evaluation<'a, S> {
+    /// The index's state.
+    pub snapshot: &'a S,
+    /// What is known of it.
+    pub progress: &'a Progress,
+    /// How its fields are made into terms.
+    pub forms: &'a FieldForms,
+}
+
+impl<S: Snapshot> Evaluation<'_, S> {
+    /// The entries that `conditions` find.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a malformed pattern; whatever the store reports.
+    pub async fn find(&self, conditions: &Conditions) -> Result<Found> {
+        let mut root = conditions.root.clone();
+        let mut sets = Vec::with_capacity(conditions.leaves.len());
+        for (at, leaf) in conditions.leaves.iter().enumerate() {
+            if self.is_everywhere(leaf) {
+                replace_leaf(&mut root, at);
+                sets.push(Found::default());
+            } else {
+                sets.push(self.leaf(leaf).await?);
+            }
+        }
+        let all = if needs_all(&root) {
+            self.all_entries().await?
+        } else {
+            RoaringTreemap::new()
+        };
+        Ok(combine(&root, &sets, &all))
+    }
+
+    /// Whether every entry is found, as the counts tell.
+    fn is_everywhere(&self, leaf: &Leaf) -> bool {
+        let Leaf::Exists { name } = leaf else {
+            return false;
+        };
+        self.kinds_of(name).iter().any(|number| {
+            let field = self.progress.fields.get(usize::from(*number));
+            field.is_some_and(|it| it.entries == self.progress.entry_count)
+        })
+    }
+
+    async fn all_entries(&self) -> Result<RoaringTreemap> {
+        let mut all = RoaringTreemap::new();
+        if self.progress.entry_count == self.progress.next_entry {
+            all.insert_range(0..self.progress.next_entry);
+            return Ok(all);
+        }
+        let mut pages = pages(ENTRIES, KeyRange::all());
+        while let Some(entries) = pages.next(self.snapshot).await? {
+            for (key, _) in entries {
+                all.insert(crate::indexes::tables::decode_number(&key)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The numbers of a field in its kinds.
+    fn kinds_of(&self, name: &str) -> Vec<u16> {
+        [FieldKind::Default, FieldKind::Exact, FieldKind::Search]
+            .into_iter()
+            .filter_map(|kind| self.progress.find_field(name, kind))
+            .collect()
+    }
+
+    /// The number of a field, and whether its terms keep their case. An index that has the field
+    /// in another kind only answers from that.
+    fn field(&self, key: &FieldKey) -> Option<(u16, bool)> {
+        let number = self.progress.find_field(&key.name, key.kind);
+        if let Some(number) = number {
+            let keeps_case = key.kind == FieldKind::Exact || self.keeps_case(&key.name);
+            return Some((number, keeps_case));
+        }
+        let number = self.progress.find_field(&key.name, FieldKind::Default)?;
+        Some((number, self.keeps_case(&key.name)))
+    }
+
+    fn keeps_case(&self, name: &str) -> bool {
+        let forms = self.forms.of(name);
+        forms
+            .iter()
+            .any(|it| it.kind == FieldKind::Default && it.keeps_case)
+    }
+
+    async fn leaf(&self, leaf: &Leaf) -> Result<Found> {
+        let entries = match leaf {
+            Leaf::AnyOf { field, values } => self.any_of(field, values).await?,
+            Leaf::Between { field, from, to } => self.between(field, from, to).await?,
+            Leaf::StartsWith { field, prefix } => match self.field(field) {
+                None => RoaringTreemap::new(),
+                Some((number, keeps_case)) => {
+                    let prefix = Term::text_prefix(prefix, keeps_case);
+                    self.in_range(posting_range(number, &prefix)).await?
+                }
+            },
+            Leaf::EndsWith { field, suffix } => {
+                let keeps_case = self.field(field).is_some_and(|it| it.1);
+                let suffix = if keeps_case {
+                    suffix.as_str().into()
+                } else {
+                    crate::indexes::fold_case(suffix)
+                };
+                self.of_texts(field, |text| text.ends_with(&*suffix))
+                    .await?
+            }
+            Leaf::Matches { field, pattern } => {
+                let keeps_case = self.field(field).is_some_and(|it| it.1);
+                let pattern = regex_lite::RegexBuilder::new(pattern)
+                    .case_insensitive(!keeps_case)
+                    .build()
+                    .map_err(|reason| {
+                        Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}"))
+                    })?;
+                self.of_texts(field, |text| pattern.is_match(text)).await?
+            }
+            Leaf::Exists { name } => {
+                let mut entries = RoaringTreemap::new();
+                for number in self.kinds_of(name) {
+                    entries |= self.in_range(posting_range(number, b"")).await?;
+                }
+                entries
+            }
+            Leaf::Search(wanted) => return search::find(self, wanted).await,
+            Leaf::Ids(keys) => {
+                let found = self.snapshot.get_many(SOURCES, keys).await?;
+                let mut entries = RoaringTreemap::new();
+                for numbers in found.into_iter().flatten() {
+                    entries.extend(decode_numbers(&numbers)?);
+                }
+                entries
+            }
+            Leaf::IdStartsWith(prefix) => self.of_sources(KeyRange::prefix(prefix), b"").await?,
+            Leaf::IdEndsWith(suffix) => self.of_sources(KeyRange::all(), suffix).await?,
+        };
+        Ok(Found::unscored(entries))
+    }
+
+    async fn any_of(&self, field: &FieldKey, values: &[FieldValue]) -> Result<RoaringTreemap> {
+        let mut entries = RoaringTreemap::new();
+        let Some((number, keeps_case)) = self.field(field) else {
+            return Ok(entries);
+        };
+        for value in values {
+            for term in equal_terms(value, keeps_case) {
+                let range = posting_range(number, term.as_bytes());
+                entries |= self.in_range(range).await?;
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn between(
+        &self,
+        field: &FieldKey,
+        from: &Option<(FieldValue, bool)>,
+        to: &Option<(FieldValue, bool)>,
+    ) -> Result<RoaringTreemap> {
+        let Some((number, keeps_case)) = self.field(field) else {
+            return Ok(RoaringTreemap::new());
+        };
+        let term = |bound: &Option<(FieldValue, bool)>| {
+            let (value, included) = bound.as_ref()?;
+            Some((Term::of_value(value, keeps_case), *included))
+        };
+        let (from, to) = (term(from), term(to));
+        let Some(kind) = from.as_ref().or(to.as_ref()) else {
+            return Ok(RoaringTreemap::new());
+        };
+        let (least, beyond) = kind.0.kind_bounds();
+        let start = match &from {
+            None => posting_bound(number, &least),
+            Some((term, true)) => posting_bound(number, term.as_bytes()),
+            Some((term, false)) => after_term(number, term),
+        };
+        let end = match &to {
+            None => posting_bound(number, &beyond),
+            Some((term, false)) => posting_bound(number, term.as_bytes()),
+            Some((term, true)) => after_term(number, term),
+        };
+        let range = KeyRange {
+            start: Bound::Included(start),
+            end: Bound::Excluded(end),
+        };
+        self.in_range(range).await
+    }
+
+    /// The entries of all postings in a range.
+    pub(super) async fn in_range(&self, range: KeyRange) -> Result<RoaringTreemap> {
+        let mut found = RoaringTreemap::new();
+        let mut pages = pages(POSTINGS, range);
+        while let Some(entries) = pages.next(self.snapshot).await? {
+            for (key, _) in entries {
+                found.insert(decode_posting(&key)?.1);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn of_texts(
+        &self,
+        field: &FieldKey,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<RoaringTreemap> {
+        let mut found = RoaringTreemap::new();
+        let Some((number, _)) = self.field(field) else {
+            return Ok(found);
+        };
+        let (from, to) = Term::text_bounds();
+        let range = KeyRange {
+            start: Bound::Included(posting_bound(number, &from)),
+            end: Bound::Excluded(posting_bound(number, &to)),
+        };
+        let mut pages = pages(POSTINGS, range);
+        // Many entries share a term; it is looked at once.
+        let (mut last, mut is_wanted) = (Vec::new(), false);
+        while let Some(entries) = pages.next(self.snapshot).await? {
+            for (key, _) in entries {
+                let (term, entry) = decode_posting(&key)?;
+                if term != last {
+                    term.clone_into(&mut last);
+                    is_wanted = wanted(&Term::from_bytes(term).to_text());
+                }
+                if is_wanted {
+                    found.insert(entry);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn of_sources(&self, range: KeyRange, suffix: &[u8]) -> Result<RoaringTreemap> {
+        let mut found = RoaringTreemap::new();
+        let mut pages = pages(SOURCES, range);
+        while let Some(entries) = pages.next(self.snapshot).await? {
+            for (key, numbers) in entries {
+                if key.ends_with(suffix) {
+                    found.extend(decode_numbers(&numbers)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+pub(super) fn pages(space: crate::storage::KeySpace, range: KeyRange) -> Pages {
+    Pages::new(space, range, Direction::Forward, usize::MAX)
+}
+
+/// The least key behind all postings of a term.
+fn after_term(field: u16, term: &Term) -> Bytes {
+    match KeyRange::prefix(&posting_bound(field, term.as_bytes())).end {
+        Bound::Excluded(end) | Bound::Included(end) => end,
+        Bound::Unbounded => Bytes::from_static(&[0xff; 3]),
+    }
+}
+
+/// The terms of what equals a value: a number is found as a text that reads so, and the reverse.
+fn equal_terms(value: &FieldValue, keeps_case: bool) -> Vec<Term> {
+    let mut terms = vec![Term::of_value(value, keeps_case)];
+    match value {
+        FieldValue::Number(number) => terms.push(Term::text(&number.to_text())),
+        FieldValue::Text(text) => {
+            let number = Number::parse(text).filter(|it| it.to_text() == *text);
+            terms.extend(number.map(Term::number));
+        }
+        _ => {}
+    }
+    terms
+}
+
+fn replace_leaf(condition: &mut Condition, leaf: usize) {
+    match condition {
+        Condition::Leaf(at) if *at == leaf => *condition = Condition::All,
+        Condition::And(parts) | Condition::Or(parts) => {
+            parts.iter_mut().for_each(|it| replace_leaf(it, leaf));
+        }
+        Condition::Not(inner) | Condition::Boost(inner, _) => replace_leaf(inner, leaf),
+        _ => {}
+    }
+}

@@ -1,0 +1,558 @@
+//! From the syntax tree of a query to what an index is asked.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::condition::{Condition, Conditions, Leaf, Search};
+use super::rql::{
+    Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path,
+    Query, Select, Source,
+};
+use super::values::{self, Parameters};
+use crate::document::to_id_key;
+use crate::indexes::{
+    Aggregation, AutoDefinition, FieldKey, FieldKind, FieldValue, GroupField, Grouping,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// What results are sorted by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// What is compared.
+    pub by: OrderKey,
+    /// How, if the query says so.
+    pub order_type: Option<OrderType>,
+    /// From the greatest to the least.
+    pub descending: bool,
+    /// Whether results without a value come first; by default where the least come.
+    pub nulls_first: Option<bool>,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OrderKey {
+    /// A field.
+    Field(FieldKey),
+    /// The document's id.
+    Id,
+    /// How well it matches, best first.
+    Score,
+    /// Chance, by a seed if there is one.
+    Random(Option<String>),
+}
+
+/// A query, ready to be answered.
+#[derive(Debug, Clone)]
+pub struct Lowered {
+    /// The condition.
+    pub conditions: Conditions,
+    /// The order.
+    pub orders: Vec<Order>,
+    /// The automatic index that could answer it.
+    pub wanted: AutoDefinition,
+    /// How many results to skip.
+    pub skip: usize,
+    /// The most results; `None` for all.
+    pub take: Option<usize>,
+    /// Whether anything but ids is asked for.
+    pub needs_index: bool,
+}
+
+/// Lowers a query.
+///
+/// # Errors
+/// `InvalidRequest` for what makes no sense, `Unsupported` for what this version cannot do.
+pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
+    let mut lowering = Lowering::new(query, parameters)?;
+    let root = match &query.condition {
+        Some(condition) => lowering.condition(condition, false)?,
+        None => Condition::All,
+    };
+    let orders = query
+        .order_by
+        .iter()
+        .map(|order| lowering.order(order))
+        .collect::<Result<Vec<_>>>()?;
+    lowering.add_selected(query)?;
+    // Clients write `limit $p0, $p1` and leave one of the two without a value.
+    let paging = |part: &Option<Expression>| match part {
+        None => Ok(None),
+        Some(part) => match values::json_value(part, parameters)? {
+            serde_json::Value::Null => Ok(None),
+            _ => values::count(part, parameters).map(Some),
+        },
+    };
+    let (skip, take) = (paging(&query.paging.skip)?, paging(&query.paging.take)?);
+    let needs_index = lowering.needs_index || !orders.is_empty();
+    Ok(Lowered {
+        conditions: Conditions {
+            root,
+            leaves: lowering.leaves,
+        },
+        orders,
+        wanted: lowering.wanted,
+        skip: skip.unwrap_or(0),
+        take,
+        needs_index,
+    })
+}
+
+struct Lowering<'a> {
+    parameters: &'a Parameters,
+    leaves: Vec<Leaf>,
+    wanted: AutoDefinition,
+    is_grouped: bool,
+    group_by: &'a [GroupKey],
+    needs_index: bool,
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{what} is not implemented yet"),
+    )
+}
+
+impl<'a> Lowering<'a> {
+    fn new(query: &'a Query, parameters: &'a Parameters) -> Result<Self> {
+        let collection = match &query.source {
+            Source::Collection(name) => Some(name.clone()),
+            Source::AllDocuments | Source::Index(_) => None,
+        };
+        let is_grouped = !query.group_by.is_empty();
+        if is_grouped && matches!(query.source, Source::Index(_)) {
+            return Err(Error::invalid(
+                "an index groups by itself: 'group by' stands in queries of collections only",
+            ));
+        }
+        let grouping = is_grouped.then(|| Grouping {
+            fields: query.group_by.iter().map(group_field).collect(),
+            aggregations: BTreeSet::new(),
+        });
+        Ok(Self {
+            parameters,
+            leaves: Vec::new(),
+            wanted: AutoDefinition {
+                collection,
+                fields: BTreeSet::new(),
+                grouping,
+            },
+            is_grouped,
+            group_by: &query.group_by,
+            needs_index: is_grouped || matches!(query.source, Source::Index(_)),
+        })
+    }
+
+    /// What results show of a group has to be computed; distinct values have to be known.
+    fn add_selected(&mut self, query: &Query) -> Result<()> {
+        if let Some(Select::Items { distinct, items }) = &query.select {
+            for item in items {
+                match &item.value.kind {
+                    ExpressionKind::Call(call) if self.is_grouped => {
+                        self.group_result(call)?;
+                    }
+                    ExpressionKind::Field(path) if *distinct && path.loaded.is_none() => {
+                        self.field(path, FieldKind::Default);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if let Some(grouping) = &mut self.wanted.grouping
+            && grouping.aggregations.is_empty()
+        {
+            grouping.aggregations.insert(Aggregation::Count);
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, leaf: Leaf) -> Condition {
+        self.leaves.push(leaf);
+        Condition::Leaf(self.leaves.len() - 1)
+    }
+
+    fn field(&mut self, path: &Path, kind: FieldKind) -> FieldKey {
+        self.needs_index = true;
+        let key = FieldKey::new(path.to_string(), kind);
+        if !self.is_grouped {
+            self.wanted.fields.insert(key.clone());
+            return key;
+        }
+        FieldKey::new(key.name, FieldKind::Default)
+    }
+
+    /// The field of a group's result that a call stands for.
+    fn group_result(&mut self, call: &Call) -> Result<Option<FieldKey>> {
+        let Some(grouping) = &mut self.wanted.grouping else {
+            return Ok(None);
+        };
+        let aggregation = match call.method {
+            Method::Count => Aggregation::Count,
+            Method::Sum => match call.arguments.first().map(|it| &it.kind) {
+                Some(ExpressionKind::Field(path)) => Aggregation::Sum(path.to_string()),
+                _ => return Err(Error::invalid("sum() takes a field")),
+            },
+            Method::Key => {
+                return match self.group_by {
+                    [key] => Ok(Some(FieldKey::new(
+                        key.path.to_string(),
+                        FieldKind::Default,
+                    ))),
+                    _ => Ok(None),
+                };
+            }
+            Method::Average | Method::Min | Method::Max => {
+                return Err(unsupported(&format!("{}() of groups", call.name)));
+            }
+            _ => return Ok(None),
+        };
+        let name = aggregation.field_name().to_owned();
+        grouping.aggregations.insert(aggregation);
+        Ok(Some(FieldKey::new(name, FieldKind::Default)))
+    }
+
+    fn operand(&mut self, expression: &Expression, exact: bool) -> Result<Operand> {
+        match &expression.kind {
+            ExpressionKind::Field(path) if path.loaded.is_some() => Err(Error::invalid(
+                "loaded documents cannot be filtered by; 'load' serves 'select' only",
+            )),
+            ExpressionKind::Field(path) => {
+                let kind = if exact {
+                    FieldKind::Exact
+                } else {
+                    FieldKind::Default
+                };
+                let path = self.group_alias(path);
+                Ok(Operand::Field(self.field(&path, kind)))
+            }
+            ExpressionKind::Call(call) if call.method == Method::Id => Ok(Operand::Id),
+            ExpressionKind::Call(call) if self.is_grouped => match self.group_result(call)? {
+                Some(field) => Ok(Operand::Field(field)),
+                None => Err(Error::invalid(format!(
+                    "{}() cannot be compared here",
+                    call.name
+                ))),
+            },
+            ExpressionKind::Call(call) => {
+                Err(Error::invalid(format!("{}() needs 'group by'", call.name)))
+            }
+            _ => Err(Error::invalid("a field must stand before the operator")),
+        }
+    }
+
+    /// In a grouped query, the path that an alias of a key stands for.
+    fn group_alias(&self, path: &Path) -> Path {
+        let alias = path.as_property();
+        let key = self
+            .group_by
+            .iter()
+            .find(|it| alias.is_some() && it.alias.as_deref() == alias);
+        key.map_or_else(|| path.clone(), |it| it.path.clone())
+    }
+
+    fn condition(&mut self, expression: &Expression, exact: bool) -> Result<Condition> {
+        match &expression.kind {
+            ExpressionKind::Literal(super::rql::Literal::Bool(value)) => Ok(if *value {
+                Condition::All
+            } else {
+                Condition::Nothing
+            }),
+            ExpressionKind::Not(inner) => {
+                Ok(Condition::Not(Box::new(self.condition(inner, exact)?)))
+            }
+            ExpressionKind::And(parts) => self.conditions(parts, exact).map(Condition::And),
+            ExpressionKind::Or(parts) => self.conditions(parts, exact).map(Condition::Or),
+            ExpressionKind::Compare {
+                comparison,
+                left,
+                right,
+            } => self.compare(*comparison, left, right, exact),
+            ExpressionKind::Between { value, from, to } => {
+                let from = values::field_value(from, self.parameters)?;
+                let to = values::field_value(to, self.parameters)?;
+                if std::mem::discriminant(&from) != std::mem::discriminant(&to) {
+                    return Err(Error::invalid(
+                        "the two values of 'between' must be of the same type",
+                    ));
+                }
+                match self.operand(value, exact)? {
+                    Operand::Field(field) => Ok(self.leaf(Leaf::Between {
+                        field,
+                        from: Some((from, true)),
+                        to: Some((to, true)),
+                    })),
+                    Operand::Id => Err(unsupported("a range of ids")),
+                }
+            }
+            ExpressionKind::In { value, list, all } => {
+                let values = values::field_values(list, self.parameters)?;
+                let operand = self.operand(value, exact)?;
+                Ok(self.any_of(operand, values, *all))
+            }
+            ExpressionKind::Call(call) => self.call(call, exact),
+            _ => Err(Error::invalid("a condition must stand here")),
+        }
+    }
+
+    fn conditions(&mut self, parts: &[Expression], exact: bool) -> Result<Vec<Condition>> {
+        parts.iter().map(|it| self.condition(it, exact)).collect()
+    }
+
+    fn any_of(&mut self, operand: Operand, values: Vec<FieldValue>, all: bool) -> Condition {
+        let field = match operand {
+            Operand::Field(field) => field,
+            Operand::Id => {
+                let keys = values.iter().map(|it| to_id_key(&it.to_text())).collect();
+                return self.leaf(Leaf::Ids(keys));
+            }
+        };
+        if values.is_empty() {
+            return if all {
+                Condition::All
+            } else {
+                Condition::Nothing
+            };
+        }
+        if !all {
+            return self.leaf(Leaf::AnyOf { field, values });
+        }
+        let mut parts = Vec::with_capacity(values.len());
+        for value in values {
+            parts.push(self.leaf(Leaf::AnyOf {
+                field: field.clone(),
+                values: vec![value],
+            }));
+        }
+        Condition::And(parts)
+    }
+
+    fn compare(
+        &mut self,
+        comparison: Comparison,
+        left: &Expression,
+        right: &Expression,
+        exact: bool,
+    ) -> Result<Condition> {
+        let value = values::field_value(right, self.parameters)?;
+        let operand = self.operand(left, exact)?;
+        match comparison {
+            Comparison::Equal => return Ok(self.any_of(operand, vec![value], false)),
+            Comparison::NotEqual => {
+                let exists = match &operand {
+                    Operand::Field(field) => Some(field.name.clone()),
+                    Operand::Id => None,
+                };
+                let equal = self.any_of(operand, vec![value], false);
+                let differs = Condition::Not(Box::new(equal));
+                return Ok(match exists {
+                    None => differs,
+                    Some(name) => Condition::And(vec![self.leaf(Leaf::Exists { name }), differs]),
+                });
+            }
+            _ => {}
+        }
+        let Operand::Field(field) = operand else {
+            return Err(unsupported("a range of ids"));
+        };
+        let (from, to) = match comparison {
+            Comparison::Less => (None, Some((value, false))),
+            Comparison::LessOrEqual => (None, Some((value, true))),
+            Comparison::Greater => (Some((value, false)), None),
+            _ => (Some((value, true)), None),
+        };
+        Ok(self.leaf(Leaf::Between { field, from, to }))
+    }
+
+    fn call(&mut self, call: &Call, exact: bool) -> Result<Condition> {
+        let argument = |at: usize| {
+            call.arguments
+                .get(at)
+                .ok_or_else(|| Error::invalid(format!("{}() lacks an argument", call.name)))
+        };
+        match call.method {
+            Method::Exact => self.condition(argument(0)?, true),
+            Method::Boost => {
+                let inner = self.condition(argument(0)?, exact)?;
+                #[allow(clippy::cast_possible_truncation)]
+                let factor = values::number(argument(1)?, self.parameters)? as f32;
+                Ok(Condition::Boost(Box::new(inner), factor))
+            }
+            Method::Intersect => self.conditions(&call.arguments, exact).map(Condition::And),
+            Method::Exists => {
+                let ExpressionKind::Field(path) = &argument(0)?.kind else {
+                    return Err(Error::invalid("exists() takes a field"));
+                };
+                let name = self.field(path, FieldKind::Default).name;
+                Ok(self.leaf(Leaf::Exists { name }))
+            }
+            Method::StartsWith => {
+                let prefix = values::text(argument(1)?, self.parameters)?;
+                match self.operand(argument(0)?, exact)? {
+                    Operand::Id => Ok(self.leaf(Leaf::IdStartsWith(to_id_key(&prefix)))),
+                    Operand::Field(field) => Ok(self.leaf(Leaf::StartsWith { field, prefix })),
+                }
+            }
+            Method::EndsWith => {
+                let suffix = values::text(argument(1)?, self.parameters)?;
+                self.needs_index = true;
+                match self.operand(argument(0)?, exact)? {
+                    Operand::Id => Ok(self.leaf(Leaf::IdEndsWith(to_id_key(&suffix)))),
+                    Operand::Field(field) => Ok(self.leaf(Leaf::EndsWith { field, suffix })),
+                }
+            }
+            Method::Regex => {
+                let pattern = values::text(argument(1)?, self.parameters)?;
+                match self.operand(argument(0)?, exact)? {
+                    Operand::Field(field) => Ok(self.leaf(Leaf::Matches { field, pattern })),
+                    Operand::Id => Err(unsupported("regex() of ids")),
+                }
+            }
+            Method::Search | Method::Lucene => self.search(call),
+            Method::Fuzzy => {
+                #[allow(clippy::cast_possible_truncation)]
+                let similarity = values::number(argument(1)?, self.parameters)? as f32;
+                self.similar(argument(0)?, similarity)
+            }
+            Method::Proximity => {
+                let distance = values::count(argument(1)?, self.parameters)?;
+                let inner = self.condition(argument(0)?, exact)?;
+                let Condition::Leaf(at) = inner else {
+                    return Err(Error::invalid("proximity() takes search()"));
+                };
+                match &mut self.leaves[at] {
+                    Leaf::Search(search) => {
+                        search.proximity = Some(u32::try_from(distance).unwrap_or(u32::MAX));
+                        Ok(inner)
+                    }
+                    _ => Err(Error::invalid("proximity() takes search()")),
+                }
+            }
+            _ => Err(unsupported(&format!("{}()", call.name))),
+        }
+    }
+
+    fn search(&mut self, call: &Call) -> Result<Condition> {
+        let [field, text, rest @ ..] = call.arguments.as_slice() else {
+            return Err(Error::invalid("search() takes a field and a text"));
+        };
+        let ExpressionKind::Field(path) = &field.kind else {
+            return Err(Error::invalid("search() takes a field"));
+        };
+        if self.is_grouped {
+            return Err(unsupported("search() in grouped queries"));
+        }
+        let all = match rest.first() {
+            Some(operator) => values::text(operator, self.parameters)?.eq_ignore_ascii_case("and"),
+            None => false,
+        };
+        let text = match values::json_value(text, self.parameters)? {
+            serde_json::Value::Array(items) => {
+                let texts = items.iter().map(|it| match it {
+                    serde_json::Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                });
+                texts.collect::<Vec<_>>().join(" ")
+            }
+            _ => values::text(text, self.parameters)?,
+        };
+        let name = self.field(path, FieldKind::Search).name;
+        Ok(self.leaf(Leaf::Search(Search {
+            name,
+            text,
+            all,
+            fuzzy: None,
+            proximity: None,
+        })))
+    }
+
+    /// `fuzzy(Name = 'x', 0.5)`.
+    fn similar(&mut self, inner: &Expression, similarity: f32) -> Result<Condition> {
+        let ExpressionKind::Compare {
+            comparison: Comparison::Equal,
+            left,
+            right,
+        } = &inner.kind
+        else {
+            return Err(Error::invalid("fuzzy() takes an equation"));
+        };
+        let text = values::text(right, self.parameters)?;
+        match self.operand(left, false)? {
+            Operand::Field(field) => Ok(self.leaf(Leaf::Search(Search {
+                name: field.name,
+                text,
+                all: true,
+                fuzzy: Some(similarity.clamp(0.0, 1.0)),
+                proximity: None,
+            }))),
+            Operand::Id => Err(unsupported("fuzzy() of ids")),
+        }
+    }
+
+    fn order(&mut self, order: &OrderBy) -> Result<Order> {
+        self.needs_index = true;
+        let by = match &order.value.kind {
+            ExpressionKind::Call(call) => match call.method {
+                Method::Score => OrderKey::Score,
+                Method::Random => {
+                    let seed = call.arguments.first();
+                    let seed = seed
+                        .map(|it| values::text(it, self.parameters))
+                        .transpose()?;
+                    OrderKey::Random(seed)
+                }
+                Method::Id | Method::Key | Method::Count | Method::Sum => {
+                    match self.operand(&order.value, false)? {
+                        Operand::Id => OrderKey::Id,
+                        Operand::Field(field) => OrderKey::Field(field),
+                    }
+                }
+                _ => return Err(unsupported(&format!("ordering by {}()", call.name))),
+            },
+            _ => match self.operand(&order.value, false)? {
+                Operand::Id => OrderKey::Id,
+                Operand::Field(field) => OrderKey::Field(field),
+            },
+        };
+        Ok(Order {
+            by,
+            order_type: order.order_type,
+            descending: order.descending,
+            nulls_first: order.nulls.map(|it| it == super::rql::NullsOrder::First),
+        })
+    }
+}
+
+enum Operand {
+    Field(FieldKey),
+    Id,
+}
+
+fn group_field(key: &GroupKey) -> GroupField {
+    GroupField {
+        path: key.path.to_string(),
+        whole_list: key.whole_array,
+    }
+}
+
+/// The ids that a condition asks for, if it asks for nothing else.
+pub fn only_ids(conditions: &Conditions) -> Option<OnlyIds> {
+    match (&conditions.root, conditions.leaves.as_slice()) {
+        (Condition::All, _) => Some(OnlyIds::All),
+        (Condition::Nothing, _) => Some(OnlyIds::These(Vec::new())),
+        (Condition::Leaf(0), [Leaf::Ids(keys)]) => Some(OnlyIds::These(keys.clone())),
+        (Condition::Leaf(0), [Leaf::IdStartsWith(prefix)]) => Some(OnlyIds::Prefix(prefix.clone())),
+        _ => None,
+    }
+}
+
+/// What can be read from documents without an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnlyIds {
+    /// All of the collection.
+    All,
+    /// Documents by key.
+    These(Vec<Bytes>),
+    /// Documents by the beginning of their key.
+    Prefix(Bytes),
+}

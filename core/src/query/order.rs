@@ -1,0 +1,360 @@
+//! Sorting: entries in the order that a query asks for.
+
+use std::cmp::Ordering;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use roaring::RoaringTreemap;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::condition::Found;
+use super::lower::{Order, OrderKey};
+use super::rql::OrderType;
+use crate::indexes::tables::{
+    ENTRIES, Entry, POSTINGS, decode_posting, entry_key, posting_bound, posting_range,
+};
+use crate::indexes::{FieldKey, FieldKind, Number, Progress, Term};
+use crate::reader::Pages;
+use crate::storage::{Direction, KeyRange, PageLimits, Snapshot};
+use crate::{Error, Result};
+
+/// Below this many entries it is no use to look for a shorter way.
+const FEW: u64 = 512;
+/// Entries read at a time.
+const CHUNK: usize = 512;
+
+/// The first `wanted` of the found entries, in order.
+///
+/// # Errors
+/// Whatever the store reports.
+pub async fn sorted<S: Snapshot>(
+    snapshot: &S,
+    progress: &Progress,
+    found: &Found,
+    orders: &[Order],
+    wanted: usize,
+    nonce: u64,
+) -> Result<Vec<u64>> {
+    if orders.is_empty() {
+        if found.scores.is_empty() {
+            return Ok(found.entries.iter().take(wanted).collect());
+        }
+        let by_score = [Order {
+            by: OrderKey::Score,
+            order_type: None,
+            descending: false,
+            nulls_first: None,
+        }];
+        return by_keys(snapshot, progress, found, &by_score, wanted, nonce).await;
+    }
+    if let [order] = orders
+        && let OrderKey::Field(field) = &order.by
+        && let Some(number) = find_field(progress, field)
+        && found.entries.len() > FEW
+    {
+        let scan = Scan {
+            snapshot,
+            progress,
+            field: number,
+            order,
+            entries: &found.entries,
+        };
+        if let Some(sorted) = scan.run(wanted).await? {
+            return Ok(sorted);
+        }
+    }
+    by_keys(snapshot, progress, found, orders, wanted, nonce).await
+}
+
+fn find_field(progress: &Progress, field: &FieldKey) -> Option<u16> {
+    progress
+        .find_field(&field.name, field.kind)
+        .or_else(|| progress.find_field(&field.name, FieldKind::Default))
+}
+
+/// What an entry is compared by; the order of the variants is the order of what they hold.
+#[derive(Debug, Clone, PartialEq)]
+enum SortKey {
+    Missing,
+    Term(Vec<u8>),
+    Number([u8; Number::KEY_BYTES]),
+    Text(String),
+    Runs(Vec<Run>),
+    Hash(u64),
+    Score(f32),
+}
+
+/// A piece of an alphanumeric text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Run {
+    /// Digits: as many without leading zeros, then themselves.
+    Digits(usize, String),
+    Letters(String),
+}
+
+impl SortKey {
+    fn compare(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Term(a), Self::Term(b)) => a.cmp(b),
+            (Self::Number(a), Self::Number(b)) => a.cmp(b),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Runs(a), Self::Runs(b)) => a.cmp(b),
+            (Self::Hash(a), Self::Hash(b)) => a.cmp(b),
+            // The best first.
+            (Self::Score(a), Self::Score(b)) => b.total_cmp(a),
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+async fn by_keys<S: Snapshot>(
+    snapshot: &S,
+    progress: &Progress,
+    found: &Found,
+    orders: &[Order],
+    wanted: usize,
+    nonce: u64,
+) -> Result<Vec<u64>> {
+    let fields: Vec<Option<u16>> = orders
+        .iter()
+        .map(|order| match &order.by {
+            OrderKey::Field(field) => find_field(progress, field),
+            _ => None,
+        })
+        .collect();
+    let needs_entries = orders
+        .iter()
+        .any(|it| matches!(it.by, OrderKey::Field(_) | OrderKey::Id));
+    let mut keyed: Vec<(Vec<SortKey>, u64)> = Vec::with_capacity(found.entries.len() as usize);
+    let numbers: Vec<u64> = found.entries.iter().collect();
+    for chunk in numbers.chunks(CHUNK) {
+        let entries = if needs_entries {
+            let keys: Vec<Bytes> = chunk.iter().map(|it| entry_key(*it)).collect();
+            snapshot.get_many(ENTRIES, &keys).await?
+        } else {
+            vec![None; chunk.len()]
+        };
+        for (number, entry) in chunk.iter().zip(entries) {
+            let entry = match (needs_entries, entry) {
+                (true, None) => return Err(Error::corrupted("an index entry is missing")),
+                (_, entry) => entry.map(|it| Entry::decode(&it)).transpose()?,
+            };
+            let entry = entry.unwrap_or_default();
+            let key = |(order, field): (&Order, &Option<u16>)| match &order.by {
+                OrderKey::Field(_) => {
+                    field.map_or(SortKey::Missing, |field| field_key(&entry, field, order))
+                }
+                OrderKey::Id => SortKey::Term(entry.source.to_vec()),
+                OrderKey::Score => SortKey::Score(found.scores.get(number).copied().unwrap_or(0.0)),
+                OrderKey::Random(seed) => {
+                    let seed = seed
+                        .as_ref()
+                        .map_or(nonce, |seed| xxhash_rust::xxh3::xxh3_64(seed.as_bytes()));
+                    SortKey::Hash(xxh3_64_with_seed(&number.to_le_bytes(), seed))
+                }
+            };
+            keyed.push((orders.iter().zip(&fields).map(key).collect(), *number));
+        }
+    }
+    let compare = |a: &(Vec<SortKey>, u64), b: &(Vec<SortKey>, u64)| compare(orders, a, b);
+    if wanted < keyed.len() && wanted > 0 {
+        keyed.select_nth_unstable_by(wanted - 1, compare);
+        keyed.truncate(wanted);
+    }
+    keyed.sort_unstable_by(compare);
+    keyed.truncate(wanted);
+    Ok(keyed.into_iter().map(|(_, number)| number).collect())
+}
+
+fn compare(orders: &[Order], a: &(Vec<SortKey>, u64), b: &(Vec<SortKey>, u64)) -> Ordering {
+    for (order, (left, right)) in orders.iter().zip(a.0.iter().zip(&b.0)) {
+        let nulls_first = order.nulls_first.unwrap_or(!order.descending);
+        let missing = |first: bool| {
+            if first {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        };
+        let ordering = match (left, right) {
+            (SortKey::Missing, SortKey::Missing) => Ordering::Equal,
+            (SortKey::Missing, _) => missing(nulls_first),
+            (_, SortKey::Missing) => missing(!nulls_first),
+            (left, right) if order.descending => right.compare(left),
+            (left, right) => left.compare(right),
+        };
+        if ordering != Ordering::Equal {
+            return ordering;
+        }
+    }
+    a.1.cmp(&b.1)
+}
+
+/// Of several values the least counts, or the greatest where the order descends.
+fn field_key(entry: &Entry, field: u16, order: &Order) -> SortKey {
+    let keys = entry
+        .terms(field)
+        .iter()
+        .filter(|it| !it.term.is_null())
+        .map(|it| term_key(&it.term, order.order_type));
+    let least = |a: SortKey, b: SortKey| match (&a, &b) {
+        (SortKey::Missing, _) => b,
+        (_, SortKey::Missing) => a,
+        _ if (a.compare(&b) == Ordering::Greater) != order.descending => b,
+        _ => a,
+    };
+    keys.reduce(least).unwrap_or(SortKey::Missing)
+}
+
+fn term_key(term: &Term, order_type: Option<OrderType>) -> SortKey {
+    match order_type {
+        None => SortKey::Term(term.as_bytes().to_vec()),
+        Some(OrderType::Long | OrderType::Double) => {
+            let number = term.to_number().or_else(|| Number::parse(&term.to_text()));
+            number.map_or(SortKey::Missing, |it| SortKey::Number(it.to_key()))
+        }
+        Some(_) if term.is_empty_list() => SortKey::Missing,
+        Some(OrderType::Text) => SortKey::Text(term.to_text()),
+        Some(OrderType::Alphanumeric) => SortKey::Runs(runs(&term.to_text())),
+    }
+}
+
+fn runs(text: &str) -> Vec<Run> {
+    let mut runs = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is_digit = first.is_ascii_digit();
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() != is_digit)
+            .unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        runs.push(if is_digit {
+            let digits = run.trim_start_matches('0');
+            Run::Digits(digits.len(), digits.to_owned())
+        } else {
+            Run::Letters(run.to_owned())
+        });
+        rest = after;
+    }
+    runs
+}
+
+/// Walks the terms of the field that is sorted by, in order, and takes the entries that were
+/// found: for a page of a large result that is far less than sorting it.
+struct Scan<'a, S> {
+    snapshot: &'a S,
+    progress: &'a Progress,
+    field: u16,
+    order: &'a Order,
+    entries: &'a RoaringTreemap,
+}
+
+impl<S: Snapshot> Scan<'_, S> {
+    /// `None` when it is not the shorter way, or would miss entries.
+    async fn run(&self, wanted: usize) -> Result<Option<Vec<u64>>> {
+        let state = self.progress.fields.get(usize::from(self.field));
+        let with_field = state.map_or(0, |it| it.entries);
+        let found = self.entries.len();
+        let expected = (wanted as u64).saturating_mul(with_field / found.max(1) + 1);
+        if expected.saturating_mul(2) > found || self.order.nulls_first.is_some() {
+            return Ok(None);
+        }
+        let is_numeric = match self.order.order_type {
+            None => false,
+            Some(OrderType::Long | OrderType::Double) => true,
+            Some(_) => return Ok(None),
+        };
+        let (from, to) = Term::text_bounds();
+        if is_numeric && !self.is_empty(&from, &to).await? {
+            return Ok(None);
+        }
+        // What has no value comes first in ascending order, and is not met here.
+        let has_missing = with_field < self.progress.entry_count
+            || !self.is_empty(&[0], Term::empty_list().as_bytes()).await?
+            || (is_numeric && !self.is_empty(&[0], &from_number()).await?);
+        if has_missing && !self.order.descending {
+            return Ok(None);
+        }
+        self.walk(wanted, is_numeric).await
+    }
+
+    async fn is_empty(&self, from: &[u8], to: &[u8]) -> Result<bool> {
+        let range = KeyRange {
+            start: Bound::Included(posting_bound(self.field, from)),
+            end: Bound::Excluded(posting_bound(self.field, to)),
+        };
+        let limits = PageLimits {
+            entries: 1,
+            ..PageLimits::default()
+        };
+        let page = self
+            .snapshot
+            .scan(POSTINGS, &range, Direction::Forward, limits)
+            .await?;
+        Ok(page.entries.is_empty())
+    }
+
+    async fn walk(&self, wanted: usize, is_numeric: bool) -> Result<Option<Vec<u64>>> {
+        let direction = if self.order.descending {
+            Direction::Backward
+        } else {
+            Direction::Forward
+        };
+        let mut pages = Pages::new(
+            POSTINGS,
+            posting_range(self.field, b""),
+            direction,
+            usize::MAX,
+        );
+        let mut sorted = Vec::with_capacity(wanted);
+        let mut seen = RoaringTreemap::new();
+        // Entries of one term are taken in ascending order, whichever way the terms are walked.
+        let (mut term, mut of_term) = (Vec::new(), Vec::new());
+        'pages: while let Some(postings) = pages.next(self.snapshot).await? {
+            for (key, _) in postings {
+                let (next, entry) = decode_posting(&key)?;
+                if next != term {
+                    of_term.sort_unstable();
+                    sorted.append(&mut of_term);
+                    next.clone_into(&mut term);
+                    let next = Term::from_bytes(next);
+                    let is_missing = if is_numeric {
+                        next.to_number().is_none()
+                    } else {
+                        next.is_null()
+                    };
+                    if sorted.len() >= wanted || is_missing {
+                        break 'pages;
+                    }
+                }
+                if self.entries.contains(entry) && seen.insert(entry) {
+                    of_term.push(entry);
+                }
+            }
+        }
+        of_term.sort_unstable();
+        sorted.append(&mut of_term);
+        if sorted.len() < wanted {
+            let rest = self.entries - seen;
+            sorted.extend(rest.iter().take(wanted - sorted.len()));
+        }
+        sorted.truncate(wanted);
+        Ok(Some(sorted))
+    }
+}
+
+fn from_number() -> Vec<u8> {
+    Term::number(Number::from_f64(f64::MIN)).as_bytes()[..1].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_digits_are_numbers() {
+        let mut texts = ["a10", "a9", "a010b", "10", "9", "b"];
+        texts.sort_by_key(|it| runs(it));
+        assert_eq!(texts, ["9", "10", "a9", "a10", "a010b", "b"]);
+    }
+}

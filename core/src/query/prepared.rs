@@ -1,0 +1,117 @@
+//! A query that was read: parsed, lowered, and what its results look like.
+
+use super::lower::{Lowered, OnlyIds, lower, only_ids};
+use super::project::Projection;
+use super::rql::{self, Expression, ExpressionKind, Method, Query, Select, Source};
+use super::values::Parameters;
+use crate::document::IncludePath;
+use crate::{Error, ErrorKind, Result};
+
+/// A query, ready to be planned and answered.
+#[derive(Debug, Clone)]
+pub struct PreparedQuery {
+    /// The syntax tree.
+    pub query: Query,
+    /// The parameters that came with it.
+    pub parameters: Parameters,
+    /// What an index is asked.
+    pub lowered: Lowered,
+    /// What results look like.
+    pub projection: Projection,
+    /// What results refer to that is wanted too.
+    pub includes: Vec<IncludePath>,
+    /// The texts of the includes.
+    pub included_paths: Vec<String>,
+    /// Whether equal results are shown once.
+    pub is_distinct: bool,
+    /// Whether the time that parts took is to be told.
+    pub with_timings: bool,
+    /// Whether fan-out entries of one document are all shown.
+    pub skips_duplicate_check: bool,
+}
+
+impl PreparedQuery {
+    /// Reads a query.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with line and column; `Unsupported` for what this version cannot do.
+    pub fn parse(text: &str, parameters: Parameters) -> Result<Self> {
+        let query = rql::parse(text).map_err(|error| error.into_error(text))?;
+        Self::of(query, parameters)
+    }
+
+    /// Prepares a syntax tree.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of(query: Query, parameters: Parameters) -> Result<Self> {
+        if query.filter.is_some() {
+            return Err(unsupported("'filter'"));
+        }
+        let lowered = lower(&query, &parameters)?;
+        let projection = Projection::of(&query, &parameters)?;
+        let (mut includes, mut included_paths, mut with_timings) = (Vec::new(), Vec::new(), false);
+        for include in &query.include {
+            match include_of(include)? {
+                Include::Path(path) => {
+                    includes.push(IncludePath::parse(&path)?);
+                    included_paths.push(path);
+                }
+                Include::Timings => with_timings = true,
+            }
+        }
+        let is_distinct = match &query.select {
+            Some(Select::Items { distinct, .. } | Select::Object { distinct, .. }) => *distinct,
+            None => false,
+        };
+        Ok(Self {
+            query,
+            parameters,
+            lowered,
+            projection,
+            includes,
+            included_paths,
+            is_distinct,
+            with_timings,
+            skips_duplicate_check: false,
+        })
+    }
+
+    /// What documents answer without an index, if they do.
+    pub fn only_ids(&self) -> Option<OnlyIds> {
+        if self.lowered.needs_index || self.is_distinct {
+            return None;
+        }
+        only_ids(&self.lowered.conditions)
+    }
+
+    /// The name of the collection, if it is one's documents that are asked for.
+    pub fn collection(&self) -> Option<&str> {
+        match &self.query.source {
+            Source::Collection(name) => Some(name),
+            Source::AllDocuments | Source::Index(_) => None,
+        }
+    }
+}
+
+enum Include {
+    Path(String),
+    Timings,
+}
+
+fn include_of(expression: &Expression) -> Result<Include> {
+    match &expression.kind {
+        ExpressionKind::Field(path) => Ok(Include::Path(path.to_string())),
+        ExpressionKind::Literal(rql::Literal::Text(text)) => Ok(Include::Path(text.clone())),
+        ExpressionKind::Call(call) if call.method == Method::Timings => Ok(Include::Timings),
+        ExpressionKind::Call(call) => Err(unsupported(&format!("including {}()", call.name))),
+        _ => Err(Error::invalid("a path must stand in 'include'")),
+    }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{what} is not implemented yet"),
+    )
+}

@@ -1,0 +1,265 @@
+//! Projections: what a result shows of a document, a group or an index entry.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::rql::{Expression, ExpressionKind, Method, Path, Query, Segment, Select};
+use super::values::{Parameters, json_value};
+use crate::document::{StoredDocument, find_property};
+use crate::indexes::Object;
+use crate::{Error, ErrorKind, Result};
+
+/// What results look like.
+#[derive(Debug, Clone)]
+pub enum Projection {
+    /// Whole documents, or results of groups as they are.
+    Whole,
+    /// Chosen fields.
+    Fields(Vec<Shown>),
+}
+
+/// A field of a result.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its name there.
+    pub name: String,
+    /// Where it comes from.
+    pub from: From,
+}
+
+/// Where a shown field comes from.
+#[derive(Debug, Clone)]
+pub enum From {
+    /// A path of the document, or a field of an entry or a group.
+    Path(Path),
+    /// The document's id.
+    Id,
+    /// The key of a group: one value, or an object of several.
+    Key(Vec<String>),
+    /// A value that is the same everywhere, as JSON.
+    Constant(String),
+}
+
+/// What a row is made of.
+pub struct Row<'a> {
+    /// The document, if the row is one's.
+    pub document: Option<&'a StoredDocument>,
+    /// Stored values of the entry, or the result of the group.
+    pub stored: Option<&'a Object>,
+    /// Documents by the aliases under which they were loaded.
+    pub loaded: &'a HashMap<String, Vec<StoredDocument>>,
+}
+
+impl Projection {
+    /// Reads `select`.
+    ///
+    /// # Errors
+    /// `Unsupported` for what this version cannot show.
+    pub fn of(query: &Query, parameters: &Parameters) -> Result<Self> {
+        let unsupported = |what: &str| {
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{what} in 'select' is not implemented yet"),
+            ))
+        };
+        let items = match &query.select {
+            None => return Ok(Self::Whole),
+            Some(Select::Object { .. }) => return unsupported("a JavaScript object"),
+            Some(Select::Items { items, .. }) => items,
+        };
+        let mut shown = Vec::with_capacity(items.len());
+        for item in items {
+            let (name, from) = match &item.value.kind {
+                ExpressionKind::Field(path) if path.segments.is_empty() => {
+                    return unsupported("a whole document");
+                }
+                ExpressionKind::Field(path) => {
+                    let key = query
+                        .group_by
+                        .iter()
+                        .find(|it| it.alias.is_some() && it.alias.as_deref() == path.as_property());
+                    let source = key.map_or_else(|| path.clone(), |it| it.path.clone());
+                    (path.to_string(), From::Path(source))
+                }
+                ExpressionKind::Call(call) => match call.method {
+                    Method::Id => ("id".to_owned(), From::Id),
+                    Method::Key => {
+                        let keys = query.group_by.iter().map(|it| it.path.to_string());
+                        ("Key".to_owned(), From::Key(keys.collect()))
+                    }
+                    Method::Count if !query.group_by.is_empty() => {
+                        ("Count".to_owned(), From::Path(Path::property("Count")))
+                    }
+                    Method::Sum if !query.group_by.is_empty() => {
+                        match call.arguments.first().map(|it| &it.kind) {
+                            // Results hold sums under the whole path as one name.
+                            Some(ExpressionKind::Field(path)) => (
+                                path.to_string(),
+                                From::Path(Path::property(path.to_string())),
+                            ),
+                            _ => return Err(Error::invalid("sum() takes a field")),
+                        }
+                    }
+                    _ => return unsupported(&format!("{}()", call.name)),
+                },
+                ExpressionKind::Literal(_) | ExpressionKind::Parameter(_) => {
+                    constant(&item.value, parameters)?
+                }
+                _ => return unsupported("this expression"),
+            };
+            shown.push(Shown {
+                name: item.alias.clone().unwrap_or(name),
+                from,
+            });
+        }
+        Ok(Self::Fields(shown))
+    }
+}
+
+fn constant(value: &Expression, parameters: &Parameters) -> Result<(String, From)> {
+    let value = json_value(value, parameters)?;
+    let name = match &value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Ok((name, From::Constant(value.to_string())))
+}
+
+/// Appends the properties of a projected row, without braces.
+pub fn write_fields(fields: &[Shown], row: &Row<'_>, json: &mut Vec<u8>) {
+    for (at, field) in fields.iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        push_text(&field.name, json);
+        json.push(b':');
+        match &field.from {
+            From::Constant(text) => json.extend_from_slice(text.as_bytes()),
+            From::Id => match row.document {
+                Some(document) => push_text(document.id(), json),
+                None => json.extend_from_slice(b"null"),
+            },
+            From::Key(names) => match (names.as_slice(), row.stored) {
+                ([name], Some(stored)) => {
+                    push_value(stored.get(name).unwrap_or(&Value::Null), json);
+                }
+                (names, Some(stored)) => {
+                    let member = |name: &String| Some((name.clone(), stored.get(name)?.clone()));
+                    push_value(&names.iter().filter_map(member).collect(), json);
+                }
+                (_, None) => json.extend_from_slice(b"null"),
+            },
+            From::Path(path) => push_path(path, row, json),
+        }
+    }
+}
+
+fn push_text(text: &str, json: &mut Vec<u8>) {
+    serde_json::to_writer(json, text).expect("a Vec takes any text");
+}
+
+fn push_value(value: &Value, json: &mut Vec<u8>) {
+    serde_json::to_writer(json, value).expect("a Vec takes any value");
+}
+
+fn push_path(path: &Path, row: &Row<'_>, json: &mut Vec<u8>) {
+    if let Some(alias) = &path.loaded {
+        let documents = row.loaded.get(alias).map_or(&[][..], |it| it);
+        let found = documents
+            .first()
+            .and_then(|it| find_path(it.body(), &path.segments));
+        json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
+        return;
+    }
+    if let Some(value) = row.stored.and_then(|it| it.get(&path.to_string())) {
+        push_value(value, json);
+        return;
+    }
+    let found = row.document.and_then(|document| {
+        let is_metadata = matches!(
+            path.segments.first(),
+            Some(Segment::Property(name)) if name == "@metadata"
+        );
+        if !is_metadata {
+            return find_path(document.body(), &path.segments).map(Cow::into_owned);
+        }
+        let mut metadata = Vec::new();
+        document.write_metadata_object(&mut metadata);
+        let text = String::from_utf8(metadata).ok()?;
+        find_path(&text, &path.segments[1..]).map(Cow::into_owned)
+    });
+    json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
+}
+
+/// The JSON text at the end of a path; where it leads through lists, a list of what is found.
+pub fn find_path<'a>(text: &'a str, segments: &[Segment]) -> Option<Cow<'a, str>> {
+    let Some((segment, rest)) = segments.split_first() else {
+        return Some(Cow::Borrowed(text));
+    };
+    if text.starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        if let Segment::At(at) = segment {
+            let item = items.get(usize::try_from(*at).ok()?)?;
+            return find_path(item.get(), rest);
+        }
+        let below = if *segment == Segment::Each {
+            rest
+        } else {
+            segments
+        };
+        let mut list = String::from("[");
+        for item in items {
+            let Some(found) = find_path(item.get(), below) else {
+                continue;
+            };
+            // A list of lists is shown as one.
+            let leads_on = below.iter().any(|it| !matches!(it, Segment::At(_)));
+            let inner = found
+                .strip_prefix('[')
+                .and_then(|it| it.strip_suffix(']'))
+                .filter(|_| leads_on && below.contains(&Segment::Each));
+            let shown = inner.unwrap_or(&found);
+            if shown.is_empty() {
+                continue;
+            }
+            if list.len() > 1 {
+                list.push(',');
+            }
+            list.push_str(shown);
+        }
+        list.push(']');
+        return Some(Cow::Owned(list));
+    }
+    match segment {
+        Segment::Property(name) => find_path(find_property(text, name)?, rest),
+        Segment::Each | Segment::At(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_through_lists() {
+        let text = r#"{"A":{"B":1.50},"L":[{"P":1,"T":["x","y"]},{"P":2,"T":[]},{"Q":3}]}"#;
+        let find = |path: &str| {
+            let query = super::super::rql::parse(&format!("from X select {path}")).unwrap();
+            let Some(Select::Items { items, .. }) = query.select else {
+                panic!("items");
+            };
+            let ExpressionKind::Field(path) = &items[0].value.kind else {
+                panic!("a field");
+            };
+            find_path(text, &path.segments).map(Cow::into_owned)
+        };
+        assert_eq!(find("A.B").as_deref(), Some("1.50"));
+        assert_eq!(find("L[].P").as_deref(), Some("[1,2]"));
+        assert_eq!(find("L[].T[]").as_deref(), Some(r#"["x","y"]"#));
+        assert_eq!(find("L[1].P").as_deref(), Some("2"));
+        assert_eq!(find("A.C"), None);
+    }
+}

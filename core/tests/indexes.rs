@@ -1,0 +1,536 @@
+//! Indexes against recomputation: whatever is written, in whatever steps, with crashes in between.
+
+mod story;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pinyon_core::commands::BatchCommand;
+use pinyon_core::indexes::{Indexes, NoCompiler, StepLimits};
+use pinyon_core::query::{Parameters, PreparedQuery};
+use pinyon_core::storage::{FaultEnvironment, MemoryEnvironment, StoreName};
+use pinyon_core::{Database, Error, Result};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use story::{Story, TestStore, delete, put};
+
+type TestIndexes = Indexes<FaultEnvironment<MemoryEnvironment>>;
+
+async fn open(story: &Story, database: &Database<TestStore>) -> TestIndexes {
+    let store = StoreName::new("documents").unwrap();
+    let environment = story.environment.clone();
+    Indexes::open(environment, database.clone(), &store, Arc::new(NoCompiler))
+        .await
+        .unwrap()
+}
+
+async fn catch_up(indexes: &TestIndexes) {
+    loop {
+        let mut processed = 0;
+        for index in indexes.list() {
+            let report = index
+                .step(indexes.database(), StepLimits::default())
+                .await
+                .unwrap();
+            processed += report.processed;
+            indexes.settle(&index).await.unwrap();
+        }
+        if processed == 0 {
+            return;
+        }
+    }
+}
+
+async fn ask(indexes: &TestIndexes, text: &str) -> Result<(Vec<Value>, u64, bool)> {
+    ask_with(indexes, text, Parameters::new()).await
+}
+
+async fn ask_with(
+    indexes: &TestIndexes,
+    text: &str,
+    parameters: Parameters,
+) -> Result<(Vec<Value>, u64, bool)> {
+    let query = PreparedQuery::parse(text, parameters)?;
+    let plan = indexes.plan(&query).await?;
+    catch_up(indexes).await;
+    let ready = indexes.ready(plan, &query).await?;
+    let answer = ready.answer(&query, usize::MAX).await?;
+    let results = answer.results.iter().map(|it| {
+        let mut json = Vec::new();
+        it.write_json(&mut json);
+        serde_json::from_slice(&json).map_err(|reason| {
+            Error::invalid(format!("{reason}: {}", String::from_utf8_lossy(&json)))
+        })
+    });
+    Ok((
+        results.collect::<Result<_>>()?,
+        answer.total,
+        ready.is_stale(),
+    ))
+}
+
+fn ids(results: &[Value]) -> Vec<String> {
+    let id = |it: &Value| it["@metadata"]["@id"].as_str().unwrap_or("?").to_owned();
+    results.iter().map(id).collect()
+}
+
+async fn write(database: &Database<TestStore>, commands: Vec<BatchCommand>) {
+    database.write_batch(commands).await.unwrap();
+}
+
+fn order(id: &str, body: &str) -> BatchCommand {
+    let text = format!(
+        "{},\"@metadata\":{{\"@collection\":\"Orders\"}}}}",
+        body.trim_end_matches('}')
+    );
+    put(id, &text)
+}
+
+#[test]
+fn a_query_makes_its_index_and_finds_what_it_names() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        write(
+            &database,
+            vec![
+                order(
+                    "orders/1",
+                    r#"{"Company":"companies/1","Freight":4.5,"Tags":["x","y"]}"#,
+                ),
+                order(
+                    "orders/2",
+                    r#"{"Company":"Companies/2","Freight":11,"Tags":[]}"#,
+                ),
+                order(
+                    "orders/3",
+                    r#"{"Company":null,"Freight":77.0,"Note":"Patched it"}"#,
+                ),
+                put(
+                    "other/1",
+                    r#"{"Company":"companies/1","@metadata":{"@collection":"Others"}}"#,
+                ),
+            ],
+        )
+        .await;
+        for (condition, expected) in [
+            ("Company = 'companies/1'", vec!["orders/1"]),
+            ("Company = 'COMPANIES/2'", vec!["orders/2"]),
+            ("exact(Company = 'COMPANIES/2')", vec![]),
+            ("exact(Company = 'Companies/2')", vec!["orders/2"]),
+            ("Company = null", vec!["orders/3"]),
+            ("Company != null", vec!["orders/1", "orders/2"]),
+            ("Note != 'x'", vec!["orders/3"]),
+            ("Freight > 4", vec!["orders/1", "orders/2", "orders/3"]),
+            ("Freight > 4.5", vec!["orders/2", "orders/3"]),
+            ("Freight between 4.5 and 11.0", vec!["orders/1", "orders/2"]),
+            ("Freight = 77", vec!["orders/3"]),
+            ("Tags = 'Y'", vec!["orders/1"]),
+            ("Tags all in ('x','y')", vec!["orders/1"]),
+            ("Tags[] in ('q','y')", vec!["orders/1"]),
+            ("exists(Tags)", vec!["orders/1", "orders/2"]),
+            ("not exists(Tags)", vec!["orders/3"]),
+            ("startsWith(Note, 'pat')", vec!["orders/3"]),
+            ("endsWith(Note, 'IT')", vec!["orders/3"]),
+            ("regex(Note, '^p.*d')", vec!["orders/3"]),
+            ("search(Note, 'it patch*')", vec!["orders/3"]),
+            ("search(Note, 'unpatched')", vec![]),
+            ("Freight > 5 and not Company = null", vec!["orders/2"]),
+            ("Freight > 5 and id() != 'orders/2'", vec!["orders/3"]),
+            ("id() in ('orders/1', 'orders/9')", vec!["orders/1"]),
+            (
+                "startsWith(id(), 'ORDERS/')",
+                vec!["orders/1", "orders/2", "orders/3"],
+            ),
+            (
+                "@metadata.'@collection' = 'Orders' and Freight < 5",
+                vec!["orders/1"],
+            ),
+            ("true", vec!["orders/1", "orders/2", "orders/3"]),
+        ] {
+            let (results, total, is_stale) =
+                ask(&indexes, &format!("from Orders where {condition}"))
+                    .await
+                    .unwrap();
+            assert_eq!(ids(&results), expected, "{condition}");
+            assert_eq!(
+                (total, is_stale),
+                (expected.len() as u64, false),
+                "{condition}"
+            );
+        }
+        let autos: Vec<String> = indexes.list().iter().map(|it| it.name()).collect();
+        assert_eq!(
+            autos.len(),
+            1,
+            "one index took over what the others did: {autos:?}"
+        );
+        let (results, ..) = ask(
+            &indexes,
+            "from Orders order by Freight desc select Company, Freight as F, id() limit 1, 1",
+        )
+        .await
+        .unwrap();
+        assert_eq!(results[0]["F"], json!(11));
+        assert_eq!(results[0]["id"], "orders/2");
+        assert_eq!(results[0]["@metadata"]["@projection"], true);
+        let (groups, total, _) = ask(
+            &indexes,
+            "from Orders group by Tags[] order by count() desc \
+             select key() as Tag, count() as Count, sum(Freight) as Sum",
+        )
+        .await
+        .unwrap();
+        assert_eq!(total, 2);
+        assert_eq!(
+            (&groups[0]["Count"], &groups[0]["Sum"]),
+            (&json!(1), &json!(4.5))
+        );
+        assert!(ask(&indexes, "from index 'Nothing'").await.is_err());
+    });
+}
+
+#[test]
+fn an_index_says_exactly_when_it_is_behind() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        write(&database, vec![order("orders/1", r#"{"A":1}"#)]).await;
+        let query = PreparedQuery::parse("from Orders where A = 1", Parameters::new()).unwrap();
+        let is_stale = async || {
+            let plan = indexes.plan(&query).await.unwrap();
+            indexes.ready(plan, &query).await.unwrap().is_stale()
+        };
+        assert!(is_stale().await, "it was just made");
+        catch_up(&indexes).await;
+        assert!(!is_stale().await);
+        let plan = indexes.plan(&query).await.unwrap();
+        let etag = indexes.ready(plan, &query).await.unwrap().etag();
+        write(
+            &database,
+            vec![put("x/1", r#"{"@metadata":{"@collection":"X"}}"#)],
+        )
+        .await;
+        assert!(
+            !is_stale().await,
+            "another collection is none of its business"
+        );
+        let plan = indexes.plan(&query).await.unwrap();
+        assert_eq!(indexes.ready(plan, &query).await.unwrap().etag(), etag);
+        write(&database, vec![delete("orders/1")]).await;
+        assert!(is_stale().await, "a deletion counts");
+        catch_up(&indexes).await;
+        assert!(!is_stale().await);
+        // A document that leaves the collection leaves the index.
+        write(&database, vec![order("orders/2", r#"{"A":1}"#)]).await;
+        catch_up(&indexes).await;
+        let moved = put("orders/2", r#"{"A":1,"@metadata":{"@collection":"X"}}"#);
+        write(&database, vec![delete("orders/2"), moved]).await;
+        assert!(is_stale().await, "a departure counts");
+        let (results, ..) = ask(&indexes, "from Orders where A = 1").await.unwrap();
+        assert!(results.is_empty(), "{results:?}");
+    });
+}
+
+/// A change of the property test.
+#[derive(Debug, Clone)]
+enum Edit {
+    Put(u8, bool, Value),
+    Delete(u8),
+    Step,
+    Reopen,
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        (-2..3i64).prop_map(Value::from),
+        Just(json!(1.5)),
+        Just(json!(9007199254740993u64)),
+        prop::sample::select(vec!["a", "B", "ab", "1", "Ab c", ""]).prop_map(Value::from),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+    ];
+    prop_oneof![
+        4 => scalar.clone(),
+        1 => proptest::collection::vec(scalar, 0..4).prop_map(Value::from),
+    ]
+}
+
+fn any_body() -> impl Strategy<Value = Value> {
+    let field = || prop::option::of(any_value());
+    let lines = proptest::collection::vec((any_value(), -3..4i64), 0..3);
+    (field(), field(), lines).prop_map(|(n, t, lines)| {
+        let mut body = serde_json::Map::new();
+        body.extend(n.map(|n| ("N".to_owned(), n)));
+        body.extend(t.map(|t| ("T".to_owned(), t)));
+        let lines = lines.into_iter().map(|(p, q)| json!({ "P": p, "Q": q }));
+        body.insert("L".to_owned(), lines.collect());
+        body.into()
+    })
+}
+
+fn any_edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        6 => (0..14u8, prop::bool::weighted(0.8), any_body())
+            .prop_map(|(id, here, body)| Edit::Put(id, here, body)),
+        3 => (0..14u8).prop_map(Edit::Delete),
+        3 => Just(Edit::Step),
+        1 => Just(Edit::Reopen),
+    ]
+}
+
+#[derive(Debug, Clone)]
+enum Asked {
+    Equal(&'static str, Value),
+    Differs(&'static str, Value),
+    Above(&'static str, Value, bool),
+    Below(&'static str, Value, bool),
+    StartsWith(&'static str, String),
+    Exists(&'static str),
+    Not(Box<Asked>),
+    And(Box<Asked>, Box<Asked>),
+    Or(Box<Asked>, Box<Asked>),
+}
+
+fn any_asked() -> impl Strategy<Value = Asked> {
+    let field = || prop::sample::select(vec!["N", "T", "L[].P"]);
+    let value = || {
+        prop_oneof![
+            (-2..3i64).prop_map(Value::from),
+            Just(json!(1.5)),
+            prop::sample::select(vec!["a", "B", "ab", "1"]).prop_map(Value::from),
+        ]
+    };
+    let leaf = prop_oneof![
+        (field(), prop_oneof![value(), Just(Value::Null)]).prop_map(|(f, v)| Asked::Equal(f, v)),
+        (field(), value()).prop_map(|(f, v)| Asked::Differs(f, v)),
+        (field(), value(), any::<bool>()).prop_map(|(f, v, e)| Asked::Above(f, v, e)),
+        (field(), value(), any::<bool>()).prop_map(|(f, v, e)| Asked::Below(f, v, e)),
+        (field(), prop::sample::select(vec!["a", "A", "ab", ""]))
+            .prop_map(|(f, p)| Asked::StartsWith(f, p.to_owned())),
+        field().prop_map(Asked::Exists),
+    ];
+    leaf.prop_recursive(3, 8, 2, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|it| Asked::Not(Box::new(it))),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| Asked::And(Box::new(a), Box::new(b))),
+            (inner.clone(), inner).prop_map(|(a, b)| Asked::Or(Box::new(a), Box::new(b))),
+        ]
+    })
+}
+
+impl Asked {
+    fn to_rql(&self) -> String {
+        let text = |value: &Value| value.to_string().replace('"', "'");
+        match self {
+            Self::Equal(field, value) => format!("{field} = {}", text(value)),
+            Self::Differs(field, value) => format!("{field} != {}", text(value)),
+            Self::Above(field, value, true) => format!("{field} >= {}", text(value)),
+            Self::Above(field, value, false) => format!("{field} > {}", text(value)),
+            Self::Below(field, value, true) => format!("{field} <= {}", text(value)),
+            Self::Below(field, value, false) => format!("{field} < {}", text(value)),
+            Self::StartsWith(field, prefix) => format!("startsWith({field}, '{prefix}')"),
+            Self::Exists(field) => format!("exists({field})"),
+            Self::Not(inner) => format!("not ({})", inner.to_rql()),
+            Self::And(a, b) => format!("({}) and ({})", a.to_rql(), b.to_rql()),
+            Self::Or(a, b) => format!("({}) or ({})", a.to_rql(), b.to_rql()),
+        }
+    }
+
+    fn holds(&self, body: &Value) -> bool {
+        let folded = |value: &Value| match value {
+            Value::String(text) => Some(text.to_lowercase()),
+            Value::Bool(value) => Some(value.to_string()),
+            _ => None,
+        };
+        let equal = |field: &str, wanted: &Value| {
+            values(body, field)
+                .iter()
+                .any(|value| match (value, wanted) {
+                    (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+                    (Value::Null, Value::Null) => true,
+                    (Value::Null | Value::Array(_), _) | (_, Value::Null) => false,
+                    (Value::Number(a), b) => Some(a.to_string()) == folded(b),
+                    (a, Value::Number(b)) => folded(a) == Some(b.to_string()),
+                    (a, b) => folded(a) == folded(b),
+                })
+        };
+        let compare = |field: &str, wanted: &Value, test: &dyn Fn(std::cmp::Ordering) -> bool| {
+            values(body, field)
+                .iter()
+                .any(|value| match (value, wanted) {
+                    (Value::Number(a), Value::Number(b)) => {
+                        test(a.as_f64().partial_cmp(&b.as_f64()).unwrap())
+                    }
+                    (a, b) => match (folded(a), folded(b)) {
+                        (Some(a), Some(b)) => test(a.cmp(&b)),
+                        _ => false,
+                    },
+                })
+        };
+        match self {
+            Self::Equal(field, value) => equal(field, value),
+            Self::Differs(field, value) => !values(body, field).is_empty() && !equal(field, value),
+            Self::Above(field, value, true) => compare(field, value, &|it| it.is_ge()),
+            Self::Above(field, value, false) => compare(field, value, &|it| it.is_gt()),
+            Self::Below(field, value, true) => compare(field, value, &|it| it.is_le()),
+            Self::Below(field, value, false) => compare(field, value, &|it| it.is_lt()),
+            Self::StartsWith(field, prefix) => values(body, field).iter().any(|value| {
+                folded(value).is_some_and(|it| it.starts_with(&prefix.to_lowercase()))
+            }),
+            Self::Exists(field) => !values(body, field).is_empty(),
+            Self::Not(inner) => !inner.holds(body),
+            Self::And(a, b) => a.holds(body) && b.holds(body),
+            Self::Or(a, b) => a.holds(body) || b.holds(body),
+        }
+    }
+}
+
+/// The values of a field; an empty list is one of its own kind.
+fn values(body: &Value, field: &str) -> Vec<Value> {
+    fn push(value: &Value, values: &mut Vec<Value>) {
+        match value {
+            Value::Array(items) if items.is_empty() => values.push(json!([])),
+            Value::Array(items) => items.iter().for_each(|it| push(it, values)),
+            other => values.push(other.clone()),
+        }
+    }
+    let mut found = Vec::new();
+    match field.split_once("[].") {
+        None => {
+            if let Some(value) = body.get(field) {
+                push(value, &mut found);
+            }
+        }
+        Some((list, field)) => {
+            for item in body[list].as_array().into_iter().flatten() {
+                if let Some(value) = item.get(field) {
+                    push(value, &mut found);
+                }
+            }
+        }
+    }
+    found
+}
+
+const GROUPED: [&str; 2] = [
+    "from Orders group by T select key() as K, count() as C, sum(L[].Q) as S",
+    "from Orders group by L[].P select key() as K, count() as C, sum(L[].Q) as S",
+];
+
+/// What [`GROUPED`] must answer, by the key's text.
+fn groups(model: &BTreeMap<u8, (bool, Value)>, by_item: bool) -> BTreeMap<String, (i64, i64)> {
+    let mut groups: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut add = |key: &Value, sum: i64| {
+        let group = groups.entry(key.to_string()).or_default();
+        group.0 += 1;
+        group.1 += sum;
+    };
+    for (here, body) in model.values() {
+        let lines = body["L"].as_array().unwrap();
+        if !here {
+            continue;
+        }
+        if by_item {
+            lines
+                .iter()
+                .for_each(|it| add(&it["P"], it["Q"].as_i64().unwrap()));
+        } else {
+            let sum = lines.iter().map(|it| it["Q"].as_i64().unwrap()).sum();
+            add(&body["T"], sum);
+        }
+    }
+    groups
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_indexed_step_by_step_is_what_the_documents_say(
+        edits in proptest::collection::vec(any_edit(), 1..40),
+        asked in proptest::collection::vec(any_asked(), 1..6),
+    ) {
+        let story = Story::new();
+        let mut model: BTreeMap<u8, (bool, Value)> = BTreeMap::new();
+        let mut rounds = edits.split(|it| matches!(it, Edit::Reopen)).peekable();
+        while let Some(edits) = rounds.next() {
+            let is_last = rounds.peek().is_none();
+            let checked = story.run(async |database| {
+                let indexes = open(&story, &database).await;
+                // From the first round on, so that every edit is followed by something.
+                for query in GROUPED.into_iter().chain(["from Orders where N = 1 and T = 1 and L[].P = 1"]) {
+                    let query = PreparedQuery::parse(query, Parameters::new()).unwrap();
+                    indexes.plan(&query).await.unwrap();
+                }
+                for edit in edits {
+                    match edit {
+                        Edit::Put(id, here, body) => {
+                            let (bare, mut body) = (body.clone(), body.clone());
+                            let collection = if *here { "Orders" } else { "Others" };
+                            body["@metadata"] = json!({ "@collection": collection });
+                            // Only a document that was deleted comes back in another collection.
+                            let moves = model.get(id).is_some_and(|(was, _)| was != here);
+                            model.insert(*id, (*here, bare));
+                            let name = format!("o/{id}");
+                            let mut commands = vec![put(&name, &body.to_string())];
+                            if moves {
+                                commands.insert(0, delete(&name));
+                            }
+                            write(&database, commands).await;
+                        }
+                        Edit::Delete(id) => {
+                            model.remove(id);
+                            write(&database, vec![delete(&format!("o/{id}"))]).await;
+                        }
+                        Edit::Step => {
+                            let limits = StepLimits { documents: 2, bytes: 400 };
+                            for index in indexes.list() {
+                                index.step(&database, limits).await.unwrap();
+                            }
+                        }
+                        Edit::Reopen => {}
+                    }
+                }
+                let checked = if is_last { check(&indexes, &model, &asked).await } else { Ok(()) };
+                indexes.close().await.unwrap();
+                checked
+            });
+            checked?;
+        }
+    }
+}
+
+async fn check(
+    indexes: &TestIndexes,
+    model: &BTreeMap<u8, (bool, Value)>,
+    asked: &[Asked],
+) -> std::result::Result<(), TestCaseError> {
+    for asked in asked {
+        let text = format!("from Orders where {}", asked.to_rql());
+        let (results, total, is_stale) = ask(indexes, &text).await.unwrap();
+        let mut found = ids(&results);
+        found.sort();
+        let mut expected: Vec<String> = model
+            .iter()
+            .filter(|(_, (here, body))| *here && asked.holds(body))
+            .map(|(id, _)| format!("o/{id}"))
+            .collect();
+        expected.sort();
+        prop_assert_eq!(total, expected.len() as u64, "{}", &text);
+        prop_assert_eq!(found, expected, "{}", &text);
+        prop_assert!(!is_stale);
+    }
+    for (query, by_item) in GROUPED.into_iter().zip([false, true]) {
+        let (results, ..) = ask(indexes, query).await.unwrap();
+        let found: BTreeMap<String, (i64, i64)> = results
+            .iter()
+            .map(|it| {
+                let sums = (it["C"].as_i64().unwrap(), it["S"].as_i64().unwrap());
+                (it["K"].to_string(), sums)
+            })
+            .collect();
+        prop_assert_eq!(&found, &groups(model, by_item), "{}", query);
+    }
+    Ok(())
+}

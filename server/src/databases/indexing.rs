@@ -1,0 +1,141 @@
+//! Keeping the indexes of an open database up to date: a task for each, woken by writes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pinyon_core::indexes::{Index, Indexes, StepLimits};
+use pinyon_core::{Error, ErrorKind};
+use pinyon_storage_native::{NativeEnvironment, NativeStore};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+
+/// How long an index rests after a step that failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How often stores of retired indexes are looked at while there are any.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+type NativeIndexes = Indexes<NativeEnvironment>;
+type NativeIndex = Index<NativeStore>;
+
+/// The tasks of a database's indexes.
+pub struct Indexing {
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Indexing {
+    /// Starts a task for each index there is, and for each that comes.
+    pub fn start(database: &str, indexes: &Arc<NativeIndexes>) -> Self {
+        let (database, indexes) = (database.to_owned(), Arc::clone(indexes));
+        Self {
+            supervisor: Mutex::new(Some(tokio::spawn(supervise(database, indexes)))),
+        }
+    }
+
+    /// Ends all tasks; a commit under way is completed by its store.
+    pub async fn stop(&self) {
+        let supervisor = self
+            .supervisor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(supervisor) = supervisor {
+            supervisor.abort();
+            // It answers that it was aborted, which is what was wanted.
+            let _ = supervisor.await;
+        }
+    }
+}
+
+impl Drop for Indexing {
+    fn drop(&mut self) {
+        let supervisor = self.supervisor.get_mut();
+        if let Some(supervisor) = supervisor.unwrap_or_else(PoisonError::into_inner) {
+            supervisor.abort();
+        }
+    }
+}
+
+async fn supervise(database: String, indexes: Arc<NativeIndexes>) {
+    // Dropped with this task, and all of its tasks with it.
+    let mut tasks = JoinSet::new();
+    let mut running: HashMap<String, AbortHandle> = HashMap::new();
+    let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+    sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let changed = indexes.listen();
+        running.retain(|_, task| !task.is_finished());
+        for index in indexes.list() {
+            // A rebuilt index has another store, and is another index.
+            let store = index.record().store.clone();
+            running.entry(store).or_insert_with(|| {
+                let follow = follow(database.clone(), Arc::clone(&indexes), index);
+                tasks.spawn(follow)
+            });
+        }
+        while tasks.try_join_next().is_some() {}
+        tokio::select! {
+            () = changed => {}
+            _ = sweeps.tick(), if indexes.has_retired() => {
+                if let Err(error) = indexes.sweep_retired().await {
+                    tracing::warn!(database, ?error, "a retired index's store is still there");
+                }
+            }
+        }
+    }
+}
+
+async fn follow(database: String, indexes: Arc<NativeIndexes>, index: Arc<NativeIndex>) {
+    loop {
+        // Before looking, so that nothing that comes meanwhile is missed.
+        let committed = indexes.database().listen();
+        let changed = index.listen_for_changes();
+        if index.is_retired() {
+            return;
+        }
+        let stepped = index.step(indexes.database(), StepLimits::default()).await;
+        let settled = match stepped {
+            Ok(report) if report.has_more => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Ok(_) => indexes.settle(&index).await,
+            Err(error) => Err(error),
+        };
+        match settled {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) => {
+                report(&database, &index, &error);
+                if error.kind() == ErrorKind::Corrupted && rebuild(&indexes, &index).await {
+                    return;
+                }
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                continue;
+            }
+        }
+        tokio::select! {
+            () = committed => {}
+            () = changed => {}
+        }
+    }
+}
+
+fn report(database: &str, index: &NativeIndex, error: &Error) {
+    let index = index.name();
+    tracing::warn!(database, index, ?error, "an index could not go on");
+}
+
+/// Lets a damaged index begin anew; whether that worked.
+async fn rebuild(indexes: &NativeIndexes, index: &NativeIndex) -> bool {
+    let name = index.name();
+    match indexes.reset(&name).await {
+        Ok(()) => {
+            tracing::warn!(index = name, "the index was damaged and is built again");
+            true
+        }
+        Err(error) => {
+            tracing::error!(index = name, ?error, "the index cannot be built again");
+            false
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! `/databases/{db}/queries`: asking, explaining, deleting by query.
+
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use pinyon_core::commands::{BatchCommand, DeleteDocument, ExpectedVersion};
+use pinyon_core::document::{DocumentId, StoredDocument};
+use pinyon_core::host::{TimeSpan, Timestamp};
+use pinyon_core::query::rql::SyntaxError;
+use pinyon_core::query::{Answer, Parameters, Plan, PreparedQuery, QueryResult, Ready};
+use pinyon_core::version::Etag;
+use pinyon_core::{Error, ErrorKind, Result};
+use pinyon_storage_native::NativeEnvironment;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::databases::OpenDatabase;
+use crate::http::{
+    self, Call, JsonObject, Reply, as_text, empty, etag_value, json_with_etag, not_modified,
+};
+use crate::http_error;
+use crate::operations::{Ended, Progress};
+
+/// How long a query waits for an index that has to catch up, unless it says otherwise.
+const DEFAULT_WAIT: Duration = Duration::from_secs(15);
+/// Documents deleted in one transaction of a deletion by query.
+const DELETED_AT_ONCE: usize = 1024;
+/// What clients are shown for a moment that never was.
+const NEVER: &str = "0001-01-01T00:00:00.0000000Z";
+
+/// A query as it was sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SentQuery {
+    query: String,
+    query_parameters: Option<Parameters>,
+    wait_for_non_stale_results: Option<bool>,
+    /// A time span's text, or milliseconds: clients differ.
+    wait_for_non_stale_results_timeout: Value,
+    skip_duplicate_checking: Option<bool>,
+    page_size: Option<u64>,
+}
+
+impl SentQuery {
+    /// Reads a query from the body, or from the query string of a GET.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is malformed or missing.
+    pub async fn read(call: &mut Call<'_>, method: &Method) -> Result<Self> {
+        if *method == Method::GET {
+            return Ok(Self {
+                query: call.query.require("query")?.into_owned(),
+                wait_for_non_stale_results: Some(call.query.flag("waitForNonStaleResults")),
+                ..Self::default()
+            });
+        }
+        let body = call.read_body().await?;
+        Self::parse(as_text(&body)?)
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let JsonObject(sent) = serde_json::from_str::<JsonObject<Self>>(text)
+            .map_err(|reason| Error::invalid(format!("the query's JSON is not valid: {reason}")))?;
+        if sent.query.is_empty() {
+            return Err(Error::invalid("the body lacks 'Query'"));
+        }
+        Ok(sent)
+    }
+
+    /// Parses the query's text.
+    ///
+    /// # Errors
+    /// As [`PreparedQuery::parse`].
+    pub fn prepare(&mut self) -> Result<PreparedQuery> {
+        let parameters = self.query_parameters.take().unwrap_or_default();
+        let mut prepared = PreparedQuery::parse(&self.query, parameters).map_err(|error| {
+            if error.details::<SyntaxError>().is_some() {
+                http_error::invalid_query(&error)
+            } else {
+                error
+            }
+        })?;
+        prepared.skips_duplicate_check = self.skip_duplicate_checking == Some(true);
+        if let Some(size) = self.page_size {
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            let take = &mut prepared.lowered.take;
+            *take = Some(take.map_or(size, |it| it.min(size)));
+        }
+        Ok(prepared)
+    }
+
+    /// How long to wait for the index, if at all.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a malformed time span.
+    pub fn wait(&self) -> Result<Option<Duration>> {
+        if self.wait_for_non_stale_results != Some(true) {
+            return Ok(None);
+        }
+        let timeout = &self.wait_for_non_stale_results_timeout;
+        if let Some(ms) = timeout.as_u64() {
+            return Ok(Some(Duration::from_millis(ms)));
+        }
+        Ok(Some(match timeout.as_str().filter(|it| !it.is_empty()) {
+            None => DEFAULT_WAIT,
+            Some(text) => {
+                let span: TimeSpan = text.parse()?;
+                Duration::from_millis(u64::try_from(span.ms()).unwrap_or(0))
+            }
+        }))
+    }
+}
+
+/// `GET` and `POST queries`.
+pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
+    let began = Instant::now();
+    let mut sent = SentQuery::read(call, method).await?;
+    let database = call.open_database().await?;
+    let query = sent.prepare()?;
+    match call.query.get("debug")?.as_deref() {
+        None | Some("") => {}
+        Some("explain") => return explain(&database, &query),
+        Some(other) => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("debug={other} is not implemented yet"),
+            ));
+        }
+    }
+    let Some(ready) = ready(&database, &query, sent.wait()?).await? else {
+        return Ok(empty(StatusCode::NOT_FOUND));
+    };
+    let tag = ready.etag().to_string();
+    let etag = etag_value(&tag)?;
+    if call.if_none_match() == Some(tag.as_str()) {
+        return Ok(not_modified(etag));
+    }
+    let answer = ready.answer(&query, usize::MAX).await?;
+    let byte_count = answer.results.iter().map(QueryResult::byte_count).sum();
+    call.server.check_response_bytes(byte_count)?;
+    let shown = Shown {
+        call,
+        query: &query,
+        ready: &ready,
+        answer: &answer,
+        duration: began.elapsed(),
+    };
+    Ok(json_with_etag(shown.to_json(byte_count), etag))
+}
+
+/// Finds what answers, and waits until it is as far as was asked for. `None` when the query names
+/// an index that does not exist.
+///
+/// # Errors
+/// Those of the index; whatever the storage reports.
+pub async fn ready(
+    database: &OpenDatabase,
+    query: &PreparedQuery,
+    wait: Option<Duration>,
+) -> Result<Option<Ready<NativeEnvironment>>> {
+    let indexes = &database.indexes;
+    let plan = match indexes.plan(query).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        result => database.use_store(result)?,
+    };
+    // An index that this query made has nothing yet to answer with.
+    let is_new = match &plan {
+        Plan::Index(index) if index.auto_definition().is_some() => {
+            index.view().await?.progress.batches == 0
+        }
+        _ => false,
+    };
+    let wait = wait.or(is_new.then_some(DEFAULT_WAIT));
+    let mut cutoff: Option<Etag> = None;
+    let mut deadline = None;
+    let mut plan = plan;
+    loop {
+        let progress = match &plan {
+            Plan::Index(index) => Some(index.listen()),
+            Plan::Documents(_) => None,
+        };
+        let ready = database.use_store(indexes.ready(plan, query).await)?;
+        let (Some(wait), Some(progress)) = (wait, progress) else {
+            return Ok(Some(ready));
+        };
+        if !ready.is_stale() {
+            return Ok(Some(ready));
+        }
+        let up_to = match cutoff {
+            Some(cutoff) => cutoff,
+            // What is written while the query waits is not waited for.
+            None => *cutoff.insert(database.read().await?.state().await?.last_etag),
+        };
+        if !ready.is_stale_up_to(up_to).await? {
+            return Ok(Some(ready));
+        }
+        let until = *deadline.get_or_insert_with(|| tokio::time::Instant::now() + wait);
+        if tokio::time::timeout_at(until, progress).await.is_err() {
+            return Ok(Some(ready));
+        }
+        plan = ready.into_plan();
+    }
+}
+
+fn explain(database: &OpenDatabase, query: &PreparedQuery) -> Reply {
+    let (index, considered) = database.indexes.explain(query)?;
+    let considered: Vec<_> = considered
+        .into_iter()
+        .map(|it| json!({ "Index": it.index, "Reason": it.reason }))
+        .collect();
+    Ok(http::json(
+        StatusCode::OK,
+        &json!({ "IndexName": index, "Results": considered }),
+    ))
+}
+
+/// An answer on its way to the client.
+struct Shown<'a, 'c> {
+    call: &'a Call<'c>,
+    query: &'a PreparedQuery,
+    ready: &'a Ready<NativeEnvironment>,
+    answer: &'a Answer,
+    duration: Duration,
+}
+
+impl Shown<'_, '_> {
+    fn to_json(&self, byte_count: usize) -> Vec<u8> {
+        let mut json = Vec::with_capacity(byte_count + 512);
+        let answer = self.answer;
+        let mut member = |name: &str, value: &str| {
+            json.push(if json.is_empty() { b'{' } else { b',' });
+            json.extend_from_slice(b"\"");
+            json.extend_from_slice(name.as_bytes());
+            json.extend_from_slice(b"\":");
+            json.extend_from_slice(value.as_bytes());
+        };
+        member("TotalResults", &answer.total.to_string());
+        if let Some(take) = self.query.lowered.take {
+            let skip = self.query.lowered.skip as u64;
+            let capped = answer.total.saturating_sub(skip).min(take as u64);
+            member("CappedMaxResults", &capped.to_string());
+        }
+        member("ScannedResults", "0");
+        member("SkippedResults", "0");
+        member("DurationInMs", &self.duration.as_millis().to_string());
+        let paths = match self.query.included_paths.as_slice() {
+            [] => "null".to_owned(),
+            paths => json!(paths).to_string(),
+        };
+        member("IncludedPaths", &paths);
+        let name = self.ready.plan().index_name(self.query);
+        member("IndexName", &json!(name).to_string());
+        member("Results", "[");
+        self.push_results(&mut json);
+        json.extend_from_slice(b"],\"Includes\":{");
+        self.push_includes(&mut json);
+        json.push(b'}');
+        self.push_facts(&mut json);
+        json.push(b'}');
+        json
+    }
+
+    fn push_results(&self, json: &mut Vec<u8>) {
+        let metadata_only = self.call.query.flag("metadataOnly");
+        for (at, result) in self.answer.results.iter().enumerate() {
+            if at > 0 {
+                json.push(b',');
+            }
+            if metadata_only {
+                result.write_metadata_json(json);
+            } else {
+                result.write_json(json);
+            }
+        }
+    }
+
+    fn push_includes(&self, json: &mut Vec<u8>) {
+        for (at, (id, document)) in self.answer.includes.iter().enumerate() {
+            if at > 0 {
+                json.push(b',');
+            }
+            serde_json::to_writer(&mut *json, id).expect("a Vec takes any text");
+            json.push(b':');
+            match document {
+                Some(document) => StoredDocument::write_json(document, json),
+                None => json.extend_from_slice(b"null"),
+            }
+        }
+    }
+
+    fn push_facts(&self, json: &mut Vec<u8>) {
+        let moment = |at: Option<Timestamp>| at.map_or_else(|| NEVER.to_owned(), |it| it.to_text());
+        let mut text = format!(
+            ",\"IndexTimestamp\":\"{}\",\"LastQueryTime\":\"{}\",\"IsStale\":{},\"ResultEtag\":{},\
+             \"NodeTag\":\"{}\"",
+            moment(self.ready.indexed_at()),
+            moment(self.ready.last_query_at()),
+            self.ready.is_stale(),
+            self.ready.etag(),
+            self.call.server.databases.node_tag(),
+        );
+        if self.query.with_timings {
+            let duration = self.duration.as_millis();
+            text.push_str(&format!(
+                ",\"Timings\":{{\"DurationInMs\":{duration},\"Timings\":{{}}}}"
+            ));
+        }
+        json.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// `DELETE queries`: an operation that deletes what a query finds, in many transactions.
+pub async fn delete(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let mut sent = SentQuery::parse(as_text(&body)?)?;
+    let query = sent.prepare()?;
+    let database = call.open_database().await?;
+    let allows_stale = call.query.flag("allowStale");
+    let timeout = call.query.get("staleTimeout")?;
+    let wait = match timeout.as_deref().filter(|it| !it.is_empty()) {
+        Some(text) => {
+            let span: TimeSpan = text.parse()?;
+            Some(Duration::from_millis(u64::try_from(span.ms()).unwrap_or(0)))
+        }
+        None => sent.wait()?,
+    };
+    let scope = database.record.store.clone();
+    let id = call.query.number("operationId", 0_u64)?;
+    let id = call
+        .server
+        .operations
+        .start(&scope, id, |progress| async move {
+            let Some(ready) = ready(&database, &query, wait).await? else {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "the query's index does not exist",
+                ));
+            };
+            if ready.is_stale() && !allows_stale {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the index is stale; allow stale results, or wait until it has caught up",
+                ));
+            }
+            if ready.has_groups() {
+                return Err(Error::invalid(
+                    "the query finds groups, not documents, so there is nothing to delete",
+                ));
+            }
+            let answer = ready.answer(&query, usize::MAX).await?;
+            let ids: Vec<String> = answer
+                .results
+                .iter()
+                .filter_map(|it| it.document().map(|it| it.id().to_owned()))
+                .collect();
+            drop((answer, ready));
+            delete_all(&database, &ids, &progress).await
+        })?;
+    let tag = call.server.databases.node_tag();
+    Ok(http::json(
+        StatusCode::OK,
+        &json!({ "OperationId": id, "OperationNodeTag": tag }),
+    ))
+}
+
+async fn delete_all(database: &OpenDatabase, ids: &[String], progress: &Progress) -> Result<Ended> {
+    let limit = database.documents.limits().max_id_bytes;
+    let result = |done: usize| {
+        json!({
+            "$type": "Raven.Client.Documents.Operations.BulkOperationResult, Raven.Client",
+            "Total": done,
+            "DocumentsProcessed": done,
+            "Message": format!("Processed {done} items."),
+            "Details": [],
+        })
+    };
+    let mut done = 0;
+    for chunk in ids.chunks(DELETED_AT_ONCE) {
+        if progress.is_canceled() {
+            return Ok(Ended::Canceled(result(done)));
+        }
+        let commands = chunk
+            .iter()
+            .map(|id| {
+                Ok(BatchCommand::Delete(DeleteDocument {
+                    id: DocumentId::new(id.as_str(), limit)?,
+                    expected: ExpectedVersion::Any,
+                }))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        database.write(commands).await?;
+        done += chunk.len();
+        progress.report(json!({ "Processed": done, "Total": ids.len() }));
+    }
+    Ok(Ended::Completed(result(done)))
+}
+
+/// `PATCH queries` needs a script engine.
+pub async fn patch(call: &mut Call<'_>) -> Reply {
+    call.open_database().await?;
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "patching by query is not implemented yet",
+    ))
+}

@@ -1,0 +1,116 @@
+//! `streams/queries`: any number of results, sent as they are read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::try_unfold;
+use hyper::{Method, StatusCode};
+use pinyon_core::query::{PreparedQuery, Ready};
+use pinyon_core::{Error, Result};
+use pinyon_storage_native::NativeEnvironment;
+
+use super::queries::{self, SentQuery};
+use crate::databases::OpenDatabase;
+use crate::http::{self, Call, Reply, empty};
+
+/// Results read and sent at a time.
+const CHUNK_RESULTS: usize = 256;
+
+struct Streaming {
+    /// Keeps the database open while it is read.
+    _database: Arc<OpenDatabase>,
+    ready: Ready<NativeEnvironment>,
+    query: PreparedQuery,
+    /// How many results there still are to send, if the query limits them.
+    left: Option<usize>,
+    is_lines: bool,
+    is_first: bool,
+    is_done: bool,
+}
+
+/// `GET` and `POST streams/queries`. All of the answer comes from one state of the index and of
+/// the documents.
+pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
+    let mut sent = SentQuery::read(call, method).await?;
+    let query = sent.prepare()?;
+    let database = call.open_database().await?;
+    let format = call.query.get("format")?;
+    let is_lines = format.is_some_and(|format| format.eq_ignore_ascii_case("jsonl"));
+    if !query.includes.is_empty() {
+        return Err(Error::invalid("a streamed query cannot include documents"));
+    }
+    let Some(ready) = queries::ready(&database, &query, sent.wait()?).await? else {
+        return Ok(empty(StatusCode::NOT_FOUND));
+    };
+    let streaming = Streaming {
+        _database: database,
+        ready,
+        left: query.lowered.take,
+        query,
+        is_lines,
+        is_first: true,
+        is_done: false,
+    };
+    let chunks = try_unfold(streaming, |mut streaming| async move {
+        let chunk = streaming.next().await?;
+        Ok::<_, Error>(chunk.map(|chunk| (chunk, streaming)))
+    });
+    let content_type = if is_lines {
+        "application/x-ndjson; charset=utf-8"
+    } else {
+        "application/json; charset=utf-8"
+    };
+    Ok(http::stream(content_type, Box::pin(chunks)))
+}
+
+impl Streaming {
+    /// The next piece of text; `None` after the last.
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let size = self.left.unwrap_or(usize::MAX).min(CHUNK_RESULTS);
+        self.query.lowered.take = Some(size);
+        let answer = self.ready.answer(&self.query, size).await?;
+        let mut text = Vec::new();
+        if self.is_first && !self.is_lines {
+            text.extend_from_slice(self.head(answer.total).as_bytes());
+        }
+        for result in &answer.results {
+            if !self.is_lines && !self.is_first {
+                text.push(b',');
+            }
+            self.is_first = false;
+            if self.is_lines {
+                text.extend_from_slice(b"{\"Item\":");
+            }
+            result.write_json(&mut text);
+            if self.is_lines {
+                text.extend_from_slice(b"}\n");
+            }
+        }
+        self.query.lowered.skip = self.query.lowered.skip.saturating_add(size);
+        self.left = self.left.map(|left| left - size.min(left));
+        let total = usize::try_from(answer.total).unwrap_or(usize::MAX);
+        self.is_done = self.left == Some(0) || self.query.lowered.skip >= total;
+        if self.is_done && !self.is_lines {
+            text.extend_from_slice(b"]}");
+        }
+        // An empty chunk would end the body.
+        Ok((!text.is_empty()).then(|| text.into()))
+    }
+
+    fn head(&self, total: u64) -> String {
+        let at = self.ready.indexed_at().map_or_else(
+            || "0001-01-01T00:00:00.0000000Z".to_owned(),
+            |it| it.to_text(),
+        );
+        format!(
+            "{{\"ResultEtag\":{},\"IsStale\":{},\"IndexName\":{},\"TotalResults\":{total},\
+             \"IndexTimestamp\":\"{at}\",\"Results\":[",
+            self.ready.etag(),
+            self.ready.is_stale(),
+            serde_json::json!(self.ready.plan().index_name(&self.query)),
+        )
+    }
+}

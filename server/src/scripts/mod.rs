@@ -1,0 +1,19 @@
+//! The script engine: QuickJS as a WebAssembly module inside wasmtime.
+//!
+//! Invariants:
+//! - the module imports a clock and nothing else, so a script reaches no file, socket or other
+//!   script;
+//! - an instance serves one program of one database and is thrown away when a call fails;
+//! - a running script gives way to other tasks every few milliseconds, and ends at its limits of
+//!   time, memory, stack and output.
+
+mod failure;
+mod instance;
+mod limits;
+mod runtime;
+#[cfg(test)]
+mod tests;
+mod ticker;
+
+pub use limits::ScriptLimits;
+pub use runtime::{DatabaseScripts, ScriptRuntime};

@@ -1,0 +1,127 @@
+//! The engine of the process, and what one database has of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pinyon_core::Result;
+use pinyon_core::host::{ScriptCall, ScriptEngine, ScriptFuture, ScriptProgram};
+use tokio::sync::OnceCell;
+use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Module};
+
+use super::ScriptLimits;
+use super::failure::engine_defect;
+use super::instance::{HostState, ScriptInstance};
+use super::ticker::Ticker;
+
+/// QuickJS, built from `server/script-guest` by `cargo xtask script-guest`.
+const GUEST: &[u8] = include_bytes!("../../script-guest/quickjs.wasm");
+
+/// How many instances a database keeps for the next calls.
+const KEPT_INSTANCES: usize = 8;
+
+/// The script engine of a process. Nothing is compiled before the first script runs.
+pub struct ScriptRuntime {
+    limits: ScriptLimits,
+    started: OnceCell<Started>,
+}
+
+struct Started {
+    guest: InstancePre<HostState>,
+    ticker: Ticker,
+}
+
+impl ScriptRuntime {
+    /// An engine whose calls have these limits.
+    pub fn new(limits: ScriptLimits) -> Self {
+        Self {
+            limits,
+            started: OnceCell::new(),
+        }
+    }
+
+    async fn started(&self) -> Result<&Started> {
+        let stack_bytes = self.limits.max_stack_bytes as usize;
+        let compile = || async move {
+            let compiled = tokio::task::spawn_blocking(move || compile(stack_bytes)).await;
+            let failed = |reason: String| {
+                engine_defect(&format!("the script engine cannot be compiled: {reason}"))
+            };
+            let guest = compiled
+                .map_err(|reason| failed(reason.to_string()))?
+                .map_err(|reason| failed(format!("{reason:#}")))?;
+            let ticker = Ticker::start(guest.module().engine())?;
+            Ok(Started { guest, ticker })
+        };
+        self.started.get_or_try_init(compile).await
+    }
+}
+
+fn compile(stack_bytes: usize) -> wasmtime::Result<InstancePre<HostState>> {
+    let mut config = Config::new();
+    // The guest's own limit on its stack, which becomes an exception, must come first.
+    let wasm_stack_bytes = (stack_bytes * 4).max(1 << 20);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(wasm_stack_bytes);
+    config.async_stack_size(wasm_stack_bytes + (1 << 20));
+    let engine = Engine::new(&config)?;
+    let module = Module::new(&engine, GUEST)?;
+    let mut linker = Linker::new(&engine);
+    linker.func_wrap(
+        "env",
+        "__rquickjs_host_now_us",
+        |caller: Caller<'_, HostState>| caller.data().now_us(),
+    )?;
+    linker.instantiate_pre(&module)
+}
+
+/// What one database has of the engine: instances that no other database sees.
+pub struct DatabaseScripts {
+    runtime: Arc<ScriptRuntime>,
+    idle: Mutex<Vec<ScriptInstance>>,
+}
+
+impl DatabaseScripts {
+    /// For one database.
+    pub fn new(runtime: Arc<ScriptRuntime>) -> Self {
+        Self {
+            runtime,
+            idle: Mutex::default(),
+        }
+    }
+
+    fn take_idle(&self, program: &Arc<ScriptProgram>) -> Option<ScriptInstance> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let same =
+            |it: &ScriptInstance| Arc::ptr_eq(it.program(), program) || it.program() == program;
+        let place = idle.iter().rposition(same)?;
+        Some(idle.remove(place))
+    }
+
+    fn keep(&self, instance: ScriptInstance) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() == KEPT_INSTANCES {
+            idle.remove(0);
+        }
+        idle.push(instance);
+    }
+
+    async fn run(&self, call: ScriptCall) -> Result<String> {
+        let Started { guest, ticker } = self.runtime.started().await?;
+        let _running = ticker.run();
+        let mut instance = match self.take_idle(&call.program) {
+            Some(instance) => instance,
+            None => {
+                let limits = self.runtime.limits;
+                ScriptInstance::start(guest, call.program, limits, call.now).await?
+            }
+        };
+        let result = instance.call(&call.input, call.now).await?;
+        self.keep(instance);
+        Ok(result)
+    }
+}
+
+impl ScriptEngine for DatabaseScripts {
+    fn call(&self, call: ScriptCall) -> ScriptFuture<'_> {
+        Box::pin(self.run(call))
+    }
+}
