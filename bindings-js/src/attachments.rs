@@ -35,12 +35,11 @@ impl FinishedUploads {
         number
     }
 
-    /// The content stays for a second attempt of its batch; [`Upload`]'s end forgets it.
-    pub(crate) fn take(&self, number: Option<u32>) -> Result<AttachmentContent, Error> {
+    /// The content stays until its [`Upload`] is freed, for a second attempt of its batch.
+    pub(crate) fn get(&self, number: u32) -> Result<AttachmentContent, Error> {
         let inner = self.inner.borrow();
-        number
-            .and_then(|number| inner.contents.get(&number).cloned())
-            .ok_or_else(|| Error::invalid("the content of an attachment was not uploaded"))
+        let content = inner.contents.get(&number).cloned();
+        content.ok_or_else(|| Error::invalid(format!("there is no upload {number}")))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pinyon_core::attachments::{AttachmentName, CopyAttachment, DeleteAttachment, PutAttachment};
+use pinyon_core::attachments::{
+    AttachmentContent, AttachmentName, CopyAttachment, DeleteAttachment, PutAttachment,
+};
 use pinyon_core::commands::{
     BatchCommand, DeleteByPrefix, DeleteDocument, ExpectedVersion, Operation, Outcome, PutDocument,
     RememberRequest, VerifyVersions,
@@ -14,7 +16,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 
-use crate::attachments::FinishedUploads;
 use crate::batch_results::{Echo, to_json};
 use crate::database::{Database, parse_durability};
 use crate::error::{JsResult, to_js, to_text};
@@ -24,6 +25,9 @@ use crate::error::{JsResult, to_js, to_text};
 struct Batch<'a> {
     #[serde(borrow)]
     commands: Vec<Command<'a>>,
+    /// The numbers of finished uploads.
+    #[serde(default)]
+    contents: Vec<u32>,
     #[serde(default)]
     request: Option<Request>,
 }
@@ -60,9 +64,9 @@ struct Command<'a> {
     destination_id: String,
     #[serde(default)]
     destination_name: String,
-    /// The number of a finished upload.
+    /// Which of the batch's contents is the attachment's.
     #[serde(default)]
-    content: Option<u32>,
+    content: usize,
 }
 
 impl Command<'_> {
@@ -77,7 +81,7 @@ impl Command<'_> {
     fn into_core(
         self,
         limits: &Limits,
-        uploads: &FinishedUploads,
+        contents: &[AttachmentContent],
     ) -> Result<(BatchCommand, Echo), Error> {
         let expected = self.expected();
         let command = match self.kind.as_str() {
@@ -98,7 +102,9 @@ impl Command<'_> {
                 id: self.document_id(limits)?,
                 name: AttachmentName::new(self.name.as_str())?,
                 content_type: self.content_type.clone().unwrap_or_default(),
-                content: uploads.take(self.content)?,
+                content: contents.get(self.content).cloned().ok_or_else(|| {
+                    Error::invalid("the content of an attachment was not uploaded")
+                })?,
                 expected,
             }),
             "AttachmentDELETE" => BatchCommand::DeleteAttachment(DeleteAttachment {
@@ -160,10 +166,15 @@ impl Database {
         let limits = self.database.limits();
         let batch: Batch = serde_json::from_str(batch)
             .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
+        let contents = batch
+            .contents
+            .iter()
+            .map(|number| self.uploads.get(*number))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut commands = Vec::with_capacity(batch.commands.len() + 1);
         let mut echoes = Vec::with_capacity(batch.commands.len());
         for (index, command) in batch.commands.into_iter().enumerate() {
-            let (command, echo) = command.into_core(limits, &self.uploads).map_err(|error| {
+            let (command, echo) = command.into_core(limits, &contents).map_err(|error| {
                 Error::new(
                     error.kind(),
                     format!("command {index}: {}", error.message()),

@@ -124,10 +124,12 @@ impl Database {
     }
 
     /// Waits until the browser takes the storage away, and says why.
-    pub async fn lost(&self) -> JsResult<JsValue> {
-        // Nothing of `self` is held while it waits: closing must be possible.
+    pub fn lost(&self) -> js_sys::Promise {
+        // Not an async method, which would keep the database borrowed while it waits.
         let lost = self.environment.lost();
-        Ok(lost.await.map_or(JsValue::UNDEFINED, to_js))
+        wasm_bindgen_futures::future_to_promise(async move {
+            Ok(lost.await.map_or(JsValue::UNDEFINED, to_js))
+        })
     }
 
     /// Counts: JSON in the protocol's names.

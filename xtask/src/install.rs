@@ -103,6 +103,36 @@ pub fn cargo_tool(workspace: &Workspace, name: &str, version: &str) -> Result<Pa
     Ok(program)
 }
 
+/// Debian's Chromium, installed if this is a machine where that can be done without asking.
+pub fn chromium() -> Result<PathBuf> {
+    const PACKAGE: &str = "apt-get install chromium";
+    let program =
+        std::env::var_os("CHROMIUM_BIN").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
+    let is_root = process::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if !program.exists() && is_root && Path::new("/usr/bin/apt-get").exists() {
+        println!("installing chromium");
+        let mut update = Command::new("apt-get");
+        process::run_required(update.args(["update", "--quiet"]), INSTALL_LIMIT)?;
+        let mut install = Command::new("apt-get");
+        install.env("DEBIAN_FRONTEND", "noninteractive");
+        install.args([
+            "install",
+            "--yes",
+            "--quiet",
+            "--no-install-recommends",
+            "chromium",
+        ]);
+        process::run_required(&mut install, INSTALL_LIMIT)?;
+    }
+    if !program.exists() {
+        bail!(
+            "{} is missing; install it with: {PACKAGE} (or name another Chromium in CHROMIUM_BIN)",
+            program.display()
+        );
+    }
+    Ok(program)
+}
+
 /// Fails with the command that installs `program` if it does not answer to `arguments`.
 pub fn require_program(program: &str, arguments: &[&str], how_to_install: &str) -> Result<()> {
     match process::read(Command::new(program).args(arguments)) {

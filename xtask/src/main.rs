@@ -1,6 +1,7 @@
 //! The project's only scripts: `cargo xtask --help` lists them.
 
 mod bench;
+mod browser;
 mod fuzz;
 mod install;
 mod process;
@@ -40,6 +41,8 @@ enum Command {
     Tidy,
     /// Measure the release build
     Bench(bench::BenchArguments),
+    /// Build the npm package, in bindings-js/dist
+    Package(browser::PackageArguments),
     /// Feed random input to the parsers
     Fuzz(fuzz::FuzzArguments),
 }
@@ -62,6 +65,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(arguments) | Command::Ci(arguments) => test::run(&workspace, &arguments),
         Command::Tidy => tidy::run(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Package(arguments) => browser::package(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
     }
 }

@@ -1,6 +1,6 @@
 //! What a client wants to be sure of before a batch is answered: that other nodes have it.
 //!
-//! Waiting for indexes needs nothing yet: there are none.
+//! Waiting for indexes is `index_wait`.
 
 use pinyon_core::{Error, ErrorKind, Result};
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 // Where `cargo xtask` puts what it builds.
-const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(PROJECT, 'target');
+const TARGET = process.env.PINYON_TARGET ?? path.join(PROJECT, 'target');
 
 const FOLDERS = {
     '/storage/': path.join(TARGET, 'browser/storage-tests/'),
@@ -43,13 +43,17 @@ function fileOf(url) {
 /** Starts a server on a free port; pages below /pages/strict/ get the strict policy. */
 export async function startServer() {
     const server = createServer(async (request, response) => {
+        if (request.url === '/favicon.ico') {
+            response.writeHead(204).end();
+            return;
+        }
         const file = fileOf(request.url);
         const found = file && (await stat(file).catch(() => undefined));
         if (!found?.isFile()) {
             response.writeHead(404, { 'content-type': 'text/plain' }).end(`not here: ${request.url}`);
             return;
         }
-        const headers = { 'content-type': MEDIA_TYPES[path.extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store' };
+        const headers = { 'content-type': MEDIA_TYPES[path.extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store', 'access-control-allow-origin': '*' };
         if (request.url.startsWith('/pages/strict/')) headers['content-security-policy'] = STRICT_POLICY;
         response.writeHead(200, headers);
         createReadStream(file).pipe(response);

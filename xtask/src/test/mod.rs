@@ -3,6 +3,7 @@
 //! A failing stage does not stop the others. The last line reads `N passed, N failed`, summed
 //! over all stages, and the exit code says whether anything failed.
 
+mod browser_stage;
 mod client_stages;
 mod rust_stages;
 mod sample_stage;

@@ -17,12 +17,14 @@ use super::tally::Tally;
 
 /// Everything but what only builds and tests the project: that is compiled in the profile that
 /// does so fastest, and not once more in the profile of the product.
-const PRODUCT: [&str; 5] = [
+const PRODUCT: [&str; 7] = [
     "--workspace",
     "--exclude",
     "xtask",
     "--exclude",
     "wasi-runner",
+    "--exclude",
+    "wasm-glue",
 ];
 /// Kills a real server over and over; a stage of its own because of the time it takes.
 const CRASH_PACKAGE: &str = "pinyon-crash";

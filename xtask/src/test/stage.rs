@@ -10,7 +10,7 @@ use crate::process::Finished;
 use crate::workspace::Workspace;
 
 use super::tally::Tally;
-use super::{client_stages, rust_stages, sample_stage, wasm_stages};
+use super::{browser_stage, client_stages, rust_stages, sample_stage, wasm_stages};
 use crate::tidy;
 
 /// A part of `cargo xtask test`, quick ones first.
@@ -38,11 +38,13 @@ pub enum Stage {
     Crash,
     /// The official Node.js and Python clients work against the server
     Clients,
+    /// Storage, npm package and several tabs work in Chromium
+    Browser,
 }
 
 impl Stage {
     /// All stages, in the order they run.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Format,
         Self::Tidy,
         Self::Lint,
@@ -54,6 +56,7 @@ impl Stage {
         Self::Sample,
         Self::Crash,
         Self::Clients,
+        Self::Browser,
     ];
 
     /// Runs the stage; a stage that cannot run has failed.
@@ -89,6 +92,7 @@ impl Stage {
             Self::Sample => sample_stage::test_sample(workspace, limit),
             Self::Crash => rust_stages::test_crashes(workspace, limit),
             Self::Clients => client_stages::test_clients(workspace, limit),
+            Self::Browser => browser_stage::test_in_chromium(workspace, limit),
         }
     }
 

@@ -17,6 +17,7 @@ const TEST_FOLDERS: &[&str] = &[
     "core/tests/",
     "server/tests/",
     "storage-native/tests/",
+    "storage-browser/tests/",
 ];
 
 /// Checks one file.

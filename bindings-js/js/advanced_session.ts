@@ -1,0 +1,140 @@
+// What a session offers beyond loading and storing.
+
+import type { DocumentType } from './conventions.js';
+import { textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import { PinyonError } from './errors.js';
+import type { DocumentSession } from './session.js';
+import { SessionAttachments } from './session_attachments.js';
+import { SessionRevisions } from './session_revisions.js';
+
+export interface StartingWithOptions<T extends object> {
+    /** What must follow the prefix: `*`, `?`, alternatives with `|`. */
+    matches?: string;
+    /** What must not follow it. */
+    exclude?: string;
+    start?: number;
+    pageSize?: number;
+    /** Only ids after this one. */
+    startAfter?: string;
+    documentType?: DocumentType<T>;
+}
+
+/** Metadata, versions, attachments, revisions: `session.advanced`. */
+export class AdvancedSession {
+    readonly attachments: SessionAttachments;
+    readonly revisions: SessionRevisions;
+    readonly #session: DocumentSession;
+
+    /** @internal */
+    constructor(session: DocumentSession) {
+        this.#session = session;
+        this.attachments = new SessionAttachments(session);
+        this.revisions = new SessionRevisions(session);
+    }
+
+    get numberOfRequests(): number {
+        return this.#session.requestCount;
+    }
+
+    get useOptimisticConcurrency(): boolean {
+        return this.#session.options.useOptimisticConcurrency ?? this.#session.conventions.useOptimisticConcurrency;
+    }
+
+    set useOptimisticConcurrency(value: boolean) {
+        this.#session.options.useOptimisticConcurrency = value;
+    }
+
+    /** Documents whose ids begin with a prefix, in the order of their ids; 25 unless told. */
+    async loadStartingWith<T extends object>(prefix: string, options: StartingWithOptions<T> = {}): Promise<T[]> {
+        const { documentType, ...query } = options;
+        this.#session.requestCount += 1;
+        const text = await this.#session.connection.call('startsWith', JSON.stringify({ prefix, ...query }));
+        const { Results } = JSON.parse(text) as { Results: Record<string, unknown>[] };
+        return Results.flatMap((document) => {
+            const id = (document['@metadata'] as Metadata)['@id'] as string;
+            return (this.#session.track(id, document, documentType) ?? []) as T[];
+        });
+    }
+
+    /** Whether there is a document. */
+    async exists(id: string): Promise<boolean> {
+        const tracked = this.#session.tracked.get(id.toLowerCase());
+        if (tracked && !tracked.isDeleted) return true;
+        this.#session.requestCount += 1;
+        const text = await this.#session.connection.call('load', [id], []);
+        return (JSON.parse(text) as { Results: unknown[] }).Results[0] !== null;
+    }
+
+    /** @internal */
+    trackedOf(entity: object): TrackedEntity {
+        const tracked = this.#session.byEntity.get(entity);
+        if (!tracked) throw new PinyonError('InvalidRequest', 'the entity does not belong to this session');
+        return tracked;
+    }
+
+    getDocumentId(entity: object): string | null {
+        return this.#session.byEntity.get(entity)?.id ?? null;
+    }
+
+    /** The entity's metadata; what is put there is saved with the document. */
+    getMetadataFor(entity: object): Metadata {
+        return this.trackedOf(entity).metadata;
+    }
+
+    /** `null` before the entity is stored. */
+    getChangeVectorFor(entity: object): string | null {
+        return this.trackedOf(entity).changeVector;
+    }
+
+    getLastModifiedFor(entity: object): Date | null {
+        const text = this.trackedOf(entity).metadata['@last-modified'];
+        return typeof text === 'string' ? new Date(text) : null;
+    }
+
+    /** Whether saving would write the entity. */
+    hasChanged(entity: object): boolean {
+        const tracked = this.trackedOf(entity);
+        if (tracked.isForced || !tracked.stored) return true;
+        const now = textOf(tracked, this.#session.conventions);
+        return now.body !== tracked.stored.body || now.metadata !== tracked.stored.metadata;
+    }
+
+    /** Whether saving would write anything. */
+    hasChanges(): boolean {
+        const { tracked, deferred } = this.#session;
+        return deferred.length > 0 || [...tracked.values()].some((it) => it.isDeleted || this.hasChanged(it.entity));
+    }
+
+    isLoaded(id: string): boolean {
+        return this.#session.tracked.has(id.toLowerCase());
+    }
+
+    /** Forgets an entity; what was changed in it is not saved. */
+    evict(entity: object): void {
+        const tracked = this.#session.byEntity.get(entity);
+        if (!tracked) return;
+        this.#session.tracked.delete(tracked.id.toLowerCase());
+        this.#session.byEntity.delete(entity);
+    }
+
+    /** Forgets everything. */
+    clear(): void {
+        this.#session.dispose();
+    }
+
+    /** Loads an entity anew; what was changed in it is lost. */
+    async refresh(entity: object): Promise<void> {
+        const tracked = this.trackedOf(entity);
+        this.#session.requestCount += 1;
+        const text = await this.#session.connection.call('load', [tracked.id], []);
+        const [document] = (JSON.parse(text) as { Results: (Record<string, unknown> | null)[] }).Results;
+        if (!document) throw new PinyonError('NotFound', `'${tracked.id}' has been deleted`);
+        const stored = toEntity(document, this.#session.conventions);
+        for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
+        Object.assign(tracked.entity, stored.entity);
+        const { metadata, changeVector } = stored;
+        Object.assign(tracked, { metadata, changeVector, isForced: false, isDeleted: false });
+        delete tracked.expected;
+        tracked.stored = textOf(tracked, this.#session.conventions);
+    }
+}

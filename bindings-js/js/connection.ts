@@ -1,0 +1,135 @@
+// A page's connection to its database, wherever that runs.
+
+import { PinyonError, toError, type ErrorDetails } from './errors.js';
+import type { DocumentChange, HostMethods, Method, PageMessage, WorkerMessage } from './protocol.js';
+
+/** Carries messages there and back. */
+export interface Wire {
+    send(message: PageMessage): void;
+    listen(listener: (message: WorkerMessage) => void): void;
+    end(): void;
+}
+
+/** What a connection tells its store. */
+export interface ConnectionEvents {
+    changes(changes: DocumentChange[]): void;
+    lost(error: PinyonError): void;
+    role(isLeader: boolean): void;
+}
+
+/** Calls methods of the host. */
+export interface Connection {
+    readonly opened: Promise<void>;
+    readonly isLeader: boolean;
+    events: Partial<ConnectionEvents>;
+    call<M extends Method>(method: M, ...args: Parameters<HostMethods[M]>): ReturnType<HostMethods[M]>;
+    close(): Promise<void>;
+}
+
+interface Waiting {
+    resolve(result: unknown): void;
+    reject(error: PinyonError): void;
+}
+
+/** Speaks the protocol of pages over a wire. */
+export function connect(wire: Wire): Connection {
+    const waiting = new Map<number, Waiting>();
+    let next = 0;
+    let isLeader = false;
+    let ended: PinyonError | undefined;
+    const events: Partial<ConnectionEvents> = {};
+    let resolveOpened: () => void = () => undefined;
+    let rejectOpened: (error: PinyonError) => void = () => undefined;
+    const opened = new Promise<void>((resolve, reject) => {
+        resolveOpened = resolve;
+        rejectOpened = reject;
+    });
+    // Whoever awaits it hears of a failure; nobody has to.
+    opened.catch(() => undefined);
+    let resolveClosed: () => void = () => undefined;
+    const closed = new Promise<void>((resolve) => { resolveClosed = resolve; });
+
+    const fail = (details: ErrorDetails): void => {
+        ended = toError(details);
+        rejectOpened(ended);
+        for (const { reject } of waiting.values()) reject(ended);
+        waiting.clear();
+    };
+
+    wire.listen((message) => {
+        switch (message.type) {
+            case 'opened':
+                isLeader = message.isLeader;
+                resolveOpened();
+                break;
+            case 'role':
+                isLeader = message.isLeader;
+                events.role?.(isLeader);
+                break;
+            case 'failed':
+                fail(message.error);
+                break;
+            case 'answer': {
+                const call = waiting.get(message.number);
+                waiting.delete(message.number);
+                if (message.error) call?.reject(toError(message.error));
+                else call?.resolve(message.result);
+                break;
+            }
+            case 'changes':
+                events.changes?.(message.changes);
+                break;
+            case 'lost':
+                fail(message.error);
+                events.lost?.(toError(message.error));
+                break;
+            case 'closed':
+                resolveClosed();
+                break;
+        }
+    });
+
+    return {
+        opened,
+        get isLeader() { return isLeader; },
+        events,
+        call<M extends Method>(method: M, ...args: Parameters<HostMethods[M]>): ReturnType<HostMethods[M]> {
+            const answer = new Promise<unknown>((resolve, reject) => {
+                if (ended) {
+                    reject(ended);
+                    return;
+                }
+                const number = next++;
+                waiting.set(number, { resolve, reject });
+                wire.send({ type: 'call', number, method, args });
+            });
+            return answer as ReturnType<HostMethods[M]>;
+        },
+        async close(): Promise<void> {
+            const reason = new PinyonError('Closed', 'the store was disposed');
+            if (!ended) {
+                ended = reason;
+                wire.send({ type: 'close' });
+                await closed;
+            }
+            for (const { reject } of waiting.values()) reject(reason);
+            waiting.clear();
+            wire.end();
+        },
+    };
+}
+
+/** The wire of a worker. */
+export function workerWire(worker: Worker): Wire {
+    return {
+        send: (message) => worker.postMessage(message),
+        listen: (listener) => {
+            worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => listener(data);
+            worker.onerror = (event) => {
+                const message = `the worker of the database failed: ${event.message ?? 'its script did not load'}`;
+                listener({ type: 'failed', error: { code: 'Unavailable', message } });
+            };
+        },
+        end: () => worker.terminate(),
+    };
+}

@@ -1,0 +1,71 @@
+// What a session knows of an entity: its id, its version, and what it looked like.
+
+import type { DocumentConventions, DocumentType } from './conventions.js';
+import { PinyonError } from './errors.js';
+
+/** A document's metadata: what the application puts there, and what the database adds. */
+export type Metadata = Record<string, unknown>;
+
+const METADATA = '@metadata';
+
+/** An entity of a session. */
+export interface TrackedEntity {
+    id: string;
+    entity: Record<string, unknown>;
+    metadata: Metadata;
+    /** The stored version; `null` before it is stored for the first time. */
+    changeVector: string | null;
+    /** Instead of the tracked version: any (`null`), or a given one. */
+    expected?: string | null;
+    /** The text of body and metadata as they are stored. */
+    stored: { body: string; metadata: string } | undefined;
+    isDeleted: boolean;
+    /** Whether it is to be stored though nothing changed. */
+    isForced: boolean;
+}
+
+/** The parts of an entity's document. */
+export function textOf(tracked: TrackedEntity, conventions: DocumentConventions): { body: string; metadata: string } {
+    let body: string | undefined;
+    try {
+        body = JSON.stringify(tracked.entity, function (this: unknown, name, value: unknown) {
+            const isTop = this === tracked.entity;
+            return isTop && (name === conventions.identityProperty || name === METADATA) ? undefined : value;
+        });
+    } catch (reason) {
+        throw new PinyonError('InvalidRequest', `'${tracked.id}' cannot be stored: ${(reason as Error).message}`);
+    }
+    if (!body?.startsWith('{')) throw new PinyonError('InvalidRequest', `'${tracked.id}' is not an object`);
+    return { body, metadata: JSON.stringify(tracked.metadata) };
+}
+
+/** The text of the whole document. */
+export function documentText({ body, metadata }: { body: string; metadata: string }): string {
+    if (metadata === '{}') return body;
+    const comma = body === '{}' ? '' : ',';
+    return `${body.slice(0, -1)}${comma}"${METADATA}":${metadata}}`;
+}
+
+/** Makes an entity of a loaded document. */
+export function toEntity(
+    document: Record<string, unknown>,
+    conventions: DocumentConventions,
+    documentType?: DocumentType,
+): Omit<TrackedEntity, 'stored'> & { stored: undefined } {
+    const { [METADATA]: metadata, ...body } = document as Record<string, unknown> & { [METADATA]: Metadata };
+    const id = metadata['@id'] as string;
+    const typeName = metadata['Raven-Node-Type'] as string | undefined;
+    const entityClass = (typeof documentType === 'function' ? documentType : undefined) ?? conventions.classOf(typeName);
+    const entity = (entityClass ? Object.create(entityClass.prototype as object) : {}) as Record<string, unknown>;
+    Object.assign(entity, body);
+    entity[conventions.identityProperty] = id;
+    return {
+        id,
+        entity,
+        metadata,
+        changeVector: metadata['@change-vector'] as string,
+        stored: undefined,
+        isDeleted: false,
+        isForced: false,
+    };
+}

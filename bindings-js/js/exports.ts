@@ -1,0 +1,37 @@
+// What the package offers, the same in all environments.
+
+export { AdvancedSession, type StartingWithOptions } from './advanced_session.js';
+export { ChangesObservable, DatabaseChanges, type ChangeListener } from './changes.js';
+export { DocumentConventions, type DocumentType, type EntityClass } from './conventions.js';
+export type { Metadata } from './entity.js';
+export { ConcurrencyError, PinyonError, type ErrorCode } from './errors.js';
+export type { DocumentChange } from './protocol.js';
+export {
+    DocumentSession,
+    LoaderWithInclude,
+    type EntitiesCollection,
+    type LoadOptions,
+    type SessionOptions,
+    type StoreOptions as StoreDocumentOptions,
+} from './session.js';
+export {
+    SessionAttachments,
+    type Attachment,
+    type AttachmentContent,
+    type AttachmentDetails,
+    type AttachmentName,
+} from './session_attachments.js';
+export { SessionRevisions, type RevisionsOptions } from './session_revisions.js';
+export {
+    DocumentStore,
+    Maintenance,
+    Smuggler,
+    StoreStorage,
+    type DatabaseStatistics,
+    type ImportReport,
+    type RevisionsCollectionConfiguration,
+    type SessionEvent,
+    type StorageStatus,
+    type StoreEventMap,
+    type StoreOptions,
+} from './store.js';

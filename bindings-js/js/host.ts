@@ -1,0 +1,256 @@
+// The database itself, in the worker (or the process) that owns it.
+
+import type { Database } from '../dist/wasm/pinyon.js';
+import type { DocumentChange, HostMethods, HostOptions, HostStatus, WriteRequest } from './protocol.js';
+
+type Wasm = typeof import('../dist/wasm/pinyon.js');
+
+/** Told of changes, in order, none left out. */
+export type Watcher = (changes: DocumentChange[], lastEtag: number) => void;
+
+interface Watch {
+    tell: Watcher;
+    etag: number;
+}
+
+const CHANGES_AT_ONCE = 1024;
+const SWEPT_AT_ONCE = 256;
+/** Contents of attachments that no batch came to refer to are given back after this. */
+const LOOSE_CONTENT_MS = 60 * 60 * 1000;
+
+interface Configuration {
+    Expiration: { Disabled: boolean; DeleteFrequencyInSec?: number } | null;
+    Refresh: { Disabled: boolean; RefreshFrequencyInSec?: number } | null;
+}
+
+/** Runs the requests of all pages on one open database. */
+export class DatabaseHost {
+    readonly #database: Database;
+    readonly #watches = new Map<string, Watch>();
+    #telling: Promise<void> | undefined;
+    #mustTellAgain = false;
+    #timer: ReturnType<typeof setTimeout> | undefined;
+    #isClosed = false;
+
+    private constructor(database: Database) {
+        this.#database = database;
+    }
+
+    static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {
+        const { database, ...rest } = options;
+        const host = new DatabaseHost(await wasm.Database.open(database, JSON.stringify(rest)));
+        await host.#schedule();
+        return host;
+    }
+
+    /** Resolves when the browser takes the storage away; `undefined` after an orderly end. */
+    async lost(): Promise<unknown> {
+        return (await this.#database.lost()) as unknown;
+    }
+
+    /** Runs a method for a caller. */
+    async run(caller: string, method: keyof HostMethods, args: unknown[]): Promise<unknown> {
+        switch (method) {
+            case 'watch':
+                return this.#watch(caller, args[0] as number | undefined);
+            case 'unwatch':
+                this.forget(caller);
+                return undefined;
+            default: {
+                const run = this[method] as (...args: unknown[]) => Promise<unknown>;
+                return run.apply(this, args);
+            }
+        }
+    }
+
+    load(ids: string[], includes: string[]): Promise<string> {
+        return this.#database.load(ids, includes);
+    }
+
+    startsWith(query: string): Promise<string> {
+        return this.#database.startsWith(query);
+    }
+
+    async batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest): Promise<string> {
+        const uploads = [];
+        try {
+            const numbers: number[] = [];
+            for (const content of contents) {
+                const upload = this.#database.beginUpload();
+                uploads.push(upload);
+                for await (const piece of content.stream()) await upload.write(piece);
+                numbers.push(await upload.finish());
+            }
+            const asked = request ? `,"Request":${JSON.stringify(request)}` : '';
+            const batch = `{"Commands":${commands},"Contents":${JSON.stringify(numbers)}${asked}}`;
+            const results = await this.#database.batch(batch, durability);
+            this.#tellWatchers();
+            return results;
+        } finally {
+            for (const upload of uploads) upload.free();
+        }
+    }
+
+    async attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined> {
+        const details = await this.#database.attachment(id, name);
+        if (details === undefined) return undefined;
+        const { Hash, Size, ContentType } = JSON.parse(details) as { Hash: string; Size: number; ContentType: string };
+        const pieces: Uint8Array<ArrayBuffer>[] = [];
+        for (let offset = 0; offset < Size; ) {
+            const piece = (await this.#database.contentAt(Hash, offset)) as Uint8Array<ArrayBuffer> | undefined;
+            // Deleted since: the next look would not find it either.
+            if (!piece?.length) return undefined;
+            pieces.push(piece);
+            offset += piece.length;
+        }
+        return { details, content: new Blob(pieces, { type: ContentType }) };
+    }
+
+    attachmentDetails(id: string, name: string): Promise<string | undefined> {
+        return this.#database.attachment(id, name);
+    }
+
+    revisions(id: string, start: number, size: number): Promise<string> {
+        return this.#database.revisions(id, start, size);
+    }
+
+    revisionsByVector(changeVectors: string[]): Promise<string> {
+        return this.#database.revisionsByVector(changeVectors);
+    }
+
+    revisionBefore(id: string, moment: string): Promise<string> {
+        return this.#database.revisionBefore(id, moment);
+    }
+
+    async configure(what: string, configuration: string): Promise<void> {
+        await this.#database.configure(what, configuration);
+        await this.#schedule();
+    }
+
+    configuration(): Promise<string> {
+        return this.#database.configuration();
+    }
+
+    statistics(): Promise<string> {
+        return this.#database.statistics();
+    }
+
+    async status(): Promise<HostStatus> {
+        return JSON.parse(this.#database.status()) as HostStatus;
+    }
+
+    /** Deletes what expired, refreshes what is due, gives back what nothing refers to. */
+    async sweep(): Promise<number> {
+        const steps = [
+            () => this.#database.sweepExpired(SWEPT_AT_ONCE),
+            () => this.#database.sweepRefreshes(SWEPT_AT_ONCE),
+            () => this.#database.sweepLooseContents(Date.now() - LOOSE_CONTENT_MS, SWEPT_AT_ONCE),
+        ];
+        let total = 0;
+        for (const step of steps) {
+            for (let done = await step(); done > 0; done = await step()) total += done;
+        }
+        this.#tellWatchers();
+        return total;
+    }
+
+    async export(format: string): Promise<Blob> {
+        const running = await this.#database.export(format);
+        try {
+            const pieces: Uint8Array<ArrayBuffer>[] = [];
+            for (;;) {
+                const piece = (await running.next()) as Uint8Array<ArrayBuffer> | undefined;
+                if (piece === undefined) break;
+                pieces.push(piece);
+            }
+            return new Blob(pieces, { type: 'application/json' });
+        } finally {
+            running.free();
+        }
+    }
+
+    async import(content: Blob): Promise<string> {
+        const running = this.#database.beginImport();
+        try {
+            for await (const piece of content.stream()) running.write(piece);
+            const report = await running.finish();
+            await this.#schedule();
+            this.#tellWatchers();
+            return report;
+        } finally {
+            running.free();
+        }
+    }
+
+    /** Ends what was begun for a caller that is gone. */
+    forget(caller: string): void {
+        this.#watches.delete(caller);
+    }
+
+    /** Where changes for callers go; the worker sets it. */
+    onChanges: (caller: string, changes: DocumentChange[], lastEtag: number) => void = () => undefined;
+
+    async close(): Promise<void> {
+        this.#isClosed = true;
+        clearTimeout(this.#timer);
+        this.#watches.clear();
+        await this.#telling;
+        await this.#database.close();
+        this.#database.free();
+    }
+
+    async #watch(caller: string, afterEtag?: number): Promise<number> {
+        const { LastDocEtag } = JSON.parse(await this.#database.statistics()) as { LastDocEtag: number };
+        const etag = afterEtag ?? LastDocEtag;
+        const tell: Watcher = (changes, lastEtag) => this.onChanges(caller, changes, lastEtag);
+        this.#watches.set(caller, { tell, etag });
+        this.#tellWatchers();
+        return etag;
+    }
+
+    #tellWatchers(): void {
+        if (this.#watches.size === 0) return;
+        this.#mustTellAgain = true;
+        this.#telling ??= this.#tellAll().finally(() => {
+            this.#telling = undefined;
+        });
+    }
+
+    async #tellAll(): Promise<void> {
+        while (this.#mustTellAgain) {
+            this.#mustTellAgain = false;
+            for (const watch of this.#watches.values()) await this.#tellOne(watch);
+        }
+    }
+
+    async #tellOne(watch: Watch): Promise<void> {
+        for (let isComplete = false; !isComplete && !this.#isClosed; ) {
+            const text = await this.#database.changesAfter(watch.etag, CHANGES_AT_ONCE);
+            const news = JSON.parse(text) as { Changes: DocumentChange[]; LastEtag: number; IsComplete: boolean };
+            watch.etag = news.LastEtag;
+            if (news.Changes.length > 0) watch.tell(news.Changes, news.LastEtag);
+            isComplete = news.IsComplete;
+        }
+    }
+
+    /** Sweeps as often as the configurations ask for. */
+    async #schedule(): Promise<void> {
+        const { Expiration, Refresh } = JSON.parse(await this.#database.configuration()) as Configuration;
+        const seconds = [
+            Expiration && !Expiration.Disabled ? (Expiration.DeleteFrequencyInSec ?? 60) : Infinity,
+            Refresh && !Refresh.Disabled ? (Refresh.RefreshFrequencyInSec ?? 60) : Infinity,
+            LOOSE_CONTENT_MS / 1000,
+        ];
+        const interval = Math.min(...seconds) * 1000;
+        clearTimeout(this.#timer);
+        const next = (): void => {
+            this.#timer = setTimeout(() => {
+                // A sweep that fails is tried again; what it is about is told to whoever writes.
+                void this.sweep().catch(() => undefined).then(() => { if (!this.#isClosed) next(); });
+            }, interval);
+            // A timer must not keep a Node.js process alive.
+            (this.#timer as { unref?: () => void }).unref?.();
+        };
+        next();
+    }
+}

@@ -1,0 +1,29 @@
+// The entry point of pages: the database runs in a worker.
+
+import { connect, workerWire, type Connection } from './connection.js';
+import type { HostOptions } from './protocol.js';
+import { DocumentStore, type StoreOptions } from './store.js';
+
+/** The worker's script; a page may take scripts from elsewhere, but not workers. */
+function startWorker(): Worker {
+    const url = new URL('./worker.js', import.meta.url);
+    if (url.origin === globalThis.location.origin) {
+        return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    }
+    const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
+    return new Worker(URL.createObjectURL(script), { type: 'module' });
+}
+
+DocumentStore.connect = async (options: HostOptions, worker: StoreOptions['worker']): Promise<Connection> => {
+    if (worker === false || typeof Worker === 'undefined') {
+        // @ts-ignore The path is that of the built package.
+        const { connectLocally } = (await import('./local.js')) as typeof import('./local.js');
+        return connectLocally(options);
+    }
+    const started = typeof worker === 'function' ? worker() : startWorker();
+    const connection = connect(workerWire(started));
+    started.postMessage({ type: 'open', options });
+    return connection;
+};
+
+export * from './exports.js';

@@ -1,0 +1,82 @@
+// What pages, workers and tabs say to each other.
+
+import type { ErrorDetails } from './errors.js';
+
+/** How a database is opened, as the worker gets it. */
+export interface HostOptions {
+    database: string;
+    storage: 'indexeddb' | 'memory';
+    durability: 'strict' | 'relaxed';
+    maxCachedBytes?: number;
+    allowMemory?: boolean;
+}
+
+/** One write among those of a caller, so that it can be asked for again and happens once. */
+export interface WriteRequest {
+    Caller: string;
+    Number: number;
+    AnsweredBefore: number;
+}
+
+/** Where the data is, and how safe. */
+export interface HostStatus {
+    storage: 'indexeddb' | 'memory';
+    durability: 'strict' | 'relaxed' | 'memory';
+    databaseId: string;
+}
+
+/** A change of a document. */
+export interface DocumentChange {
+    type: 'Put' | 'Delete';
+    id: string;
+    collectionName: string;
+    changeVector: string;
+}
+
+/** What a host does for pages. Documents travel as JSON text. */
+export interface HostMethods {
+    load(ids: string[], includes: string[]): Promise<string>;
+    startsWith(query: string): Promise<string>;
+    batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest): Promise<string>;
+    attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined>;
+    attachmentDetails(id: string, name: string): Promise<string | undefined>;
+    revisions(id: string, start: number, size: number): Promise<string>;
+    revisionsByVector(changeVectors: string[]): Promise<string>;
+    revisionBefore(id: string, moment: string): Promise<string>;
+    configure(what: string, configuration: string): Promise<void>;
+    configuration(): Promise<string>;
+    statistics(): Promise<string>;
+    status(): Promise<HostStatus>;
+    sweep(): Promise<number>;
+    export(format: string): Promise<Blob>;
+    import(content: Blob): Promise<string>;
+    /** Begins to tell the caller of changes after an etag, or from now on. */
+    watch(afterEtag?: number): Promise<number>;
+    unwatch(): Promise<void>;
+}
+
+export type Method = keyof HostMethods;
+
+/** From a page to its worker. */
+export type PageMessage =
+    | { type: 'open'; options: HostOptions }
+    | { type: 'call'; number: number; method: Method; args: unknown[] }
+    | { type: 'close' };
+
+/** From a worker to its page. */
+export type WorkerMessage =
+    | { type: 'opened'; isLeader: boolean }
+    | { type: 'failed'; error: ErrorDetails }
+    | { type: 'answer'; number: number; result?: unknown; error?: ErrorDetails }
+    | { type: 'changes'; changes: DocumentChange[]; lastEtag: number }
+    | { type: 'role'; isLeader: boolean }
+    | { type: 'lost'; error: ErrorDetails }
+    | { type: 'closed' };
+
+/** Between the workers of tabs. */
+export type TabMessage =
+    | { type: 'who' }
+    | { type: 'leader'; leader: string; error?: ErrorDetails }
+    | { type: 'call'; to: string; from: string; number: number; method: Method; args: unknown[] }
+    | { type: 'answer'; to: string; number: number; result?: unknown; error?: ErrorDetails }
+    | { type: 'changes'; to: string; changes: DocumentChange[]; lastEtag: number };

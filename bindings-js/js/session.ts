@@ -1,0 +1,413 @@
+// A session: a unit of work over some documents, saved all or nothing.
+
+import { AdvancedSession } from './advanced_session.js';
+import type { Connection } from './connection.js';
+import type { DocumentConventions, DocumentType } from './conventions.js';
+import { documentText, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import { ConcurrencyError, PinyonError } from './errors.js';
+import type { StoreEvents } from './store.js';
+
+/** Choices for one session. */
+export interface SessionOptions {
+    /** Whether changes are refused when somebody else changed a loaded document first. */
+    useOptimisticConcurrency?: boolean;
+    /** Loads are not tracked: entities are the caller's own, and nothing of them is saved. */
+    noTracking?: boolean;
+    /** Saving also fails when a document that was only read has changed since. */
+    verifyLoaded?: boolean;
+    /** Instead of the store's: whether a save waits for the disk. */
+    durability?: 'strict' | 'relaxed';
+}
+
+export interface LoadOptions<T extends object> {
+    /** Paths of properties that hold ids of documents to load with these. */
+    includes?: string[];
+    documentType?: DocumentType<T>;
+}
+
+export interface StoreOptions<T extends object> {
+    documentType?: DocumentType<T>;
+    /** The version to replace: '' for none yet, `null` for any. */
+    changeVector?: string | null;
+}
+
+/** Documents by id; `null` for ids without one. */
+export type EntitiesCollection<T> = Record<string, T | null>;
+
+interface CommandResult {
+    Type: string;
+    '@id'?: string;
+    Id?: string;
+    '@change-vector'?: string;
+    ChangeVector?: string;
+    DocumentChangeVector?: string | null;
+    [name: string]: unknown;
+}
+
+/** @internal A command that is not about a whole tracked document. */
+export interface DeferredCommand {
+    command: Record<string, unknown>;
+    content?: Blob;
+}
+
+/** A unit of work. Load, change, store and delete, then `saveChanges()`. */
+export class DocumentSession {
+    readonly advanced: AdvancedSession;
+    /** @internal */
+    readonly connection: Connection;
+    /** @internal */
+    readonly conventions: DocumentConventions;
+    /** @internal */
+    readonly options: SessionOptions;
+    /** @internal */
+    readonly tracked = new Map<string, TrackedEntity>();
+    /** @internal */
+    readonly byEntity = new WeakMap<object, TrackedEntity>();
+    /** @internal Ids known to have no document. */
+    readonly missing = new Set<string>();
+    /** @internal */
+    readonly deferred: DeferredCommand[] = [];
+    readonly #deletedIds = new Map<string, { id: string; changeVector: string | null }>();
+    readonly #events: StoreEvents;
+    /** @internal */
+    requestCount = 0;
+
+    /** @internal */
+    constructor(connection: Connection, conventions: DocumentConventions, events: StoreEvents, options: SessionOptions) {
+        this.connection = connection;
+        this.conventions = conventions;
+        this.options = options;
+        this.#events = events;
+        this.advanced = new AdvancedSession(this);
+    }
+
+    /** One document, or `null`; several, by id. What the session has already is not loaded again. */
+    load<T extends object>(id: string, options?: LoadOptions<T> | DocumentType<T>): Promise<T | null>;
+    load<T extends object>(ids: string[], options?: LoadOptions<T> | DocumentType<T>): Promise<EntitiesCollection<T>>;
+    async load<T extends object>(
+        ids: string | string[],
+        options: LoadOptions<T> | DocumentType<T> = {},
+    ): Promise<T | null | EntitiesCollection<T>> {
+        const { includes = [], documentType } =
+            typeof options === 'object' ? options : ({ documentType: options } as LoadOptions<T>);
+        const wanted = typeof ids === 'string' ? [ids] : ids;
+        const unknown = [...new Set(wanted)].filter((id) => {
+            const key = id.toLowerCase();
+            // Includes need the whole request, for the documents they come from may be known.
+            return includes.length > 0 || !(this.tracked.has(key) || this.missing.has(key) || this.#deletedIds.has(key));
+        });
+        const loaded = new Map<string, object>();
+        if (unknown.length > 0) {
+            this.requestCount += 1;
+            const text = await this.connection.call('load', unknown, includes);
+            const { Results, Includes } = JSON.parse(text) as {
+                Results: (Record<string, unknown> | null)[];
+                Includes: Record<string, Record<string, unknown> | null>;
+            };
+            Results.forEach((document, at) => {
+                const id = unknown[at] as string;
+                const entity = this.track(id, document, documentType);
+                if (entity) loaded.set(id.toLowerCase(), entity);
+            });
+            if (!this.options.noTracking) {
+                for (const [id, document] of Object.entries(Includes)) this.track(id, document);
+            }
+        }
+        const found = (id: string): T | null => {
+            const key = id.toLowerCase();
+            const tracked = this.tracked.get(key);
+            return ((tracked?.isDeleted ? undefined : tracked?.entity) ?? loaded.get(key) ?? null) as T | null;
+        };
+        if (typeof ids === 'string') return found(ids);
+        return Object.fromEntries(wanted.map((id) => [id, found(id)]));
+    }
+
+    /** Loads with what the documents refer to: `session.include('company').load('orders/1')`. */
+    include(path: string): LoaderWithInclude {
+        return new LoaderWithInclude(this, [path]);
+    }
+
+    /** Puts an entity into the session; without id it gets one that no other device makes. */
+    async store<T extends object>(entity: T, id?: string, options: StoreOptions<T> | DocumentType<T> = {}): Promise<void> {
+        const { documentType, changeVector } =
+            typeof options === 'object' ? options : ({ documentType: options } as StoreOptions<T>);
+        const known = this.byEntity.get(entity);
+        if (known) {
+            if (changeVector !== undefined) known.expected = changeVector;
+            known.isForced ||= changeVector !== undefined;
+            known.isDeleted = false;
+            return;
+        }
+        const record = entity as Record<string, unknown>;
+        const collection = this.conventions.collectionOf(entity, documentType);
+        const property = this.conventions.identityProperty;
+        const given = id ?? (typeof record[property] === 'string' ? (record[property] as string) : undefined);
+        const chosen = given || this.conventions.generateId(collection);
+        const key = chosen.toLowerCase();
+        const other = this.tracked.get(key);
+        if (other && !other.isDeleted) {
+            throw new PinyonError('InvalidRequest', `the session has another entity with the id '${chosen}'`);
+        }
+        record[property] = chosen;
+        const metadata: Metadata = { ...(record['@metadata'] as Metadata | undefined) };
+        if (collection !== undefined) metadata['@collection'] ??= collection;
+        const typeName = this.conventions.typeNameOf(entity, documentType);
+        if (typeName !== undefined) metadata['Raven-Node-Type'] ??= typeName;
+        const tracked: TrackedEntity = {
+            id: chosen,
+            entity: record,
+            metadata,
+            // A deleted document of this session is replaced, not met for the first time.
+            changeVector: other?.changeVector ?? null,
+            stored: undefined,
+            isDeleted: false,
+            isForced: true,
+        };
+        // An id just made up is in nobody's way, whatever the session checks otherwise.
+        if (changeVector !== undefined) tracked.expected = changeVector;
+        else if (!given) tracked.expected = '';
+        this.#remember(key, tracked);
+        this.#deletedIds.delete(key);
+        this.missing.delete(key);
+    }
+
+    /** Marks a document for deletion, by its entity or its id. */
+    async delete(entityOrId: object | string, expectedChangeVector?: string): Promise<void> {
+        if (typeof entityOrId === 'object') {
+            const tracked = this.advanced.trackedOf(entityOrId);
+            tracked.isDeleted = true;
+            return;
+        }
+        const key = entityOrId.toLowerCase();
+        const tracked = this.tracked.get(key);
+        if (tracked) {
+            tracked.isDeleted = true;
+            if (expectedChangeVector !== undefined) tracked.expected = expectedChangeVector;
+            return;
+        }
+        this.#deletedIds.set(key, { id: entityOrId, changeVector: expectedChangeVector ?? null });
+    }
+
+    /** Saves everything, all or nothing. After a failure the session is as it was. */
+    async saveChanges(): Promise<void> {
+        const save = new Save(this, this.#deletedIds);
+        for (const tracked of this.tracked.values()) {
+            if (!tracked.isDeleted && this.advanced.hasChanged(tracked.entity)) {
+                this.#events.beforeStore({ session: this, documentId: tracked.id, entity: tracked.entity, metadata: tracked.metadata });
+            } else if (tracked.isDeleted) {
+                this.#events.beforeDelete({ session: this, documentId: tracked.id, entity: tracked.entity });
+            }
+        }
+        save.collect();
+        if (save.isEmpty) return;
+        this.requestCount += 1;
+        let results: CommandResult[] | undefined;
+        try {
+            const text = await this.connection.call('batch', save.commands, save.contents, this.options.durability);
+            results = (JSON.parse(text) as { Results: CommandResult[] }).Results;
+        } catch (reason) {
+            if (!(reason as { isDoneAlready?: boolean }).isDoneAlready) throw reason;
+        }
+        if (results) save.settle(results);
+        else await save.settleUnanswered();
+        this.#deletedIds.clear();
+        this.deferred.length = 0;
+        for (const { id, entity } of save.puts) this.#events.afterSaveChanges({ session: this, documentId: id, entity });
+    }
+
+    /** @internal Takes in a document as it is stored. */
+    track<T extends object>(id: string, document: Record<string, unknown> | null, documentType?: DocumentType<T>): object | undefined {
+        const key = id.toLowerCase();
+        if (document === null) {
+            if (!this.options.noTracking && !this.tracked.has(key)) this.missing.add(key);
+            return undefined;
+        }
+        const known = this.tracked.get(key);
+        if (known) return known.isDeleted ? undefined : known.entity;
+        const tracked: TrackedEntity = toEntity(document, this.conventions, documentType);
+        if (this.options.noTracking) return tracked.entity;
+        tracked.stored = textOf(tracked, this.conventions);
+        this.#remember(key, tracked);
+        return tracked.entity;
+    }
+
+    #remember(key: string, tracked: TrackedEntity): void {
+        this.tracked.set(key, tracked);
+        this.byEntity.set(tracked.entity, tracked);
+    }
+
+    /** Forgets everything; nothing unsaved is saved. */
+    dispose(): void {
+        this.tracked.clear();
+        this.missing.clear();
+        this.deferred.length = 0;
+        this.#deletedIds.clear();
+    }
+
+    [Symbol.dispose](): void {
+        this.dispose();
+    }
+}
+
+/** A load with includes. */
+export class LoaderWithInclude {
+    readonly #session: DocumentSession;
+    readonly #paths: string[];
+
+    /** @internal */
+    constructor(session: DocumentSession, paths: string[]) {
+        this.#session = session;
+        this.#paths = paths;
+    }
+
+    include(path: string): LoaderWithInclude {
+        return new LoaderWithInclude(this.#session, [...this.#paths, path]);
+    }
+
+    load<T extends object>(id: string, documentType?: DocumentType<T>): Promise<T | null>;
+    load<T extends object>(ids: string[], documentType?: DocumentType<T>): Promise<EntitiesCollection<T>>;
+    load<T extends object>(ids: string | string[], documentType?: DocumentType<T>): Promise<T | null | EntitiesCollection<T>> {
+        const options: LoadOptions<T> = { includes: this.#paths };
+        if (documentType !== undefined) options.documentType = documentType;
+        return this.#session.load<T>(ids as string, options);
+    }
+}
+
+/** One save: the commands, and what becomes of the session when they are done. */
+class Save {
+    readonly #session: DocumentSession;
+    readonly #deletedIds: Map<string, { id: string; changeVector: string | null }>;
+    readonly #texts: string[] = [];
+    readonly #settlers: ((result: CommandResult) => void)[] = [];
+    readonly contents: Blob[] = [];
+    readonly puts: TrackedEntity[] = [];
+    readonly #sent = new Map<TrackedEntity, { body: string; metadata: string }>();
+
+    constructor(session: DocumentSession, deletedIds: Map<string, { id: string; changeVector: string | null }>) {
+        this.#session = session;
+        this.#deletedIds = deletedIds;
+    }
+
+    get isEmpty(): boolean {
+        return this.#texts.length === 0;
+    }
+
+    get commands(): string {
+        return `[${this.#texts.join(',')}]`;
+    }
+
+    collect(): void {
+        const read: Record<string, string | null> = {};
+        for (const tracked of this.#session.tracked.values()) {
+            if (tracked.isDeleted) this.#addDelete(tracked);
+            else if (this.#session.advanced.hasChanged(tracked.entity)) this.#addPut(tracked);
+            else read[tracked.id] = tracked.changeVector;
+        }
+        for (const { id, changeVector } of this.#deletedIds.values()) {
+            this.#add({ Type: 'DELETE', Id: id, ChangeVector: changeVector }, () => {
+                this.#session.missing.add(id.toLowerCase());
+            });
+        }
+        for (const { command, content } of this.#session.deferred) {
+            if (content) this.contents.push(content);
+            this.#add(content ? { ...command, Content: this.contents.length - 1 } : command, (result) => this.#settleDeferred(result));
+        }
+        if (this.#session.options.verifyLoaded && !this.isEmpty) {
+            for (const id of this.#session.missing) read[id] = null;
+            this.#texts.unshift(JSON.stringify({ Type: 'BatchTrackChanges', TrackedEntities: read }));
+            this.#settlers.unshift(() => undefined);
+        }
+    }
+
+    /** What the writer believes is stored; `null` for anything. */
+    #expected(tracked: TrackedEntity): string | null {
+        if (tracked.expected !== undefined) return tracked.expected;
+        const { options, conventions } = this.#session;
+        if (!(options.useOptimisticConcurrency ?? conventions.useOptimisticConcurrency)) return null;
+        return tracked.changeVector ?? '';
+    }
+
+    #addPut(tracked: TrackedEntity): void {
+        const text = textOf(tracked, this.#session.conventions);
+        this.#sent.set(tracked, text);
+        this.puts.push(tracked);
+        const head = `{"Type":"PUT","Id":${JSON.stringify(tracked.id)},"ChangeVector":${JSON.stringify(this.#expected(tracked))}`;
+        this.#texts.push(`${head},"Document":${documentText(text)}}`);
+        this.#settlers.push((result) => {
+            tracked.changeVector = result['@change-vector'] ?? null;
+            for (const name of ['@id', '@collection', '@change-vector', '@last-modified', '@flags']) {
+                if (result[name] !== undefined && !(name === '@collection' && result[name] === '@empty')) {
+                    tracked.metadata[name] = result[name];
+                }
+            }
+            this.#settlePut(tracked, text.body);
+        });
+    }
+
+    #settlePut(tracked: TrackedEntity, body: string): void {
+        delete tracked.expected;
+        tracked.isForced = false;
+        // The body that was sent: the application may have changed the entity meanwhile.
+        tracked.stored = { body, metadata: JSON.stringify(tracked.metadata) };
+    }
+
+    #addDelete(tracked: TrackedEntity): void {
+        const forget = (): void => {
+            const key = tracked.id.toLowerCase();
+            this.#session.tracked.delete(key);
+            this.#session.byEntity.delete(tracked.entity);
+            this.#session.missing.add(key);
+        };
+        // Never stored: there is nothing to delete.
+        if (tracked.changeVector === null && tracked.expected === undefined) return forget();
+        this.#add({ Type: 'DELETE', Id: tracked.id, ChangeVector: this.#expected(tracked) }, forget);
+    }
+
+    #add(command: Record<string, unknown>, settle: (result: CommandResult) => void): void {
+        this.#texts.push(JSON.stringify(command));
+        this.#settlers.push(settle);
+    }
+
+    /** Changes of attachments and revisions change their document too. */
+    #settleDeferred(result: CommandResult): void {
+        const id = (result.DestinationId ?? result['@id'] ?? result.Id) as string | undefined;
+        const changeVector = result.DocumentChangeVector ?? result['@change-vector'];
+        const tracked = id === undefined ? undefined : this.#session.tracked.get(id.toLowerCase());
+        if (!tracked || typeof changeVector !== 'string') return;
+        const isChanged = this.#session.advanced.hasChanged(tracked.entity);
+        tracked.changeVector = changeVector;
+        tracked.metadata['@change-vector'] = changeVector;
+        if (!isChanged && tracked.stored) tracked.stored.metadata = JSON.stringify(tracked.metadata);
+    }
+
+    settle(results: CommandResult[]): void {
+        results.forEach((result, at) => this.#settlers[at]?.(result));
+    }
+
+    /**
+     * The batch was done, but the answer was lost with the tab that had it. What is stored now is
+     * looked up; a document that somebody else has changed since keeps its old version here, so
+     * that the next save of it is refused as it should be.
+     */
+    async settleUnanswered(): Promise<void> {
+        const { connection, conventions } = this.#session;
+        const text = await connection.call('load', this.puts.map((it) => it.id), []);
+        const { Results } = JSON.parse(text) as { Results: (Record<string, unknown> | null)[] };
+        this.puts.forEach((tracked, at) => {
+            const document = Results[at];
+            const sent = this.#sent.get(tracked);
+            if (!document || !sent) return;
+            const stored = toEntity(document, conventions);
+            if (textOf({ ...stored, stored: undefined }, conventions).body === sent.body) {
+                tracked.changeVector = stored.changeVector;
+                tracked.metadata = stored.metadata;
+            }
+            this.#settlePut(tracked, sent.body);
+        });
+        for (const tracked of [...this.#session.tracked.values()]) {
+            if (tracked.isDeleted) this.#session.tracked.delete(tracked.id.toLowerCase());
+        }
+    }
+}
+
+export { ConcurrencyError };

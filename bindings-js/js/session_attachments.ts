@@ -1,0 +1,123 @@
+// Attachments of documents, as Blobs.
+
+import { PinyonError } from './errors.js';
+import type { DocumentSession } from './session.js';
+
+/** An attachment without its content. */
+export interface AttachmentDetails {
+    documentId: string;
+    name: string;
+    contentType: string;
+    hash: string;
+    size: number;
+    changeVector: string;
+}
+
+/** An attachment with its content. */
+export interface Attachment {
+    details: AttachmentDetails;
+    content: Blob;
+}
+
+/** An attachment as a loaded document lists it. */
+export interface AttachmentName {
+    name: string;
+    contentType: string;
+    hash: string;
+    size: number;
+}
+
+/** What may become an attachment. */
+export type AttachmentContent = Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer> | string;
+
+interface WireDetails {
+    Name: string;
+    ContentType: string;
+    Hash: string;
+    Size: number;
+    ChangeVector: string;
+}
+
+/** `session.advanced.attachments`. Changes are saved with the session. */
+export class SessionAttachments {
+    readonly #session: DocumentSession;
+
+    /** @internal */
+    constructor(session: DocumentSession) {
+        this.#session = session;
+    }
+
+    /** Adds or replaces an attachment; the type of a Blob is kept unless another is given. */
+    store(entityOrId: object | string, name: string, content: AttachmentContent, contentType?: string): void {
+        const blob = content instanceof Blob ? content : new Blob([content]);
+        const command = {
+            Type: 'AttachmentPUT',
+            Id: this.#idOf(entityOrId),
+            Name: name,
+            ContentType: contentType ?? blob.type,
+            ChangeVector: null,
+        };
+        this.#session.deferred.push({ command, content: blob });
+    }
+
+    delete(entityOrId: object | string, name: string): void {
+        const command = { Type: 'AttachmentDELETE', Id: this.#idOf(entityOrId), Name: name, ChangeVector: null };
+        this.#session.deferred.push({ command });
+    }
+
+    copy(source: object | string, name: string, destination: object | string, destinationName: string): void {
+        this.#copyOrMove('AttachmentCOPY', source, name, destination, destinationName);
+    }
+
+    move(source: object | string, name: string, destination: object | string, destinationName: string): void {
+        this.#copyOrMove('AttachmentMOVE', source, name, destination, destinationName);
+    }
+
+    rename(entityOrId: object | string, name: string, newName: string): void {
+        this.move(entityOrId, name, entityOrId, newName);
+    }
+
+    /** An attachment with its content, or `null`. */
+    async get(entityOrId: object | string, name: string): Promise<Attachment | null> {
+        const id = this.#idOf(entityOrId);
+        this.#session.requestCount += 1;
+        const found = await this.#session.connection.call('attachment', id, name);
+        return found ? { details: toAttachmentDetails(id, found.details), content: found.content } : null;
+    }
+
+    async exists(entityOrId: object | string, name: string): Promise<boolean> {
+        this.#session.requestCount += 1;
+        return (await this.#session.connection.call('attachmentDetails', this.#idOf(entityOrId), name)) !== undefined;
+    }
+
+    /** The attachments that a loaded entity had when it was loaded. */
+    getNames(entity: object): AttachmentName[] {
+        const { metadata } = this.#session.advanced.trackedOf(entity);
+        const listed = (metadata['@attachments'] ?? []) as Omit<WireDetails, 'ChangeVector'>[];
+        return listed.map((it) => ({ name: it.Name, contentType: it.ContentType, hash: it.Hash, size: it.Size }));
+    }
+
+    #copyOrMove(type: string, source: object | string, name: string, destination: object | string, destinationName: string): void {
+        const command = {
+            Type: type,
+            Id: this.#idOf(source),
+            Name: name,
+            DestinationId: this.#idOf(destination),
+            DestinationName: destinationName,
+            ChangeVector: null,
+        };
+        this.#session.deferred.push({ command });
+    }
+
+    #idOf(entityOrId: object | string): string {
+        if (typeof entityOrId === 'string') return entityOrId;
+        const id = this.#session.advanced.getDocumentId(entityOrId);
+        if (id === null) throw new PinyonError('InvalidRequest', 'the entity does not belong to this session');
+        return id;
+    }
+}
+
+function toAttachmentDetails(documentId: string, text: string): AttachmentDetails {
+    const { Name, ContentType, Hash, Size, ChangeVector } = JSON.parse(text) as WireDetails;
+    return { documentId, name: Name, contentType: ContentType, hash: Hash, size: Size, changeVector: ChangeVector };
+}

@@ -1,0 +1,328 @@
+// The document store: an application's one way to a database.
+
+import { DatabaseChanges } from './changes.js';
+import type { Connection } from './connection.js';
+import { DocumentConventions } from './conventions.js';
+import type { Metadata } from './entity.js';
+import { PinyonError } from './errors.js';
+import type { HostOptions } from './protocol.js';
+import { DocumentSession, type SessionOptions } from './session.js';
+
+/** How a store works. */
+export interface StoreOptions {
+    /** The name of the database; each has its own data. */
+    database: string;
+    /**
+     * Whether a save waits for the disk. `relaxed`, the default, may lose the last moments in a
+     * power cut, never in a crash of the tab or the browser; `strict` loses nothing.
+     */
+    durability?: 'strict' | 'relaxed';
+    /** Where the data is kept; `memory` goes with the page. */
+    storage?: 'indexeddb' | 'memory';
+    /** Whether to work in memory where the browser has no storage to give, as in some private windows. */
+    allowMemory?: boolean;
+    /** The most bytes of pages kept in memory. */
+    maxCachedBytes?: number;
+    /** Whether the database runs in a worker of its own (the default) or on this thread. */
+    worker?: boolean | (() => Worker);
+    conventions?: DocumentConventions;
+}
+
+/** Where the data is, and how safe it is. */
+export interface StorageStatus {
+    storage: 'indexeddb' | 'memory';
+    durability: 'strict' | 'relaxed' | 'memory';
+    /** Whether the browser has promised not to evict it. */
+    persisted: boolean;
+    /** Bytes that this site uses, and may use. */
+    usage: number | undefined;
+    quota: number | undefined;
+    databaseId: string;
+    /** Whether the database runs in this tab. */
+    isLeader: boolean;
+}
+
+/** Counts of a database. */
+export interface DatabaseStatistics {
+    countOfDocuments: number;
+    countOfTombstones: number;
+    countOfRevisionDocuments: number;
+    collections: Record<string, number>;
+    databaseChangeVector: string;
+}
+
+export interface SessionEvent {
+    session: DocumentSession;
+    documentId: string;
+    entity: object;
+}
+
+/** What listeners are told. */
+export interface StoreEventMap {
+    /** Before a document is stored; its entity and metadata may still be changed. */
+    beforeStore: SessionEvent & { metadata: Metadata };
+    beforeDelete: SessionEvent;
+    afterSaveChanges: SessionEvent;
+    /** The browser took the storage away: everything that is called fails until a new store is made. */
+    storageLost: PinyonError;
+    /** This tab took over the database, or gave it up. */
+    leader: boolean;
+}
+
+type Listener<E extends keyof StoreEventMap> = (event: StoreEventMap[E]) => void;
+
+/** @internal */
+export type StoreEvents = {
+    [E in 'beforeStore' | 'beforeDelete' | 'afterSaveChanges']: Listener<E>;
+};
+
+/** Settings of one collection's revisions, in the protocol's names. */
+export interface RevisionsCollectionConfiguration {
+    Disabled?: boolean;
+    MinimumRevisionsToKeep?: number;
+    MinimumRevisionAgeToKeep?: string;
+    PurgeOnDelete?: boolean;
+}
+
+/** Makes the connection; each environment has its own way. */
+export type Connect = (options: HostOptions, worker: StoreOptions['worker']) => Connection | Promise<Connection>;
+
+/** An application's way to a database. Make one, keep it, and open sessions on it. */
+export class DocumentStore {
+    /** @internal Set by the entry point. */
+    static connect: Connect;
+
+    readonly conventions: DocumentConventions;
+    readonly storage: StoreStorage;
+    readonly smuggler: Smuggler;
+    readonly maintenance: Maintenance;
+    readonly #options: StoreOptions;
+    readonly #listeners = new Map<keyof StoreEventMap, Set<(event: never) => void>>();
+    #changes: DatabaseChanges | undefined;
+    #connecting: Promise<Connection> | undefined;
+    #connection: Connection | undefined;
+    #isDisposed = false;
+
+    constructor(options: StoreOptions | string) {
+        this.#options = typeof options === 'string' ? { database: options } : { ...options };
+        if (!this.#options.database) throw new PinyonError('InvalidRequest', 'a store needs the name of a database');
+        this.conventions = this.#options.conventions ?? new DocumentConventions();
+        this.storage = new StoreStorage(this);
+        this.smuggler = new Smuggler(this);
+        this.maintenance = new Maintenance(this);
+    }
+
+    get database(): string {
+        return this.#options.database;
+    }
+
+    /** Begins to open the database. Everything waits for it; `await store.opened` tells a failure. */
+    initialize(): this {
+        this.#connect().catch(() => undefined);
+        return this;
+    }
+
+    /** Resolves when the database is open. */
+    get opened(): Promise<void> {
+        return this.#connect().then((connection) => connection.opened);
+    }
+
+    openSession(options: SessionOptions = {}): DocumentSession {
+        const emit = <E extends keyof StoreEventMap>(event: E) => (value: StoreEventMap[E]): void => this.#emit(event, value);
+        const events: StoreEvents = {
+            beforeStore: emit('beforeStore'),
+            beforeDelete: emit('beforeDelete'),
+            afterSaveChanges: emit('afterSaveChanges'),
+        };
+        return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options });
+    }
+
+    /** The changes of documents, by this tab and others. */
+    changes(): DatabaseChanges {
+        this.#changes ??= new DatabaseChanges(async (isWatching) => {
+            const connection = await this.#connect();
+            if (isWatching) connection.events.changes = (changes) => this.#changes?.tell(changes);
+            await (isWatching ? connection.call('watch') : connection.call('unwatch'));
+        });
+        return this.#changes;
+    }
+
+    on<E extends keyof StoreEventMap>(event: E, listener: Listener<E>): this {
+        const listeners = this.#listeners.get(event) ?? new Set();
+        listeners.add(listener as (event: never) => void);
+        this.#listeners.set(event, listeners);
+        return this;
+    }
+
+    off<E extends keyof StoreEventMap>(event: E, listener: Listener<E>): this {
+        this.#listeners.get(event)?.delete(listener as (event: never) => void);
+        return this;
+    }
+
+    #emit<E extends keyof StoreEventMap>(event: E, value: StoreEventMap[E]): void {
+        for (const listener of this.#listeners.get(event) ?? []) (listener as Listener<E>)(value);
+    }
+
+    /** Closes the database (another tab goes on with it) and ends this store. */
+    async dispose(): Promise<void> {
+        this.#isDisposed = true;
+        this.#changes?.end();
+        const connection = await this.#connecting?.catch(() => undefined);
+        await connection?.close();
+    }
+
+    [Symbol.asyncDispose](): Promise<void> {
+        return this.dispose();
+    }
+
+    /** @internal */
+    async call<M extends Parameters<Connection['call']>[0]>(
+        method: M,
+        ...args: Parameters<import('./protocol.js').HostMethods[M]>
+    ): Promise<Awaited<ReturnType<import('./protocol.js').HostMethods[M]>>> {
+        const connection = this.#connection ?? (await this.#connect());
+        return (await connection.call(method, ...args)) as Awaited<ReturnType<import('./protocol.js').HostMethods[M]>>;
+    }
+
+    /** @internal */
+    get isLeader(): boolean {
+        return this.#connection?.isLeader ?? false;
+    }
+
+    #lazyConnection(): Connection {
+        if (this.#connection) return this.#connection;
+        const connecting = this.#connect();
+        return {
+            opened: connecting.then((connection) => connection.opened),
+            isLeader: false,
+            events: {},
+            call: ((...args: unknown[]) =>
+                connecting.then((connection) => (connection.call as (...args: unknown[]) => unknown)(...args))) as Connection['call'],
+            close: () => connecting.then((connection) => connection.close()),
+        };
+    }
+
+    #connect(): Promise<Connection> {
+        if (this.#isDisposed) return Promise.reject(new PinyonError('Closed', 'the store was disposed'));
+        this.#connecting ??= this.#open();
+        return this.#connecting;
+    }
+
+    async #open(): Promise<Connection> {
+        const { worker, conventions: _, ...rest } = this.#options;
+        const options: HostOptions = { storage: 'indexeddb', durability: 'relaxed', ...rest };
+        const connection = await DocumentStore.connect(options, worker);
+        connection.events.lost = (error) => this.#emit('storageLost', error);
+        connection.events.role = (isLeader) => this.#emit('leader', isLeader);
+        this.#connection = connection;
+        return connection;
+    }
+}
+
+/** Where the data is: `store.storage`. */
+export class StoreStorage {
+    readonly #store: DocumentStore;
+
+    /** @internal */
+    constructor(store: DocumentStore) {
+        this.#store = store;
+    }
+
+    async status(): Promise<StorageStatus> {
+        const status = await this.#store.call('status');
+        const manager = (globalThis.navigator as Navigator | undefined)?.storage as StorageManager | undefined;
+        const estimate = await manager?.estimate?.();
+        return {
+            ...status,
+            persisted: status.storage === 'indexeddb' && ((await manager?.persisted?.()) ?? false),
+            usage: estimate?.usage,
+            quota: estimate?.quota,
+            isLeader: this.#store.isLeader,
+        };
+    }
+
+    /** Asks the browser (which may ask the user) never to evict the data. */
+    async persist(): Promise<boolean> {
+        const manager = (globalThis.navigator as Navigator | undefined)?.storage as StorageManager | undefined;
+        return (await manager?.persist?.()) ?? false;
+    }
+}
+
+/** What an import did. */
+export interface ImportReport {
+    documents: number;
+    revisions: number;
+    attachments: number;
+    configurations: number;
+    /** What was in the file that this version does not take. */
+    leftOut: string[];
+}
+
+/** Export and import: `store.smuggler`. */
+export class Smuggler {
+    readonly #store: DocumentStore;
+
+    /** @internal */
+    constructor(store: DocumentStore) {
+        this.#store = store;
+    }
+
+    /** Everything, from one state: a dump as servers write them (uncompressed), or JSON lines. */
+    export(format: 'dump' | 'jsonl' = 'dump'): Promise<Blob> {
+        return this.#store.call('export', format);
+    }
+
+    /** Stores what a dump, a JSON array or JSON lines hold; gzip is read too. */
+    async import(content: Blob): Promise<ImportReport> {
+        const beginning = new Uint8Array(await content.slice(0, 2).arrayBuffer());
+        const isGzip = beginning[0] === 0x1f && beginning[1] === 0x8b;
+        const plain = isGzip
+            ? await new Response(content.stream().pipeThrough(new DecompressionStream('gzip'))).blob()
+            : content;
+        return JSON.parse(await this.#store.call('import', plain)) as ImportReport;
+    }
+}
+
+/** Configuration and upkeep: `store.maintenance`. */
+export class Maintenance {
+    readonly #store: DocumentStore;
+
+    /** @internal */
+    constructor(store: DocumentStore) {
+        this.#store = store;
+    }
+
+    async getStatistics(): Promise<DatabaseStatistics> {
+        const wire = JSON.parse(await this.#store.call('statistics')) as Record<string, unknown>;
+        return {
+            countOfDocuments: wire.CountOfDocuments as number,
+            countOfTombstones: wire.CountOfTombstones as number,
+            countOfRevisionDocuments: wire.CountOfRevisionDocuments as number,
+            collections: wire.Collections as Record<string, number>,
+            databaseChangeVector: wire.DatabaseChangeVector as string,
+        };
+    }
+
+    /** Which collections keep revisions. */
+    configureRevisions(configuration: {
+        Default?: RevisionsCollectionConfiguration | null;
+        Collections?: Record<string, RevisionsCollectionConfiguration>;
+    }): Promise<void> {
+        return this.#store.call('configure', 'revisions', JSON.stringify(configuration));
+    }
+
+    /** Whether documents are deleted once their `@expires` is past, and how often that is looked for. */
+    configureExpiration(configuration: { Disabled: boolean; DeleteFrequencyInSec?: number }): Promise<void> {
+        return this.#store.call('configure', 'expiration', JSON.stringify(configuration));
+    }
+
+    /** Whether documents are written anew once their `@refresh` is past, and how often that is looked for. */
+    configureRefresh(configuration: { Disabled: boolean; RefreshFrequencyInSec?: number }): Promise<void> {
+        return this.#store.call('configure', 'refresh', JSON.stringify(configuration));
+    }
+
+    /** Does at once what is due: expired documents, refreshes. How much it was. */
+    sweep(): Promise<number> {
+        return this.#store.call('sweep');
+    }
+}

@@ -1,0 +1,259 @@
+// The tabs that share a database: one leads and owns it, the others send it their requests.
+//
+// The leader is whoever holds a Web Lock, which the browser takes from a tab that dies. Requests
+// that were not answered then go to the next leader; a write carries its number, and the database
+// remembers with the write that it was done, so it happens once.
+
+import { PinyonError, toDetails, type ErrorDetails } from './errors.js';
+import type { DatabaseHost } from './host.js';
+import type { HostOptions, Method, PageMessage, TabMessage, WorkerMessage, WriteRequest } from './protocol.js';
+
+interface Pending {
+    method: Method;
+    args: unknown[];
+    /** The number of a write among this tab's writes. */
+    write?: number;
+    /** Whether a leader that is gone may have done it. */
+    wasSent: boolean;
+}
+
+/** The position of the request in the arguments of `batch`. */
+const BATCH_REQUEST = 3;
+
+/** One tab's part of the group. */
+export class TabGroup {
+    readonly #id = crypto.randomUUID();
+    readonly #options: HostOptions;
+    readonly #openHost: () => Promise<DatabaseHost>;
+    readonly #tell: (message: WorkerMessage) => void;
+    readonly #channel: BroadcastChannel;
+    readonly #pending = new Map<number, Pending>();
+    #host: DatabaseHost | undefined;
+    #leader: string | undefined;
+    #nextWrite = 0;
+    #isWatching = false;
+    #lastEtag: number | undefined;
+    #isOpened = false;
+    #release: () => void = () => undefined;
+    readonly #ended = new AbortController();
+
+    constructor(options: HostOptions, openHost: () => Promise<DatabaseHost>, tell: (message: WorkerMessage) => void) {
+        this.#options = options;
+        this.#openHost = openHost;
+        this.#tell = tell;
+        this.#channel = new BroadcastChannel(`pinyon/${options.database}`);
+        this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#hear(data);
+        // Held as long as this tab lives: the leader notices its end by it.
+        this.#hold(`pinyon/tab/${this.#id}`);
+        this.#campaign();
+        this.#say({ type: 'who' });
+    }
+
+    /** Takes a message of the page. */
+    receive(message: PageMessage): void {
+        if (message.type === 'call') this.#call(message.number, message.method, message.args);
+        if (message.type === 'close') void this.close();
+    }
+
+    async close(): Promise<void> {
+        this.#ended.abort();
+        this.#channel.close();
+        try {
+            await this.#host?.close();
+        } catch {
+            // It was closed already: the browser took the storage away.
+        }
+        this.#host = undefined;
+        this.#release();
+        this.#tell({ type: 'closed' });
+    }
+
+    #say(message: TabMessage): void {
+        this.#channel.postMessage(message);
+    }
+
+    #hold(name: string): void {
+        const untilClosed = new Promise<void>((resolve) => {
+            this.#ended.signal.addEventListener('abort', () => resolve());
+        });
+        void navigator.locks.request(name, () => untilClosed);
+    }
+
+    /** Waits to become the leader. */
+    #campaign(): void {
+        const elected = navigator.locks.request(
+            `pinyon/leader/${this.#options.database}`,
+            { signal: this.#ended.signal },
+            async () => {
+                const released = new Promise<void>((resolve) => { this.#release = resolve; });
+                await this.#lead();
+                // Without a database (it is of a newer version, or damaged) the next tab fares no
+                // better, but each says so to its page.
+                if (this.#host) await released;
+            },
+        );
+        elected.catch((reason: unknown) => {
+            if (!this.#ended.signal.aborted) this.#tell({ type: 'failed', error: toDetails(reason) });
+        });
+    }
+
+    async #lead(): Promise<void> {
+        let host: DatabaseHost;
+        try {
+            host = await this.#openHost();
+        } catch (reason) {
+            const error = toDetails(reason);
+            this.#tell({ type: 'failed', error });
+            for (const [number] of this.#pending) this.#answer(number, { error });
+            return;
+        }
+        if (this.#ended.signal.aborted) {
+            await host.close();
+            return;
+        }
+        this.#host = host;
+        this.#leader = this.#id;
+        host.onChanges = (caller, changes, lastEtag) => {
+            if (caller === this.#id) this.#hearChanges({ type: 'changes', changes, lastEtag });
+            else this.#say({ type: 'changes', to: caller, changes, lastEtag });
+        };
+        void host.lost().then((reason) => {
+            if (reason !== undefined) this.#lose(toDetails(reason));
+        });
+        if (this.#isWatching) await host.run(this.#id, 'watch', [this.#lastEtag]);
+        this.#say({ type: 'leader', leader: this.#id });
+        this.#opened(true);
+        for (const number of [...this.#pending.keys()]) this.#send(number);
+    }
+
+    #opened(isLeader: boolean): void {
+        this.#tell(this.#isOpened ? { type: 'role', isLeader } : { type: 'opened', isLeader });
+        this.#isOpened = true;
+    }
+
+    /** The storage is gone under the leader: all pages are told, and may open anew. */
+    #lose(error: ErrorDetails): void {
+        this.#host = undefined;
+        this.#tell({ type: 'lost', error });
+        this.#say({ type: 'leader', leader: this.#id, error });
+        for (const [number] of this.#pending) this.#answer(number, { error });
+    }
+
+    #call(number: number, method: Method, args: unknown[]): void {
+        const pending: Pending = { method, args, wasSent: false };
+        if (method === 'batch') pending.write = this.#nextWrite++;
+        if (method === 'watch') this.#isWatching = true;
+        if (method === 'unwatch') this.#isWatching = false;
+        this.#pending.set(number, pending);
+        this.#send(number);
+    }
+
+    /** Hands a request to the leader, if there is one; it waits for one otherwise. */
+    #send(number: number): void {
+        const pending = this.#pending.get(number);
+        if (!pending) return;
+        if (this.#host) {
+            void this.#runOwn(this.#host, number, pending);
+        } else if (this.#leader !== undefined && this.#leader !== this.#id) {
+            const { method } = pending;
+            pending.wasSent = true;
+            const args = this.#numbered(pending);
+            this.#say({ type: 'call', to: this.#leader, from: this.#id, number, method, args });
+        }
+    }
+
+    /** The arguments, with the number of a write. */
+    #numbered(pending: Pending): unknown[] {
+        if (pending.write === undefined) return pending.args;
+        const writes = [...this.#pending.values()].flatMap((it) => it.write ?? []);
+        const request: WriteRequest = {
+            Caller: this.#id,
+            Number: pending.write,
+            AnsweredBefore: Math.min(...writes),
+        };
+        const args = [...pending.args];
+        args[BATCH_REQUEST] = request;
+        return args;
+    }
+
+    async #runOwn(host: DatabaseHost, number: number, pending: Pending): Promise<void> {
+        // A page that shares the leader's fate does not ask twice; its writes need no numbers,
+        // but for those that an earlier leader may have done.
+        const args = pending.wasSent ? this.#numbered(pending) : pending.args;
+        this.#answer(number, await outcomeOf(host.run(this.#id, pending.method, args)));
+    }
+
+    #answer(number: number, outcome: { result?: unknown; error?: ErrorDetails }): void {
+        if (!this.#pending.delete(number)) return;
+        this.#tell({ type: 'answer', number, ...outcome });
+    }
+
+    #hear(message: TabMessage): void {
+        switch (message.type) {
+            case 'who':
+                if (this.#host) this.#say({ type: 'leader', leader: this.#id });
+                break;
+            case 'leader':
+                this.#hearLeader(message.leader, message.error);
+                break;
+            case 'call':
+                if (message.to === this.#id && this.#host) void this.#runForeign(this.#host, message);
+                break;
+            case 'answer':
+                if (message.to === this.#id) this.#answer(message.number, message);
+                break;
+            case 'changes':
+                if (message.to === this.#id) this.#hearChanges(message);
+                break;
+        }
+    }
+
+    #hearLeader(leader: string, error?: ErrorDetails): void {
+        if (error) {
+            this.#leader = undefined;
+            this.#tell({ type: 'lost', error });
+            for (const [number] of this.#pending) this.#answer(number, { error });
+            return;
+        }
+        if (leader === this.#leader) return;
+        this.#leader = leader;
+        this.#opened(false);
+        if (this.#isWatching && this.#lastEtag !== undefined) {
+            // The former leader knew how far this tab was told; the new one learns it.
+            this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'watch', args: [this.#lastEtag] });
+        }
+        for (const number of [...this.#pending.keys()]) this.#send(number);
+    }
+
+    #hearChanges(message: Extract<WorkerMessage, { type: 'changes' }>): void {
+        // A new leader begins where this tab said it was, which may be before what it was told.
+        if (this.#lastEtag !== undefined && message.lastEtag <= this.#lastEtag) return;
+        this.#lastEtag = message.lastEtag;
+        const { changes, lastEtag } = message;
+        this.#tell({ type: 'changes', changes, lastEtag });
+    }
+
+    async #runForeign(host: DatabaseHost, call: Extract<TabMessage, { type: 'call' }>): Promise<void> {
+        if (call.method === 'watch') this.#forgetWhenGone(host, call.from);
+        const outcome = await outcomeOf(host.run(call.from, call.method, call.args));
+        // Without a channel this tab is closing, and the next leader will be asked.
+        if (!this.#ended.signal.aborted) this.#say({ type: 'answer', to: call.from, number: call.number, ...outcome });
+    }
+
+    #forgetWhenGone(host: DatabaseHost, tab: string): void {
+        const gone = navigator.locks.request(`pinyon/tab/${tab}`, { signal: this.#ended.signal }, () => host.forget(tab));
+        // Aborted when this tab closes.
+        gone.catch(() => undefined);
+    }
+}
+
+async function outcomeOf(running: Promise<unknown>): Promise<{ result?: unknown; error?: ErrorDetails }> {
+    try {
+        return { result: await running };
+    } catch (reason) {
+        if (reason instanceof WebAssembly.RuntimeError) {
+            return { error: toDetails(new PinyonError('Internal', `the database stopped: ${reason.message}`)) };
+        }
+        return { error: toDetails(reason) };
+    }
+}

@@ -1,0 +1,41 @@
+//! The stage that runs what is for browsers in a real one.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+use crate::{browser, install, process};
+
+use super::stage::tests_of;
+use super::tally::Tally;
+
+/// Storage contract, faults, npm package and tabs, in Chromium.
+pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally> {
+    let chromium = install::chromium()?;
+    browser::build_package(workspace, true)?;
+    let module = workspace.target("browser/storage-tests");
+    browser::build_module(
+        workspace,
+        "pinyon-browser-storage-tests",
+        &module,
+        "storage_tests",
+        true,
+    )?;
+    let folder = workspace.path("tests/browser");
+    install::npm_packages(&folder)?;
+    let mut command = workspace.program("node");
+    command
+        .current_dir(folder)
+        // One browser at a time: they are heavier than the tests.
+        .args([
+            "--test",
+            "--test-concurrency=1",
+            "--test-reporter=spec",
+            "tests/",
+        ])
+        .env("CHROMIUM_BIN", chromium)
+        .env("PINYON_TARGET", workspace.target(""));
+    let finished = process::run(&mut command, limit)?;
+    Ok(tests_of(&finished, Tally::of_node_test(&finished.output)))
+}
