@@ -6,11 +6,13 @@
 
 pub mod attachments;
 pub mod commands;
+pub mod conflicts;
 pub mod document;
 pub mod expiration;
 pub mod host;
 pub mod indexes;
 pub mod query;
+pub mod replication;
 pub mod revisions;
 pub mod schema;
 pub mod smuggler;
