@@ -6,12 +6,14 @@
 
 pub mod attachments;
 pub mod commands;
+pub mod conflicts;
 pub mod document;
 pub mod expiration;
 pub mod formula;
 pub mod host;
 pub mod indexes;
 pub mod query;
+pub mod replication;
 pub mod revisions;
 pub mod schema;
 pub mod smuggler;

@@ -129,13 +129,10 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// One document by id, of any case.
     ///
     /// # Errors
-    /// Whatever the store reports; `Corrupted` when the record does not fit.
+    /// Whatever the store reports; `Corrupted` when the record does not fit; `DocumentConflict` when
+    /// several versions of it live.
     pub async fn document(&self, id: &str) -> Result<Option<StoredDocument>> {
-        Ok(self
-            .documents_by_key(vec![to_id_key(id)])
-            .await?
-            .pop()
-            .flatten())
+        Ok(self.documents(&[id]).await?.pop().flatten())
     }
 
     /// Documents by id, in the order of `ids`.
@@ -143,8 +140,12 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// As [`Self::document`].
     pub async fn documents<I: AsRef<str>>(&self, ids: &[I]) -> Result<Vec<Option<StoredDocument>>> {
-        self.documents_by_key(ids.iter().map(|id| to_id_key(id.as_ref())).collect())
-            .await
+        let keys: Vec<Bytes> = ids.iter().map(|id| to_id_key(id.as_ref())).collect();
+        let found = self.documents_by_key(keys.clone()).await?;
+        let missing = keys.into_iter().zip(&found).filter(|(_, it)| it.is_none());
+        let missing: Vec<Bytes> = missing.map(|(key, _)| key).collect();
+        self.refuse_conflicts(&missing).await?;
+        Ok(found)
     }
 
     pub(crate) async fn documents_by_key(
@@ -267,7 +268,9 @@ impl<S: Snapshot> ReadTransaction<S> {
                     Some(_) => value,
                     None => match etags::decode_value(&value)? {
                         (ItemKind::Document, key) => key,
-                        (ItemKind::Tombstone | ItemKind::Revision, _) => continue,
+                        (ItemKind::Tombstone | ItemKind::Revision | ItemKind::Fact, _) => {
+                            continue;
+                        },
                     },
                 };
                 if to_skip > 0 {
@@ -316,7 +319,8 @@ impl<S: Snapshot> ReadTransaction<S> {
                 }
             }
         }
-        let found = self.documents(&ids).await?;
+        let keys = ids.iter().map(|id| to_id_key(id)).collect();
+        let found = self.documents_by_key(keys).await?;
         Ok(ids.into_iter().zip(found).collect())
     }
 
@@ -334,6 +338,7 @@ impl<S: Snapshot> ReadTransaction<S> {
                 .iter()
                 .take(room)
                 .map(|(_, value)| etags::decode_value(value))
+                .filter(|it| !matches!(it, Ok((ItemKind::Fact, _))))
                 .collect::<Result<_>>()?;
             self.push_items(listed, &mut items).await?;
             if items.len() >= limit {
@@ -402,6 +407,8 @@ impl<S: Snapshot> ReadTransaction<S> {
         for (kind, _) in &listed {
             items.push(match kind {
                 ItemKind::Document => Item::Document(documents.next().expect("one for each key")),
+                // Left out above.
+                ItemKind::Fact => continue,
                 ItemKind::Revision => Item::Revision(revisions.next().expect("one for each key")),
                 ItemKind::Tombstone => {
                     let value = tombstones.next().expect("one for each key");

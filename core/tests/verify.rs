@@ -99,6 +99,7 @@ async fn rewrite(
         flags: DocumentFlags::NONE,
         context: &stored.context,
         dot: stored.dot,
+        origin: stored.origin,
         id: stored.id(),
         key: b"users/1",
         collection: stored.collection(),

@@ -38,7 +38,7 @@ impl ImportDocument {
         let document = &self.put.document;
         let id = self.put.choose_id(tx).await?;
         let previous = Previous::find(tx, id.key()).await?;
-        self.put.check(tx, &id, previous.document())?;
+        self.put.check(tx, &id, &previous)?;
         let list = take_in(tx, &self.attachments).await?;
         let replaced = previous.document().map_or("", DocumentRecord::attachments);
         replace_all(tx, id.key(), replaced, &list).await?;

@@ -70,7 +70,7 @@ pub(super) async fn check_whole<S: Snapshot>(tx: &mut Transaction<S>, loose: &By
 }
 
 /// Adds a reference to `content`, which becomes a blob if there is none with its hash yet.
-pub(super) async fn link<S: Snapshot>(
+pub(crate) async fn link<S: Snapshot>(
     tx: &mut Transaction<S>,
     content: &AttachmentContent,
 ) -> Result<()> {
@@ -202,7 +202,7 @@ pub(crate) async fn replace_all<S: Snapshot>(
 }
 
 /// Takes one reference from the content with `hash`.
-pub(super) async fn unlink<S: Snapshot>(tx: &mut Transaction<S>, hash: &ContentHash) -> Result<()> {
+pub(crate) async fn unlink<S: Snapshot>(tx: &mut Transaction<S>, hash: &ContentHash) -> Result<()> {
     change_references(tx, hash, -1).await
 }
 

@@ -39,20 +39,24 @@ impl CleanTombstones {
             )),
             ..range
         };
-        let mut removed = 0;
+        let (mut removed, mut purged) = (0, Etag::ZERO);
         for (_, key) in tx.scan(COLLECTION_ETAGS, &range, self.limit).await? {
             let Some(value) = tx.get(TOMBSTONES, &key).await? else {
                 continue;
             };
             let tombstone = Tombstone::decode(&value)?;
             // Clocks may have jumped; an early one does not hide later ones behind it.
-            if tombstone.last_modified < self.older_than {
+            if tombstone.last_modified < self.older_than && !tombstone.is_conflict() {
+                purged = purged.max(tombstone.etag);
                 remove(tx, &key, &tombstone).await?;
                 tx.delete(TOMBSTONES, key);
                 removed += 1;
             }
         }
         self.clean_departures(tx).await?;
+        if removed > 0 {
+            crate::replication::note_purged(tx, purged).await?;
+        }
         Ok(removed)
     }
 
@@ -70,7 +74,7 @@ impl CleanTombstones {
 }
 
 /// Takes a tombstone out of its tables and the counts.
-pub(super) async fn remove<S: Snapshot>(
+pub(crate) async fn remove<S: Snapshot>(
     tx: &mut Transaction<S>,
     key: &Bytes,
     tombstone: &Tombstone,

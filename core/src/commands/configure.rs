@@ -3,10 +3,13 @@
 use bytes::Bytes;
 
 use super::Transaction;
+use crate::conflicts::ConflictsConfiguration;
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::DATABASE;
-use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY};
+use crate::schema::configuration::{
+    CONFLICTS_KEY, EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY,
+};
 use crate::storage::Snapshot;
 
 /// Replaces one configuration whole.
@@ -20,6 +23,8 @@ pub enum Configure {
     Expiration(ExpirationConfiguration),
     /// Whether and how often documents are refreshed.
     Refresh(RefreshConfiguration),
+    /// How conflicts are resolved.
+    Conflicts(ConflictsConfiguration),
 }
 
 impl Configure {
@@ -28,6 +33,7 @@ impl Configure {
             Self::Revisions(it) => (REVISIONS_KEY, serde_json::to_string(it)),
             Self::RevisionBin(it) => (REVISION_BIN_KEY, serde_json::to_string(it)),
             Self::Expiration(it) => (EXPIRATION_KEY, serde_json::to_string(it)),
+            Self::Conflicts(it) => (CONFLICTS_KEY, serde_json::to_string(it)),
             Self::Refresh(it) => (REFRESH_KEY, serde_json::to_string(it)),
         };
         if matches!(self, Self::Revisions(_)) {

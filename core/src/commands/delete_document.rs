@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use super::store_version::unlink;
+use super::store_version::{Previous, unlink};
 use super::{ExpectedVersion, Transaction};
 use crate::Result;
 use crate::document::{CollectionName, DocumentId};
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
-use crate::schema::etags::{self, ItemKind};
+use crate::schema::etags::ItemKind;
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, TOMBSTONES, collection_etags};
+use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, TOMBSTONES, collection_etags};
 use crate::storage::Snapshot;
 use crate::version::Etag;
 
@@ -55,11 +55,22 @@ impl DeleteDocument {
             return Ok(outcome);
         }
         if let ExpectedVersion::Exactly(_) = self.expected {
-            self.expected.check("the delete", id, None)?;
+            let actual = conflict_vector(tx, self.id.key()).await?;
+            self.expected.check("the delete", id, actual.as_deref())?;
         }
         // Deleting again renews the tombstone, so that replicas and indexes see it once more.
         if let Some(value) = tx.get(TOMBSTONES, self.id.key()).await? {
             let mut tombstone = Tombstone::decode(&value)?;
+            if tombstone.is_conflict() {
+                outcome.deleted = true;
+                let previous = Previous::Tombstone(tombstone.clone());
+                follow_on_edge(tx, self.id.key(), &previous, &tombstone.collection).await?;
+                crate::conflicts::settle(tx, self.id.key()).await?;
+                tombstone.flags = match crate::revisions::has_some(tx, self.id.key()).await? {
+                    true => DocumentFlags::HAS_REVISIONS.with(DocumentFlags::RESOLVED),
+                    false => DocumentFlags::RESOLVED,
+                };
+            }
             super::clean_tombstones::remove(tx, self.id.key(), &tombstone).await?;
             sign(tx, &mut tombstone);
             outcome.change_vector = Some(store(tx, self.id.key(), &tombstone).await?);
@@ -74,6 +85,8 @@ pub(super) async fn bury<S: Snapshot>(
     key: &Bytes,
     record: &DocumentRecord,
 ) -> Result<String> {
+    let previous = Previous::Document(record.clone());
+    follow_on_edge(tx, key, &previous, record.collection()).await?;
     unlink(tx, key, record).await?;
     tx.delete(DOCUMENTS, key.clone());
     let id = if record.id().is_empty() {
@@ -88,6 +101,7 @@ pub(super) async fn bury<S: Snapshot>(
         flags: record.flags.only(DocumentFlags::HAS_REVISIONS),
         context: record.context.clone(),
         dot: record.dot,
+        origin: None,
         id: id.to_owned(),
         collection: record.collection().to_owned(),
     };
@@ -97,17 +111,78 @@ pub(super) async fn bury<S: Snapshot>(
     store(tx, key, &tombstone).await
 }
 
+/// On an edge: notes that a server must hear of it.
+async fn follow_on_edge<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    previous: &Previous,
+    collection: &str,
+) -> Result<()> {
+    if tx.edge().is_none() {
+        return Ok(());
+    }
+    let deletion = crate::replication::LocalWrite::deletion(collection);
+    crate::replication::follow_local_write(tx, key, previous, deletion).await
+}
+
+/// The change vector of a document that is in conflict.
+pub(super) async fn conflict_vector<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+) -> Result<Option<String>> {
+    let Some(value) = tx.get(TOMBSTONES, key).await? else {
+        return Ok(None);
+    };
+    let tombstone = Tombstone::decode(&value)?;
+    match tombstone.is_conflict() {
+        true => tombstone.context.to_text(tx.incarnations()).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Puts the tombstone of a deletion that another host made in the place of what is here.
+pub(crate) async fn bury_replicated<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    previous: &Previous,
+    mut tombstone: Tombstone,
+) -> Result<()> {
+    match previous {
+        Previous::Nothing => {}
+        Previous::Document(record) => {
+            unlink(tx, key, record).await?;
+            tx.delete(DOCUMENTS, key.clone());
+            tombstone.deleted_etag = record.etag;
+            // Whoever follows the document's collection must hear that it is gone from there.
+            record.collection().clone_into(&mut tombstone.collection);
+            crate::revisions::follow_delete(tx, key, record, &mut tombstone).await?;
+            crate::attachments::replace_all(tx, key, record.attachments(), "").await?;
+        }
+        Previous::Tombstone(old) => {
+            if old.is_conflict() {
+                crate::conflicts::settle(tx, key).await?;
+            }
+            if crate::revisions::has_some(tx, key).await? {
+                tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
+            }
+            super::clean_tombstones::remove(tx, key, old).await?;
+        }
+    }
+    store(tx, key, &tombstone).await.map(|_| ())
+}
+
 /// Makes the deletion a write of this database, with an etag and dot of its own.
 fn sign<S: Snapshot>(tx: &mut Transaction<S>, tombstone: &mut Tombstone) {
     let dot = tx.take_dot();
     tombstone.etag = dot.etag;
     tombstone.dot = dot;
+    tombstone.origin = None;
     tombstone.last_modified = tx.now();
     tombstone.context.include(dot);
 }
 
 /// Puts a signed tombstone into its tables and the counts; answers its change vector.
-async fn store<S: Snapshot>(
+pub(crate) async fn store<S: Snapshot>(
     tx: &mut Transaction<S>,
     key: &Bytes,
     tombstone: &Tombstone,
@@ -121,11 +196,7 @@ async fn store<S: Snapshot>(
     statistics.last_tombstone_etag = tombstone.etag;
     tx.put_collection_statistics(collection.key(), &statistics);
     tx.put(TOMBSTONES, key.clone(), tombstone.encode());
-    tx.put(
-        ETAGS,
-        etags::key(tombstone.etag),
-        etags::value(ItemKind::Tombstone, key),
-    );
+    tx.list_etag(ItemKind::Tombstone, tombstone.etag, key);
     let by_collection =
         collection_etags::key(collection.key(), ItemKind::Tombstone, tombstone.etag);
     tx.put(COLLECTION_ETAGS, by_collection, key.clone());

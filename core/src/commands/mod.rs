@@ -9,10 +9,10 @@ mod change_hilo;
 mod change_identity;
 mod change_indexes;
 mod changes;
-mod clean_tombstones;
+pub(crate) mod clean_tombstones;
 mod configure;
 mod delete_by_prefix;
-mod delete_document;
+pub(crate) mod delete_document;
 mod merger;
 pub(crate) mod patch_batch;
 mod patch_document;
@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 use crate::attachments::{SweepLooseContents, WriteContent};
 use crate::expiration::{SweepExpired, SweepRefreshes};
+use crate::replication::{ReplicationCommand, ReplicationOutcome};
 use crate::revisions::{
     AdoptRevisions, AdoptedRevisions, EnforceRevisions, EnforcedRevisions, RevertDatabase,
     RevertedDatabase, SweepRevisionBin, SweptRevisionBin,
@@ -141,6 +142,8 @@ pub enum Operation {
     WriteContent(WriteContent),
     /// Contents to give back.
     SweepLooseContents(SweepLooseContents),
+    /// Something to exchange with another replica.
+    Replicate(Box<ReplicationCommand>),
 }
 
 /// What an [`Operation`] answers.
@@ -162,6 +165,8 @@ pub enum Outcome {
     AdoptedRevisions(AdoptedRevisions),
     /// Of [`Operation::SweepRevisionBin`].
     SweptRevisionBin(SweptRevisionBin),
+    /// Of [`Operation::Replicate`].
+    Replicated(ReplicationOutcome),
     /// Nothing to tell.
     Done,
 }
@@ -191,6 +196,7 @@ impl Operation {
             Self::SweepRefreshes(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::WriteContent(write) => write.run(tx).await.map(|()| Outcome::Done),
             Self::SweepLooseContents(step) => step.run(tx).await.map(Outcome::Cleaned),
+            Self::Replicate(command) => command.run(tx).await.map(Outcome::Replicated),
         }
     }
 
@@ -204,6 +210,7 @@ impl Operation {
             Self::WriteContent(write) => {
                 ENVELOPE + write.chunks.iter().map(bytes::Bytes::len).sum::<usize>()
             }
+            Self::Replicate(command) => ENVELOPE + command.byte_count(),
             _ => ENVELOPE,
         }
     }

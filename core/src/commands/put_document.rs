@@ -44,7 +44,7 @@ impl PutDocument {
     ) -> Result<WrittenDocument> {
         let id = self.choose_id(tx).await?;
         let previous = Previous::find(tx, id.key()).await?;
-        self.check(tx, &id, previous.document())?;
+        self.check(tx, &id, &previous)?;
         let version = NewVersion {
             id: id.as_str(),
             key: id.key(),
@@ -79,15 +79,21 @@ impl PutDocument {
         &self,
         tx: &Transaction<S>,
         id: &DocumentId,
-        stored: Option<&DocumentRecord>,
+        previous: &Previous,
     ) -> Result<()> {
         if self.expected != ExpectedVersion::Any {
-            let actual = stored
-                .map(|it| it.context.to_text(tx.incarnations()))
-                .transpose()?;
+            let actual = match previous {
+                Previous::Document(it) => Some(it.context.to_text(tx.incarnations())?),
+                // Whoever has seen all of the conflict's versions may settle it.
+                Previous::Tombstone(it) if it.is_conflict() => {
+                    Some(it.context.to_text(tx.incarnations())?)
+                }
+                _ => None,
+            };
             self.expected
                 .check("the put", id.as_str(), actual.as_deref())?;
         }
+        let stored = previous.document();
         let Some(stored) = stored
             .map(|it| CollectionName::new(it.collection()))
             .transpose()?

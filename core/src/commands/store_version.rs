@@ -17,7 +17,8 @@ use crate::schema::{
     collection_etags, departures, schedules,
 };
 use crate::storage::Snapshot;
-use crate::version::{ChangeVector, Etag};
+use crate::host::Timestamp;
+use crate::version::{ChangeVector, Dot, Etag, Origin};
 
 /// What stands under an id before a write.
 pub(crate) enum Previous {
@@ -65,7 +66,7 @@ impl Previous {
         }
     }
 
-    fn flags(&self) -> DocumentFlags {
+    pub(crate) fn flags(&self) -> DocumentFlags {
         match self {
             Self::Nothing => DocumentFlags::NONE,
             Self::Document(record) => record.flags,
@@ -87,13 +88,33 @@ pub(crate) struct NewVersion<'a> {
     pub(crate) flags: DocumentFlags,
 }
 
+/// The place in history of a version that another host made.
+pub(crate) struct Lineage {
+    pub(crate) etag: Etag,
+    pub(crate) context: ChangeVector,
+    pub(crate) dot: Dot,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) last_modified: Timestamp,
+}
+
+/// Stores a version that another host made, as it stands in history.
+pub(crate) async fn store_replicated_version<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+    version: NewVersion<'_>,
+    lineage: Lineage,
+) -> Result<WrittenDocument> {
+    remove_previous(tx, version.key, previous).await?;
+    store(tx, previous, version, true, lineage).await
+}
+
 /// Stores a version, and the revisions that follow from it.
 pub(crate) async fn store_version<S: Snapshot>(
     tx: &mut Transaction<S>,
     previous: &Previous,
     version: NewVersion<'_>,
 ) -> Result<WrittenDocument> {
-    store(tx, previous, version, true).await
+    store_local(tx, previous, version, true).await
 }
 
 /// As [`store_version`], but makes no revision of a document that is new here.
@@ -103,7 +124,31 @@ pub(crate) async fn store_imported_version<S: Snapshot>(
     version: NewVersion<'_>,
 ) -> Result<WrittenDocument> {
     let is_recorded = previous.document().is_some();
-    store(tx, previous, version, is_recorded).await
+    store_local(tx, previous, version, is_recorded).await
+}
+
+async fn store_local<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+    version: NewVersion<'_>,
+    is_recorded: bool,
+) -> Result<WrittenDocument> {
+    if tx.edge().is_some() {
+        let written = crate::replication::LocalWrite::put(&version);
+        crate::replication::follow_local_write(tx, version.key, previous, written).await?;
+    }
+    remove_previous(tx, version.key, previous).await?;
+    let dot = tx.take_dot();
+    let mut context = previous.context();
+    context.include(dot);
+    let lineage = Lineage {
+        etag: dot.etag,
+        context,
+        dot,
+        origin: None,
+        last_modified: tx.now(),
+    };
+    store(tx, previous, version, is_recorded, lineage).await
 }
 
 async fn store<S: Snapshot>(
@@ -111,19 +156,18 @@ async fn store<S: Snapshot>(
     previous: &Previous,
     version: NewVersion<'_>,
     is_recorded: bool,
+    lineage: Lineage,
 ) -> Result<WrittenDocument> {
-    remove_previous(tx, version.key, previous).await?;
-    let dot = tx.take_dot();
-    note_departure(tx, previous, &version, dot.etag).await?;
-    let mut context = previous.context();
-    context.include(dot);
+    let (context, etag) = (lineage.context, lineage.etag);
+    note_departure(tx, previous, &version, etag).await?;
     let change_vector = context.to_text(tx.incarnations())?;
     let mut parts = DocumentParts {
-        etag: dot.etag,
-        last_modified: tx.now(),
+        etag,
+        last_modified: lineage.last_modified,
         flags: flags(previous, &version),
         context: &context,
-        dot,
+        dot: lineage.dot,
+        origin: lineage.origin,
         id: version.id,
         key: version.key,
         collection: version.collection.as_str(),
@@ -140,24 +184,20 @@ async fn store<S: Snapshot>(
         .await?;
     statistics.document_count += 1;
     statistics.document_bytes += value.len() as u64;
-    statistics.last_document_etag = dot.etag;
+    statistics.last_document_etag = etag;
     tx.put_collection_statistics(collection.key(), &statistics);
     notice_size(tx, &version);
     tx.put(DOCUMENTS, version.key.clone(), value);
-    tx.put(
-        ETAGS,
-        etags::key(dot.etag),
-        etags::value(ItemKind::Document, version.key),
-    );
-    let by_collection = collection_etags::key(collection.key(), ItemKind::Document, dot.etag);
+    tx.list_etag(ItemKind::Document, etag, version.key);
+    let by_collection = collection_etags::key(collection.key(), ItemKind::Document, etag);
     tx.put(COLLECTION_ETAGS, by_collection, version.key.clone());
     set_schedule(tx, version.key, version.schedule, true);
     Ok(WrittenDocument {
         id: version.id.to_owned(),
         collection: collection.as_str().to_owned(),
         change_vector,
-        etag: dot.etag,
-        last_modified: tx.now(),
+        etag,
+        last_modified: lineage.last_modified,
         flags,
     })
 }
@@ -172,8 +212,12 @@ fn flags(previous: &Previous, version: &NewVersion<'_>) -> DocumentFlags {
     if !version.schedule.is_empty() {
         flags = flags.with(DocumentFlags::SCHEDULED);
     }
-    if previous.document().is_none() {
-        flags = flags.with(DocumentFlags::FIRST_VERSION);
+    match previous {
+        Previous::Document(_) => {}
+        Previous::Tombstone(it) if it.is_conflict() => {
+            flags = flags.with(DocumentFlags::RESOLVED);
+        }
+        _ => flags = flags.with(DocumentFlags::FIRST_VERSION),
     }
     flags
 }
@@ -210,7 +254,12 @@ async fn remove_previous<S: Snapshot>(
     match previous {
         Previous::Nothing => Ok(()),
         Previous::Document(record) => unlink(tx, key, record).await,
-        Previous::Tombstone(tombstone) => super::clean_tombstones::remove(tx, key, tombstone).await,
+        Previous::Tombstone(tombstone) => {
+            if tombstone.is_conflict() {
+                crate::conflicts::settle(tx, key).await?;
+            }
+            super::clean_tombstones::remove(tx, key, tombstone).await
+        }
     }
 }
 

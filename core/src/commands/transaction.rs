@@ -17,9 +17,13 @@ use crate::revisions::{CollectionRevisions, RevisionsConfiguration};
 use crate::schema::collections::CollectionStatistics;
 use crate::schema::configuration;
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
-use crate::schema::{COLLECTIONS, DATABASE};
+use crate::schema::edge::{EDGE_KEY, EdgeRecord};
+use crate::schema::etags::{self, ItemKind};
+use crate::schema::{COLLECTIONS, DATABASE, ETAGS};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
-use crate::version::{Dot, Entry, Etag, Incarnations};
+use crate::version::{
+    Dot, Entry, Etag, IncarnationId, IncarnationIndex, Incarnations, NodeTag,
+};
 use crate::{Error, Result};
 
 /// What operations run in.
@@ -36,6 +40,9 @@ pub struct Transaction<S> {
     /// How many incarnations were known before the running operation, and before all of them.
     known_before: usize,
     known_at_first: usize,
+    /// Set on an edge; and as it was before the running operation.
+    edge: Option<EdgeRecord>,
+    edge_before: Option<EdgeRecord>,
     revisions: Option<(Bytes, RevisionsConfiguration)>,
     notices: Vec<Notice>,
     notices_before: usize,
@@ -51,13 +58,16 @@ impl<S: Snapshot> Transaction<S> {
         host: Host,
         limits: Arc<Limits>,
     ) -> Result<Self> {
-        let encoded = match in_flight.get(DATABASE, STATE_KEY) {
-            Some(changed) => changed.clone(),
-            None => {
-                let key = Bytes::from_static(STATE_KEY);
-                snapshot.get_many(DATABASE, &[key]).await?.pop().flatten()
+        let keys = [STATE_KEY, EDGE_KEY].map(Bytes::from_static);
+        let mut stored = snapshot.get_many(DATABASE, &keys).await?;
+        for (key, value) in keys.iter().zip(&mut stored) {
+            if let Some(changed) = in_flight.get(DATABASE, key) {
+                value.clone_from(changed);
             }
-        };
+        }
+        let edge = stored.pop().flatten();
+        let edge = edge.map(|value| EdgeRecord::decode(&value)).transpose()?;
+        let encoded = stored.pop().flatten();
         let encoded = encoded.ok_or_else(|| Error::corrupted("the database state is missing"))?;
         let state = DatabaseState::decode(&encoded)?;
         Ok(Self {
@@ -71,6 +81,8 @@ impl<S: Snapshot> Transaction<S> {
             known_before: state.incarnations.rows().len(),
             known_at_first: state.incarnations.rows().len(),
             state,
+            edge_before: edge.clone(),
+            edge,
             revisions: None,
             notices: Vec::new(),
             notices_before: 0,
@@ -88,6 +100,23 @@ impl<S: Snapshot> Transaction<S> {
     /// The database's incarnations.
     pub fn incarnations(&self) -> &Incarnations {
         &self.state.incarnations
+    }
+
+    /// Begins a new life of the database under `id`.
+    pub(crate) fn found_again(&mut self, id: IncarnationId) {
+        let tag = self.incarnations().own_row().tag.clone();
+        self.state.incarnations.own = self.state.incarnations.intern(id, tag);
+    }
+
+    /// Makes sure that the state is written though no record changes.
+    pub(crate) fn put_state_marker(&mut self) {
+        let state = self.state.encode();
+        self.put(DATABASE, Bytes::from_static(STATE_KEY), state);
+    }
+
+    /// Adds an incarnation to those that are known.
+    pub(crate) fn intern(&mut self, id: IncarnationId, tag: NodeTag) -> IncarnationIndex {
+        self.state.incarnations.intern(id, tag)
     }
 
     /// Replaces the table of incarnations by one that knows more.
@@ -128,6 +157,31 @@ impl<S: Snapshot> Transaction<S> {
     /// From now on there may be revisions, or a configuration of them.
     pub fn learn_revisions(&mut self) {
         self.state.knows_revisions = true;
+    }
+
+    /// Lists an item of the running operation in the order of etags.
+    pub fn list_etag(&mut self, kind: ItemKind, etag: Etag, item_key: &[u8]) {
+        let first = self.etag_before.next().number();
+        let offset = etag.number().saturating_sub(first);
+        let value = etags::value_at(kind, item_key, offset);
+        self.put(ETAGS, etags::key(etag), value);
+    }
+
+    /// Who this database is to servers, if it is an edge.
+    pub fn edge(&self) -> Option<&EdgeRecord> {
+        self.edge.as_ref()
+    }
+
+    /// Changes who it is.
+    pub(crate) fn set_edge(&mut self, edge: EdgeRecord) {
+        self.put(DATABASE, Bytes::from_static(EDGE_KEY), edge.encode());
+        self.edge = Some(edge);
+    }
+
+    /// Notes that everything which `incarnation` wrote up to `etag` was taken in.
+    pub(crate) fn raise_seen(&mut self, incarnation: IncarnationIndex, etag: Etag) {
+        let row = &mut self.state.incarnations.rows[incarnation.number() as usize];
+        row.seen = row.seen.max(etag);
     }
 
     /// What a collection keeps of revisions, if it keeps any.
@@ -295,6 +349,9 @@ impl<S: Snapshot> Transaction<S> {
         self.knew_revisions_before = self.state.knows_revisions;
         self.known_before = self.state.incarnations.rows().len();
         self.notices_before = self.notices.len();
+        if self.edge.is_some() || self.edge_before.is_some() {
+            self.edge_before.clone_from(&self.edge);
+        }
     }
 
     pub(crate) fn keep_operation(&mut self) {
@@ -308,6 +365,9 @@ impl<S: Snapshot> Transaction<S> {
         self.state.knows_revisions = self.knew_revisions_before;
         self.state.incarnations.rows.truncate(self.known_before);
         self.notices.truncate(self.notices_before);
+        if self.edge.is_some() || self.edge_before.is_some() {
+            self.edge.clone_from(&self.edge_before);
+        }
     }
 
     /// Bytes changed so far by all kept operations.

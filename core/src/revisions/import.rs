@@ -85,6 +85,7 @@ impl ImportRevision {
             flags,
             context: &context,
             dot,
+            origin: None,
             id: self.id.as_str(),
             key: id_key,
             collection: self.document.collection.as_str(),

@@ -24,5 +24,5 @@ pub use delete::{DeleteRevisions, RevisionSelection};
 pub use enforce::{EnforceRevisions, EnforcedRevisions};
 pub use import::ImportRevision;
 pub use record::{ForceRevision, ForcedRevision};
-pub(crate) use record::{follow_delete, follow_put};
+pub(crate) use record::{follow_delete, follow_put, has_some, record};
 pub use revert::{RevertDatabase, RevertDocument, RevertTarget, RevertedDatabase};

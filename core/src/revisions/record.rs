@@ -140,7 +140,7 @@ pub(super) async fn record_deletion<S: Snapshot>(
 }
 
 /// Stores one revision under an etag of its own. Answers whether it is new.
-pub(super) async fn record<S: Snapshot>(
+pub(crate) async fn record<S: Snapshot>(
     tx: &mut Transaction<S>,
     version: &DocumentParts<'_>,
 ) -> Result<bool> {
@@ -166,11 +166,7 @@ pub(super) async fn record<S: Snapshot>(
     .encode();
     tx.put(REVISIONS, key.clone(), value);
     tx.put(REVISION_VECTORS, vector_key, key.clone());
-    tx.put(
-        ETAGS,
-        etags::key(etag),
-        etags::value(ItemKind::Revision, &key),
-    );
+    tx.list_etag(ItemKind::Revision, etag, &key);
     if is_delete {
         tx.put(REVISION_BIN, etags::key(etag), key);
     }
@@ -219,6 +215,11 @@ async fn change_count<S: Snapshot>(
     statistics.revision_count = statistics.revision_count.saturating_add_signed(by);
     tx.put_collection_statistics(collection.key(), &statistics);
     Ok(())
+}
+
+/// Whether a document has revisions.
+pub(crate) async fn has_some<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<bool> {
+    Ok(count(tx, id_key).await? > 0)
 }
 
 pub(super) async fn count<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {

@@ -1,6 +1,6 @@
 //! How numbers and texts are laid out inside records: little-endian and LEB128.
 
-use crate::version::{ChangeVector, Entry, Etag, IncarnationIndex};
+use crate::version::{ChangeVector, Entry, Etag, IncarnationIndex, Origin};
 use crate::{Error, Result};
 
 /// Appends fields to a record.
@@ -53,6 +53,17 @@ impl Encoder {
         self.varint(vector.entries().len() as u64);
         for entry in vector.entries() {
             self.entry(*entry);
+        }
+    }
+
+    /// One byte for none.
+    pub(crate) fn origin(&mut self, origin: Option<&Origin>) {
+        match origin {
+            None => self.byte(0),
+            Some(origin) => {
+                self.byte(1);
+                self.raw(&origin.to_key());
+            }
         }
     }
 
@@ -157,6 +168,29 @@ impl<'a> Decoder<'a> {
     pub(crate) fn vector(&mut self) -> Result<ChangeVector> {
         let count = self.length()?;
         (0..count).map(|_| self.entry()).collect()
+    }
+
+    pub(crate) fn origin(&mut self) -> Result<Option<Origin>> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => Origin::from_key(self.raw(Origin::KEY_BYTES)?).map(Some),
+            _ => Err(self.broken()),
+        }
+    }
+
+    pub(crate) fn origins(&mut self) -> Result<Vec<Origin>> {
+        let count = self.length()?;
+        (0..count)
+            .map(|_| Origin::from_key(self.raw(Origin::KEY_BYTES)?))
+            .collect()
+    }
+
+    pub(crate) fn flag(&mut self) -> Result<bool> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.broken()),
+        }
     }
 
     pub(crate) fn format(&mut self, expected: u8) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `DOCUMENTS`: live documents, kept as they are served (architecture decision 5).
 //!
-//! Key: lower-cased id. Value: format 1, etag, time, flags, context, dot, origin byte (0), id as
+//! Key: lower-cased id. Value: format 1, etag, time, flags, context, dot, origin (one byte when it was
+//! written by a server), id as
 //! written (empty when it equals the key), collection, list of attachments as clients see it (empty
 //! for none), stored metadata (the inside of its braces),
 //! then the body: JSON text to the end of the record, without `@metadata`.
@@ -11,7 +12,7 @@ use bytes::Bytes;
 
 use super::{Decoder, Encoder};
 use crate::host::Timestamp;
-use crate::version::{ChangeVector, Dot, Etag};
+use crate::version::{ChangeVector, Dot, Etag, Origin};
 use crate::{Error, Result};
 
 const FORMAT: u8 = 1;
@@ -141,6 +142,8 @@ pub struct DocumentParts<'a> {
     pub context: &'a ChangeVector,
     /// This version's own write.
     pub dot: Dot,
+    /// The edge's write that it is, if an edge made it.
+    pub origin: Option<Origin>,
     /// The id as written.
     pub id: &'a str,
     /// The lower-cased id.
@@ -173,7 +176,7 @@ impl DocumentParts<'_> {
         encoder.varint(u64::from(self.flags.bits()));
         encoder.vector(self.context);
         encoder.entry(self.dot);
-        encoder.byte(0);
+        encoder.origin(self.origin.as_ref());
         encoder.text(if self.id.as_bytes() == self.key {
             ""
         } else {
@@ -200,6 +203,7 @@ impl<'a> DocumentParts<'a> {
             flags: record.flags,
             context: &record.context,
             dot: record.dot,
+            origin: record.origin,
             id,
             key,
             collection: record.collection(),
@@ -224,6 +228,8 @@ pub struct DocumentRecord {
     pub context: ChangeVector,
     /// This version's own write.
     pub dot: Dot,
+    /// The edge's write that it is, if an edge made it.
+    pub origin: Option<Origin>,
     id: Range<usize>,
     collection: Range<usize>,
     attachments: Range<usize>,
@@ -243,9 +249,7 @@ impl DocumentRecord {
         let last_modified = Timestamp::from_ticks(decoder.fixed_i64()?);
         let flags = DocumentFlags::from_bits(decoder.varint()?)?;
         let (context, dot) = (decoder.vector()?, decoder.entry()?);
-        if decoder.byte()? != 0 {
-            return Err(Error::corrupted("a document has an origin of unknown form"));
-        }
+        let origin = decoder.origin()?;
         let mut text_range = || -> Result<Range<usize>> {
             let length = decoder.text()?.len();
             Ok(decoder.position() - length..decoder.position())
@@ -261,6 +265,7 @@ impl DocumentRecord {
             flags,
             context,
             dot,
+            origin,
             id,
             collection,
             attachments,

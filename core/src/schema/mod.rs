@@ -10,11 +10,14 @@ mod codec;
 pub mod collection_etags;
 pub mod collections;
 pub mod configuration;
+pub mod conflicts;
 pub mod database_state;
 pub mod departures;
 pub mod documents;
+pub mod edge;
 pub mod etags;
 pub mod identities;
+pub mod ledger;
 pub mod requests;
 pub mod revisions;
 pub mod schedules;
@@ -64,3 +67,15 @@ pub const REQUESTS: KeySpace = KeySpace::new(28);
 pub const INDEXES: KeySpace = KeySpace::new(24);
 /// Documents that left a collection; see [`departures`].
 pub const DEPARTURES: KeySpace = KeySpace::new(25);
+/// Documents of which several versions live; see [`conflicts`].
+pub const CONFLICTS: KeySpace = KeySpace::new(17);
+/// Which writes of edges were taken in; see [`ledger`].
+pub const LEDGER: KeySpace = KeySpace::new(18);
+/// Where each edge stands; see [`ledger`].
+pub const REPLICAS: KeySpace = KeySpace::new(19);
+/// On an edge: writes not yet known to be on a server; see [`edge`].
+pub const PENDING: KeySpace = KeySpace::new(20);
+/// On an edge: pending writes in the order they were made; see [`edge`].
+pub const PENDING_ORDER: KeySpace = KeySpace::new(21);
+/// On an edge: other states of documents; see [`edge`].
+pub const EDGE_STATES: KeySpace = KeySpace::new(22);

@@ -1,13 +1,12 @@
 //! `TOMBSTONES`: what remains of deleted documents, for indexes and replicas to follow.
 //!
-//! Key: lower-cased id. Value: format 1, etag, deleted etag, time, flags, context, dot, origin
-//! byte (0), id, collection.
+//! Key: lower-cased id. Value: format 1, etag, deleted etag, time, flags, context, dot, origin, id, collection.
 
 use super::documents::DocumentFlags;
 use super::{Decoder, Encoder};
 use crate::host::Timestamp;
-use crate::version::{ChangeVector, Dot, Etag};
-use crate::{Error, Result};
+use crate::Result;
+use crate::version::{ChangeVector, Dot, Etag, Origin};
 
 const FORMAT: u8 = 1;
 
@@ -26,6 +25,8 @@ pub struct Tombstone {
     pub context: ChangeVector,
     /// The deletion itself.
     pub dot: Dot,
+    /// The edge's write that it is, if an edge made it.
+    pub origin: Option<Origin>,
     /// The id, cased as it was.
     pub id: String,
     /// The collection it was in.
@@ -33,6 +34,12 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
+    /// Whether the document is not deleted but in conflict; then [`super::conflicts`] has its
+    /// versions.
+    pub fn is_conflict(&self) -> bool {
+        self.flags.contains(DocumentFlags::CONFLICTED)
+    }
+
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut encoder = Encoder::with_capacity(64 + self.id.len() + self.collection.len());
@@ -43,7 +50,7 @@ impl Tombstone {
         encoder.varint(u64::from(self.flags.bits()));
         encoder.vector(&self.context);
         encoder.entry(self.dot);
-        encoder.byte(0);
+        encoder.origin(self.origin.as_ref());
         encoder.text(&self.id);
         encoder.text(&self.collection);
         encoder.finish()
@@ -60,11 +67,7 @@ impl Tombstone {
         let last_modified = Timestamp::from_ticks(decoder.fixed_i64()?);
         let flags = DocumentFlags::from_bits(decoder.varint()?)?;
         let (context, dot) = (decoder.vector()?, decoder.entry()?);
-        if decoder.byte()? != 0 {
-            return Err(Error::corrupted(
-                "a tombstone has an origin of unknown form",
-            ));
-        }
+        let origin = decoder.origin()?;
         let (id, collection) = (decoder.text()?.to_owned(), decoder.text()?.to_owned());
         decoder.end()?;
         Ok(Self {
@@ -74,6 +77,7 @@ impl Tombstone {
             flags,
             context,
             dot,
+            origin,
             id,
             collection,
         })

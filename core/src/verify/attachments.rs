@@ -249,7 +249,25 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 }
             }
         }
+        for set in self.sets_of_versions().await {
+            for live in set.live {
+                let list = ListedAttachment::parse_list(&live.value.attachments);
+                let list = list.unwrap_or_default();
+                let hashes = list.iter().filter_map(|it| parse_hash(&it.hash).ok());
+                for hash in hashes.filter(&is_in_part) {
+                    *real.entry(hash).or_default() += 1;
+                }
+            }
+        }
         real
+    }
+
+    /// Adds what the versions of a set refer to.
+    pub(super) fn add_references_of(&mut self, attachments: &str) {
+        let list = ListedAttachment::parse_list(attachments).unwrap_or_default();
+        for hash in list.iter().filter_map(|it| parse_hash(&it.hash).ok()) {
+            self.references.add(&hash, 1);
+        }
     }
 
     /// Adds a blob's own count to `stored`.

@@ -13,7 +13,7 @@ use crate::document::CollectionName;
 use crate::schema::documents::DocumentRecord;
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, REVISIONS, TOMBSTONES, collection_etags};
+use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, LEDGER, REVISIONS, TOMBSTONES, collection_etags};
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
 
@@ -34,7 +34,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     pub(super) async fn check_etag_tables(&mut self) {
         let of_collections = self.report.documents + self.report.tombstones;
         for (space, record_count) in [
-            (ETAGS, of_collections + self.report.revisions),
+            (ETAGS, of_collections + self.report.revisions + self.progress.entries_of(LEDGER)),
             (COLLECTION_ETAGS, of_collections),
         ] {
             self.check_etag_table(space, false).await;
@@ -66,6 +66,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                         .await;
                     self.follow(space, REVISIONS, ItemKind::Revision, entries)
                         .await;
+                    self.follow(space, LEDGER, ItemKind::Fact, entries).await;
                 }
             } else {
                 self.check_last_etag(space, &readable);
@@ -143,6 +144,7 @@ fn etag_and_collection(kind: ItemKind, record: Bytes) -> Option<(Etag, String)> 
             let tombstone = Tombstone::decode(&record).ok()?;
             (tombstone.etag, tombstone.collection)
         }
+        ItemKind::Fact => return None,
     };
     let collection = CollectionName::new(collection).ok()?;
     Some((etag, collection.key().to_owned()))

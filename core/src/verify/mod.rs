@@ -11,6 +11,7 @@ mod contents;
 mod counts;
 mod etag_tables;
 mod records;
+mod replication;
 mod report;
 mod revisions;
 mod schedules;
@@ -69,6 +70,7 @@ pub async fn verify<S: Snapshot>(
     verification.check_state().await;
     verification.check_records().await;
     verification.check_revisions().await;
+    verification.check_replication().await;
     verification.check_etag_tables().await;
     verification.check_schedules().await;
     verification.check_attachments().await;

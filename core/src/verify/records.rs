@@ -118,9 +118,10 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     ) -> Option<Checked> {
         let facts = match kind {
             ItemKind::Document | ItemKind::Revision => {
-                DocumentRecord::decode(value).map(|it| self.document(kind, key, it))
+                DocumentRecord::decode(value).map(|it| self.document(key, it))
             }
             ItemKind::Tombstone => Tombstone::decode(&value).map(|it| self.tombstone(key, &it)),
+            ItemKind::Fact => return None,
         };
         let facts = match facts {
             Ok(facts) => facts,
@@ -153,6 +154,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 counts.last_tombstone_etag = facts.etag.max(counts.last_tombstone_etag);
             }
             ItemKind::Revision => counts.revisions += 1,
+            ItemKind::Fact => {}
         }
         Some(Checked {
             etag: facts.etag,
@@ -163,10 +165,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     }
 
     /// A document, or a revision with its document's key.
-    fn document(&self, kind: ItemKind, key: &Bytes, record: DocumentRecord) -> Facts {
+    fn document(&self, key: &Bytes, record: DocumentRecord) -> Facts {
         let mut problems = version_problems(
             self.state.as_ref(),
-            kind,
             record.etag,
             &record.context,
             record.dot,
@@ -193,7 +194,6 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     fn tombstone(&self, key: &Bytes, tombstone: &Tombstone) -> Facts {
         let mut problems = version_problems(
             self.state.as_ref(),
-            ItemKind::Tombstone,
             tombstone.etag,
             &tombstone.context,
             tombstone.dot,

@@ -6,15 +6,15 @@ use bytes::Bytes;
 
 use crate::attachments::hash_text;
 use crate::schema::{
-    ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, DATABASE, DEPARTURES, DOCUMENTS,
-    ETAGS, EXPIRATIONS, IDENTITIES, INDEXES, LOOSE_CONTENTS, REFRESHES, REQUESTS, REVISION_BIN,
-    REVISION_COUNTS, REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags,
-    revisions, schedules,
+    ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, CONFLICTS, DATABASE, DEPARTURES,
+    DOCUMENTS, EDGE_STATES, ETAGS, EXPIRATIONS, IDENTITIES, INDEXES, LEDGER, LOOSE_CONTENTS,
+    PENDING, PENDING_ORDER, REFRESHES, REPLICAS, REQUESTS, REVISION_BIN, REVISION_COUNTS,
+    REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
 };
 use crate::storage::KeySpace;
 
 /// The tables of a database, with the names problems have for them.
-const TABLES: [(KeySpace, &str); 20] = [
+const TABLES: [(KeySpace, &str); 26] = [
     (DATABASE, "database"),
     (DOCUMENTS, "documents"),
     (ETAGS, "etags"),
@@ -35,6 +35,12 @@ const TABLES: [(KeySpace, &str); 20] = [
     (REQUESTS, "requests"),
     (INDEXES, "indexes"),
     (DEPARTURES, "departures"),
+    (CONFLICTS, "conflicts"),
+    (LEDGER, "ledger"),
+    (REPLICAS, "replicas"),
+    (PENDING, "pending"),
+    (PENDING_ORDER, "pending order"),
+    (EDGE_STATES, "edge states"),
 ];
 
 /// Whether a table is one of this version's.

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use super::report::is_known;
 use super::table_scan::TableScan;
 use super::{Verification, VerifyProgress};
+use crate::conflicts::ConflictsConfiguration;
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::DATABASE;
 use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
-use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY};
+use crate::schema::configuration::{
+    CONFLICTS_KEY, EXPIRATION_KEY, PEER_POSITION_PREFIX, PURGED_KEY, REFRESH_KEY,
+    REVISION_BIN_KEY, REVISIONS_KEY,
+};
+use crate::schema::edge::{EDGE_KEY, EdgeRecord};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
-use crate::schema::etags::ItemKind;
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
 use crate::version::{ChangeVector, Dot, Etag};
 
@@ -94,6 +98,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
 
 /// What is wrong with a record of `DATABASE` that is not the state.
 fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
+    if key == EDGE_KEY {
+        return EdgeRecord::decode(value).err().map(|error| error.to_string());
+    }
     let Ok(text) = std::str::from_utf8(value) else {
         return Some("it is not UTF-8".to_owned());
     };
@@ -101,6 +108,11 @@ fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
         REVISIONS_KEY => RevisionsConfiguration::parse(text).map(drop),
         REVISION_BIN_KEY => RevisionBinConfiguration::parse(text).map(drop),
         EXPIRATION_KEY => ExpirationConfiguration::parse(text).map(drop),
+        CONFLICTS_KEY => ConflictsConfiguration::parse(text).map(drop),
+        key if key.starts_with(PEER_POSITION_PREFIX) => {
+            crate::replication::parse_purged(text).map(drop)
+        }
+        PURGED_KEY => crate::replication::parse_purged(text).map(drop),
         REFRESH_KEY => RefreshConfiguration::parse(text).map(drop),
         _ => return Some("this version knows no such record".to_owned()),
     };
@@ -109,11 +121,10 @@ fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
 
 /// What is wrong with a record's etag and version, as far as the database's state tells.
 ///
-/// Revisions may name writes of other databases that this one has not taken in: imported ones keep
-/// the change vector they had.
+/// Records may name writes of other databases before all that these wrote was taken in: imported
+/// revisions keep the change vector they had, and replicas get single documents.
 pub(super) fn version_problems(
     state: Option<&DatabaseState>,
-    kind: ItemKind,
     etag: Etag,
     context: &ChangeVector,
     dot: Dot,
@@ -141,8 +152,8 @@ pub(super) fn version_problems(
     for entry in context.entries().iter().chain([&dot]) {
         match state.incarnations.row(entry.incarnation) {
             Err(error) => problems.push(error.message().to_owned()),
-            Ok(_)
-                if kind == ItemKind::Revision && entry.incarnation != state.incarnations.own() => {}
+            // Of what others wrote, single documents may be here before everything else is.
+            Ok(_) if entry.incarnation != state.incarnations.own() => {}
             Ok(row) if entry.etag > row.seen => problems.push(format!(
                 "it has seen {} of {}, of which the database has seen {}",
                 entry.etag, row.id, row.seen

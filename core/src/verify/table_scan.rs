@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::report::{show_key, table_name};
 use super::{Verification, VerifyProgress};
+use crate::schema::{ETAGS, etags};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
 
 /// A walk over one table.
@@ -129,6 +130,11 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 u64::from(reference.expected.is_some());
             let table = table_name(to);
             let entry = show_key(to, &reference.entry);
+            let value = match value {
+                // Where it stood in its operation is nothing that a record knows.
+                Some(value) if to == ETAGS => Some(etags::without_offset(value)),
+                value => value,
+            };
             let what = match (value, reference.expected) {
                 (value, expected) if value == expected => continue,
                 (None, _) => format!("its entry '{entry}' in {table} is missing"),

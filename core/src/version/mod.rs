@@ -8,10 +8,14 @@
 
 mod change_vector;
 mod incarnation;
+mod origin;
+mod siblings;
 mod text_form;
 
 pub use change_vector::{ChangeVector, Dot, Entry, VectorOrder};
 pub use incarnation::{Incarnation, IncarnationId, IncarnationIndex, Incarnations, NodeTag};
+pub use origin::{Origin, ReplicaId};
+pub use siblings::{Live, Siblings};
 
 use std::fmt;
 

@@ -53,6 +53,7 @@ fn document(bytes: Bytes) {
         flags: record.flags,
         context: &record.context,
         dot: record.dot,
+        origin: record.origin,
         id: record.id(),
         key: b"",
         collection: record.collection(),
@@ -94,7 +95,11 @@ fn etag(bytes: &Bytes) {
     if let Ok(etag) = etags::decode_key(bytes) {
         assert_eq!(etags::key(etag), bytes);
     }
-    if let Ok((kind, key)) = etags::decode_value(bytes) {
-        assert_eq!(etags::value(kind, &key), bytes);
+    if let Ok((kind, key, offset)) = etags::decode_value_at(bytes) {
+        let again = etags::value_at(kind, &key, offset);
+        assert_eq!(
+            etags::decode_value_at(&again).expect("its own value is one"),
+            (kind, key, offset)
+        );
     }
 }

@@ -1,0 +1,122 @@
+//! Getting the contents of attachments before what refers to them is stored.
+//!
+//! One piece is asked for at a time, so neither side holds more than that in memory.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::messages::Message;
+use super::wire::WireVersion;
+use crate::attachments::{AttachmentContent, AttachmentUpload, ListedAttachment, parse_hash};
+use crate::database::Database;
+use crate::schema::BLOBS;
+use crate::schema::blobs::ContentHash;
+use crate::storage::{Snapshot, Store};
+use crate::{Error, ReadTransaction, Result};
+
+/// Contents that are being fetched.
+pub(super) struct ContentFetch<S: Store> {
+    missing: VecDeque<ContentHash>,
+    current: Option<(ContentHash, u64, AttachmentUpload<S>)>,
+    pub(super) fetched: Vec<AttachmentContent>,
+}
+
+/// The hashes that versions refer to.
+pub(super) fn hashes_of<'a>(versions: impl Iterator<Item = &'a str>) -> Vec<ContentHash> {
+    let mut hashes: Vec<ContentHash> = Vec::new();
+    for list in versions {
+        let listed = ListedAttachment::parse_list(list).unwrap_or_default();
+        hashes.extend(listed.iter().filter_map(|it| parse_hash(&it.hash).ok()));
+    }
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
+}
+
+/// The lists of attachments of a state.
+pub(super) fn lists_of(live: &[WireVersion]) -> impl Iterator<Item = &str> {
+    live.iter().map(|it| it.version.attachments.as_str())
+}
+
+/// A piece of a content for whoever asks.
+pub(super) async fn piece<S: Snapshot>(
+    read: &ReadTransaction<S>,
+    hash: ContentHash,
+    offset: u64,
+) -> Result<Message> {
+    let (size, bytes) = match read.content(&hash).await? {
+        None => (None, Bytes::new()),
+        Some(blob) => (Some(blob.size), read.content_at(&blob, offset).await?),
+    };
+    Ok(Message::Content {
+        hash,
+        size,
+        offset,
+        bytes,
+    })
+}
+
+impl<S: Store> ContentFetch<S> {
+    /// What of `hashes` is not here.
+    pub(super) async fn of(database: &Database<S>, hashes: &[ContentHash]) -> Result<Self> {
+        let mut missing = VecDeque::new();
+        if !hashes.is_empty() {
+            let keys: Vec<Bytes> = hashes.iter().map(|it| Bytes::copy_from_slice(it)).collect();
+            let read = database.read().await?;
+            let found = read.snapshot().get_many(BLOBS, &keys).await?;
+            let absent = hashes.iter().zip(found).filter(|(_, it)| it.is_none());
+            missing.extend(absent.map(|(hash, _)| *hash));
+        }
+        Ok(Self {
+            missing,
+            current: None,
+            fetched: Vec::new(),
+        })
+    }
+
+    /// What to ask for next; `None` when everything is here.
+    pub(super) fn next(&mut self, database: &Database<S>) -> Result<Option<Message>> {
+        if self.current.is_none() {
+            let Some(hash) = self.missing.pop_front() else {
+                return Ok(None);
+            };
+            self.current = Some((hash, 0, database.begin_upload()?));
+        }
+        let current = self.current.as_ref();
+        Ok(current.map(|(hash, offset, _)| Message::Want {
+            hash: *hash,
+            offset: *offset,
+        }))
+    }
+
+    /// Takes a piece. One that was not asked for is an error of the other side.
+    pub(super) async fn take(
+        &mut self,
+        hash: ContentHash,
+        size: Option<u64>,
+        offset: u64,
+        bytes: &Bytes,
+    ) -> Result<()> {
+        let Some((wanted, at, mut upload)) = self.current.take() else {
+            return Err(Error::invalid("a content came that nobody asked for"));
+        };
+        if (wanted, at) != (hash, offset) {
+            return Err(Error::invalid("another piece of a content came than asked for"));
+        }
+        // What the other side does not have, nobody can wait for.
+        let Some(size) = size else { return Ok(()) };
+        upload.write(bytes).await?;
+        let at = offset + bytes.len() as u64;
+        if at < size && !bytes.is_empty() {
+            self.current = Some((wanted, at, upload));
+            return Ok(());
+        }
+        let content = upload.finish().await?;
+        if *content.hash() != wanted {
+            return Err(Error::invalid("a content is not what its hash says"));
+        }
+        self.fetched.push(content);
+        Ok(())
+    }
+}

@@ -1,0 +1,684 @@
+//! The edge's side of a connection: frames in, frames out, no socket.
+//!
+//! The host connects a WebSocket, sends what [`EdgeSession::begin`] gives, and hands over each frame
+//! that comes. After every local commit it calls [`EdgeSession::on_local_write`], and every now and
+//! then [`EdgeSession::on_tick`]. When a call fails, or the socket breaks, the session is over: the
+//! host makes a new one after a while. Nothing is lost by that, whenever it happens.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
+use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
+use super::wire::{EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire};
+use super::{
+    ApplyPull, BecomeEdge, DiscardPending, EndResync, MarkSent, RenewReplica, ReplicationCommand,
+    ReplicationOutcome, RetryRefused, SettleWrites,
+};
+use crate::commands::{Operation, Outcome};
+use crate::conflicts::{of_record, of_tombstone};
+use crate::database::Database;
+use crate::document::to_id_key;
+use crate::reader::Pages;
+use crate::schema::conflicts::DocumentVersion;
+use crate::schema::documents::DocumentRecord;
+use crate::schema::edge::{self, EDGE_KEY, EdgeRecord, PendingWrite, Refusal};
+use crate::schema::tombstones::Tombstone;
+use crate::schema::{DATABASE, DOCUMENTS, PENDING, PENDING_ORDER, TOMBSTONES};
+use crate::storage::{Direction, KeyRange, Snapshot, Store};
+use crate::version::{Etag, IncarnationId, Origin};
+use crate::{Error, ErrorKind, ReadTransaction, Result};
+
+/// What an edge asks of a server.
+#[derive(Debug, Clone, Default)]
+pub struct EdgeOptions {
+    /// Who may do this; empty where nobody asks.
+    pub token: String,
+    /// Only documents whose ids begin with one of these; none for all that may be seen.
+    pub prefixes: Vec<String>,
+    /// Only documents of these collections; none for all that may be seen.
+    pub collections: Vec<String>,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgePhase {
+    /// The server has not answered yet.
+    Connecting,
+    /// The server tells what happened meanwhile.
+    CatchingUp,
+    /// What happens is told at once.
+    Live,
+    /// The server does not go on.
+    Refused,
+}
+
+/// How things stand, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdgeStatus {
+    /// Where the session stands.
+    pub phase: EdgePhase,
+    /// Documents received so far.
+    pub received: u64,
+    /// Etags of the server still to come.
+    pub remaining: u64,
+    /// Writes the server has taken so far.
+    pub sent: u64,
+    /// Writes that wait to be sent or answered.
+    pub waiting: usize,
+}
+
+/// What happened, for applications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EdgeEvent {
+    /// Documents came from the server.
+    Received {
+        /// The documents that may have changed.
+        ids: Vec<String>,
+    },
+    /// The server did not take a write; it stays pending.
+    Refused {
+        /// The document, lower-cased.
+        id: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Everything the server had is here.
+    CaughtUp,
+    /// The database was rolled back or cloned; it has a new identity, and nothing was lost.
+    Renewed,
+    /// Everything was compared: the edge had been away for longer than deletions are remembered,
+    /// or what it may see has changed.
+    Resynced,
+    /// The server does not go on.
+    Closed {
+        /// For a program.
+        code: RefusalCode,
+        /// For a person.
+        reason: String,
+    },
+}
+
+/// What the server said about itself.
+struct Hub {
+    name: Name,
+    members: Arc<[IncarnationId]>,
+    filter: u64,
+    resync_until: Option<Etag>,
+}
+
+/// A part of the stream, until its contents are here.
+struct Arriving<S: Store> {
+    states: Vec<WireState>,
+    up_to: Etag,
+    last_etag: Etag,
+    contents: ContentFetch<S>,
+}
+
+/// One connection's edge side.
+pub struct EdgeSession<S: Store> {
+    database: Database<S>,
+    options: EdgeOptions,
+    hub: Option<Hub>,
+    phase: EdgePhase,
+    /// What is to be sent, by sequence.
+    queue: BTreeMap<u64, Bytes>,
+    listed_up_to: u64,
+    in_flight: HashMap<Origin, Bytes>,
+    /// What the server cannot take yet; tried again with the next tick.
+    behind: Vec<(u64, Bytes)>,
+    arriving: Option<Arriving<S>>,
+    received: u64,
+    sent: u64,
+    remaining: u64,
+    events: Vec<EdgeEvent>,
+}
+
+impl<S: Store> EdgeSession<S> {
+    /// The most writes that wait for an answer.
+    const MAX_IN_FLIGHT: usize = 256;
+    /// A push ends when it has this many bytes.
+    const MAX_PUSH_BYTES: usize = 1 << 20;
+
+    /// Begins a session, making the database an edge if it was none. Answers what to send first.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn begin(database: Database<S>, options: EdgeOptions) -> Result<(Self, Vec<Bytes>)> {
+        while let ReplicationOutcome::Continue(_) =
+            replicate(&database, ReplicationCommand::BecomeEdge(BecomeEdge)).await?
+        {}
+        let mut session = Self {
+            database,
+            options,
+            hub: None,
+            phase: EdgePhase::Connecting,
+            queue: BTreeMap::new(),
+            listed_up_to: 0,
+            in_flight: HashMap::new(),
+            behind: Vec::new(),
+            arriving: None,
+            received: 0,
+            sent: 0,
+            remaining: 0,
+            events: Vec::new(),
+        };
+        let hello = session.hello().await?;
+        Ok((session, vec![hello.encode().into()]))
+    }
+
+    /// Follows a frame of the server; answers what to send.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the server does not keep to the protocol; whatever the store reports.
+    pub async fn on_frame(&mut self, frame: &[u8]) -> Result<Vec<Bytes>> {
+        let answers = self.on_message(Message::decode(frame)?).await?;
+        Ok(answers.iter().map(|it| it.encode().into()).collect())
+    }
+
+    /// As [`Self::on_frame`], with messages.
+    ///
+    /// # Errors
+    /// As [`Self::on_frame`].
+    pub async fn on_message(&mut self, message: Message) -> Result<Vec<Message>> {
+        if self.hub.is_none() && matches!(message, Message::Batch { .. } | Message::Outcomes(_) | Message::Content { .. } | Message::Want { .. }) {
+            // Sent to the identity that this edge had before it said hello again.
+            return Ok(Vec::new());
+        }
+        match message {
+            Message::Welcome { .. } => self.on_welcome(message).await,
+            Message::Refused { code, reason } => {
+                self.phase = EdgePhase::Refused;
+                self.events.push(EdgeEvent::Closed { code, reason });
+                Ok(Vec::new())
+            }
+            Message::Outcomes(outcomes) => self.on_outcomes(outcomes).await,
+            Message::Batch {
+                states,
+                up_to,
+                last_etag,
+            } => {
+                let lists = states.iter().flat_map(|it| lists_of(&it.live));
+                let contents = ContentFetch::of(&self.database, &hashes_of(lists)).await?;
+                self.arriving = Some(Arriving {
+                    states,
+                    up_to,
+                    last_etag,
+                    contents,
+                });
+                self.go_on_arriving().await
+            }
+            Message::Content {
+                hash,
+                size,
+                offset,
+                bytes,
+            } => {
+                let arriving = self.arriving.as_mut().ok_or_else(unexpected)?;
+                if size.is_none() {
+                    return Err(Error::invalid("the server lacks a content that it lists"));
+                }
+                arriving.contents.take(hash, size, offset, &bytes).await?;
+                self.go_on_arriving().await
+            }
+            Message::Want { hash, offset } => {
+                Ok(vec![piece(&self.database.read().await?, hash, offset).await?])
+            }
+            Message::Ping => Ok(vec![Message::Pong]),
+            Message::Pong => Ok(Vec::new()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Tells that documents were written here; answers what to send.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn on_local_write(&mut self) -> Result<Vec<Bytes>> {
+        let messages = self.push().await?;
+        Ok(messages.iter().map(|it| it.encode().into()).collect())
+    }
+
+    /// Lets time pass: a heartbeat, and another try for what the server could not take.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn on_tick(&mut self) -> Result<Vec<Bytes>> {
+        let messages = self.tick().await?;
+        Ok(messages.iter().map(|it| it.encode().into()).collect())
+    }
+
+    /// As [`Self::on_tick`], with messages.
+    ///
+    /// # Errors
+    /// As [`Self::on_tick`].
+    pub async fn tick(&mut self) -> Result<Vec<Message>> {
+        if self.hub.is_none() {
+            return Ok(Vec::new());
+        }
+        self.queue.extend(self.behind.drain(..));
+        let mut messages = self.push().await?;
+        messages.push(Message::Ping);
+        Ok(messages)
+    }
+
+    /// Offers refused writes again; answers what to send.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn retry_refused(&mut self) -> Result<Vec<Bytes>> {
+        self.database.retry_refused().await?;
+        self.listed_up_to = 0;
+        self.on_local_write().await
+    }
+
+    /// Shows the server a new token.
+    pub fn renew_token(&mut self, token: String) -> Bytes {
+        self.options.token.clone_from(&token);
+        Message::Token(token).encode().into()
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> EdgeStatus {
+        EdgeStatus {
+            phase: self.phase,
+            received: self.received,
+            remaining: self.remaining,
+            sent: self.sent,
+            waiting: self.queue.len() + self.in_flight.len() + self.behind.len(),
+        }
+    }
+
+    /// What happened since the last call.
+    pub fn take_events(&mut self) -> Vec<EdgeEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    async fn hello(&mut self) -> Result<Message> {
+        self.hub = None;
+        self.phase = EdgePhase::Connecting;
+        (self.queue.clear(), self.in_flight.clear(), self.behind.clear());
+        self.listed_up_to = 0;
+        self.arriving = None;
+        let read = self.database.read().await?;
+        let edge = edge_record(&read).await?;
+        let positions = edge.cursors.iter().map(|cursor| {
+            Ok(Position {
+                hub: read.incarnations().row(cursor.hub)?.id,
+                etag: cursor.etag,
+                filter: cursor.filter,
+                resync_until: cursor.resync_until,
+            })
+        });
+        Ok(Message::Hello {
+            versions: (PROTOCOL_VERSION, PROTOCOL_VERSION),
+            token: self.options.token.clone(),
+            replica: edge.replica,
+            last_sequence: edge.last_sequence,
+            positions: positions.collect::<Result<_>>()?,
+            prefixes: self.options.prefixes.clone(),
+            collections: self.options.collections.clone(),
+        })
+    }
+
+    async fn on_welcome(&mut self, welcome: Message) -> Result<Vec<Message>> {
+        let Message::Welcome {
+            version,
+            hub,
+            members,
+            known,
+            filter,
+            from,
+            last_etag,
+            resync_until,
+        } = welcome
+        else {
+            return Err(unexpected());
+        };
+        if version != PROTOCOL_VERSION || self.hub.is_some() {
+            return Err(unexpected());
+        }
+        if let Some(known) = known
+            && self.is_other_life(known).await?
+        {
+            return self.renew().await;
+        }
+        self.hub = Some(Hub {
+            name: hub,
+            members,
+            filter,
+            resync_until,
+        });
+        self.remaining = last_etag.number().saturating_sub(from.number());
+        self.phase = EdgePhase::CatchingUp;
+        self.push().await
+    }
+
+    /// Whether the server knows writes of this replica that it did not make in this life.
+    async fn is_other_life(&self, known: Known) -> Result<bool> {
+        let edge = edge_record(&self.database.read().await?).await?;
+        let is_same = known.sequence == edge.last_sequence && known.hash != edge.last_hash;
+        Ok(known.sequence > edge.last_sequence || is_same)
+    }
+
+    async fn renew(&mut self) -> Result<Vec<Message>> {
+        replicate(&self.database, ReplicationCommand::RenewReplica(RenewReplica)).await?;
+        self.events.push(EdgeEvent::Renewed);
+        Ok(vec![self.hello().await?])
+    }
+
+    async fn go_on_arriving(&mut self) -> Result<Vec<Message>> {
+        let arriving = self.arriving.as_mut().ok_or_else(unexpected)?;
+        if let Some(want) = arriving.contents.next(&self.database)? {
+            return Ok(vec![want]);
+        }
+        let arrived = self.arriving.take().ok_or_else(unexpected)?;
+        let hub = self.hub.as_mut().ok_or_else(unexpected)?;
+        let ids: Vec<String> = arrived.states.iter().map(|it| it.id.clone()).collect();
+        let apply = ApplyPull {
+            hub: hub.name.clone(),
+            filter: hub.filter,
+            members: Arc::clone(&hub.members),
+            states: arrived.states,
+            contents: arrived.contents.fetched,
+            up_to: arrived.up_to,
+            resync_until: hub.resync_until,
+        };
+        replicate(&self.database, ReplicationCommand::ApplyPull(apply)).await?;
+        self.received += ids.len() as u64;
+        if !ids.is_empty() {
+            self.events.push(EdgeEvent::Received { ids });
+        }
+        if hub.resync_until.is_some_and(|until| arrived.up_to >= until) {
+            hub.resync_until = None;
+            end_resync(&self.database, &hub.name).await?;
+            self.events.push(EdgeEvent::Resynced);
+        }
+        let (up_to, last_etag) = (arrived.up_to, arrived.last_etag);
+        self.remaining = last_etag.number().saturating_sub(up_to.number());
+        if self.remaining == 0 && self.phase == EdgePhase::CatchingUp {
+            self.phase = EdgePhase::Live;
+            self.events.push(EdgeEvent::CaughtUp);
+        }
+        let mut answers = vec![Message::Applied { up_to }];
+        answers.extend(self.push().await?);
+        Ok(answers)
+    }
+
+    async fn on_outcomes(&mut self, outcomes: Vec<WriteOutcome>) -> Result<Vec<Message>> {
+        let mut settled = Vec::with_capacity(outcomes.len());
+        let mut is_forked = false;
+        for outcome in outcomes {
+            let Some(key) = self.in_flight.remove(&outcome.origin) else {
+                continue;
+            };
+            match &outcome.verdict {
+                Verdict::Accepted { .. } => self.sent += 1,
+                Verdict::Behind => self.behind.push((outcome.origin.sequence, key.clone())),
+                Verdict::Forked => is_forked = true,
+                Verdict::Refused(refusal) => self.events.push(EdgeEvent::Refused {
+                    id: String::from_utf8_lossy(&key).into_owned(),
+                    refusal: refusal.clone(),
+                }),
+            }
+            settled.push((key, outcome));
+        }
+        let settle = SettleWrites { outcomes: settled };
+        replicate(&self.database, ReplicationCommand::SettleWrites(settle)).await?;
+        if is_forked {
+            return self.renew().await;
+        }
+        self.push().await
+    }
+
+    /// As [`Self::on_local_write`], with messages.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn push(&mut self) -> Result<Vec<Message>> {
+        if self.hub.is_none() {
+            return Ok(Vec::new());
+        }
+        let read = self.database.read().await?;
+        self.list_pending(&read).await?;
+        let mut messages = Vec::new();
+        while let Some((marks, writes)) = self.gather(&read).await? {
+            let mark = ReplicationCommand::MarkSent(MarkSent {
+                writes: marks.clone(),
+            });
+            let outcome = replicate(&self.database, mark).await?;
+            let ReplicationOutcome::Marked { keys, settled } = outcome else {
+                return Err(unexpected());
+            };
+            let mut leaving = Vec::with_capacity(writes.len());
+            for ((key, origin), write) in marks.into_iter().zip(writes) {
+                // One that was written again meanwhile is in the queue by its new sequence.
+                if keys.contains(&key) {
+                    self.in_flight.insert(origin, key);
+                    leaving.push(write);
+                }
+            }
+            if !leaving.is_empty() {
+                messages.push(Message::Push {
+                    settled,
+                    writes: leaving,
+                });
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Queues what became pending since the last look.
+    async fn list_pending(&mut self, read: &ReadTransaction<S::Snapshot>) -> Result<()> {
+        let range = KeyRange::all().after(edge::order_key(self.listed_up_to));
+        let mut pages = Pages::new(PENDING_ORDER, range, Direction::Forward, usize::MAX);
+        while let Some(page) = pages.next(&read.snapshot).await? {
+            for (order, key) in page {
+                let sequence = edge::decode_order_key(&order)?;
+                self.queue.insert(sequence, key);
+                self.listed_up_to = sequence;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next writes to send; at most one of each document is on its way.
+    async fn gather(
+        &mut self,
+        read: &ReadTransaction<S::Snapshot>,
+    ) -> Result<Option<(Vec<(Bytes, Origin)>, Vec<EdgeWrite>)>> {
+        let on_their_way: Vec<Bytes> = self.in_flight.values().cloned().collect();
+        let waiting: Vec<(u64, Bytes)> = self
+            .queue
+            .iter()
+            .filter(|(_, key)| !on_their_way.contains(key))
+            .take(Self::MAX_IN_FLIGHT.saturating_sub(self.in_flight.len()))
+            .map(|(sequence, key)| (*sequence, key.clone()))
+            .collect();
+        let (mut marks, mut writes, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for (sequence, key) in waiting {
+            if bytes >= Self::MAX_PUSH_BYTES {
+                break;
+            }
+            self.queue.remove(&sequence);
+            let Some((origin, write)) = self.load_write(read, sequence, &key).await? else {
+                continue;
+            };
+            bytes += write.version.byte_count();
+            marks.push((key, origin));
+            writes.push(write);
+        }
+        Ok((!marks.is_empty()).then_some((marks, writes)))
+    }
+
+    /// A pending write, if it still is one and there is a point in sending it.
+    async fn load_write(
+        &self,
+        read: &ReadTransaction<S::Snapshot>,
+        sequence: u64,
+        key: &Bytes,
+    ) -> Result<Option<(Origin, EdgeWrite)>> {
+        let Some(pending) = pending_of(read, key).await? else {
+            return Ok(None);
+        };
+        let names = read.incarnations();
+        let is_answered = match pending.accepted {
+            None => false,
+            // A server that is no more cannot send what it had taken.
+            Some(dot) => {
+                let id = names.row(dot.incarnation)?.id;
+                self.hub.as_ref().is_some_and(|hub| hub.members.contains(&id))
+            }
+        };
+        if pending.origin.sequence != sequence || pending.refusal.is_some() || is_answered {
+            return Ok(None);
+        }
+        let version = current_version(read, key).await?;
+        let to_wire = |dots: &[_]| -> Result<Vec<_>> {
+            dots.iter().map(|dot| entry_to_wire(*dot, names)).collect()
+        };
+        let write = EdgeWrite {
+            sequence,
+            hash: pending.origin.hash,
+            base: vector_to_wire(&pending.base, names)?,
+            replaces: to_wire(&pending.replaces)?,
+            replaced_origins: pending.replaced_origins,
+            chain: pending.chain,
+            version,
+        };
+        Ok(Some((pending.origin, write)))
+    }
+}
+
+fn unexpected() -> Error {
+    Error::invalid("the server sent something out of turn")
+}
+
+async fn replicate<S: Store>(
+    database: &Database<S>,
+    command: ReplicationCommand,
+) -> Result<ReplicationOutcome> {
+    match database.execute(Operation::Replicate(Box::new(command))).await? {
+        Outcome::Replicated(outcome) => Ok(outcome),
+        other => Err(Error::new(
+            ErrorKind::Internal,
+            format!("replication answered with {other:?}"),
+        )),
+    }
+}
+
+async fn end_resync<S: Store>(database: &Database<S>, hub: &Name) -> Result<()> {
+    let mut after = None;
+    loop {
+        let end = EndResync {
+            hub: hub.clone(),
+            after,
+        };
+        match replicate(database, ReplicationCommand::EndResync(end)).await? {
+            ReplicationOutcome::Continue(next) => after = next,
+            _ => return Ok(()),
+        }
+    }
+}
+
+async fn edge_record<S: Snapshot>(read: &ReadTransaction<S>) -> Result<EdgeRecord> {
+    let key = Bytes::from_static(EDGE_KEY);
+    let stored = read.snapshot.get_many(DATABASE, &[key]).await?;
+    let stored = stored.into_iter().next().flatten();
+    EdgeRecord::decode(&stored.ok_or_else(super::apply_pull::no_edge)?)
+}
+
+async fn pending_of<S: Snapshot>(
+    read: &ReadTransaction<S>,
+    key: &Bytes,
+) -> Result<Option<PendingWrite>> {
+    let stored = read.snapshot.get_many(PENDING, std::slice::from_ref(key)).await?;
+    let stored = stored.into_iter().next().flatten();
+    stored.map(|value| PendingWrite::decode(&value)).transpose()
+}
+
+async fn current_version<S: Snapshot>(
+    read: &ReadTransaction<S>,
+    key: &Bytes,
+) -> Result<DocumentVersion> {
+    let keys = std::slice::from_ref(key);
+    let document = read.snapshot.get_many(DOCUMENTS, keys).await?.pop().flatten();
+    let set = match document {
+        Some(value) => of_record(key, &DocumentRecord::decode(value)?),
+        None => {
+            let tombstone = read.snapshot.get_many(TOMBSTONES, keys).await?.pop().flatten();
+            let missing = || Error::corrupted("a pending write has neither document nor tombstone");
+            of_tombstone(&Tombstone::decode(&tombstone.ok_or_else(missing)?)?)
+        }
+    };
+    let [live] = <[_; 1]>::try_from(set.live).map_err(|_| Error::corrupted("no single version"))?;
+    Ok(live.value)
+}
+
+/// A write that no server is known to have, for an application to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingDocument {
+    /// The document, lower-cased.
+    pub id: String,
+    /// Which write.
+    pub sequence: u64,
+    /// Whether it is a deletion.
+    pub is_deletion: bool,
+    /// Why a server refused it.
+    pub refusal: Option<Refusal>,
+}
+
+impl<S: Snapshot> ReadTransaction<S> {
+    /// What is pending on this edge, oldest first, after `sequence`, at most `limit`.
+    ///
+    /// # Errors
+    /// Whatever the store reports; `Corrupted` when a record does not fit.
+    pub async fn pending_documents(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<PendingDocument>> {
+        let range = KeyRange::all().after(edge::order_key(after));
+        let mut pages = Pages::new(PENDING_ORDER, range, Direction::Forward, limit);
+        let mut found = Vec::new();
+        while let Some(page) = pages.next(&self.snapshot).await? {
+            for (_, key) in page {
+                if found.len() >= limit {
+                    return Ok(found);
+                }
+                let Some(pending) = pending_of(self, &key).await? else {
+                    continue;
+                };
+                found.push(PendingDocument {
+                    id: String::from_utf8_lossy(&key).into_owned(),
+                    sequence: pending.origin.sequence,
+                    is_deletion: current_version(self, &key).await?.is_deletion,
+                    refusal: pending.refusal,
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl<S: Store> Database<S> {
+    /// Gives up what is pending of a document: it becomes what the server has.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn discard_pending(&self, id: &str) -> Result<()> {
+        let key = to_id_key(id);
+        let discard = ReplicationCommand::DiscardPending(DiscardPending { key });
+        replicate(self, discard).await.map(|_| ())
+    }
+
+    /// Offers refused writes again, with the next session or push.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn retry_refused(&self) -> Result<()> {
+        replicate(self, ReplicationCommand::RetryRefused(RetryRefused)).await.map(|_| ())
+    }
+}

@@ -1,0 +1,284 @@
+//! What an edge's session asks of its own database.
+
+use bytes::Bytes;
+
+use super::apply_pull::{no_edge, pulled};
+use super::local_write::{
+    LocalWrite, load_pending, next_origin, put_pending, rebase, remove_pending,
+};
+use super::records::{Stored, install, load};
+use super::wire::{Verdict, WriteOutcome};
+use super::ReplicationOutcome;
+use crate::commands::Transaction;
+use crate::schema::edge::{EdgeRecord, PendingWrite};
+use crate::schema::{DOCUMENTS, PENDING, PENDING_ORDER};
+use crate::storage::{KeyRange, Snapshot};
+use crate::version::{Origin, ReplicaId, Siblings};
+use crate::{Error, Result};
+
+/// How many documents one step of joining looks at.
+const JOINED_AT_ONCE: usize = 1024;
+
+/// Makes the database an edge: what it holds becomes pending. In steps, until it answers `Done`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BecomeEdge;
+
+impl BecomeEdge {
+    pub(super) async fn run<S: Snapshot>(
+        self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        let mut edge = match tx.edge() {
+            Some(edge) => edge.clone(),
+            None => EdgeRecord {
+                replica: ReplicaId::mint(&*tx.host.random)?,
+                last_sequence: 0,
+                last_hash: [0; 8],
+                joined_up_to: Some(Bytes::new()),
+                cursors: Vec::new(),
+            },
+        };
+        let Some(after) = edge.joined_up_to.clone() else {
+            return Ok(ReplicationOutcome::Done);
+        };
+        let range = KeyRange::all().after(after);
+        let found = tx.scan(DOCUMENTS, &range, JOINED_AT_ONCE).await?;
+        edge.joined_up_to = found.last().map(|(key, _)| key.clone());
+        tx.set_edge(edge);
+        for (key, _) in &found {
+            let Stored { previous, set } = load(tx, key).await?;
+            if load_pending(tx, key).await?.is_none()
+                && let Some(sole) = set.sole()
+            {
+                let write = LocalWrite::of_version(&sole.value);
+                super::follow_local_write(tx, key, &previous, write).await?;
+            }
+        }
+        Ok(match found.last() {
+            None => ReplicationOutcome::Done,
+            Some((last, _)) => ReplicationOutcome::Continue(Some(last.clone())),
+        })
+    }
+}
+
+/// Notes that writes are about to leave: from here on a server may have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkSent {
+    /// The writes, by document.
+    pub writes: Vec<(Bytes, Origin)>,
+}
+
+impl MarkSent {
+    pub(super) async fn run<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        let mut keys = Vec::with_capacity(self.writes.len());
+        for (key, origin) in &self.writes {
+            let Some(mut pending) = load_pending(tx, key).await? else {
+                continue;
+            };
+            if pending.origin == *origin {
+                keys.push(key.clone());
+                if !pending.is_sent {
+                    pending.is_sent = true;
+                    tx.put(PENDING, key.clone(), pending.encode());
+                }
+            }
+        }
+        let settled = settled(tx).await?;
+        Ok(ReplicationOutcome::Marked { keys, settled })
+    }
+}
+
+/// Up to which sequence nothing is open any more; zero where too much is pending to tell.
+async fn settled<S: Snapshot>(tx: &mut Transaction<S>) -> Result<u64> {
+    const LOOKED_AT: usize = 256;
+    let pending = tx.scan(PENDING, &KeyRange::all(), LOOKED_AT).await?;
+    if pending.len() == LOOKED_AT {
+        return Ok(0);
+    }
+    let mut oldest = tx.edge().ok_or_else(no_edge)?.last_sequence + 1;
+    for (_, value) in pending {
+        oldest = oldest.min(PendingWrite::decode(&value)?.oldest_sequence());
+    }
+    Ok(oldest - 1)
+}
+
+/// Follows a server's verdicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettleWrites {
+    /// The verdicts, by document.
+    pub outcomes: Vec<(Bytes, WriteOutcome)>,
+}
+
+impl SettleWrites {
+    pub(super) async fn run<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        for (key, outcome) in &self.outcomes {
+            let Some(pending) = load_pending(tx, key).await? else {
+                continue;
+            };
+            settle(tx, key, pending, outcome).await?;
+        }
+        Ok(ReplicationOutcome::Done)
+    }
+}
+
+async fn settle<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    mut pending: PendingWrite,
+    outcome: &WriteOutcome,
+) -> Result<()> {
+    let is_current = pending.origin == outcome.origin;
+    match &outcome.verdict {
+        Verdict::Accepted { dot, sole } => {
+            let dot = tx.learn(dot);
+            if !is_current {
+                if pending.chain.contains(&outcome.origin) {
+                    rebase(&mut pending, outcome.origin, dot);
+                    tx.put(PENDING, key.clone(), pending.encode());
+                }
+                return Ok(());
+            }
+            let Stored { previous, mut set } = load(tx, key).await?;
+            let mut arrived = pulled(tx, key).await?;
+            arrived = arrived.filter(|it| it.context.contains(dot));
+            match (arrived, sole) {
+                (Some(arrived), _) => {
+                    let etag = tx.take_etag();
+                    install(tx, key, &previous, &arrived, etag).await?;
+                }
+                (None, Some((context, last_modified))) => {
+                    // What stands here is what stands there; only its place in history is new.
+                    set.context = context.iter().map(|entry| tx.learn(entry)).collect();
+                    let [live] = &mut set.live[..] else {
+                        return Err(Error::corrupted("a pending write is a conflict"));
+                    };
+                    live.dot = dot;
+                    live.origin = Some(outcome.origin);
+                    live.value.last_modified = *last_modified;
+                    let etag = tx.take_etag();
+                    install(tx, key, &previous, &set, etag).await?;
+                }
+                (None, None) => {
+                    pending.accepted = Some(dot);
+                    tx.put(PENDING, key.clone(), pending.encode());
+                    return Ok(());
+                }
+            }
+            remove_pending(tx, key, &pending).await
+        }
+        Verdict::Refused(refusal) if is_current => {
+            pending.refusal = Some(refusal.clone());
+            tx.put(PENDING, key.clone(), pending.encode());
+            Ok(())
+        }
+        Verdict::Refused(_) | Verdict::Behind | Verdict::Forked => Ok(()),
+    }
+}
+
+/// Gives the edge a new identity, because another life of it goes on elsewhere. What is pending
+/// becomes a write of the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewReplica;
+
+impl RenewReplica {
+    pub(super) async fn run<S: Snapshot>(
+        self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        let mut edge = tx.edge().cloned().ok_or_else(no_edge)?;
+        edge.replica = ReplicaId::mint(&*tx.host.random)?;
+        edge.last_sequence = 0;
+        let all = KeyRange::all();
+        for (order, key) in tx.scan(PENDING_ORDER, &all, usize::MAX).await? {
+            tx.delete(PENDING_ORDER, order);
+            let Some(mut pending) = load_pending(tx, &key).await? else {
+                continue;
+            };
+            let Siblings { live, .. } = load(tx, &key).await?.set;
+            let Some(live) = live.first() else { continue };
+            // The other life may have sent it.
+            match pending.accepted {
+                Some(dot) => {
+                    let taken = pending.origin;
+                    rebase(&mut pending, taken, dot);
+                }
+                None => pending.chain.push(pending.origin),
+            }
+            let write = LocalWrite::of_version(&live.value);
+            pending.origin = next_origin(&mut edge, &key, &write);
+            pending.is_sent = false;
+            pending.accepted = None;
+            pending.refusal = None;
+            put_pending(tx, &key, &pending);
+        }
+        tx.set_edge(edge);
+        Ok(ReplicationOutcome::Done)
+    }
+}
+
+/// Gives up a pending write: the document becomes what the server has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiscardPending {
+    /// The document, lower-cased.
+    pub key: Bytes,
+}
+
+impl DiscardPending {
+    pub(super) async fn run<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        let Some(pending) = load_pending(tx, &self.key).await? else {
+            return Ok(ReplicationOutcome::Done);
+        };
+        let Stored { previous, mut set } = load(tx, &self.key).await?;
+        let server = match pulled(tx, &self.key).await? {
+            Some(pulled) => Some(pulled),
+            None => super::local_write::base(tx, &self.key).await?,
+        };
+        let etag = tx.take_etag();
+        match server {
+            Some(server) => install(tx, &self.key, &previous, &server, etag).await?,
+            None => {
+                for live in &mut set.live {
+                    live.value.is_deletion = true;
+                    for text in [
+                        &mut live.value.attachments,
+                        &mut live.value.metadata,
+                        &mut live.value.body,
+                    ] {
+                        text.clear();
+                    }
+                }
+                install(tx, &self.key, &previous, &set, etag).await?;
+            }
+        }
+        remove_pending(tx, &self.key, &pending).await?;
+        Ok(ReplicationOutcome::Done)
+    }
+}
+
+/// Offers refused writes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryRefused;
+
+impl RetryRefused {
+    pub(super) async fn run<S: Snapshot>(
+        self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        for (key, value) in tx.scan(PENDING, &KeyRange::all(), usize::MAX).await? {
+            let mut pending = PendingWrite::decode(&value)?;
+            if pending.refusal.take().is_some() {
+                tx.put(PENDING, key, pending.encode());
+            }
+        }
+        Ok(ReplicationOutcome::Done)
+    }
+}

@@ -1,0 +1,479 @@
+//! The server's side of a connection with an edge: frames in, frames out, no socket.
+//!
+//! The host hands over each frame that comes and sends what is answered. After every commit of the
+//! database, and after every frame, it calls [`HubSession::pump`]. When a call fails, the host sends
+//! the refusal that [`HubSession::refusal`] makes of the error and closes the socket.
+//!
+//! Invariants:
+//! - at most one part of the stream is on its way, so a slow edge costs the memory of one;
+//! - nothing leaves that the grants do not let through, contents of attachments included.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
+use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
+use super::outgoing::{Selection, StreamLimits};
+use super::wire::EdgeWrite;
+use super::{
+    AcceptWrites, MintIncarnation, ReplicationCommand, ReplicationOutcome, Scope, Validate,
+};
+use crate::commands::{Operation, Outcome};
+use crate::database::Database;
+use crate::schema::REPLICAS;
+use crate::schema::blobs::ContentHash;
+use crate::schema::ledger::ReplicaRecord;
+use crate::storage::{Snapshot, Store};
+use crate::version::{Etag, IncarnationId, ReplicaId};
+use crate::{Error, ErrorKind, Result};
+
+/// What somebody may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grants {
+    /// What may be seen.
+    pub read: Scope,
+    /// What may be written.
+    pub write: Scope,
+}
+
+impl Grants {
+    /// Everything.
+    pub fn everything() -> Self {
+        Self {
+            read: Scope::everything(),
+            write: Scope::everything(),
+        }
+    }
+}
+
+/// Says what the bearer of a token may do.
+pub trait Authorize: Send + Sync {
+    /// The grants of `token`.
+    ///
+    /// # Errors
+    /// `Unauthorized` with a reason that can be shown.
+    fn authorize(&self, token: &str) -> Result<Grants>;
+}
+
+/// How a server treats edges.
+#[derive(Clone)]
+pub struct HubOptions {
+    /// Who may do what.
+    pub authorize: Arc<dyn Authorize>,
+    /// The incarnations of other servers that live.
+    pub peers: Arc<[IncarnationId]>,
+    /// Whether this server has followed all of `peers` to their ends since they are those.
+    pub is_complete: Arc<AtomicBool>,
+    /// Whether an edge that has seen more of this database than it remembers makes it begin a new
+    /// life. The host allows it after opening, until it happened once.
+    pub may_mint: bool,
+    /// The application's own rule.
+    pub validator: Option<Arc<dyn Validate>>,
+    /// How large a part of the stream is.
+    pub stream: StreamLimits,
+    /// The most writes of one push.
+    pub max_writes: usize,
+}
+
+impl HubOptions {
+    /// The defaults for one server.
+    pub fn new(authorize: Arc<dyn Authorize>) -> Self {
+        Self {
+            authorize,
+            peers: Arc::new([]),
+            is_complete: Arc::new(AtomicBool::new(true)),
+            may_mint: true,
+            validator: None,
+            stream: StreamLimits::default(),
+            max_writes: 1024,
+        }
+    }
+}
+
+/// What is known of the edge once it said hello.
+struct Edge {
+    replica: ReplicaId,
+    write: Scope,
+    scope: Scope,
+    asked: Scope,
+    position: Etag,
+    /// What it has heard by answers to its writes.
+    told: BTreeSet<Etag>,
+    /// Up to where it knows that everything was told.
+    confirmed: Etag,
+    /// Contents it may ask for: those of the part on its way.
+    shown: Vec<ContentHash>,
+    is_waiting: bool,
+    /// Whether it has heard of the end of the stream, or anything of it.
+    is_greeted: bool,
+    resync_until: Option<Etag>,
+}
+
+/// A push whose contents are not all here.
+struct Arriving<S: Store> {
+    settled: u64,
+    writes: Vec<EdgeWrite>,
+    contents: ContentFetch<S>,
+}
+
+/// One connection's server side.
+pub struct HubSession<S: Store> {
+    database: Database<S>,
+    options: HubOptions,
+    edge: Option<Edge>,
+    arriving: Option<Arriving<S>>,
+    minted: bool,
+}
+
+impl<S: Store> HubSession<S> {
+    /// How many etags pass untold before an edge is told so without being asked.
+    const UNTOLD: u64 = 4096;
+
+    /// A session that waits for a hello.
+    pub fn new(database: Database<S>, options: HubOptions) -> Self {
+        Self {
+            database,
+            options,
+            edge: None,
+            arriving: None,
+            minted: false,
+        }
+    }
+
+    /// Whether this session made the database begin a new life.
+    pub fn has_minted(&self) -> bool {
+        self.minted
+    }
+
+    /// The replica, once it said hello.
+    pub fn replica(&self) -> Option<ReplicaId> {
+        self.edge.as_ref().map(|edge| edge.replica)
+    }
+
+    /// What to send before the socket is closed because of `error`.
+    pub fn refusal(error: &Error) -> Bytes {
+        let code = match error.kind() {
+            ErrorKind::Unauthorized => RefusalCode::Unauthorized,
+            ErrorKind::InvalidRequest => RefusalCode::Misbehaved,
+            ErrorKind::LimitExceeded => RefusalCode::LimitExceeded,
+            ErrorKind::Unsupported => RefusalCode::Protocol,
+            _ => RefusalCode::Unavailable,
+        };
+        let reason = match code {
+            RefusalCode::Unavailable => "the server cannot go on now; try again later".to_owned(),
+            _ => error.message().to_owned(),
+        };
+        Message::Refused { code, reason }.encode().into()
+    }
+
+    /// Follows a frame of the edge; answers what to send.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the edge does not keep to the protocol; `Unauthorized`; `Unsupported`
+    /// when the versions have nothing in common; whatever the store reports.
+    pub async fn on_frame(&mut self, frame: &[u8]) -> Result<Vec<Bytes>> {
+        let answers = self.on_message(Message::decode(frame)?).await?;
+        Ok(answers.iter().map(|it| it.encode().into()).collect())
+    }
+
+    /// As [`Self::on_frame`], with messages.
+    ///
+    /// # Errors
+    /// As [`Self::on_frame`].
+    pub async fn on_message(&mut self, message: Message) -> Result<Vec<Message>> {
+        match message {
+            Message::Hello { .. } => Ok(vec![self.on_hello(message).await?]),
+            Message::Push { settled, writes } => {
+                if writes.len() > self.options.max_writes {
+                    let limit = self.options.max_writes;
+                    return Err(Error::new(
+                        ErrorKind::LimitExceeded,
+                        format!("a push has at most {limit} writes"),
+                    ));
+                }
+                let edge = self.edge.as_ref().ok_or_else(unexpected)?;
+                if self.arriving.is_some() {
+                    return Err(unexpected());
+                }
+                let allowed = writes.iter().filter(|it| {
+                    let key = crate::document::to_id_key(&it.version.id);
+                    edge.write.contains(&key, &it.version.collection)
+                });
+                let lists = allowed.map(|it| it.version.attachments.as_str());
+                let contents = ContentFetch::of(&self.database, &hashes_of(lists)).await?;
+                self.arriving = Some(Arriving {
+                    settled,
+                    writes,
+                    contents,
+                });
+                self.go_on_arriving().await
+            }
+            Message::Content {
+                hash,
+                size,
+                offset,
+                bytes,
+            } => {
+                let arriving = self.arriving.as_mut().ok_or_else(unexpected)?;
+                arriving.contents.take(hash, size, offset, &bytes).await?;
+                self.go_on_arriving().await
+            }
+            Message::Want { hash, offset } => {
+                let edge = self.edge.as_ref().ok_or_else(unexpected)?;
+                if !edge.shown.contains(&hash) {
+                    return Err(Error::invalid("a content was asked for that was not shown"));
+                }
+                Ok(vec![piece(&self.database.read().await?, hash, offset).await?])
+            }
+            Message::Applied { up_to } => {
+                let edge = self.edge.as_mut().ok_or_else(unexpected)?;
+                edge.is_waiting = false;
+                edge.confirmed = edge.confirmed.max(up_to.min(edge.position));
+                edge.shown.clear();
+                Ok(Vec::new())
+            }
+            Message::Token(token) => self.on_token(&token),
+            Message::Ping => {
+                let mut answers = self.tell_position().await?;
+                answers.push(Message::Pong);
+                Ok(answers)
+            }
+            Message::Pong => Ok(Vec::new()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The next part of the stream, if there is one and the edge has taken in the last.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn pump(&mut self) -> Result<Option<Bytes>> {
+        Ok(self.pump_message().await?.map(|it| it.encode().into()))
+    }
+
+    /// As [`Self::pump`], with messages.
+    ///
+    /// # Errors
+    /// As [`Self::pump`].
+    pub async fn pump_message(&mut self) -> Result<Option<Message>> {
+        let Some(edge) = self.edge.as_mut().filter(|edge| !edge.is_waiting) else {
+            return Ok(None);
+        };
+        let read = self.database.read().await?;
+        let selection = Selection {
+            scope: Some(&edge.scope),
+            told: &edge.told,
+        };
+        let limits = &self.options.stream;
+        let mut part = read.stream_part(edge.position, &selection, limits).await?;
+        // What this edge does not see passes without a word.
+        while part.states.is_empty() && !part.is_end {
+            part = read.stream_part(part.up_to, &selection, limits).await?;
+        }
+        let last_etag = read.state().await?.last_etag;
+        edge.position = part.up_to;
+        edge.told = edge.told.split_off(&part.up_to.next());
+        let is_resynced = edge.resync_until.is_some_and(|until| part.up_to >= until);
+        let untold = part.up_to.number().saturating_sub(edge.confirmed.number());
+        if part.states.is_empty() && !is_resynced && edge.is_greeted && untold < Self::UNTOLD {
+            return Ok(None);
+        }
+        if is_resynced {
+            edge.resync_until = None;
+        }
+        edge.confirmed = part.up_to;
+        edge.is_waiting = true;
+        edge.is_greeted = true;
+        edge.shown = hashes_of(part.states.iter().flat_map(|it| lists_of(&it.live)));
+        Ok(Some(Message::Batch {
+            states: part.states,
+            up_to: part.up_to,
+            last_etag,
+        }))
+    }
+
+    /// Tells an edge that is there anyhow how far it may count itself.
+    async fn tell_position(&mut self) -> Result<Vec<Message>> {
+        if let Some(message) = self.pump_message().await? {
+            return Ok(vec![message]);
+        }
+        let Some(edge) = self.edge.as_mut() else {
+            return Ok(Vec::new());
+        };
+        if edge.is_waiting || edge.confirmed >= edge.position {
+            return Ok(Vec::new());
+        }
+        edge.confirmed = edge.position;
+        edge.is_waiting = true;
+        Ok(vec![Message::Batch {
+            states: Vec::new(),
+            up_to: edge.position,
+            last_etag: edge.position,
+        }])
+    }
+
+    async fn on_hello(&mut self, hello: Message) -> Result<Message> {
+        let Message::Hello {
+            versions,
+            token,
+            replica,
+            last_sequence: _,
+            positions,
+            prefixes,
+            collections,
+        } = hello
+        else {
+            return Err(unexpected());
+        };
+        if !(versions.0..=versions.1).contains(&PROTOCOL_VERSION) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "this server speaks version {PROTOCOL_VERSION} of the sync protocol, the edge \
+                     {} to {}",
+                    versions.0, versions.1
+                ),
+            ));
+        }
+        let grants = self.options.authorize.authorize(&token)?;
+        self.begin_new_life_if_rolled_back(&positions).await?;
+        let asked = Scope::new(&prefixes, &collections)?;
+        let scope = grants.read.within(&asked);
+        let read = self.database.read().await?;
+        let state = read.state().await?;
+        let hub = state.incarnations.own_row();
+        let (from, resync_until) = self
+            .starting_point(&positions, &scope, read.purged().await?, state.last_etag, hub.id);
+        let mut members: Vec<IncarnationId> = self.options.peers.to_vec();
+        members.push(hub.id);
+        let key = Bytes::copy_from_slice(replica.bytes());
+        let known = read.snapshot.get_many(REPLICAS, &[key]).await?;
+        let known = known.into_iter().next().flatten();
+        let known = known.map(|value| ReplicaRecord::decode(&value)).transpose()?;
+        let filter = scope.fingerprint();
+        self.arriving = None;
+        self.edge = Some(Edge {
+            replica,
+            write: grants.write,
+            scope,
+            asked,
+            position: from,
+            told: BTreeSet::new(),
+            confirmed: Etag::ZERO,
+            shown: Vec::new(),
+            is_waiting: false,
+            is_greeted: false,
+            resync_until,
+        });
+        Ok(Message::Welcome {
+            version: PROTOCOL_VERSION,
+            hub: hub.into(),
+            members: members.into(),
+            known: known.filter(|it| it.sequence > 0).map(|it| Known {
+                sequence: it.sequence,
+                hash: it.hash,
+            }),
+            filter,
+            from,
+            last_etag: state.last_etag,
+            resync_until,
+        })
+    }
+
+    /// Where the stream begins, and until where everything is compared.
+    fn starting_point(
+        &self,
+        positions: &[Position],
+        scope: &Scope,
+        purged: Etag,
+        last_etag: Etag,
+        own: IncarnationId,
+    ) -> (Etag, Option<Etag>) {
+        let filter = scope.fingerprint();
+        let here = positions.iter().find(|it| it.hub == own);
+        match here {
+            Some(here) if here.filter == filter && here.etag <= last_etag => {
+                match here.resync_until {
+                    Some(until) => (here.etag, Some(until)),
+                    None if here.etag < purged => (Etag::ZERO, Some(last_etag)),
+                    None => (here.etag, None),
+                }
+            }
+            // What it may see is not what it was, here or elsewhere.
+            _ if positions.iter().any(|it| it.filter != filter) => (Etag::ZERO, Some(last_etag)),
+            _ if purged > Etag::ZERO && !positions.is_empty() => (Etag::ZERO, Some(last_etag)),
+            _ => (Etag::ZERO, None),
+        }
+    }
+
+    async fn begin_new_life_if_rolled_back(&mut self, positions: &[Position]) -> Result<()> {
+        let state = self.database.read().await?.state().await?;
+        let own = state.incarnations.own_row().id;
+        let is_ahead = |it: &Position| it.hub == own && it.etag > state.last_etag;
+        if !positions.iter().any(is_ahead) || !self.options.may_mint {
+            return Ok(());
+        }
+        self.minted = true;
+        let mint = ReplicationCommand::MintIncarnation(MintIncarnation);
+        self.replicate(mint).await.map(|_| ())
+    }
+
+    fn on_token(&mut self, token: &str) -> Result<Vec<Message>> {
+        let grants = self.options.authorize.authorize(token)?;
+        let edge = self.edge.as_ref().ok_or_else(unexpected)?;
+        if grants.read.within(&edge.asked) != edge.scope || grants.write != edge.write {
+            return Err(Error::new(
+                ErrorKind::Unauthorized,
+                "the new token allows other documents; connect again",
+            ));
+        }
+        Ok(Vec::new())
+    }
+
+    async fn go_on_arriving(&mut self) -> Result<Vec<Message>> {
+        let arriving = self.arriving.as_mut().ok_or_else(unexpected)?;
+        if let Some(want) = arriving.contents.next(&self.database)? {
+            return Ok(vec![want]);
+        }
+        let arrived = self.arriving.take().ok_or_else(unexpected)?;
+        let edge = self.edge.as_ref().ok_or_else(unexpected)?;
+        let mut members = self.options.peers.to_vec();
+        members.push(self.database.incarnation().id);
+        let accept = AcceptWrites {
+            replica: edge.replica,
+            settled: arrived.settled,
+            writes: arrived.writes,
+            contents: arrived.contents.fetched,
+            scope: edge.write.clone(),
+            members: members.into(),
+            is_complete: self.options.is_complete.load(Ordering::Acquire),
+            has_peers: !self.options.peers.is_empty(),
+            validator: self.options.validator.clone(),
+        };
+        let outcome = self.replicate(ReplicationCommand::AcceptWrites(accept)).await?;
+        let ReplicationOutcome::Judged { outcomes, told } = outcome else {
+            return Err(unexpected());
+        };
+        if let Some(edge) = &mut self.edge {
+            edge.told.extend(told.into_iter().filter(|etag| *etag > edge.position));
+        }
+        Ok(vec![Message::Outcomes(outcomes)])
+    }
+
+    async fn replicate(&self, command: ReplicationCommand) -> Result<ReplicationOutcome> {
+        match self.database.execute(Operation::Replicate(Box::new(command))).await? {
+            Outcome::Replicated(outcome) => Ok(outcome),
+            other => Err(Error::new(
+                ErrorKind::Internal,
+                format!("replication answered with {other:?}"),
+            )),
+        }
+    }
+}
+
+fn unexpected() -> Error {
+    Error::invalid("the edge sent something out of turn")
+}

@@ -1,0 +1,134 @@
+//! Merging what two servers have under one id.
+//!
+//! A version lives on if it lives on both sides, or if the other side has never seen it: neither by
+//! its own dot, nor by another dot of the same edge's write, nor by a dot whose author had seen it.
+
+use super::Facts;
+use crate::version::{Dot, Live, Siblings};
+
+/// The merged set. `order` tells of two dots of one write which stays, the same on every server.
+pub fn merge<T: Clone, K: Ord>(
+    local: &Siblings<T>,
+    remote: &Siblings<T>,
+    facts: &Facts,
+    order: impl Fn(Dot) -> K,
+) -> Siblings<T> {
+    let mut context = local.context.clone();
+    context.merge(&remote.context);
+    let mut live: Vec<Live<T>> = Vec::new();
+    for (side, other) in [(local, remote), (remote, local)] {
+        for version in &side.live {
+            if !live.iter().any(|it| it.dot == version.dot) && lives_on(version, other, facts) {
+                live.push(version.clone());
+            }
+        }
+    }
+    live.retain(|version| {
+        let seen_by = version.origin.as_ref().map_or(&[][..], |it| facts.covers(it));
+        !seen_by.iter().any(|dot| context.contains(*dot))
+    });
+    live.sort_by_key(|version| order(version.dot));
+    // One write that two servers took in is one write.
+    let mut origins = Vec::new();
+    live.retain(|version| match version.origin {
+        Some(origin) if origins.contains(&origin) => false,
+        Some(origin) => {
+            origins.push(origin);
+            true
+        }
+        None => true,
+    });
+    Siblings { context, live }
+}
+
+fn lives_on<T>(version: &Live<T>, other: &Siblings<T>, facts: &Facts) -> bool {
+    let aliases = version.origin.as_ref().map_or(&[][..], |it| facts.aliases(it));
+    let mut dots = aliases.iter().chain([&version.dot]);
+    if dots.clone().any(|dot| other.has(*dot)) {
+        return true;
+    }
+    !dots.any(|dot| other.context.contains(*dot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::ledger::{Fact, FactKind};
+    use crate::version::{ChangeVector, Entry, Etag, IncarnationIndex, Origin, ReplicaId};
+
+    fn dot(incarnation: u32, etag: u64) -> Dot {
+        Entry {
+            incarnation: IncarnationIndex(incarnation),
+            etag: Etag::new(etag),
+        }
+    }
+
+    fn origin(sequence: u64) -> Origin {
+        Origin {
+            replica: ReplicaId::from_bytes([1; 16]),
+            sequence,
+            hash: [0; 8],
+        }
+    }
+
+    fn set(context: &[Dot], live: &[(Dot, Option<Origin>)]) -> Siblings<()> {
+        Siblings {
+            context: context.iter().copied().collect::<ChangeVector>(),
+            live: live
+                .iter()
+                .map(|(dot, origin)| Live {
+                    dot: *dot,
+                    origin: *origin,
+                    value: (),
+                })
+                .collect(),
+        }
+    }
+
+    fn dots(set: &Siblings<()>) -> Vec<Dot> {
+        set.live.iter().map(|it| it.dot).collect()
+    }
+
+    #[test]
+    fn versions_that_have_not_seen_each_other_stand_side_by_side() {
+        let a = set(&[dot(0, 1)], &[(dot(0, 1), None)]);
+        let b = set(&[dot(1, 1)], &[(dot(1, 1), None)]);
+        let both = merge(&a, &b, &Facts::default(), |dot| dot);
+        assert_eq!(dots(&both), [dot(0, 1), dot(1, 1)]);
+        assert_eq!(merge(&b, &a, &Facts::default(), |dot| dot), both);
+        assert_eq!(merge(&both, &a, &Facts::default(), |dot| dot), both);
+    }
+
+    #[test]
+    fn what_was_seen_and_does_not_live_is_gone() {
+        let old = set(&[dot(0, 1)], &[(dot(0, 1), None)]);
+        let new = set(&[dot(0, 1), dot(1, 1)], &[(dot(1, 1), None)]);
+        assert_eq!(merge(&old, &new, &Facts::default(), |dot| dot), new);
+        assert_eq!(merge(&new, &old, &Facts::default(), |dot| dot), new);
+    }
+
+    #[test]
+    fn one_write_taken_in_twice_is_one_version() {
+        let a = set(&[dot(0, 1)], &[(dot(0, 1), Some(origin(1)))]);
+        let b = set(&[dot(1, 1)], &[(dot(1, 1), Some(origin(1)))]);
+        let mut facts = Facts::default();
+        for dot in [dot(0, 1), dot(1, 1)] {
+            let (origin, kind) = (origin(1), FactKind::Is);
+            facts.insert(Fact { origin, kind, dot });
+        }
+        assert_eq!(dots(&merge(&a, &b, &facts, |dot| dot)), [dot(0, 1)]);
+        // Replaced on one server, it does not come back from the other.
+        let replaced = set(&[dot(1, 2)], &[(dot(1, 2), None)]);
+        assert_eq!(dots(&merge(&a, &replaced, &facts, |dot| dot)), [dot(1, 2)]);
+    }
+
+    #[test]
+    fn a_later_write_of_the_same_edge_replaces_one_whose_acknowledgement_was_lost() {
+        let a = set(&[dot(0, 1)], &[(dot(0, 1), Some(origin(1)))]);
+        let b = set(&[dot(1, 2)], &[(dot(1, 2), None)]);
+        let mut facts = Facts::default();
+        let (origin, kind) = (origin(1), FactKind::HasSeen);
+        facts.insert(Fact { origin, kind, dot: dot(1, 1) });
+        assert_eq!(dots(&merge(&a, &b, &facts, |dot| dot)), [dot(1, 2)]);
+    }
+}

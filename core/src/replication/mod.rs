@@ -1,0 +1,142 @@
+//! Replication: the rules, and state machines without sockets (architecture decisions 3 and 8).
+//!
+//! Servers exchange all they have and merge it. Edges (browsers) offer writes to one server and
+//! follow its stream. What each step needs from storage is a command of the merger; the sessions
+//! around them turn frames into commands and answers into frames.
+//!
+//! Invariants (docs/decisions/0008-replication.md):
+//! - only servers' incarnations own entries in change vectors;
+//! - a write that was taken in removes only what its author had seen;
+//! - a loss of what is known about writes makes them concurrent, never ordered.
+
+mod accept_rule;
+mod accept_writes;
+mod apply_pull;
+mod content_fetch;
+mod edge_steps;
+mod facts;
+mod local_write;
+mod merge_replicated;
+mod merge_rule;
+mod messages;
+mod mint_incarnation;
+mod outgoing;
+mod records;
+mod scope;
+mod wire;
+mod wire_codec;
+pub mod edge;
+pub mod hub;
+
+use bytes::Bytes;
+
+pub use accept_rule::{Offer, admit, facts_of, judge};
+pub use accept_writes::{AcceptWrites, Validate};
+pub use apply_pull::{ApplyPull, EndResync};
+pub use edge_steps::{
+    BecomeEdge, DiscardPending, MarkSent, RenewReplica, RetryRefused, SettleWrites,
+};
+pub use facts::Facts;
+pub(crate) use local_write::{LocalWrite, follow_local_write};
+pub use merge_replicated::MergeReplicated;
+pub use merge_rule::merge;
+pub use messages::{Known, Message, Position, PROTOCOL_VERSION, RefusalCode};
+pub use mint_incarnation::MintIncarnation;
+pub use outgoing::{StreamLimits, StreamPart};
+pub(crate) use records::{note_purged, parse_purged};
+pub use scope::Scope;
+pub use wire::{
+    EdgeWrite, Name, Verdict, WireEntry, WireFact, WireState, WireVersion, WriteOutcome,
+};
+
+use crate::Result;
+use crate::commands::Transaction;
+use crate::storage::Snapshot;
+use crate::version::{Etag, IncarnationId};
+
+/// Something that the merger does for replication.
+#[derive(Debug, Clone)]
+pub enum ReplicationCommand {
+    /// A server takes in writes of an edge.
+    AcceptWrites(AcceptWrites),
+    /// A server takes in a part of another's stream.
+    Merge(MergeReplicated),
+    /// A server begins a new life.
+    MintIncarnation(MintIncarnation),
+    /// A database becomes an edge.
+    BecomeEdge(BecomeEdge),
+    /// An edge takes in a part of a server's stream.
+    ApplyPull(ApplyPull),
+    /// An edge ends a resync.
+    EndResync(EndResync),
+    /// An edge sends writes.
+    MarkSent(MarkSent),
+    /// An edge hears what became of writes.
+    SettleWrites(SettleWrites),
+    /// An edge gets a new identity.
+    RenewReplica(RenewReplica),
+    /// An edge gives up a write.
+    DiscardPending(DiscardPending),
+    /// An edge offers refused writes again.
+    RetryRefused(RetryRefused),
+}
+
+/// What a [`ReplicationCommand`] answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReplicationOutcome {
+    /// The verdicts on an edge's writes, in their order.
+    Judged {
+        /// The verdicts.
+        outcomes: Vec<WriteOutcome>,
+        /// The etags of documents of which the edge needs to hear nothing else.
+        told: Vec<Etag>,
+    },
+    /// Which writes may leave, by document, and up to which sequence nothing is open any more.
+    Marked {
+        /// The documents.
+        keys: Vec<Bytes>,
+        /// The sequence.
+        settled: u64,
+    },
+    /// How many documents a part of a stream changed.
+    Merged {
+        /// How many.
+        changed: usize,
+    },
+    /// The new identity.
+    Minted(IncarnationId),
+    /// There is more to do, from here.
+    Continue(Option<Bytes>),
+    /// Nothing to tell.
+    Done,
+}
+
+impl ReplicationCommand {
+    pub(crate) async fn run<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        match self {
+            Self::AcceptWrites(accept) => accept.run(tx).await,
+            Self::Merge(merge) => merge.run(tx).await,
+            Self::MintIncarnation(mint) => mint.run(tx),
+            Self::BecomeEdge(join) => join.run(tx).await,
+            Self::ApplyPull(apply) => apply.run(tx).await,
+            Self::EndResync(end) => end.run(tx).await,
+            Self::MarkSent(mark) => mark.run(tx).await,
+            Self::SettleWrites(settle) => settle.run(tx).await,
+            Self::RenewReplica(renew) => renew.run(tx).await,
+            Self::DiscardPending(discard) => discard.run(tx).await,
+            Self::RetryRefused(retry) => retry.run(tx).await,
+        }
+    }
+
+    pub(crate) fn byte_count(&self) -> usize {
+        match self {
+            Self::AcceptWrites(accept) => accept.byte_count(),
+            Self::Merge(merge) => merge.byte_count(),
+            Self::ApplyPull(apply) => apply.byte_count(),
+            _ => 256,
+        }
+    }
+}

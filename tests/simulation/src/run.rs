@@ -1,0 +1,430 @@
+//! One run: faults first, then everything heals and must come to rest in one state.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_executor::LocalPool;
+use pinyon_core::host::{ManualClock, Timestamp};
+use pinyon_core::storage::Fault;
+use pinyon_core::verify::verify;
+use pinyon_core::version::IncarnationId;
+use pinyon_core::{ErrorKind, Result};
+
+use crate::choice::Choice;
+use crate::edge::Edge;
+use crate::faults::Faults;
+use crate::history::{Event, History};
+use crate::replica::{Contents, World};
+use crate::server::Server;
+
+/// The size of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Servers.
+    pub servers: usize,
+    /// Edges at any time.
+    pub edges: usize,
+    /// Documents they all write.
+    pub documents: usize,
+    /// Steps before healing.
+    pub steps: usize,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            servers: 3,
+            edges: 6,
+            documents: 2,
+            steps: 500,
+            faults: Faults::EVERYDAY,
+        }
+    }
+}
+
+/// What a run, or several, came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Runs.
+    pub runs: usize,
+    /// Writes made.
+    pub writes: usize,
+    /// Writes that servers took in.
+    pub accepted: usize,
+    /// Accepted writes that nobody replaced and that are gone.
+    pub lost: usize,
+    /// Pairs that live side by side although one author had seen the other.
+    pub false_conflicts: usize,
+    /// Documents that differ between replicas at the end.
+    pub diverged: usize,
+    /// Writes that are still pending at the end.
+    pub stuck: usize,
+    /// Entries of the longest change vector.
+    pub longest_vector: usize,
+    /// Contradictions that `verify` found in the databases.
+    pub unsound: usize,
+}
+
+impl Report {
+    /// Adds another report.
+    pub fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.writes += other.writes;
+        self.accepted += other.accepted;
+        self.lost += other.lost;
+        self.false_conflicts += other.false_conflicts;
+        self.diverged += other.diverged;
+        self.stuck += other.stuck;
+        self.longest_vector = self.longest_vector.max(other.longest_vector);
+        self.unsound += other.unsound;
+    }
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// Whatever a replica reports that no fault explains.
+pub fn simulate(seed: u64, settings: Settings) -> Result<Report> {
+    let mut pool = LocalPool::new();
+    let world = World {
+        spawner: pool.spawner(),
+        clock: Arc::new(ManualClock::new(Timestamp::from_unix_ms(1_800_000_000_000))),
+        seeds: Cell::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d)),
+    };
+    pool.run_until(async {
+        let mut run = Run::begin(world, seed, settings).await?;
+        for _ in 0..settings.steps {
+            run.step().await?;
+        }
+        run.heal().await?;
+        run.report().await
+    })
+}
+
+struct Run {
+    world: World,
+    choice: Choice,
+    settings: Settings,
+    servers: Vec<Server>,
+    edges: Vec<Edge>,
+    cuts: BTreeSet<(usize, usize)>,
+    history: History,
+}
+
+impl Run {
+    async fn begin(world: World, seed: u64, settings: Settings) -> Result<Self> {
+        let choice = Choice::new(seed);
+        let mut servers = Vec::new();
+        for index in 0..settings.servers {
+            servers.push(Server::found(&world, index).await?);
+        }
+        let mut edges = Vec::new();
+        for _ in 0..settings.edges {
+            let home = choice.below(settings.servers);
+            edges.push(Edge::new(&world, home, &Contents::new()).await?);
+        }
+        Ok(Self {
+            world,
+            choice,
+            settings,
+            servers,
+            edges,
+            cuts: BTreeSet::new(),
+            history: History::default(),
+        })
+    }
+
+    fn id(&self) -> String {
+        format!("things/{}", self.choice.below(self.settings.documents))
+    }
+
+    fn members(&self) -> Vec<IncarnationId> {
+        self.servers.iter().map(Server::id).collect()
+    }
+
+    async fn step(&mut self) -> Result<()> {
+        self.world.clock.advance_ms(1 + self.choice.below(1000) as i64);
+        let faults = self.settings.faults;
+        let at = self.choice.below(self.edges.len());
+        match self.choice.below(100) {
+            0..16 => self.edge_writes(at).await,
+            16..18 if faults.server_writes => self.server_writes().await,
+            18..22 => {
+                self.edges[at].home = self.choice.below(self.servers.len());
+                Ok(())
+            }
+            22..72 => self.connection_goes_on(at).await,
+            72..86 => self.server_follows().await,
+            86..88 if faults.cuts => {
+                let pair = (self.choice.below(self.servers.len()), self.choice.below(self.servers.len()));
+                self.cuts.insert(pair);
+                Ok(())
+            }
+            88..90 => {
+                self.cuts.clear();
+                Ok(())
+            }
+            90..92 if faults.broken_connections => {
+                self.edges[at].connection = None;
+                Ok(())
+            }
+            92 if faults.evictions => self.put_edge(at, &Contents::new()).await,
+            93 if faults.clones => {
+                let contents = self.edges[at].replica.contents().await?;
+                let other = self.choice.below(self.edges.len());
+                self.put_edge(other, &contents).await
+            }
+            94..96 if faults.rollbacks => self.roll_back(at).await,
+            96 if faults.restores => {
+                let server = self.choice.below(self.servers.len());
+                self.servers[server].backup = Some(self.servers[server].replica.contents().await?);
+                Ok(())
+            }
+            97 if faults.restores && self.choice.happens(500) => self.restore().await,
+            98 if faults.storage => {
+                self.fail_soon(at);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn put_edge(&mut self, at: usize, contents: &Contents) -> Result<()> {
+        self.edges[at] = Edge::new(&self.world, self.edges[at].home, contents).await?;
+        Ok(())
+    }
+
+    async fn roll_back(&mut self, at: usize) -> Result<()> {
+        match self.edges[at].earlier.take() {
+            Some(earlier) => self.put_edge(at, &earlier).await,
+            None => {
+                let contents = self.edges[at].replica.contents().await?;
+                self.edges[at].earlier = Some(contents);
+                Ok(())
+            }
+        }
+    }
+
+    fn fail_soon(&self, at: usize) {
+        let plan = match self.choice.happens(500) {
+            true => &self.edges[at].replica.plan,
+            false => &self.servers[self.choice.below(self.servers.len())].replica.plan,
+        };
+        let call = plan.calls() + 1 + self.choice.below(20) as u64;
+        plan.fail_at(call, Fault::Error(ErrorKind::Unavailable));
+    }
+
+    async fn edge_writes(&mut self, at: usize) -> Result<()> {
+        let id = self.id();
+        let replica = &self.edges[at].replica;
+        let Some(before) = tolerated(replica.live_events(&id).await)? else {
+            return Ok(());
+        };
+        let event = self.history.add(&before);
+        // A write that failed was seen by nobody.
+        tolerated(replica.write(&id, event).await).map(|_| ())
+    }
+
+    async fn server_writes(&mut self) -> Result<()> {
+        let id = self.id();
+        let replica = &self.servers[self.choice.below(self.servers.len())].replica;
+        let Some(before) = tolerated(replica.live_events(&id).await)? else {
+            return Ok(());
+        };
+        let event = self.history.add(&before);
+        if tolerated(replica.write(&id, event).await)?.is_some() {
+            self.history.accepted.insert(event);
+        }
+        Ok(())
+    }
+
+    async fn connection_goes_on(&mut self, at: usize) -> Result<()> {
+        let members = self.members();
+        let edge = &mut self.edges[at];
+        let server = &self.servers[edge.home];
+        let is_gone = edge
+            .connection
+            .as_ref()
+            .is_some_and(|it| it.server != edge.home || it.life != server.life);
+        if is_gone {
+            edge.connection = None;
+        }
+        if edge.connection.is_none() {
+            let session = server.session(&members, &self.choice);
+            let connected = edge.connect(server.life, session).await;
+            return tolerated(connected).map(|_| ());
+        }
+        for _ in 0..1 + self.choice.below(6) {
+            let which = self.choice.below(5);
+            let happened = edge.go_on(which, &mut self.history).await;
+            if tolerated(happened)?.is_none() {
+                edge.connection = None;
+                return Ok(());
+            }
+        }
+        if self.choice.happens(100) {
+            tolerated(edge.tick().await)?;
+        }
+        Ok(())
+    }
+
+    async fn server_follows(&mut self) -> Result<()> {
+        let source = self.choice.below(self.servers.len());
+        let target = self.choice.below(self.servers.len());
+        if source != target && !self.cuts.contains(&(source, target)) {
+            let followed = self.servers[target].follow(&self.servers[source], &self.choice).await;
+            tolerated(followed)?;
+            self.servers[target].meet(&self.members(), false);
+        }
+        Ok(())
+    }
+
+    /// A server's disk is lost. What it alone knew cannot come back.
+    async fn restore(&mut self) -> Result<()> {
+        let at = self.choice.below(self.servers.len());
+        if self.servers[at].backup.is_none() {
+            return Ok(());
+        }
+        self.servers.iter().for_each(|it| it.replica.plan.heal());
+        for document in 0..self.settings.documents {
+            let id = format!("things/{document}");
+            let mut elsewhere: Vec<Event> = Vec::new();
+            for (other, server) in self.servers.iter().enumerate() {
+                if other != at {
+                    elsewhere.extend(server.replica.live_events(&id).await?);
+                }
+            }
+            for event in self.servers[at].replica.live_events(&id).await? {
+                if !elsewhere.iter().any(|it| self.history.had_seen(*it, event)) {
+                    self.history.lost_with_disk.insert(event);
+                }
+            }
+        }
+        self.servers[at].restore(&self.world).await?;
+        // Who belongs to the cluster has changed: everybody hears of it anew.
+        self.edges.iter_mut().for_each(|edge| edge.connection = None);
+        let members = self.members();
+        self.servers.iter().for_each(|it| it.meet(&members, true));
+        Ok(())
+    }
+
+    async fn exchange_everything(&mut self) -> Result<()> {
+        for _ in 0..2 {
+            for source in 0..self.servers.len() {
+                for target in 0..self.servers.len() {
+                    if source != target {
+                        let (from, to) = (&self.servers[source], &self.servers[target]);
+                        while !to.follow(from, &self.choice).await? {}
+                        to.meet(&self.members(), false);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn heal(&mut self) -> Result<()> {
+        self.cuts.clear();
+        self.servers.iter().for_each(|it| it.replica.plan.heal());
+        self.edges.iter().for_each(|it| it.replica.plan.heal());
+        self.exchange_everything().await?;
+        // Twice: what the last edge brings, the first must hear.
+        for _ in 0..2 {
+            let members = self.members();
+            for edge in &mut self.edges {
+                let server = &self.servers[edge.home];
+                edge.connection = None;
+                edge.connect(server.life, server.session(&members, &self.choice)).await?;
+                for _ in 0..4 {
+                    rest(edge, &mut self.history).await?;
+                    edge.tick().await?;
+                }
+                rest(edge, &mut self.history).await?;
+            }
+            self.exchange_everything().await?;
+        }
+        for edge in &mut self.edges {
+            rest(edge, &mut self.history).await?;
+        }
+        Ok(())
+    }
+
+    async fn report(&self) -> Result<Report> {
+        let mut report = Report {
+            runs: 1,
+            writes: self.history.len(),
+            accepted: self.history.accepted.len(),
+            ..Report::default()
+        };
+        let mut live = BTreeSet::new();
+        for document in 0..self.settings.documents {
+            let id = format!("things/{document}");
+            let first = &self.servers[0].replica;
+            let expected = shown(first, &id).await?;
+            let events = first.live_events(&id).await?;
+            report.false_conflicts += self.history.false_conflicts(&events);
+            live.extend(events);
+            let servers = self.servers.iter().map(|it| &it.replica);
+            let edges = self.edges.iter().map(|it| &it.replica);
+            for replica in servers.chain(edges) {
+                let actual = shown(replica, &id).await?;
+                report.longest_vector = report.longest_vector.max(actual.1);
+                report.diverged += usize::from(actual != expected);
+            }
+        }
+        report.lost = self.history.lost(&live).len();
+        for edge in &self.edges {
+            report.stuck += edge.pending().await?;
+        }
+        let servers = self.servers.iter().map(|it| &it.replica);
+        for replica in servers.chain(self.edges.iter().map(|it| &it.replica)) {
+            let read = replica.database.read().await?;
+            let found = verify(read.snapshot(), |_| {}).await;
+            report.unsound += usize::try_from(found.problem_count).unwrap_or(usize::MAX);
+            assert!(found.is_sound(), "{:?}", found.problems);
+        }
+        Ok(report)
+    }
+}
+
+/// Everything about a document that must be the same everywhere: the vector's text, its length,
+/// and the live events with their dots' texts.
+type Shown = (String, usize, Vec<(String, Event)>);
+
+async fn shown(replica: &crate::replica::Replica, id: &str) -> Result<Shown> {
+    let read = replica.database.read().await?;
+    let set = read.live_versions(id).await?;
+    let text = set.context.to_text(read.incarnations())?;
+    let mut live = Vec::new();
+    for version in &set.live {
+        let name = read.version_name(version.dot)?;
+        live.push((name, crate::replica::event_of(&version.value.body)));
+    }
+    live.sort();
+    Ok((text, set.context.entries().len(), live))
+}
+
+/// Lets a connection do everything it can.
+async fn rest(edge: &mut Edge, history: &mut History) -> Result<()> {
+    loop {
+        let mut happened = false;
+        for which in 0..5 {
+            happened |= edge.go_on(which, history).await?;
+        }
+        if !happened {
+            return Ok(());
+        }
+    }
+}
+
+/// `None` for what an injected fault explains.
+fn tolerated<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.message().contains("injected fault") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
