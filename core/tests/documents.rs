@@ -247,6 +247,44 @@ fn prefixes_globs_and_pages_find_what_they_say() {
 }
 
 #[test]
+fn patterns_over_ten_thousand_ids_find_what_a_look_at_each_finds() {
+    Story::new().run(async |database| {
+        let batch = (0..10_000).map(|n| put(&format!("a/{n}"), "{}")).collect();
+        database.write_batch(batch).await.unwrap();
+        written(&database, put("b/70", "{}")).await;
+        let is_wanted = |n: &str| {
+            let matches = n.starts_with('8') || (n.len() > 1 && n[..n.len() - 1].ends_with('7'));
+            matches && !n.ends_with('5')
+        };
+        let mut wanted: Vec<String> = (0..10_000)
+            .map(|n| n.to_string())
+            .filter(|n| is_wanted(n))
+            .map(|n| format!("a/{n}"))
+            .collect();
+        wanted.sort_unstable();
+        let read = database.read().await.unwrap();
+        let mut found: Vec<String> = Vec::new();
+        loop {
+            let query = PrefixQuery {
+                prefix: "A/".to_owned(),
+                matches: "*7?|8*".to_owned(),
+                exclude: "*5".to_owned(),
+                start_after: found.last().cloned().unwrap_or_default(),
+                page_size: 97,
+                ..Default::default()
+            };
+            let page = read.documents_by_prefix(&query).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page.iter().map(|it| it.id().to_owned()));
+        }
+        assert_eq!(found, wanted);
+        assert!(wanted.len() > 1_000);
+    });
+}
+
+#[test]
 fn includes_are_found_once_and_missing_ones_are_named() {
     Story::new().run(async |database| {
         let order = r#"{"Company":"c/1","Lines":[{"P":"p/1"},{"P":"P/1"},{"P":"p/2"}]}"#;

@@ -4,8 +4,11 @@
 
 mod story;
 
+use std::collections::HashSet;
+
 use pinyon_core::commands::{NextHiloRange, ReturnHiloRange};
 use pinyon_core::host::Clock;
+use pinyon_core::version::NodeTag;
 use story::{Story, json, put, written};
 
 fn next(last_size: u64, last_range_at: Option<pinyon_core::host::Timestamp>) -> NextHiloRange {
@@ -94,4 +97,31 @@ fn a_spoilt_state_document_is_refused_not_overwritten() {
         let no_tag = NextHiloRange::default();
         assert!(database.next_hilo_range(no_tag).await.is_err());
     });
+}
+
+#[test]
+fn nodes_that_do_not_hear_of_each_other_never_give_out_the_same_id() {
+    let mut ids = HashSet::new();
+    for tag in ["A", "B"] {
+        let mut story = Story::new();
+        story.options.node_tag = NodeTag::new(tag).unwrap();
+        story.run(async |database| {
+            for _ in 0..500 {
+                // As the server makes it …
+                let made = written(&database, put("users/", "{}")).await;
+                assert!(ids.insert(made.id.to_ascii_lowercase()), "{}", made.id);
+            }
+            let mut count = 0;
+            while count < 500 {
+                // … and as clients put it together.
+                let range = database.next_hilo_range(next(0, None)).await.unwrap();
+                for number in range.low..=range.high {
+                    let id = format!("{}{number}-{}", range.prefix, range.server_tag);
+                    assert!(ids.insert(id.to_ascii_lowercase()), "{id}");
+                    count += 1;
+                }
+            }
+        });
+    }
+    assert!(ids.len() >= 2_000);
 }
