@@ -10,6 +10,7 @@ pub mod config;
 pub mod databases;
 pub mod request_text;
 
+mod decompression;
 mod http;
 mod http_error;
 mod listener;

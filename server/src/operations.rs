@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use pinyon_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::http_error;
 
@@ -63,7 +63,10 @@ pub struct Progress(Arc<Operation>);
 impl Progress {
     /// Tells how far the work is.
     pub fn report(&self, progress: Value) {
-        *self.0.state() = State::InProgress(progress);
+        let mut state = self.0.state();
+        if state.is_running() {
+            *state = State::InProgress(progress);
+        }
     }
 
     /// Whether the work is to stop.
@@ -138,6 +141,32 @@ impl Operations {
             };
         });
         Ok(id)
+    }
+
+    /// As [`Self::start`], for work that a request does itself: it tells its end through `ended`,
+    /// or goes away and the operation fails. Answers how to tell of its progress, and its number.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn attend(
+        &self,
+        scope: &str,
+        id: u64,
+        ended: oneshot::Receiver<Result<Ended>>,
+    ) -> Result<(Progress, u64)> {
+        let mut given = None;
+        let id = self.start(scope, id, |progress| {
+            given = Some(progress);
+            async {
+                ended.await.unwrap_or_else(|_| {
+                    Err(Error::new(
+                        ErrorKind::TimedOut,
+                        "the request that the operation belongs to broke off",
+                    ))
+                })
+            }
+        })?;
+        Ok((given.expect("work that starts is given its progress"), id))
     }
 
     fn add(&self, id: u64, operation: Arc<Operation>) -> Result<()> {

@@ -5,8 +5,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::Selection;
 use crate::attachments::{ListedAttachment, parse_hash};
-use crate::document::{StoredDocument, to_id_key};
+use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::reader::ReadTransaction;
 use crate::schema::TOMBSTONES;
 use crate::schema::blobs::{BlobRecord, ContentHash};
@@ -82,6 +83,7 @@ enum Stage {
 pub struct Exporter<S> {
     transaction: ReadTransaction<S>,
     format: ExportFormat,
+    selection: Selection,
     stage: Stage,
     is_first_item: bool,
     /// How many items to read at once, so that they fit memory whatever their size.
@@ -108,6 +110,7 @@ impl<S: Snapshot> Exporter<S> {
         Self {
             transaction,
             format,
+            selection: Selection::default(),
             stage: Stage::Beginning,
             is_first_item: true,
             page_items: 16,
@@ -117,6 +120,13 @@ impl<S: Snapshot> Exporter<S> {
             written: HashSet::new(),
             written_for_next: Vec::new(),
         }
+    }
+
+    /// Only what is selected; sections of a dump that are not are empty.
+    #[must_use]
+    pub fn selecting(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
     }
 
     fn has_waiting(&self) -> bool {
@@ -139,7 +149,9 @@ impl<S: Snapshot> Exporter<S> {
                 if let ExportFormat::Dump { build_version } = self.format {
                     let head = format!("{{\"BuildVersion\":{build_version},");
                     text.extend_from_slice(head.as_bytes());
-                    self.write_database_record(text).await?;
+                    if self.selection.configurations {
+                        self.write_database_record(text).await?;
+                    }
                     text.extend_from_slice(b"\"Docs\":[");
                 }
                 Stage::Documents(ItemKind::Document, Etag::ZERO)
@@ -168,6 +180,10 @@ impl<S: Snapshot> Exporter<S> {
                     Stage::Tombstones(KeyRange::all())
                 }
             },
+            Stage::Tombstones(_) if !self.selection.tombstones => {
+                self.begin_section("Identities", text);
+                Stage::Identities
+            }
             Stage::Tombstones(range) => match self.write_tombstones(range, text).await? {
                 Some(rest) => Stage::Tombstones(rest),
                 None => {
@@ -176,7 +192,9 @@ impl<S: Snapshot> Exporter<S> {
                 }
             },
             Stage::Identities => {
-                self.write_identities(text).await?;
+                if self.selection.identities {
+                    self.write_identities(text).await?;
+                }
                 text.extend_from_slice(b"]}");
                 Stage::Done
             }
@@ -217,6 +235,13 @@ impl<S: Snapshot> Exporter<S> {
 
     /// Reads the next page of documents or revisions; answers the last etag it has seen.
     async fn read_documents(&mut self, kind: ItemKind, after: Etag) -> Result<Option<Etag>> {
+        let is_selected = match kind {
+            ItemKind::Revision => self.selection.revisions,
+            _ => self.selection.documents,
+        };
+        if !is_selected {
+            return Ok(None);
+        }
         let (documents, last) = self
             .transaction
             .of_kind_after(kind, after, self.page_items)
@@ -227,8 +252,22 @@ impl<S: Snapshot> Exporter<S> {
             let most = Self::MAX_PAGE_ITEMS.min(2 * self.page_items);
             self.page_items = fitting.clamp(1, most);
         }
-        self.waiting.extend(documents);
+        for document in documents {
+            if self.is_selected(kind, &document)? {
+                self.waiting.push_back(document);
+            }
+        }
         Ok(last)
+    }
+
+    fn is_selected(&self, kind: ItemKind, document: &StoredDocument) -> Result<bool> {
+        let collection = CollectionName::new(document.collection())?;
+        match kind {
+            ItemKind::Revision => Ok(self.selection.has_collection(collection.as_str())),
+            _ => self
+                .selection
+                .has_document(&collection, document.stored_metadata()),
+        }
     }
 
     fn count_document(&mut self, kind: ItemKind, document: &StoredDocument) -> Result<()> {
@@ -335,8 +374,12 @@ impl<S: Snapshot> Exporter<S> {
             .await?;
         let last = page.entries.last().map(|(key, _)| key.clone());
         for (_, value) in page.entries {
+            let tombstone = Tombstone::decode(&value)?;
+            if !self.selection.has_collection(&tombstone.collection) {
+                continue;
+            }
             self.separate(text);
-            self.write_tombstone(&Tombstone::decode(&value)?, text)?;
+            self.write_tombstone(&tombstone, text)?;
             self.counts.tombstones += 1;
         }
         Ok(last.filter(|_| page.has_more).map(|last| range.after(last)))

@@ -20,7 +20,7 @@ use super::import_item::{
     DocumentRules, configurations_of, deleted_id, identity_of, is_hilo, to_text,
 };
 use super::import_target::ExistingDocument;
-use super::{Format, ImportReport, ImportTarget, Item, Piece, Place, Reader, Section};
+use super::{Format, ImportReport, ImportTarget, Item, Piece, Place, Reader, Section, Selection};
 use crate::attachments::ImportDocument;
 use crate::commands::{BatchCommand, Configure, DeleteDocument, ExpectedVersion};
 use crate::document::{DocumentId, IdRequest, find_property};
@@ -33,6 +33,8 @@ pub struct ImportOptions {
     pub format: Format,
     /// How documents are read.
     pub rules: DocumentRules,
+    /// What of the input is taken.
+    pub selection: Selection,
     /// A batch goes off when it has this many commands …
     pub batch_commands: usize,
     /// … or this many bytes of text.
@@ -53,6 +55,7 @@ impl ImportOptions {
                 require_id: format == Format::Dump,
                 ..DocumentRules::default()
             },
+            selection: Selection::default(),
             batch_commands: 2048,
             batch_bytes: 2 << 20,
             batches_in_flight: 4,
@@ -226,7 +229,6 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
         while let Some(piece) = reader.next_piece()? {
             let item = match piece {
                 Piece::Item(item) => item,
-                Piece::Attachment(_) if !self.target.takes_histories() => continue,
                 Piece::Attachment(item) => {
                     let place = item.place;
                     let upload = self.target.begin_upload()?;
@@ -302,35 +304,37 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     /// Puts an item where it belongs; gives back what the target must be asked for it.
     fn take_item(&mut self, item: Item<'_>) -> Result<Errand> {
         let rules = &self.options.rules;
-        let takes_histories = self.target.takes_histories();
+        let selection = &self.options.selection;
         match item.place.section {
+            Section::Documents if !selection.documents => {}
+            Section::Revisions if !selection.revisions => {}
+            Section::DatabaseRecord if !selection.configurations => {}
+            Section::Tombstones | Section::Deletions if !selection.tombstones => {}
+            Section::Identities if !selection.identities => {}
             Section::Documents => {
                 let put = rules.to_put(item)?;
+                if !selection.has_document(&put.document.collection, &put.document.metadata)? {
+                    return Ok(Errand::None);
+                }
                 let is_dump = self.options.format == Format::Dump;
                 let attachments = match is_dump {
                     true => self.contents.attachments_of(to_text(item.bytes)?)?,
                     false => Vec::new(),
                 };
                 let is_hilo = is_hilo(&put);
-                let mut import = ImportDocument { put, attachments };
-                if !takes_histories {
-                    self.report.attachments_left_out += import.attachments.len() as u64;
-                    import.attachments.clear();
-                }
+                let import = ImportDocument { put, attachments };
                 if is_hilo {
                     self.hilo.push((item.place, import));
                 } else {
-                    let is_dump = is_dump && takes_histories;
                     self.batch.push(item.place, command_of(import, is_dump));
                 }
-            }
-            Section::Revisions if !takes_histories => self.report.revisions_left_out += 1,
-            Section::DatabaseRecord if !takes_histories => {
-                self.report.configurations_left_out += configurations_of(item)?.len() as u64;
             }
             Section::Revisions => {
                 let attachments = self.contents.attachments_of(to_text(item.bytes)?)?;
                 let revision = rules.to_revision(item, attachments)?;
+                if !selection.has_collection(revision.document.collection.as_str()) {
+                    return Ok(Errand::None);
+                }
                 self.batch
                     .push(item.place, BatchCommand::ImportRevision(revision));
             }
@@ -481,7 +485,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     }
 
     async fn store_one_hilo(&self, mut import: ImportDocument) -> Result<bool> {
-        let is_dump = self.options.format == Format::Dump && self.target.takes_histories();
+        let is_dump = self.options.format == Format::Dump;
         let put = &mut import.put;
         let IdRequest::Semantic(id) = put.id.clone() else {
             return Err(Error::invalid("a HiLo document must carry its id"));

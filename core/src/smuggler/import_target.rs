@@ -24,12 +24,6 @@ pub trait ImportTarget: MaybeSend + MaybeSync {
     /// Takes contents of attachments.
     type Upload: ImportUpload;
 
-    /// Whether it takes revisions, attachments and configurations; else these are left out, and
-    /// counted.
-    fn takes_histories(&self) -> bool {
-        true
-    }
-
     /// Begins the content of an attachment; what it becomes, commands may refer to.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ mod import_target;
 mod place;
 mod reader;
 mod report;
+mod selection;
 mod value_scanner;
 
 pub use dump_section::{Section, SectionSummary};
@@ -31,3 +32,4 @@ pub use import_target::{DatabaseTarget, ExistingDocument, ImportTarget, ImportUp
 pub use place::Place;
 pub use reader::{Item, Piece, Reader};
 pub use report::{BadItem, ImportReport};
+pub use selection::Selection;

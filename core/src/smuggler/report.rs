@@ -24,12 +24,6 @@ pub struct ImportReport {
     pub attachments: u64,
     /// Contents of attachments that were read but that no item has, and their bytes.
     pub unused_contents: (u64, u64),
-    /// Attachments that the target does not take.
-    pub attachments_left_out: u64,
-    /// Revisions that the target does not take.
-    pub revisions_left_out: u64,
-    /// Configurations that the target does not take.
-    pub configurations_left_out: u64,
     /// Configurations replaced.
     pub configurations: u64,
     /// Documents deleted because a tombstone says so.
@@ -65,15 +59,6 @@ impl ImportReport {
     /// bad items, which are counted on their own.
     pub fn left_out(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for (count, what) in [
-            (self.attachments_left_out, "attachments"),
-            (self.revisions_left_out, "revisions"),
-            (self.configurations_left_out, "configurations"),
-        ] {
-            if count > 0 {
-                lines.push(format!("{count} {what}, which only a data directory takes"));
-            }
-        }
         if let (contents @ 1.., bytes) = self.unused_contents {
             lines.push(format!(
                 "{contents} contents that no attachment has ({bytes} bytes)"

@@ -1,6 +1,5 @@
 //! `pinyon export`: a database into a file, from a server or from a data directory.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,26 +7,25 @@ use std::process::ExitCode;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pinyon_core::attachments::ListedAttachment;
-use pinyon_core::document::find_property;
 use pinyon_core::smuggler::{ExportCounts, ExportFormat, Exporter, Format, Reader};
 use pinyon_core::{Error, ErrorKind, Result};
+use serde_json::Value;
 
 use super::CommandResult;
 use super::data_dir::{self, DataDir};
 use super::place::{Chosen, Place};
 use super::progress::Progress;
 use super::remote::Remote;
+use crate::decompression::decompress;
+use crate::routes::smuggler::{BUILD_VERSION, Options};
 
-/// The build whose dumps ours look like: RavenDB reads a dump by the build that wrote it.
-const BUILD_VERSION: u64 = 72_051;
+const CHUNK_BYTES: usize = 256 << 10;
 
 const HELP: &str = "\
 The file shows one moment of the database, however long the export takes. It appears under its
-name once it is complete. A .ravendbdump of a data directory holds documents, revisions,
-attachments, configurations, tombstones and identities (from a server: documents, attachments and
-identities) and can be imported here and into RavenDB; JSON lines hold documents with their
-@metadata. Files that end in .gz, and dumps, are compressed by gzip.
+name once it is complete. A .ravendbdump holds documents, revisions, attachments, configurations,
+tombstones and identities and can be imported here and into RavenDB; JSON lines hold documents with
+their @metadata. Files that end in .gz, and dumps, are compressed by gzip.
 
 Examples:
   pinyon export --url http://127.0.0.1:8080 --database shop shop.ravendbdump
@@ -132,24 +130,27 @@ async fn export_from<S: pinyon_core::storage::Snapshot>(
     Ok(exporter.counts())
 }
 
-/// The documents as the server streams them, put into the form that was asked for.
 async fn export_from_server(
     remote: &Remote,
     format: ExportFormat,
     output: &mut Output,
 ) -> Result<ExportCounts> {
+    match format {
+        ExportFormat::JsonLines => export_lines(remote, output),
+        ExportFormat::Dump { .. } => export_dump(remote, output).await,
+    }
+}
+
+/// The documents as the server streams them, one in each line.
+fn export_lines(remote: &Remote, output: &mut Output) -> Result<ExportCounts> {
     let progress = Progress::of_items("exporting documents", None);
     let mut counts = ExportCounts::default();
-    if let ExportFormat::Dump { build_version } = format {
-        output.write(format!("{{\"BuildVersion\":{build_version},\"Docs\":[").as_bytes())?;
-    }
-    let mut written = HashSet::new();
     let mut stream = remote.stream_documents()?;
     let mut reader = Reader::new(
         Format::Dump,
         data_dir::limits()?.max_document_bytes.max(1 << 30),
     );
-    let mut chunk = vec![0; 256 << 10];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let length = stream
             .read(&mut chunk)
@@ -159,81 +160,54 @@ async fn export_from_server(
             reader.finish();
         }
         while let Some(item) = reader.next_item()? {
-            if format == ExportFormat::JsonLines {
-                output.write(item.bytes)?;
-                output.write(b"\n")?;
-            } else {
-                let is_first = counts.documents == 0;
-                output.write(if is_first { b"" } else { b"," })?;
-                write_contents(remote, item.bytes, &mut written, &mut counts, output)?;
-                output.write(item.bytes)?;
-            }
+            output.write(item.bytes)?;
+            output.write(b"\n")?;
             counts.documents += 1;
         }
         progress.set(counts.documents);
         if length == 0 {
-            break;
+            return Ok(counts);
         }
     }
-    if format != ExportFormat::JsonLines {
-        output.write(b"],\"Identities\":[")?;
-        for (name, value) in remote.identities().await? {
-            let separator = if counts.identities > 0 { "," } else { "" };
-            let item = serde_json::json!({ "Key": name, "Value": value.to_string() });
-            output.write(format!("{separator}{item}").as_bytes())?;
-            counts.identities += 1;
-        }
-        output.write(b"]}")?;
-    }
-    Ok(counts)
 }
 
-/// Writes the contents of a document's attachments that are not in the dump yet, in front of it.
-fn write_contents(
-    remote: &Remote,
-    document: &[u8],
-    written: &mut HashSet<String>,
-    counts: &mut ExportCounts,
-    output: &mut Output,
-) -> Result<()> {
-    let text = std::str::from_utf8(document)
-        .map_err(|_| Error::corrupted("the server sent a document that is not UTF-8"))?;
-    let metadata = find_property(text, "@metadata").unwrap_or("{}");
-    let Some(list) = find_property(metadata, "@attachments") else {
-        return Ok(());
-    };
-    let id = find_property(metadata, "@id").unwrap_or("\"\"");
-    let id: String = serde_json::from_str(id).unwrap_or_default();
-    let mut piece = vec![0; 256 << 10];
-    for attachment in ListedAttachment::parse_list(list)? {
-        counts.attachments += 1;
-        if !written.insert(attachment.hash.clone()) {
-            continue;
-        }
-        let mut content = remote.stream_attachment(&id, &attachment)?;
-        let head = serde_json::json!({
-            "@metadata": {"@export-type": "Attachment"},
-            "Hash": attachment.hash,
-            "Size": attachment.size,
-            "Tag": attachment.hash,
-        });
-        output.write(head.to_string().as_bytes())?;
-        let mut left = attachment.size;
-        while left > 0 {
-            let length = content
-                .read(&mut piece)
-                .map_err(|reason| broke_off(&reason))?;
-            if length == 0 {
-                return Err(broke_off(&io::ErrorKind::UnexpectedEof.into()));
-            }
-            output.write(&piece[..length])?;
-            left -= length as u64;
-        }
-        output.write(b",")?;
-        counts.contents += 1;
-        counts.content_bytes += attachment.size;
+/// The dump that the server makes.
+async fn export_dump(remote: &Remote, output: &mut Output) -> Result<ExportCounts> {
+    let id = remote.next_operation_id().await?;
+    let stream = remote.export(id, &Options::everything(false))?;
+    if let Err(error) = copy_dump(stream, output) {
+        // The server knows better why it sent no more.
+        remote.result_of_operation(id).await?;
+        return Err(error);
     }
-    Ok(())
+    let result = remote.result_of_operation(id).await?;
+    let count = |path: &str| result.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    Ok(ExportCounts {
+        documents: count("/Documents/ReadCount"),
+        revisions: count("/RevisionDocuments/ReadCount"),
+        attachments: count("/Documents/Attachments/ReadCount"),
+        tombstones: count("/Tombstones/ReadCount"),
+        identities: count("/Identities/ReadCount"),
+        ..ExportCounts::default()
+    })
+}
+
+fn copy_dump(stream: impl Read + Send + 'static, output: &mut Output) -> Result<()> {
+    let progress = Progress::of_bytes("exporting", None);
+    let mut plain = decompress(stream).map_err(|reason| broke_off(&reason))?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut written = 0;
+    loop {
+        let length = plain
+            .read(&mut chunk)
+            .map_err(|reason| broke_off(&reason))?;
+        if length == 0 {
+            return Ok(());
+        }
+        output.write(&chunk[..length])?;
+        written += length as u64;
+        progress.set(written);
+    }
 }
 
 fn broke_off(reason: &io::Error) -> Error {

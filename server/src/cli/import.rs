@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use pinyon_core::Result;
 use pinyon_core::document::CollectionName;
 use pinyon_core::smuggler::{
     DatabaseTarget, Format, ImportOptions, ImportReport, ImportTarget, import,
 };
 use pinyon_core::storage::Durability;
+use pinyon_core::{ErrorKind, Result};
+use serde_json::Value;
 
 use super::CommandResult;
 use super::data_dir::{self, DataDir};
@@ -18,14 +20,17 @@ use super::place::{Chosen, Place};
 use super::progress::Progress;
 use super::remote::Remote;
 use super::standard_output;
+use crate::routes::smuggler::Options;
+
+/// Between two looks at how much of a file is sent.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
 The input is a .ravendbdump (of RavenDB 4 or later, or of `pinyon export`), a JSON array of
 documents, JSON documents one after another, or JSON lines; plain or compressed by gzip or
 Zstandard. Imported documents replace those that have their ids, and get new change vectors.
-A dump's revisions, attachments and configurations (revisions, expiration, refresh) come along into
-a data directory; a server takes documents, deletions and identities. What the input holds beyond
-that is counted and reported.
+A dump's revisions, attachments and configurations (revisions, their bin, expiration, refresh) come
+along. What the input holds beyond that is counted and reported.
 
 A document's id is its @metadata.@id. In JSON without that, --id-property names the property that
 holds it; otherwise the database makes ids from --id-prefix, or from the collection's name.
@@ -128,6 +133,9 @@ pub fn run(args: Args) -> CommandResult {
                 if args.create {
                     remote.create().await?;
                 }
+                if options.format == Format::Dump {
+                    return send_dump(&remote, input, args.skip_errors).await;
+                }
                 import_into(&remote, input, &options).await
             }
             Chosen::Directory(directory) => {
@@ -153,12 +161,67 @@ pub fn run(args: Args) -> CommandResult {
         };
         let told = tell(&name, &report, result.is_ok());
         result.and(told)?;
-        Ok(ExitCode::from(if report.bad_item_count > 0 {
-            5
-        } else {
-            0
-        }))
+        Ok(exit_code(&report))
     })
+}
+
+fn exit_code(report: &ImportReport) -> ExitCode {
+    ExitCode::from(if report.bad_item_count > 0 { 5 } else { 0 })
+}
+
+/// The server imports a dump itself, with all that is in it.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where a command talks to its user"
+)]
+async fn send_dump(remote: &Remote, input: Input, skip_errors: bool) -> CommandResult {
+    let progress = Progress::of_bytes("importing", input.total_bytes);
+    let name = input.name.clone();
+    let bytes_read = std::sync::Arc::clone(&input.bytes_read);
+    let id = remote.next_operation_id().await?;
+    let (dump, failure) = input.into_reader();
+    let options = Options::everything(skip_errors);
+    let sending = remote.import(id, &options, dump);
+    let mut sending = std::pin::pin!(sending);
+    let sent = loop {
+        let pause = tokio::time::sleep(PROGRESS_INTERVAL);
+        tokio::select! {
+            sent = &mut sending => break sent,
+            () = pause => progress.set(bytes_read.load(Ordering::Relaxed)),
+        }
+    };
+    drop(progress);
+    let result = match sent {
+        Ok(result) => result,
+        Err(error) => {
+            // What broke the file off, or else what the server thinks of it, says more.
+            if let Some(reason) = failure.take() {
+                return Err(reason);
+            }
+            if error.kind() == ErrorKind::TimedOut {
+                remote.result_of_operation(id).await?;
+            }
+            return Err(error);
+        }
+    };
+    let count = |path: &str| result.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let report = ImportReport {
+        documents: count("/Documents/ReadCount"),
+        revisions: count("/RevisionDocuments/ReadCount"),
+        attachments: count("/Documents/Attachments/ReadCount"),
+        configurations: count("/DatabaseRecord/ReadCount"),
+        deleted: count("/Tombstones/ReadCount"),
+        identities: count("/Identities/ReadCount"),
+        kept_hilo: count("/Documents/SkippedCount"),
+        bad_item_count: count("/Documents/ErroredCount"),
+        ..ImportReport::default()
+    };
+    let messages = result.get("Messages").and_then(Value::as_array);
+    for message in messages.into_iter().flatten().filter_map(Value::as_str) {
+        eprintln!("{message}");
+    }
+    tell_counts(&name, &report, true)?;
+    Ok(exit_code(&report))
 }
 
 async fn import_into(
@@ -194,6 +257,10 @@ fn tell(name: &str, report: &ImportReport, is_complete: bool) -> Result<()> {
     for line in report.left_out() {
         eprintln!("not imported: {line}");
     }
+    tell_counts(name, report, is_complete)
+}
+
+fn tell_counts(name: &str, report: &ImportReport, is_complete: bool) -> Result<()> {
     let state = if is_complete {
         "imported"
     } else {

@@ -1,22 +1,18 @@
 //! The input of an import: a file or standard input, plain or compressed, in chunks.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
+use bytes::{Buf as _, Bytes};
 use futures_util::stream::{self, Stream};
 use pinyon_core::smuggler::Format;
 use pinyon_core::{Error, ErrorKind, Result};
-use ruzstd::decoding::StreamingDecoder;
 use tokio::sync::mpsc;
 
-const CHUNK_BYTES: usize = 256 << 10;
-/// Chunks read ahead while earlier ones are imported.
-const CHUNKS_AHEAD: usize = 4;
+use crate::decompression::{CHUNKS_AHEAD, decompress, send_chunks};
 
 /// An input that is being read on a thread of its own.
 pub struct Input {
@@ -83,6 +79,17 @@ impl Input {
         Format::detect(&self.first[..length])
     }
 
+    /// The input after decompression, and where to find what broke it off.
+    pub fn into_reader(self) -> (impl Read + Send + 'static, Failure) {
+        let failure = Failure::default();
+        let reader = ChunkReader {
+            current: self.first,
+            rest: self.rest,
+            failure: failure.clone(),
+        };
+        (reader, failure)
+    }
+
     /// The input after decompression.
     pub fn into_chunks(self) -> impl Stream<Item = Result<Bytes>> {
         stream::unfold((Some(self.first), self.rest), |(first, mut rest)| async {
@@ -91,6 +98,47 @@ impl Input {
                 None => rest.recv().await.map(|chunk| (chunk, (None, rest))),
             }
         })
+    }
+}
+
+/// Why an input could not be read to its end, for whoever hands it on to something that reads.
+#[derive(Clone, Default)]
+pub struct Failure(Arc<Mutex<Option<Error>>>);
+
+impl Failure {
+    /// The reason, if there is one.
+    pub fn take(&self) -> Option<Error> {
+        self.slot().take()
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Error>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An input after decompression, for threads that may block.
+struct ChunkReader {
+    current: Bytes,
+    rest: mpsc::Receiver<Result<Bytes>>,
+    failure: Failure,
+}
+
+impl Read for ChunkReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.rest.blocking_recv() {
+                Some(Ok(chunk)) => self.current = chunk,
+                Some(Err(reason)) => {
+                    let text = reason.to_string();
+                    *self.failure.slot() = Some(reason);
+                    return Err(io::Error::other(text));
+                }
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
     }
 }
 
@@ -116,72 +164,5 @@ impl<R: Read> Read for Counted<R> {
         let length = self.inner.read(buffer)?;
         self.count.fetch_add(length as u64, Ordering::Relaxed);
         Ok(length)
-    }
-}
-
-/// Looks at the first bytes and takes the compression off.
-fn decompress(source: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    const GZIP: &[u8] = &[0x1f, 0x8b];
-    const ZSTANDARD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-    let mut source = BufReader::with_capacity(CHUNK_BYTES, source);
-    // A pipe may give less than four bytes at once; such a beginning is that of no compression.
-    let beginning = source.fill_buf()?;
-    if beginning.starts_with(GZIP) {
-        return Ok(Box::new(MultiGzDecoder::new(source)));
-    }
-    if beginning.starts_with(ZSTANDARD) {
-        return Ok(Box::new(ZstandardFrames {
-            source: Some(source),
-            frame: None,
-        }));
-    }
-    Ok(Box::new(source))
-}
-
-/// One Zstandard frame after the other, as a stream may hold several.
-struct ZstandardFrames<R: BufRead> {
-    source: Option<R>,
-    frame: Option<Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>>,
-}
-
-impl<R: BufRead> Read for ZstandardFrames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if let Some(frame) = &mut self.frame {
-                let length = frame.read(buffer)?;
-                if length > 0 {
-                    return Ok(length);
-                }
-            }
-            if let Some(frame) = self.frame.take() {
-                let told = frame.decoder.get_checksum_from_data();
-                if told.is_some() && told != frame.decoder.get_calculated_checksum() {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "the checksum of a Zstandard frame does not fit",
-                    ));
-                }
-                self.source = Some(frame.into_inner());
-            }
-            let Some(mut source) = self.source.take() else {
-                return Ok(0);
-            };
-            if source.fill_buf()?.is_empty() {
-                return Ok(0);
-            }
-            let frame = StreamingDecoder::new(source).map_err(io::Error::other)?;
-            self.frame = Some(Box::new(frame));
-        }
-    }
-}
-
-fn send_chunks(plain: &mut dyn Read, sender: &mpsc::Sender<Result<Bytes>>) -> io::Result<()> {
-    loop {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        // Full chunks, so that the first one is enough to tell the format.
-        plain.take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
-        if chunk.is_empty() || sender.blocking_send(Ok(chunk.into())).is_err() {
-            return Ok(());
-        }
     }
 }

@@ -1,22 +1,28 @@
 //! A database on a running server, reached over HTTP.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::read::GzEncoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use pinyon_core::attachments::ListedAttachment;
 use pinyon_core::commands::{BatchCommand, Configure, ExpectedVersion, PutDocument};
 use pinyon_core::document::{DocumentId, IdRequest};
 use pinyon_core::smuggler::{ExistingDocument, ImportTarget};
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use ureq::http::{Method, StatusCode};
+
+use crate::routes::smuggler::Options;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one batch; a server under load may need a while.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// Between two looks at an operation.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Ids in one request line.
 const IDS_AT_ONCE: usize = 64;
 
@@ -87,52 +93,99 @@ impl Remote {
         Ok(body.into_reader())
     }
 
-    /// The content of an attachment.
-    ///
-    /// # Errors
-    /// What the server answers, or that it does not; `NotFound` when its content is not the one
-    /// with `hash` any more.
-    pub fn stream_attachment(
-        &self,
-        id: &str,
-        attachment: &ListedAttachment,
-    ) -> Result<impl Read + Send + use<>> {
-        let escaped = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-        let name = &attachment.name;
-        let (id_escaped, name_escaped) = (escaped(id), escaped(name));
-        let url = self.url(&format!("/attachments?id={id_escaped}&name={name_escaped}"));
-        let request = self.agent.get(&url).config().timeout_global(None).build();
-        let response = request.call().map_err(|reason| no_answer(&url, &reason))?;
-        let status = response.status();
-        let hash = response.headers().get("Attachment-Hash").cloned();
-        let mut body = response.into_body();
-        if !status.is_success() && status != StatusCode::NOT_FOUND {
-            let text = body.read_to_string().unwrap_or_default();
-            return Err(refused(status, &text));
-        }
-        if hash.is_none_or(|hash| hash.as_bytes() != attachment.hash.as_bytes()) {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("the attachment '{name}' of '{id}' was changed meanwhile; export again"),
-            ));
-        }
-        Ok(body.into_reader().take(attachment.size))
-    }
-
-    /// Every identity with its last number.
+    /// A number for an operation of the database.
     ///
     /// # Errors
     /// What the server answers, or that it does not.
-    pub async fn identities(&self) -> Result<Vec<(String, i64)>> {
-        let text = self
-            .send(Method::GET, self.url("/debug/identities"), None)
-            .await?;
-        let map: serde_json::Map<String, serde_json::Value> = parse(&text)?;
-        let identities = map.into_iter().map(|(name, value)| {
-            let value = value.as_i64().unwrap_or_default();
-            (name, value)
+    pub async fn next_operation_id(&self) -> Result<u64> {
+        let url = self.url("/operations/next-operation-id");
+        let text = self.send(Method::GET, url, None).await?;
+        let answer: NextOperationId = parse(&text)?;
+        Ok(answer.id)
+    }
+
+    /// What came of an operation that has ended, or is about to.
+    ///
+    /// # Errors
+    /// What the operation failed with; what the server answers, or that it does not.
+    pub async fn result_of_operation(&self, id: u64) -> Result<Value> {
+        loop {
+            let url = self.url(&format!("/operations/state?id={id}"));
+            let text = self.send(Method::GET, url, None).await?;
+            let state: OperationState = parse(&text)?;
+            match state.status.as_str() {
+                "InProgress" => tokio::time::sleep(POLL_INTERVAL).await,
+                "Completed" => return Ok(state.result),
+                "Canceled" => return Err(Error::new(ErrorKind::Closed, "it was cancelled")),
+                _ => {
+                    let status = state.result.get("StatusCode").and_then(Value::as_u64);
+                    let status = status.and_then(|code| u16::try_from(code).ok());
+                    let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+                    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                    return Err(refused(status, &state.result.to_string()));
+                }
+            }
+        }
+    }
+
+    /// A whole dump, compressed by gzip, as the operation `id`.
+    ///
+    /// # Errors
+    /// What the server answers, or that it does not.
+    pub fn export(&self, id: u64, options: &Options) -> Result<impl Read + Send + use<>> {
+        let url = self.url(&format!("/smuggler/export?operationId={id}"));
+        let body = serde_json::to_vec(options).expect("options are plain data");
+        // However long the dump is: only standing still is limited.
+        let request = self.agent.post(&url).config().timeout_global(None).build();
+        let request = request.content_type("application/json");
+        let response = request.send(body);
+        let response = response.map_err(|reason| no_answer(&url, &reason))?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let text = body.read_to_string().unwrap_or_default();
+            return Err(refused(status, &text));
+        }
+        Ok(body.into_reader())
+    }
+
+    /// Sends a whole dump as the operation `id`; answers what came of it.
+    ///
+    /// # Errors
+    /// What the server answers, or that it does not.
+    pub async fn import(
+        &self,
+        id: u64,
+        options: &Options,
+        dump: impl Read + Send + 'static,
+    ) -> Result<Value> {
+        const BOUNDARY: &str = "the-end-of-this-part";
+        let url = self.url(&format!("/smuggler/import?operationId={id}"));
+        let options = serde_json::to_string(options).expect("options are plain data");
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"importOptions\"\r\n\r\n\
+             {options}\r\n--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; \
+             filename=\"dump\"\r\n\r\n"
+        );
+        let tail = format!("\r\n--{BOUNDARY}--\r\n");
+        let body = Cursor::new(head)
+            .chain(GzEncoder::new(dump, Compression::fast()))
+            .chain(Cursor::new(tail));
+        let request = self.agent.post(&url).config().timeout_global(None).build();
+        let request = request.content_type(format!("multipart/form-data; boundary={BOUNDARY}"));
+        let sending = tokio::task::spawn_blocking(move || {
+            let response = request.send(ureq::SendBody::from_owned_reader(body));
+            let response = response.map_err(|reason| no_answer(&url, &reason))?;
+            let status = response.status();
+            let mut body = response.into_body();
+            let text = body.with_config().limit(u64::MAX).read_to_string();
+            let text = text.map_err(|reason| no_answer(&url, &reason))?;
+            if !status.is_success() {
+                return Err(refused(status, &text));
+            }
+            parse(&text)
         });
-        Ok(identities.collect())
+        sending.await.map_err(broke_off)?
     }
 
     fn url(&self, path_and_query: &str) -> String {
@@ -175,13 +228,28 @@ impl Remote {
             let text = body.with_config().limit(u64::MAX).read_to_string();
             Ok((status, text.map_err(|reason| no_answer(&url, &reason))?))
         });
-        sending.await.map_err(|reason| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("a request broke off: {reason}"),
-            )
-        })?
+        sending.await.map_err(broke_off)?
     }
+}
+
+#[derive(Deserialize)]
+struct NextOperationId {
+    #[serde(rename = "Id")]
+    id: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OperationState {
+    status: String,
+    result: Value,
+}
+
+fn broke_off(reason: tokio::task::JoinError) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("a request broke off: {reason}"),
+    )
 }
 
 fn no_answer(url: &str, reason: &ureq::Error) -> Error {
@@ -242,26 +310,21 @@ struct Metadata {
     change_vector: String,
 }
 
+/// Dumps are imported by the server itself.
+fn only_in_dumps(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("only dumps hold {what}"))
+}
+
+/// Takes documents.
 impl ImportTarget for Remote {
     type Upload = std::convert::Infallible;
 
-    /// The protocol has no request that stores a revision as it was.
-    fn takes_histories(&self) -> bool {
-        false
-    }
-
     fn begin_upload(&self) -> Result<Self::Upload> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "attachments are imported into data directories only",
-        ))
+        Err(only_in_dumps("attachments"))
     }
 
     async fn configure(&self, _: Configure) -> Result<()> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "configurations are imported into data directories only",
-        ))
+        Err(only_in_dumps("configurations"))
     }
 
     async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<()> {

@@ -21,8 +21,9 @@ mod multi_get;
 mod operations;
 mod queries;
 mod query_stream;
-pub mod revision_work;
+mod revision_work;
 mod revisions;
+pub mod smuggler;
 mod stats;
 mod streams;
 mod studio;
@@ -128,6 +129,8 @@ endpoints! {
     ConfigureConflictRevisions "POST admin/revisions/conflicts/config",
     RevertDatabase "POST revisions/revert",
     RevertDocuments "POST revisions/revert/docs",
+    Export "POST smuggler/export",
+    Import "POST smuggler/import",
     ExpirationConfiguration "GET expiration/config",
     ConfigureExpiration "POST admin/expiration/config",
     RefreshConfiguration "GET refresh/config",
@@ -253,6 +256,8 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("POST", "admin/revisions/conflicts/config") => Endpoint::ConfigureConflictRevisions,
         ("POST", "revisions/revert") => Endpoint::RevertDatabase,
         ("POST", "revisions/revert/docs") => Endpoint::RevertDocuments,
+        ("POST", "smuggler/export") => Endpoint::Export,
+        ("POST", "smuggler/import") => Endpoint::Import,
         ("GET", "expiration/config") => Endpoint::ExpirationConfiguration,
         ("POST", "admin/expiration/config") => Endpoint::ConfigureExpiration,
         ("GET", "refresh/config") => Endpoint::RefreshConfiguration,
@@ -338,7 +343,7 @@ fn find_in_server(method: &str, path: &str) -> Option<Endpoint> {
 /// Whether the body may be of any size.
 pub fn is_long(endpoint: Endpoint, headers: &HeaderMap) -> bool {
     match endpoint {
-        Endpoint::PutAttachment => true,
+        Endpoint::PutAttachment | Endpoint::Import => true,
         // A boundary that is missing is complained about later.
         Endpoint::BulkDocs => !matches!(multipart::boundary(headers), Ok(None)),
         _ => false,
@@ -432,6 +437,8 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::ConfigureConflictRevisions => revisions::configure_conflicts(call).await,
         Endpoint::RevertDatabase => revision_work::revert(call).await,
         Endpoint::RevertDocuments => revision_work::revert_documents(call).await,
+        Endpoint::Export => smuggler::export(call).await,
+        Endpoint::Import => smuggler::import(call).await,
         Endpoint::ExpirationConfiguration => expiration::get_expiration(call).await,
         Endpoint::ConfigureExpiration => expiration::configure_expiration(call).await,
         Endpoint::RefreshConfiguration => expiration::get_refresh(call).await,

@@ -138,6 +138,8 @@ fn is_allowed(endpoint: Endpoint) -> bool {
             | Endpoint::GetAttachment
             | Endpoint::PostAttachment
             | Endpoint::PutAttachment
+            | Endpoint::Export
+            | Endpoint::Import
             | Endpoint::Metrics
             | Endpoint::Root
             | Endpoint::Studio

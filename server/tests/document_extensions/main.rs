@@ -12,4 +12,5 @@ mod batches;
 mod expiration;
 mod large_attachments;
 mod revisions;
+mod smuggler;
 mod story;

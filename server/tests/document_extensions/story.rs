@@ -44,6 +44,14 @@ pub struct Story {
     directory: TempDir,
 }
 
+impl Drop for Story {
+    fn drop(&mut self) {
+        let files = self.directory.path().with_extension("files");
+        // Most stories have none.
+        let _ = std::fs::remove_dir_all(files);
+    }
+}
+
 /// The body of a request.
 pub enum Sent<'a> {
     Nothing,
@@ -79,6 +87,13 @@ impl Story {
 
     pub fn server(&self) -> &ServerProcess {
         self.server.as_ref().unwrap()
+    }
+
+    /// A file beside the data directory.
+    pub fn path(&self, name: &str) -> String {
+        let files = self.directory.path().with_extension("files");
+        std::fs::create_dir_all(&files).unwrap();
+        files.join(name).display().to_string()
     }
 
     /// Sends a request outside the database.
