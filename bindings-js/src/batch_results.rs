@@ -56,6 +56,7 @@ fn fields(outcome: &CommandOutcome, echo: &Echo) -> Map<String, Value> {
             "Name": echo.name,
             "DocumentChangeVector": change_vector,
         }),
+        CommandOutcome::DeletedRevisions(count) => json!({ "DeletedRevisions": count }),
         CommandOutcome::Verified
         | CommandOutcome::Reverted
         | CommandOutcome::ImportedRevision(_) => json!({}),
