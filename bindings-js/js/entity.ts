@@ -28,10 +28,12 @@ export interface TrackedEntity {
 export function textOf(tracked: TrackedEntity, conventions: DocumentConventions): { body: string; metadata: string } {
     let body: string | undefined;
     try {
-        body = JSON.stringify(tracked.entity, function (this: unknown, name, value: unknown) {
-            const isTop = this === tracked.entity;
-            return isTop && (name === conventions.identityProperty || name === METADATA) ? undefined : value;
-        });
+        const { entity } = tracked;
+        // A copy without the two names: a replacer function would be called for every value inside.
+        const { [conventions.identityProperty]: _id, [METADATA]: _metadata, ...rest } = (
+            typeof entity.toJSON === 'function' ? (entity.toJSON as () => Record<string, unknown>)() : entity
+        );
+        body = JSON.stringify(rest);
     } catch (reason) {
         throw new PinyonError('InvalidRequest', `'${tracked.id}' cannot be stored: ${(reason as Error).message}`);
     }

@@ -195,7 +195,7 @@ impl Database {
             );
         }
         let before = commands.len() - echoes.len();
-        let operation = Operation::Batch(commands);
+        let operation = Operation::Batch(commands.into());
         let outcome = match durability.map(parse_durability).transpose()? {
             Some(durability) => self.database.execute_with(operation, durability).await?,
             None => self.database.execute(operation).await?,

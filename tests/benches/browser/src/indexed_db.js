@@ -1,0 +1,35 @@
+// IndexedDB as it is: one record for each order.
+const answer = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+});
+const end = (transaction) => new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+});
+
+export function indexedDbPeer(durability) {
+    let database;
+    const reading = () => database.transaction('orders', 'readonly').objectStore('orders');
+    const write = async (orders) => {
+        const transaction = database.transaction('orders', 'readwrite', { durability });
+        for (const order of orders) transaction.objectStore('orders').put(order);
+        transaction.commit();
+        await end(transaction);
+    };
+    return {
+        async open() {
+            const request = indexedDB.open('raw', 1);
+            request.onupgradeneeded = () => request.result.createObjectStore('orders', { keyPath: 'id' });
+            database = await answer(request);
+        },
+        bulkInsert: write,
+        insertOne: (order) => write([order]),
+        get: (id) => answer(reading().get(id)),
+        multiGet(ids) {
+            const store = reading();
+            return Promise.all(ids.map((id) => answer(store.get(id))));
+        },
+        async close() { database.close(); },
+    };
+}

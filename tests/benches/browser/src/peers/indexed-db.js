@@ -1,0 +1,3 @@
+import { indexedDbPeer } from '../indexed_db.js';
+
+export default indexedDbPeer('relaxed');

@@ -1,0 +1,3 @@
+import { pinyonPeer } from '../pinyon.js';
+
+export default pinyonPeer('relaxed');
