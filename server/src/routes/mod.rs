@@ -21,6 +21,8 @@ mod multi_get;
 mod operations;
 mod queries;
 mod query_stream;
+mod patches;
+mod query_documents;
 pub mod revision_work;
 mod revisions;
 mod stats;
@@ -68,6 +70,9 @@ endpoints! {
     HeadDoc "HEAD docs",
     DeleteDoc "DELETE docs",
     PatchDoc "PATCH docs",
+    JsonPatchDoc "PATCH json-patch",
+    PatchByQuery "PATCH queries",
+    DeleteByQuery "DELETE queries",
     NextHilo "GET hilo/next",
     ReturnHilo "PUT hilo/return",
     NextIdentity "POST identity/next",
@@ -210,6 +215,9 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("HEAD", "docs") => Endpoint::HeadDoc,
         ("DELETE", "docs") => Endpoint::DeleteDoc,
         ("PATCH", "docs") => Endpoint::PatchDoc,
+        ("PATCH", "json-patch") => Endpoint::JsonPatchDoc,
+        ("PATCH", "queries") => Endpoint::PatchByQuery,
+        ("DELETE", "queries") => Endpoint::DeleteByQuery,
         ("POST", "bulk_docs") => Endpoint::BulkDocs,
         ("GET", "hilo/next") => Endpoint::NextHilo,
         ("PUT", "hilo/return") => Endpoint::ReturnHilo,
@@ -372,7 +380,10 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::PostDocs => docs::read::post(call).await,
         Endpoint::HeadDoc => docs::read::head(call).await,
         Endpoint::DeleteDoc => docs::write::delete(call).await,
-        Endpoint::PatchDoc => docs::write::patch(call).await,
+        Endpoint::PatchDoc => patches::patch(call).await,
+        Endpoint::JsonPatchDoc => patches::json_patch(call).await,
+        Endpoint::PatchByQuery => patches::patch_by_query(call).await,
+        Endpoint::DeleteByQuery => patches::delete_by_query(call).await,
         Endpoint::NextHilo => hilo::next(call).await,
         Endpoint::ReturnHilo => hilo::give_back(call).await,
         Endpoint::NextIdentity => identity::next(call).await,
