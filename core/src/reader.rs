@@ -270,7 +270,7 @@ impl<S: Snapshot> ReadTransaction<S> {
                         (ItemKind::Document, key) => key,
                         (ItemKind::Tombstone | ItemKind::Revision | ItemKind::Fact, _) => {
                             continue;
-                        },
+                        }
                     },
                 };
                 if to_skip > 0 {

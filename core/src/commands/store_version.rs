@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{Transaction, WrittenDocument};
 use crate::Result;
 use crate::document::{CollectionName, Schedule};
+use crate::host::Timestamp;
 use crate::notices::{Notice, NoticeKind};
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
@@ -17,7 +18,6 @@ use crate::schema::{
     collection_etags, departures, schedules,
 };
 use crate::storage::Snapshot;
-use crate::host::Timestamp;
 use crate::version::{ChangeVector, Dot, Etag, Origin};
 
 /// What stands under an id before a write.

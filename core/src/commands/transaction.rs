@@ -21,9 +21,7 @@ use crate::schema::edge::{EDGE_KEY, EdgeRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::{COLLECTIONS, DATABASE, ETAGS};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
-use crate::version::{
-    Dot, Entry, Etag, IncarnationId, IncarnationIndex, Incarnations, NodeTag,
-};
+use crate::version::{Dot, Entry, Etag, IncarnationId, IncarnationIndex, Incarnations, NodeTag};
 use crate::{Error, Result};
 
 /// What operations run in.

@@ -18,8 +18,7 @@ impl ConflictsConfiguration {
     /// # Errors
     /// `InvalidRequest` that says what does not fit.
     pub fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|reason| {
-            Error::invalid(format!("the configuration of conflicts: {reason}"))
-        })
+        serde_json::from_str(text)
+            .map_err(|reason| Error::invalid(format!("the configuration of conflicts: {reason}")))
     }
 }

@@ -8,8 +8,8 @@ use crate::document::to_id_key;
 use crate::reader::Pages;
 use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::documents::DocumentRecord;
-use crate::schema::{CONFLICTS, DOCUMENTS, TOMBSTONES};
 use crate::schema::tombstones::Tombstone;
+use crate::schema::{CONFLICTS, DOCUMENTS, TOMBSTONES};
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::version::{ChangeVector, Etag, Siblings};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
@@ -57,10 +57,21 @@ impl<S: Snapshot> ReadTransaction<S> {
 
     async fn conflict_at(&self, key: Bytes) -> Result<Option<Conflict>> {
         let keys = [key];
-        let Some(value) = self.snapshot.get_many(CONFLICTS, &keys).await?.pop().flatten() else {
+        let Some(value) = self
+            .snapshot
+            .get_many(CONFLICTS, &keys)
+            .await?
+            .pop()
+            .flatten()
+        else {
             return Ok(None);
         };
-        let tombstone = self.snapshot.get_many(TOMBSTONES, &keys).await?.pop().flatten();
+        let tombstone = self
+            .snapshot
+            .get_many(TOMBSTONES, &keys)
+            .await?
+            .pop()
+            .flatten();
         let missing = || Error::corrupted("a conflict has no tombstone");
         let tombstone = Tombstone::decode(&tombstone.ok_or_else(missing)?)?;
         let set = conflicts::decode(&value)?;
@@ -103,14 +114,33 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// As [`Self::conflict`].
     pub async fn live_versions(&self, id: &str) -> Result<Siblings<DocumentVersion>> {
         let keys = [to_id_key(id)];
-        if let Some(value) = self.snapshot.get_many(DOCUMENTS, &keys).await?.pop().flatten() {
+        if let Some(value) = self
+            .snapshot
+            .get_many(DOCUMENTS, &keys)
+            .await?
+            .pop()
+            .flatten()
+        {
             return Ok(super::of_record(&keys[0], &DocumentRecord::decode(value)?));
         }
-        if let Some(value) = self.snapshot.get_many(CONFLICTS, &keys).await?.pop().flatten() {
+        if let Some(value) = self
+            .snapshot
+            .get_many(CONFLICTS, &keys)
+            .await?
+            .pop()
+            .flatten()
+        {
             return conflicts::decode(&value);
         }
-        let tombstone = self.snapshot.get_many(TOMBSTONES, &keys).await?.pop().flatten();
-        let tombstone = tombstone.map(|value| Tombstone::decode(&value)).transpose()?;
+        let tombstone = self
+            .snapshot
+            .get_many(TOMBSTONES, &keys)
+            .await?
+            .pop()
+            .flatten();
+        let tombstone = tombstone
+            .map(|value| Tombstone::decode(&value))
+            .transpose()?;
         Ok(tombstone.map_or_else(Siblings::default, |it| super::of_tombstone(&it)))
     }
 
@@ -119,7 +149,10 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// `Corrupted` when its incarnation is unknown.
     pub fn version_name(&self, dot: crate::version::Dot) -> Result<String> {
-        [dot].into_iter().collect::<ChangeVector>().to_text(&self.incarnations)
+        [dot]
+            .into_iter()
+            .collect::<ChangeVector>()
+            .to_text(&self.incarnations)
     }
 
     /// Refuses to read any of `keys` that is in conflict.
@@ -130,7 +163,11 @@ impl<S: Snapshot> ReadTransaction<S> {
         let values = self.snapshot.get_many(CONFLICTS, keys).await?;
         for (key, _) in keys.iter().zip(values).filter(|(_, value)| value.is_some()) {
             if let Some(conflict) = self.conflict_at(key.clone()).await? {
-                return Err(in_conflict(&conflict.id, conflict.etag, conflict.set.live.len()));
+                return Err(in_conflict(
+                    &conflict.id,
+                    conflict.etag,
+                    conflict.set.live.len(),
+                ));
             }
         }
         Ok(())

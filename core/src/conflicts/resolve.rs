@@ -29,8 +29,13 @@ pub fn resolve(
         // Of equal times the first in the order wins.
         let times = set.live.iter().map(|it| it.value.last_modified);
         let latest = times.max().expect("a conflict has versions");
-        let kept = set.live.iter().position(|it| it.value.last_modified == latest);
-        let kept = set.live.swap_remove(kept.expect("the latest is one of them"));
+        let kept = set
+            .live
+            .iter()
+            .position(|it| it.value.last_modified == latest);
+        let kept = set
+            .live
+            .swap_remove(kept.expect("the latest is one of them"));
         dropped.extend(set.live.drain(..));
         set.live.push(kept);
     }

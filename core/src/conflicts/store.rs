@@ -94,7 +94,10 @@ pub(crate) async fn store_conflict<S: Snapshot>(
         etag,
         deleted_etag: Etag::ZERO,
         last_modified: tx.now(),
-        flags: previous.flags().only(DocumentFlags::HAS_REVISIONS).with(DocumentFlags::CONFLICTED),
+        flags: previous
+            .flags()
+            .only(DocumentFlags::HAS_REVISIONS)
+            .with(DocumentFlags::CONFLICTED),
         context: set.context.clone(),
         dot: first.dot,
         origin: None,

@@ -72,7 +72,10 @@ pub fn admit<T>(stored: &mut Siblings<T>, offer: &Offer, dot: Dot, value: T) {
 
 /// What the ledger must say from then on.
 pub fn facts_of(offer: &Offer, dot: Dot) -> impl Iterator<Item = Fact> + '_ {
-    let seen = offer.chain.iter().map(|origin| (*origin, FactKind::HasSeen));
+    let seen = offer
+        .chain
+        .iter()
+        .map(|origin| (*origin, FactKind::HasSeen));
     [(offer.origin, FactKind::Is)]
         .into_iter()
         .chain(seen)

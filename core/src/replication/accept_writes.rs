@@ -26,7 +26,9 @@ use crate::schema::etags;
 use crate::schema::ledger::{self, Fact, ReplicaRecord};
 use crate::schema::{BLOBS, ETAGS, LEDGER, REPLICAS};
 use crate::storage::Snapshot;
-use crate::version::{ChangeVector, Dot, Entry, Etag, IncarnationId, Live, Origin, ReplicaId, Siblings};
+use crate::version::{
+    ChangeVector, Dot, Entry, Etag, IncarnationId, Live, Origin, ReplicaId, Siblings,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// How many settled facts one push lets go of.
@@ -104,7 +106,10 @@ fn refuse<T>(code: &str, reason: impl Into<String>) -> Result<T, Hindrance> {
 
 impl AcceptWrites {
     pub(super) fn byte_count(&self) -> usize {
-        self.writes.iter().map(|it| 256 + it.version.byte_count()).sum()
+        self.writes
+            .iter()
+            .map(|it| 256 + it.version.byte_count())
+            .sum()
     }
 
     pub(super) async fn run<S: Snapshot>(
@@ -113,7 +118,9 @@ impl AcceptWrites {
     ) -> Result<ReplicationOutcome> {
         let replica_key = Bytes::copy_from_slice(self.replica.bytes());
         let known = tx.get(REPLICAS, &replica_key).await?;
-        let known = known.map(|value| ReplicaRecord::decode(&value)).transpose()?;
+        let known = known
+            .map(|value| ReplicaRecord::decode(&value))
+            .transpose()?;
         let mut record = known.unwrap_or_default();
         hold_contents(tx, &self.contents).await?;
         let mut told = Vec::new();
@@ -159,12 +166,18 @@ impl AcceptWrites {
             return refuse("Forbidden", format!("'{}' may not be written", id.as_str()));
         }
         let stored = load(tx, &key).await?;
-        let is_foreign = |it: &Live<DocumentVersion>| !self.scope.contains(&key, &it.value.collection);
+        let is_foreign =
+            |it: &Live<DocumentVersion>| !self.scope.contains(&key, &it.value.collection);
         if stored.set.live.iter().any(is_foreign) {
             return refuse("Forbidden", format!("'{}' may not be changed", id.as_str()));
         }
         let offer = self.offer(tx, write, origin)?;
-        let origins = stored.set.live.iter().filter_map(|it| it.origin).chain([origin]);
+        let origins = stored
+            .set
+            .live
+            .iter()
+            .filter_map(|it| it.origin)
+            .chain([origin]);
         let facts = facts_of(tx, &key, origins.collect()).await?;
         let is_settled = |entry: Entry| self.is_settled(tx, entry);
         let dot = match accept_rule::judge(&stored.set, &offer, &facts, is_settled) {
@@ -217,7 +230,11 @@ impl AcceptWrites {
         Ok(Offer {
             origin,
             base,
-            replaces: write.replaces.iter().filter_map(|it| tx.known_entry(it)).collect(),
+            replaces: write
+                .replaces
+                .iter()
+                .filter_map(|it| tx.known_entry(it))
+                .collect(),
             replaced_origins: write.replaced_origins.clone(),
             chain: write.chain.clone(),
         })
@@ -266,7 +283,10 @@ impl AcceptWrites {
     ) -> Result<DocumentVersion, Hindrance> {
         let offered = &write.version;
         if LocalWrite::of_version(offered).hash_of(id.key()) != write.hash {
-            return refuse("InvalidDocument", format!("the content of '{}' is not what its hash says", id.as_str()));
+            return refuse(
+                "InvalidDocument",
+                format!("the content of '{}' is not what its hash says", id.as_str()),
+            );
         }
         let mut version = DocumentVersion {
             id: id.as_str().to_owned(),
@@ -280,14 +300,27 @@ impl AcceptWrites {
                 Err(error) => return refuse(code_of(&error), error.message()),
             };
             if text.collection.as_str() != offered.collection {
-                return refuse("InvalidDocument", format!("the collection of '{}' is not what its metadata says", id.as_str()));
+                return refuse(
+                    "InvalidDocument",
+                    format!(
+                        "the collection of '{}' is not what its metadata says",
+                        id.as_str()
+                    ),
+                );
             }
             version.metadata = text.metadata;
             version.body = text.body;
             version.attachments = self.checked_attachments(tx, offered).await?;
         }
         if stored.set.live.len() >= MAX_SIBLINGS {
-            return refuse("TooManyVersions", format!("'{}' has {} versions in conflict; settle it first", id.as_str(), stored.set.live.len()));
+            return refuse(
+                "TooManyVersions",
+                format!(
+                    "'{}' has {} versions in conflict; settle it first",
+                    id.as_str(),
+                    stored.set.live.len()
+                ),
+            );
         }
         if let Some(validator) = &self.validator {
             let old = stored.set.sole().map(|it| &it.value);
@@ -310,11 +343,17 @@ impl AcceptWrites {
         for listed in &list {
             let hash = parse_hash(&listed.hash);
             let (Ok(_), Ok(hash)) = (AttachmentName::new(listed.name.as_str()), hash) else {
-                return refuse("InvalidDocument", format!("the attachment '{}' has no fit name or hash", listed.name));
+                return refuse(
+                    "InvalidDocument",
+                    format!("the attachment '{}' has no fit name or hash", listed.name),
+                );
             };
             let blob = tx.get(BLOBS, &Bytes::copy_from_slice(&hash)).await?;
             if blob.is_none() {
-                return refuse("MissingAttachment", format!("the content of '{}' is not here", listed.name));
+                return refuse(
+                    "MissingAttachment",
+                    format!("the content of '{}' is not here", listed.name),
+                );
             }
         }
         Ok(ListedAttachment::text_of(&list))
@@ -363,8 +402,7 @@ impl AcceptWrites {
         let names = tx.incarnations();
         base.entries().iter().any(|entry| {
             let row = names.row(entry.incarnation);
-            entry.incarnation == names.own()
-                || row.is_ok_and(|row| self.members.contains(&row.id))
+            entry.incarnation == names.own() || row.is_ok_and(|row| self.members.contains(&row.id))
         })
     }
 
@@ -405,7 +443,10 @@ fn code_of(error: &Error) -> &'static str {
     }
 }
 
-fn parse_parts<S: Snapshot>(offered: &DocumentVersion, tx: &Transaction<S>) -> Result<DocumentText> {
+fn parse_parts<S: Snapshot>(
+    offered: &DocumentVersion,
+    tx: &Transaction<S>,
+) -> Result<DocumentText> {
     let body = offered.body.trim_end();
     let Some(inside) = body.strip_suffix('}').filter(|it| it.starts_with('{')) else {
         return Err(Error::invalid("a document must be a JSON object"));
@@ -434,4 +475,3 @@ fn answer<S: Snapshot>(
         sole,
     })
 }
-

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::ReplicationOutcome;
 use super::local_write::{load_pending, put_state, remove_pending, shared_context};
 use super::records::{Stored, hold_contents, install, let_go_of_contents, load};
 use super::wire::{Name, WireState};
-use super::ReplicationOutcome;
 use crate::attachments::AttachmentContent;
 use crate::commands::Transaction;
 use crate::document::to_id_key;
@@ -87,7 +87,10 @@ impl ApplyPull {
     ) -> Result<bool> {
         let remote = tx.learn_set(state);
         let pending = load_pending(tx, key).await?;
-        let Stored { previous, set: local } = load(tx, key).await?;
+        let Stored {
+            previous,
+            set: local,
+        } = load(tx, key).await?;
         let Some(pending) = pending else {
             let own = tx.incarnations().own();
             let context = shared_context(&local.context, own);
@@ -103,8 +106,13 @@ impl ApplyPull {
         if !self.covers(tx, &remote.context, &known) {
             return Ok(false);
         }
-        let contains_it = remote.live.iter().any(|it| it.origin == Some(pending.origin))
-            || pending.accepted.is_some_and(|dot| remote.context.contains(dot));
+        let contains_it = remote
+            .live
+            .iter()
+            .any(|it| it.origin == Some(pending.origin))
+            || pending
+                .accepted
+                .is_some_and(|dot| remote.context.contains(dot));
         if !contains_it {
             put_state(tx, EdgeStateKind::Pulled, key, Some(&remote)).await?;
             return Ok(false);
@@ -147,7 +155,9 @@ pub(super) async fn pulled<S: Snapshot>(
     tx: &mut Transaction<S>,
     key: &Bytes,
 ) -> Result<Option<Siblings<DocumentVersion>>> {
-    let stored = tx.get(EDGE_STATES, &state_key(EdgeStateKind::Pulled, key)).await?;
+    let stored = tx
+        .get(EDGE_STATES, &state_key(EdgeStateKind::Pulled, key))
+        .await?;
     stored.map(|value| conflicts::decode(&value)).transpose()
 }
 
@@ -177,8 +187,14 @@ impl EndResync {
             range = range.after(after.clone());
         }
         let documents = tx.scan(DOCUMENTS, &range, SWEPT_AT_ONCE).await?;
-        let conflicts = tx.scan(crate::schema::CONFLICTS, &range, SWEPT_AT_ONCE).await?;
-        let mut keys: Vec<Bytes> = documents.into_iter().chain(conflicts).map(|it| it.0).collect();
+        let conflicts = tx
+            .scan(crate::schema::CONFLICTS, &range, SWEPT_AT_ONCE)
+            .await?;
+        let mut keys: Vec<Bytes> = documents
+            .into_iter()
+            .chain(conflicts)
+            .map(|it| it.0)
+            .collect();
         keys.sort();
         keys.truncate(SWEPT_AT_ONCE);
         for key in &keys {
@@ -190,7 +206,9 @@ impl EndResync {
         let marks = KeyRange::prefix(&[EdgeStateKind::Met as u8]);
         let marks = tx.scan(EDGE_STATES, &marks, SWEPT_AT_ONCE).await?;
         if !marks.is_empty() {
-            marks.into_iter().for_each(|(key, _)| tx.delete(EDGE_STATES, key));
+            marks
+                .into_iter()
+                .for_each(|(key, _)| tx.delete(EDGE_STATES, key));
             return Ok(ReplicationOutcome::Continue(self.after.clone()));
         }
         let hub = tx.learn_name(&self.hub);

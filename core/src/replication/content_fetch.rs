@@ -102,7 +102,9 @@ impl<S: Store> ContentFetch<S> {
             return Err(Error::invalid("a content came that nobody asked for"));
         };
         if (wanted, at) != (hash, offset) {
-            return Err(Error::invalid("another piece of a content came than asked for"));
+            return Err(Error::invalid(
+                "another piece of a content came than asked for",
+            ));
         }
         // What the other side does not have, nobody can wait for.
         let Some(size) = size else { return Ok(()) };

@@ -12,7 +12,9 @@ use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
-use super::wire::{EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire};
+use super::wire::{
+    EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire,
+};
 use super::{
     ApplyPull, BecomeEdge, DiscardPending, EndResync, MarkSent, RenewReplica, ReplicationCommand,
     ReplicationOutcome, RetryRefused, SettleWrites,
@@ -183,7 +185,15 @@ impl<S: Store> EdgeSession<S> {
     /// # Errors
     /// As [`Self::on_frame`].
     pub async fn on_message(&mut self, message: Message) -> Result<Vec<Message>> {
-        if self.hub.is_none() && matches!(message, Message::Batch { .. } | Message::Outcomes(_) | Message::Content { .. } | Message::Want { .. }) {
+        if self.hub.is_none()
+            && matches!(
+                message,
+                Message::Batch { .. }
+                    | Message::Outcomes(_)
+                    | Message::Content { .. }
+                    | Message::Want { .. }
+            )
+        {
             // Sent to the identity that this edge had before it said hello again.
             return Ok(Vec::new());
         }
@@ -223,9 +233,9 @@ impl<S: Store> EdgeSession<S> {
                 arriving.contents.take(hash, size, offset, &bytes).await?;
                 self.go_on_arriving().await
             }
-            Message::Want { hash, offset } => {
-                Ok(vec![piece(&self.database.read().await?, hash, offset).await?])
-            }
+            Message::Want { hash, offset } => Ok(vec![
+                piece(&self.database.read().await?, hash, offset).await?,
+            ]),
             Message::Ping => Ok(vec![Message::Pong]),
             Message::Pong => Ok(Vec::new()),
             _ => Err(unexpected()),
@@ -299,7 +309,11 @@ impl<S: Store> EdgeSession<S> {
     async fn hello(&mut self) -> Result<Message> {
         self.hub = None;
         self.phase = EdgePhase::Connecting;
-        (self.queue.clear(), self.in_flight.clear(), self.behind.clear());
+        (
+            self.queue.clear(),
+            self.in_flight.clear(),
+            self.behind.clear(),
+        );
         self.listed_up_to = 0;
         self.arriving = None;
         let read = self.database.read().await?;
@@ -364,7 +378,11 @@ impl<S: Store> EdgeSession<S> {
     }
 
     async fn renew(&mut self) -> Result<Vec<Message>> {
-        replicate(&self.database, ReplicationCommand::RenewReplica(RenewReplica)).await?;
+        replicate(
+            &self.database,
+            ReplicationCommand::RenewReplica(RenewReplica),
+        )
+        .await?;
         self.events.push(EdgeEvent::Renewed);
         Ok(vec![self.hello().await?])
     }
@@ -529,7 +547,9 @@ impl<S: Store> EdgeSession<S> {
             // A server that is no more cannot send what it had taken.
             Some(dot) => {
                 let id = names.row(dot.incarnation)?.id;
-                self.hub.as_ref().is_some_and(|hub| hub.members.contains(&id))
+                self.hub
+                    .as_ref()
+                    .is_some_and(|hub| hub.members.contains(&id))
             }
         };
         if pending.origin.sequence != sequence || pending.refusal.is_some() || is_answered {
@@ -560,7 +580,10 @@ async fn replicate<S: Store>(
     database: &Database<S>,
     command: ReplicationCommand,
 ) -> Result<ReplicationOutcome> {
-    match database.execute(Operation::Replicate(Box::new(command))).await? {
+    match database
+        .execute(Operation::Replicate(Box::new(command)))
+        .await?
+    {
         Outcome::Replicated(outcome) => Ok(outcome),
         other => Err(Error::new(
             ErrorKind::Internal,
@@ -594,7 +617,10 @@ async fn pending_of<S: Snapshot>(
     read: &ReadTransaction<S>,
     key: &Bytes,
 ) -> Result<Option<PendingWrite>> {
-    let stored = read.snapshot.get_many(PENDING, std::slice::from_ref(key)).await?;
+    let stored = read
+        .snapshot
+        .get_many(PENDING, std::slice::from_ref(key))
+        .await?;
     let stored = stored.into_iter().next().flatten();
     stored.map(|value| PendingWrite::decode(&value)).transpose()
 }
@@ -604,11 +630,21 @@ async fn current_version<S: Snapshot>(
     key: &Bytes,
 ) -> Result<DocumentVersion> {
     let keys = std::slice::from_ref(key);
-    let document = read.snapshot.get_many(DOCUMENTS, keys).await?.pop().flatten();
+    let document = read
+        .snapshot
+        .get_many(DOCUMENTS, keys)
+        .await?
+        .pop()
+        .flatten();
     let set = match document {
         Some(value) => of_record(key, &DocumentRecord::decode(value)?),
         None => {
-            let tombstone = read.snapshot.get_many(TOMBSTONES, keys).await?.pop().flatten();
+            let tombstone = read
+                .snapshot
+                .get_many(TOMBSTONES, keys)
+                .await?
+                .pop()
+                .flatten();
             let missing = || Error::corrupted("a pending write has neither document nor tombstone");
             of_tombstone(&Tombstone::decode(&tombstone.ok_or_else(missing)?)?)
         }
@@ -679,6 +715,8 @@ impl<S: Store> Database<S> {
     /// # Errors
     /// Whatever the store reports.
     pub async fn retry_refused(&self) -> Result<()> {
-        replicate(self, ReplicationCommand::RetryRefused(RetryRefused)).await.map(|_| ())
+        replicate(self, ReplicationCommand::RetryRefused(RetryRefused))
+            .await
+            .map(|_| ())
     }
 }

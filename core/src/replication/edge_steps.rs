@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
+use super::ReplicationOutcome;
 use super::apply_pull::{no_edge, pulled};
 use super::local_write::{
     LocalWrite, load_pending, next_origin, put_pending, rebase, remove_pending,
 };
 use super::records::{Stored, install, load};
 use super::wire::{Verdict, WriteOutcome};
-use super::ReplicationOutcome;
 use crate::commands::Transaction;
 use crate::schema::edge::{EdgeRecord, PendingWrite};
 use crate::schema::{DOCUMENTS, PENDING, PENDING_ORDER};

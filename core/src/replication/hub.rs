@@ -226,7 +226,9 @@ impl<S: Store> HubSession<S> {
                 if !edge.shown.contains(&hash) {
                     return Err(Error::invalid("a content was asked for that was not shown"));
                 }
-                Ok(vec![piece(&self.database.read().await?, hash, offset).await?])
+                Ok(vec![
+                    piece(&self.database.read().await?, hash, offset).await?,
+                ])
             }
             Message::Applied { up_to } => {
                 let edge = self.edge.as_mut().ok_or_else(unexpected)?;
@@ -345,14 +347,21 @@ impl<S: Store> HubSession<S> {
         let read = self.database.read().await?;
         let state = read.state().await?;
         let hub = state.incarnations.own_row();
-        let (from, resync_until) = self
-            .starting_point(&positions, &scope, read.purged().await?, state.last_etag, hub.id);
+        let (from, resync_until) = self.starting_point(
+            &positions,
+            &scope,
+            read.purged().await?,
+            state.last_etag,
+            hub.id,
+        );
         let mut members: Vec<IncarnationId> = self.options.peers.to_vec();
         members.push(hub.id);
         let key = Bytes::copy_from_slice(replica.bytes());
         let known = read.snapshot.get_many(REPLICAS, &[key]).await?;
         let known = known.into_iter().next().flatten();
-        let known = known.map(|value| ReplicaRecord::decode(&value)).transpose()?;
+        let known = known
+            .map(|value| ReplicaRecord::decode(&value))
+            .transpose()?;
         let filter = scope.fingerprint();
         self.arriving = None;
         self.edge = Some(Edge {
@@ -453,18 +462,25 @@ impl<S: Store> HubSession<S> {
             has_peers: !self.options.peers.is_empty(),
             validator: self.options.validator.clone(),
         };
-        let outcome = self.replicate(ReplicationCommand::AcceptWrites(accept)).await?;
+        let outcome = self
+            .replicate(ReplicationCommand::AcceptWrites(accept))
+            .await?;
         let ReplicationOutcome::Judged { outcomes, told } = outcome else {
             return Err(unexpected());
         };
         if let Some(edge) = &mut self.edge {
-            edge.told.extend(told.into_iter().filter(|etag| *etag > edge.position));
+            edge.told
+                .extend(told.into_iter().filter(|etag| *etag > edge.position));
         }
         Ok(vec![Message::Outcomes(outcomes)])
     }
 
     async fn replicate(&self, command: ReplicationCommand) -> Result<ReplicationOutcome> {
-        match self.database.execute(Operation::Replicate(Box::new(command))).await? {
+        match self
+            .database
+            .execute(Operation::Replicate(Box::new(command)))
+            .await?
+        {
             Outcome::Replicated(outcome) => Ok(outcome),
             other => Err(Error::new(
                 ErrorKind::Internal,

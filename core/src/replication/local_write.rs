@@ -146,7 +146,9 @@ pub(super) async fn base<S: Snapshot>(
     tx: &mut Transaction<S>,
     id_key: &Bytes,
 ) -> Result<Option<crate::version::Siblings<conflicts::DocumentVersion>>> {
-    let stored = tx.get(EDGE_STATES, &state_key(EdgeStateKind::Base, id_key)).await?;
+    let stored = tx
+        .get(EDGE_STATES, &state_key(EdgeStateKind::Base, id_key))
+        .await?;
     stored.map(|value| conflicts::decode(&value)).transpose()
 }
 

@@ -8,18 +8,18 @@
 
 use bytes::Bytes;
 
+use super::ReplicationOutcome;
 use super::merge_rule::merge;
 use super::records::{Stored, facts_of, install, load, put_fact, settle_by_rule};
 use super::wire::{Name, WireFact, WireState};
-use super::ReplicationOutcome;
 use crate::commands::Transaction;
 use crate::document::to_id_key;
-use crate::schema::ledger::Fact;
-use crate::storage::Snapshot;
-use crate::version::{Dot, Etag, Incarnations, IncarnationId};
-use crate::{ReadTransaction, Result};
 use crate::schema::DATABASE;
 use crate::schema::configuration::peer_position_key;
+use crate::schema::ledger::Fact;
+use crate::storage::Snapshot;
+use crate::version::{Dot, Etag, IncarnationId, Incarnations};
+use crate::{ReadTransaction, Result};
 
 /// A part of another server's stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,10 @@ pub struct MergeReplicated {
 impl MergeReplicated {
     pub(super) fn byte_count(&self) -> usize {
         let versions = self.states.iter().flat_map(|it| &it.live);
-        versions.map(|it| 256 + it.version.byte_count()).sum::<usize>() + 128 * self.facts.len()
+        versions
+            .map(|it| 256 + it.version.byte_count())
+            .sum::<usize>()
+            + 128 * self.facts.len()
     }
 
     pub(super) async fn run<S: Snapshot>(
@@ -91,7 +94,10 @@ impl<S: Snapshot> ReadTransaction<S> {
 async fn merge_state<S: Snapshot>(tx: &mut Transaction<S>, state: &WireState) -> Result<bool> {
     let key: Bytes = to_id_key(&state.id);
     let remote = tx.learn_set(state);
-    let Stored { previous, set: local } = load(tx, &key).await?;
+    let Stored {
+        previous,
+        set: local,
+    } = load(tx, &key).await?;
     let live = local.live.iter().chain(&remote.live);
     let origins = live.filter_map(|it| it.origin).collect();
     let facts = facts_of(tx, &key, origins).await?;
@@ -99,7 +105,10 @@ async fn merge_state<S: Snapshot>(tx: &mut Transaction<S>, state: &WireState) ->
     let mut merged = merge(&local, &remote, &facts, |dot| order(&names, dot));
     settle_by_rule(tx, &key, &mut merged).await?;
     let dots = |set: &crate::version::Siblings<_>| -> Vec<Dot> {
-        set.live.iter().map(|it: &crate::version::Live<_>| it.dot).collect()
+        set.live
+            .iter()
+            .map(|it: &crate::version::Live<_>| it.dot)
+            .collect()
     };
     if merged.context == local.context && dots(&merged) == dots(&local) {
         return Ok(false);

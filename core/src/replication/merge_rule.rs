@@ -24,7 +24,10 @@ pub fn merge<T: Clone, K: Ord>(
         }
     }
     live.retain(|version| {
-        let seen_by = version.origin.as_ref().map_or(&[][..], |it| facts.covers(it));
+        let seen_by = version
+            .origin
+            .as_ref()
+            .map_or(&[][..], |it| facts.covers(it));
         !seen_by.iter().any(|dot| context.contains(*dot))
     });
     live.sort_by_key(|version| order(version.dot));
@@ -42,7 +45,10 @@ pub fn merge<T: Clone, K: Ord>(
 }
 
 fn lives_on<T>(version: &Live<T>, other: &Siblings<T>, facts: &Facts) -> bool {
-    let aliases = version.origin.as_ref().map_or(&[][..], |it| facts.aliases(it));
+    let aliases = version
+        .origin
+        .as_ref()
+        .map_or(&[][..], |it| facts.aliases(it));
     let mut dots = aliases.iter().chain([&version.dot]);
     if dots.clone().any(|dot| other.has(*dot)) {
         return true;
@@ -128,7 +134,11 @@ mod tests {
         let b = set(&[dot(1, 2)], &[(dot(1, 2), None)]);
         let mut facts = Facts::default();
         let (origin, kind) = (origin(1), FactKind::HasSeen);
-        facts.insert(Fact { origin, kind, dot: dot(1, 1) });
+        facts.insert(Fact {
+            origin,
+            kind,
+            dot: dot(1, 1),
+        });
         assert_eq!(dots(&merge(&a, &b, &facts, |dot| dot)), [dot(1, 2)]);
     }
 }

@@ -215,7 +215,9 @@ impl Message {
                 frame.fields.raw(&filter.to_le_bytes());
                 frame.fields.etag(*from);
                 frame.fields.etag(*last_etag);
-                frame.option(resync_until.as_ref(), |frame, etag| frame.fields.etag(*etag));
+                frame.option(resync_until.as_ref(), |frame, etag| {
+                    frame.fields.etag(*etag)
+                });
             }
             Self::Refused { code, reason } => {
                 frame.fields.byte(*code as u8);
@@ -263,7 +265,9 @@ impl Message {
     /// `InvalidRequest` when it does not fit.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         Self::read(bytes).map_err(|error| {
-            Error::invalid(format!("a frame of the sync protocol does not fit: {error}"))
+            Error::invalid(format!(
+                "a frame of the sync protocol does not fit: {error}"
+            ))
         })
     }
 

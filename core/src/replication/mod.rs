@@ -13,8 +13,10 @@ mod accept_rule;
 mod accept_writes;
 mod apply_pull;
 mod content_fetch;
+pub mod edge;
 mod edge_steps;
 mod facts;
+pub mod hub;
 mod local_write;
 mod merge_replicated;
 mod merge_rule;
@@ -25,8 +27,6 @@ mod records;
 mod scope;
 mod wire;
 mod wire_codec;
-pub mod edge;
-pub mod hub;
 
 use bytes::Bytes;
 
@@ -40,7 +40,7 @@ pub use facts::Facts;
 pub(crate) use local_write::{LocalWrite, follow_local_write};
 pub use merge_replicated::MergeReplicated;
 pub use merge_rule::merge;
-pub use messages::{Known, Message, Position, PROTOCOL_VERSION, RefusalCode};
+pub use messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 pub use mint_incarnation::MintIncarnation;
 pub use outgoing::{StreamLimits, StreamPart};
 pub(crate) use records::{note_purged, parse_purged};

@@ -115,11 +115,16 @@ impl<S: Snapshot> ReadTransaction<S> {
                 part.up_to = etag;
                 match item {
                     Some(Item::State(set)) => {
-                        bytes += set.live.iter().map(|it| it.value.byte_count()).sum::<usize>();
+                        bytes += set
+                            .live
+                            .iter()
+                            .map(|it| it.value.byte_count())
+                            .sum::<usize>();
                         part.states.push(set_to_wire(set, &self.incarnations)?);
                     }
                     Some(Item::Fact(fact, id_key)) => {
-                        part.facts.push(fact_to_wire(fact, &id_key, &self.incarnations)?);
+                        part.facts
+                            .push(fact_to_wire(fact, &id_key, &self.incarnations)?);
                     }
                     None => {}
                 }
@@ -197,7 +202,10 @@ impl<S: Snapshot> ReadTransaction<S> {
             let is_in = in_scope(&tombstone.collection);
             return Ok(is_in.then(|| Item::State(of_tombstone(&tombstone))));
         }
-        let stored = self.snapshot.get_many(CONFLICTS, std::slice::from_ref(&key)).await?;
+        let stored = self
+            .snapshot
+            .get_many(CONFLICTS, std::slice::from_ref(&key))
+            .await?;
         let missing = || Error::corrupted("a document in conflict has no versions");
         let set = conflicts::decode(&stored.into_iter().next().flatten().ok_or_else(missing)?)?;
         // A version that may not be seen hides the whole document.
@@ -208,7 +216,10 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// Up to where tombstones may be gone.
     pub(super) async fn purged(&self) -> Result<Etag> {
         let key = Bytes::from_static(crate::schema::configuration::PURGED_KEY);
-        let stored = self.snapshot.get_many(crate::schema::DATABASE, &[key]).await?;
+        let stored = self
+            .snapshot
+            .get_many(crate::schema::DATABASE, &[key])
+            .await?;
         match stored.into_iter().next().flatten() {
             Some(text) => super::parse_purged(&String::from_utf8_lossy(&text)),
             None => Ok(Etag::ZERO),

@@ -7,15 +7,13 @@ use crate::Result;
 use crate::attachments::{AttachmentContent, link, replace_all, unlink};
 use crate::commands::Transaction;
 use crate::commands::delete_document::bury_replicated;
-use crate::commands::store_version::{
-    Lineage, NewVersion, Previous, store_replicated_version,
-};
+use crate::commands::store_version::{Lineage, NewVersion, Previous, store_replicated_version};
 use crate::conflicts::{
     ConflictsConfiguration, keep_as_revision, resolve, siblings_of, store_conflict,
 };
 use crate::document::{CollectionName, Schedule};
-use crate::schema::conflicts::DocumentVersion;
 use crate::schema::configuration::{CONFLICTS_KEY, PURGED_KEY};
+use crate::schema::conflicts::DocumentVersion;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::ItemKind;
 use crate::schema::ledger::{self, Fact};
@@ -154,7 +152,9 @@ pub(super) async fn facts_of<S: Snapshot>(
 ) -> Result<Facts> {
     let mut facts = Facts::default();
     for origin in origins {
-        let said = tx.scan(LEDGER, &ledger::of_origin(&origin), usize::MAX).await?;
+        let said = tx
+            .scan(LEDGER, &ledger::of_origin(&origin), usize::MAX)
+            .await?;
         for (key, value) in said {
             if ledger::decode_value(&value)?.1 == id_key {
                 facts.insert(Fact::from_key(&key)?);

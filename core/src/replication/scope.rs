@@ -67,7 +67,10 @@ impl Scope {
             return false;
         }
         let has_prefix = self.prefixes.is_empty()
-            || self.prefixes.iter().any(|it| id_key.starts_with(it.as_bytes()));
+            || self
+                .prefixes
+                .iter()
+                .any(|it| id_key.starts_with(it.as_bytes()));
         let collection = lower(collection);
         has_prefix && (self.collections.is_empty() || self.collections.contains(&collection))
     }
@@ -101,7 +104,10 @@ impl Scope {
             (true, _) => other.collections.clone(),
             (_, true) => self.collections.clone(),
             _ => {
-                let both = self.collections.iter().filter(|it| other.collections.contains(it));
+                let both = self
+                    .collections
+                    .iter()
+                    .filter(|it| other.collections.contains(it));
                 let both: Vec<String> = both.cloned().collect();
                 if both.is_empty() {
                     return Self::nothing();

@@ -2,11 +2,11 @@
 
 use crate::Result;
 use crate::commands::Transaction;
+use crate::host::Timestamp;
 use crate::schema::conflicts::DocumentVersion;
 use crate::schema::edge::Refusal;
 use crate::schema::ledger::{Fact, FactKind};
 use crate::storage::Snapshot;
-use crate::host::Timestamp;
 use crate::version::{
     ChangeVector, Dot, Entry, Etag, Incarnation, IncarnationId, Incarnations, Live, NodeTag,
     Origin, Siblings,
@@ -130,8 +130,15 @@ pub(crate) fn entry_to_wire(entry: Entry, names: &Incarnations) -> Result<WireEn
 }
 
 /// Names all entries of a vector in full.
-pub(crate) fn vector_to_wire(vector: &ChangeVector, names: &Incarnations) -> Result<Vec<WireEntry>> {
-    vector.entries().iter().map(|entry| entry_to_wire(*entry, names)).collect()
+pub(crate) fn vector_to_wire(
+    vector: &ChangeVector,
+    names: &Incarnations,
+) -> Result<Vec<WireEntry>> {
+    vector
+        .entries()
+        .iter()
+        .map(|entry| entry_to_wire(*entry, names))
+        .collect()
 }
 
 /// Names a set in full.
@@ -139,7 +146,11 @@ pub(crate) fn set_to_wire(
     set: Siblings<DocumentVersion>,
     names: &Incarnations,
 ) -> Result<WireState> {
-    let id = set.live.first().map(|it| it.value.id.clone()).unwrap_or_default();
+    let id = set
+        .live
+        .first()
+        .map(|it| it.value.id.clone())
+        .unwrap_or_default();
     let context = vector_to_wire(&set.context, names)?;
     let live = set.live.into_iter().map(|live| {
         Ok(WireVersion {
@@ -182,7 +193,11 @@ impl<S: Snapshot> Transaction<S> {
     }
 
     pub(crate) fn learn_set(&mut self, state: &WireState) -> Siblings<DocumentVersion> {
-        let context = state.context.iter().map(|entry| self.learn(entry)).collect();
+        let context = state
+            .context
+            .iter()
+            .map(|entry| self.learn(entry))
+            .collect();
         let live = state.live.iter().map(|version| Live {
             dot: self.learn(&version.dot),
             origin: version.origin,

@@ -76,7 +76,9 @@ impl FrameWriter {
         self.fields.raw(position.hub.bytes());
         self.fields.etag(position.etag);
         self.fields.raw(&position.filter.to_le_bytes());
-        self.option(position.resync_until.as_ref(), |frame, etag| frame.fields.etag(*etag));
+        self.option(position.resync_until.as_ref(), |frame, etag| {
+            frame.fields.etag(*etag)
+        });
     }
 
     pub(super) fn edge_write(&mut self, write: &EdgeWrite) {
@@ -122,7 +124,10 @@ impl<'a> FrameReader<'a> {
         Ok((kind, Self { names, fields }))
     }
 
-    pub(super) fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn list<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
         // No capacity beforehand: the count is only claimed.
         let mut items = Vec::new();
         for _ in 0..self.fields.length()? {
@@ -131,7 +136,10 @@ impl<'a> FrameReader<'a> {
         Ok(items)
     }
 
-    pub(super) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+    pub(super) fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<Option<T>> {
         match self.fields.flag()? {
             true => read(self).map(Some),
             false => Ok(None),

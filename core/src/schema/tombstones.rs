@@ -4,8 +4,8 @@
 
 use super::documents::DocumentFlags;
 use super::{Decoder, Encoder};
-use crate::host::Timestamp;
 use crate::Result;
+use crate::host::Timestamp;
 use crate::version::{ChangeVector, Dot, Etag, Origin};
 
 const FORMAT: u8 = 1;

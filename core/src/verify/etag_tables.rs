@@ -13,7 +13,9 @@ use crate::document::CollectionName;
 use crate::schema::documents::DocumentRecord;
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, ETAGS, LEDGER, REVISIONS, TOMBSTONES, collection_etags};
+use crate::schema::{
+    COLLECTION_ETAGS, DOCUMENTS, ETAGS, LEDGER, REVISIONS, TOMBSTONES, collection_etags,
+};
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
 
@@ -34,7 +36,10 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     pub(super) async fn check_etag_tables(&mut self) {
         let of_collections = self.report.documents + self.report.tombstones;
         for (space, record_count) in [
-            (ETAGS, of_collections + self.report.revisions + self.progress.entries_of(LEDGER)),
+            (
+                ETAGS,
+                of_collections + self.report.revisions + self.progress.entries_of(LEDGER),
+            ),
             (COLLECTION_ETAGS, of_collections),
         ] {
             self.check_etag_table(space, false).await;

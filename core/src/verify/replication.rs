@@ -133,7 +133,10 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         for space in [CONFLICTS, EDGE_STATES] {
             let mut scan = TableScan::new(space);
             while let Some(page) = self.next_page(&mut scan).await {
-                sets.extend(page.iter().filter_map(|(_, value)| conflicts::decode(value).ok()));
+                sets.extend(
+                    page.iter()
+                        .filter_map(|(_, value)| conflicts::decode(value).ok()),
+                );
             }
         }
         sets

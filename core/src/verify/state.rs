@@ -11,11 +11,11 @@ use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::DATABASE;
 use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
 use crate::schema::configuration::{
-    CONFLICTS_KEY, EXPIRATION_KEY, PEER_POSITION_PREFIX, PURGED_KEY, REFRESH_KEY,
-    REVISION_BIN_KEY, REVISIONS_KEY,
+    CONFLICTS_KEY, EXPIRATION_KEY, PEER_POSITION_PREFIX, PURGED_KEY, REFRESH_KEY, REVISION_BIN_KEY,
+    REVISIONS_KEY,
 };
-use crate::schema::edge::{EDGE_KEY, EdgeRecord};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
+use crate::schema::edge::{EDGE_KEY, EdgeRecord};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
 use crate::version::{ChangeVector, Dot, Etag};
 
@@ -99,7 +99,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
 /// What is wrong with a record of `DATABASE` that is not the state.
 fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
     if key == EDGE_KEY {
-        return EdgeRecord::decode(value).err().map(|error| error.to_string());
+        return EdgeRecord::decode(value)
+            .err()
+            .map(|error| error.to_string());
     }
     let Ok(text) = std::str::from_utf8(value) else {
         return Some("it is not UTF-8".to_owned());

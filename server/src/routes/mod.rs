@@ -6,6 +6,7 @@
 mod admin;
 mod attachments;
 pub mod bulk_docs;
+mod by_query;
 mod cluster;
 mod collections;
 mod configuration;
@@ -19,10 +20,10 @@ mod indexes;
 mod metrics;
 mod multi_get;
 mod operations;
-mod queries;
-mod query_stream;
 mod patches;
+mod queries;
 mod query_documents;
+mod query_stream;
 pub mod revision_work;
 mod revisions;
 mod stats;
@@ -71,8 +72,6 @@ endpoints! {
     DeleteDoc "DELETE docs",
     PatchDoc "PATCH docs",
     JsonPatchDoc "PATCH json-patch",
-    PatchByQuery "PATCH queries",
-    DeleteByQuery "DELETE queries",
     NextHilo "GET hilo/next",
     ReturnHilo "PUT hilo/return",
     NextIdentity "POST identity/next",
@@ -216,8 +215,6 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("DELETE", "docs") => Endpoint::DeleteDoc,
         ("PATCH", "docs") => Endpoint::PatchDoc,
         ("PATCH", "json-patch") => Endpoint::JsonPatchDoc,
-        ("PATCH", "queries") => Endpoint::PatchByQuery,
-        ("DELETE", "queries") => Endpoint::DeleteByQuery,
         ("POST", "bulk_docs") => Endpoint::BulkDocs,
         ("GET", "hilo/next") => Endpoint::NextHilo,
         ("PUT", "hilo/return") => Endpoint::ReturnHilo,
@@ -382,8 +379,6 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::DeleteDoc => docs::write::delete(call).await,
         Endpoint::PatchDoc => patches::patch(call).await,
         Endpoint::JsonPatchDoc => patches::json_patch(call).await,
-        Endpoint::PatchByQuery => patches::patch_by_query(call).await,
-        Endpoint::DeleteByQuery => patches::delete_by_query(call).await,
         Endpoint::NextHilo => hilo::next(call).await,
         Endpoint::ReturnHilo => hilo::give_back(call).await,
         Endpoint::NextIdentity => identity::next(call).await,
@@ -392,8 +387,8 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::MultiGet => multi_get::post(call).await,
         Endpoint::GetQuery => queries::ask(call, &Method::GET).await,
         Endpoint::PostQuery => queries::ask(call, &Method::POST).await,
-        Endpoint::PatchByQuery => queries::patch(call).await,
-        Endpoint::DeleteByQuery => queries::delete(call).await,
+        Endpoint::PatchByQuery => by_query::patch(call).await,
+        Endpoint::DeleteByQuery => by_query::delete(call).await,
         Endpoint::GetStreamQuery => query_stream::stream(call, &Method::GET).await,
         Endpoint::PostStreamQuery => query_stream::stream(call, &Method::POST).await,
         Endpoint::Indexes => indexes::get(call).await,

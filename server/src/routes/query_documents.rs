@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use pinyon_core::document::to_id_key;
+use pinyon_core::query::Parameters;
 use pinyon_core::query::rql::{
     Comparison, Expression, ExpressionKind, Literal, Method, Query, Source,
 };
 use pinyon_core::schema::etags::ItemKind;
 use pinyon_core::version::Etag;
-use pinyon_core::{Error, ErrorKind, PrefixQuery, ReadTransaction, Result};
+use pinyon_core::{Error, PrefixQuery, ReadTransaction, Result};
 use pinyon_storage_native::NativeSnapshot;
 use serde_json::Value;
 
@@ -26,27 +27,30 @@ enum By {
 }
 
 impl DocumentQuery {
-    /// Understands a query.
+    /// Understands a query; `None` when it needs an index.
     ///
     /// # Errors
-    /// `Unsupported` when it needs an index; `InvalidRequest` for a parameter that is missing.
-    pub fn plan(query: &Query, parameters: &Value) -> Result<Self> {
+    /// `InvalidRequest` for a parameter that is missing or no id.
+    pub fn plan(query: &Query, parameters: &Parameters) -> Result<Option<Self>> {
         let collection = match &query.source {
             Source::Collection(name) => Some(name.clone()),
             Source::AllDocuments => None,
-            Source::Index(_) => return Err(needs_index("a query of an index")),
+            Source::Index(_) => return Ok(None),
         };
         let is_plain = query.group_by.is_empty()
             && query.filter.is_none()
             && query.paging == pinyon_core::query::rql::Paging::default();
         if !is_plain {
-            return Err(needs_index("'group by', 'filter' or 'limit'"));
+            return Ok(None);
         }
         let by = match query.condition.as_ref().map(|it| &it.kind) {
             None | Some(ExpressionKind::Literal(Literal::Bool(true))) => By::Everything,
-            Some(condition) => by_id(condition, parameters)?,
+            Some(condition) => match by_id(condition, parameters)? {
+                Some(by) => by,
+                None => return Ok(None),
+            },
         };
-        Ok(Self { collection, by })
+        Ok(Some(Self { collection, by }))
     }
 
     /// How many documents there are to go through, as far as it is known beforehand.
@@ -79,7 +83,7 @@ impl DocumentQuery {
     }
 }
 
-fn by_id(condition: &ExpressionKind, parameters: &Value) -> Result<By> {
+fn by_id(condition: &ExpressionKind, parameters: &Parameters) -> Result<Option<By>> {
     let is_id = |it: &Expression| matches!(&it.kind, ExpressionKind::Call(call) if call.method == Method::Id);
     match condition {
         ExpressionKind::Compare {
@@ -89,7 +93,7 @@ fn by_id(condition: &ExpressionKind, parameters: &Value) -> Result<By> {
         } if is_id(left) => {
             let mut ids = VecDeque::new();
             add_ids(right, parameters, &mut ids)?;
-            Ok(By::Ids(ids))
+            Ok(Some(By::Ids(ids)))
         }
         ExpressionKind::In {
             value,
@@ -100,7 +104,7 @@ fn by_id(condition: &ExpressionKind, parameters: &Value) -> Result<By> {
             for it in list {
                 add_ids(it, parameters, &mut ids)?;
             }
-            Ok(By::Ids(ids))
+            Ok(Some(By::Ids(ids)))
         }
         ExpressionKind::Call(call)
             if call.method == Method::StartsWith && call.arguments.first().is_some_and(is_id) =>
@@ -109,13 +113,13 @@ fn by_id(condition: &ExpressionKind, parameters: &Value) -> Result<By> {
             for it in call.arguments.iter().skip(1) {
                 add_ids(it, parameters, &mut texts)?;
             }
-            Ok(By::Prefix(texts.pop_front().unwrap_or_default()))
+            Ok(Some(By::Prefix(texts.pop_front().unwrap_or_default())))
         }
-        _ => Err(needs_index("this condition")),
+        _ => Ok(None),
     }
 }
 
-fn add_ids(value: &Expression, parameters: &Value, ids: &mut VecDeque<String>) -> Result<()> {
+fn add_ids(value: &Expression, parameters: &Parameters, ids: &mut VecDeque<String>) -> Result<()> {
     let mut add = |value: &Value| match value {
         Value::String(id) => {
             if !ids.contains(id) {
@@ -137,16 +141,6 @@ fn add_ids(value: &Expression, parameters: &Value, ids: &mut VecDeque<String>) -
         },
         _ => Err(Error::invalid("an id is a text")),
     }
-}
-
-fn needs_index(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!(
-            "patching and deleting by query finds documents by collection, id() and the beginning \
-             of id() so far; {what} needs an index"
-        ),
-    )
 }
 
 /// Ids page by page, all from one snapshot.

@@ -70,7 +70,9 @@ impl Edge {
             _ => {
                 let frames = connection.edge_side.on_local_write().await?;
                 let has_some = !frames.is_empty();
-                connection.to_hub.extend(frames.iter().map(|it| it.to_vec()));
+                connection
+                    .to_hub
+                    .extend(frames.iter().map(|it| it.to_vec()));
                 Ok(has_some)
             }
         }
@@ -80,7 +82,9 @@ impl Edge {
     pub(crate) async fn tick(&mut self) -> Result<()> {
         if let Some(connection) = &mut self.connection {
             let frames = connection.edge_side.on_tick().await?;
-            connection.to_hub.extend(frames.iter().map(|it| it.to_vec()));
+            connection
+                .to_hub
+                .extend(frames.iter().map(|it| it.to_vec()));
         }
         Ok(())
     }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use futures_executor::LocalSpawner;
 use futures_util::task::LocalSpawnExt;
-use pinyon_core::commands::{
-    BatchCommand, ExpectedVersion, Operation, Outcome, PutDocument,
-};
+use pinyon_core::commands::{BatchCommand, ExpectedVersion, Operation, Outcome, PutDocument};
 use pinyon_core::document::{IdRequest, parse_document};
 use pinyon_core::host::{Host, ManualClock, SeededRandom};
 use pinyon_core::replication::{ReplicationCommand, ReplicationOutcome};
@@ -108,11 +106,16 @@ impl Replica {
             expected: ExpectedVersion::Any,
             document: parse_document(&text, &Limits::default())?,
         };
-        self.database.write_batch(vec![BatchCommand::Put(put)]).await?;
+        self.database
+            .write_batch(vec![BatchCommand::Put(put)])
+            .await?;
         Ok(())
     }
 
-    pub(crate) async fn replicate(&self, command: ReplicationCommand) -> Result<ReplicationOutcome> {
+    pub(crate) async fn replicate(
+        &self,
+        command: ReplicationCommand,
+    ) -> Result<ReplicationOutcome> {
         let operation = Operation::Replicate(Box::new(command));
         match self.database.execute(operation).await? {
             Outcome::Replicated(outcome) => Ok(outcome),
@@ -124,6 +127,8 @@ impl Replica {
 /// The event that a document's text tells of.
 pub(crate) fn event_of(body: &str) -> Event {
     let value: serde_json::Value = serde_json::from_str(body).expect("a document is JSON");
-    let event = value["Event"].as_u64().expect("every document tells its event");
+    let event = value["Event"]
+        .as_u64()
+        .expect("every document tells its event");
     usize::try_from(event).expect("events are few")
 }

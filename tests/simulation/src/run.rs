@@ -146,7 +146,9 @@ impl Run {
     }
 
     async fn step(&mut self) -> Result<()> {
-        self.world.clock.advance_ms(1 + self.choice.below(1000) as i64);
+        self.world
+            .clock
+            .advance_ms(1 + self.choice.below(1000) as i64);
         let faults = self.settings.faults;
         let at = self.choice.below(self.edges.len());
         match self.choice.below(100) {
@@ -159,7 +161,10 @@ impl Run {
             22..72 => self.connection_goes_on(at).await,
             72..86 => self.server_follows().await,
             86..88 if faults.cuts => {
-                let pair = (self.choice.below(self.servers.len()), self.choice.below(self.servers.len()));
+                let pair = (
+                    self.choice.below(self.servers.len()),
+                    self.choice.below(self.servers.len()),
+                );
                 self.cuts.insert(pair);
                 Ok(())
             }
@@ -211,7 +216,11 @@ impl Run {
     fn fail_soon(&self, at: usize) {
         let plan = match self.choice.happens(500) {
             true => &self.edges[at].replica.plan,
-            false => &self.servers[self.choice.below(self.servers.len())].replica.plan,
+            false => {
+                &self.servers[self.choice.below(self.servers.len())]
+                    .replica
+                    .plan
+            }
         };
         let call = plan.calls() + 1 + self.choice.below(20) as u64;
         plan.fail_at(call, Fault::Error(ErrorKind::Unavailable));
@@ -275,7 +284,9 @@ impl Run {
         let source = self.choice.below(self.servers.len());
         let target = self.choice.below(self.servers.len());
         if source != target && !self.cuts.contains(&(source, target)) {
-            let followed = self.servers[target].follow(&self.servers[source], &self.choice).await;
+            let followed = self.servers[target]
+                .follow(&self.servers[source], &self.choice)
+                .await;
             tolerated(followed)?;
             self.servers[target].meet(&self.members(), false);
         }
@@ -305,7 +316,9 @@ impl Run {
         }
         self.servers[at].restore(&self.world).await?;
         // Who belongs to the cluster has changed: everybody hears of it anew.
-        self.edges.iter_mut().for_each(|edge| edge.connection = None);
+        self.edges
+            .iter_mut()
+            .for_each(|edge| edge.connection = None);
         let members = self.members();
         self.servers.iter().for_each(|it| it.meet(&members, true));
         Ok(())
@@ -337,7 +350,8 @@ impl Run {
             for edge in &mut self.edges {
                 let server = &self.servers[edge.home];
                 edge.connection = None;
-                edge.connect(server.life, server.session(&members, &self.choice)).await?;
+                edge.connect(server.life, server.session(&members, &self.choice))
+                    .await?;
                 for _ in 0..4 {
                     rest(edge, &mut self.history).await?;
                     edge.tick().await?;

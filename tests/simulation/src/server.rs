@@ -74,7 +74,13 @@ impl Server {
     /// Takes in a part of the stream of `source`; whether that is all for now.
     pub(crate) async fn follow(&self, source: &Self, choice: &Choice) -> Result<bool> {
         let name = source.replica.database.incarnation();
-        let seen = self.replica.database.read().await?.peer_position(&name.id).await?;
+        let seen = self
+            .replica
+            .database
+            .read()
+            .await?
+            .peer_position(&name.id)
+            .await?;
         let read = source.replica.database.read().await?;
         let part = read.stream_to_server(seen, &small_parts(choice)).await?;
         let is_end = part.is_end;
@@ -86,7 +92,9 @@ impl Server {
                 up_to: part.up_to,
                 is_end,
             };
-            self.replica.replicate(ReplicationCommand::Merge(merge)).await?;
+            self.replica
+                .replicate(ReplicationCommand::Merge(merge))
+                .await?;
         }
         if is_end {
             self.followed.borrow_mut().insert(name.id);
@@ -104,7 +112,8 @@ impl Server {
         let mut others = members.iter().filter(|it| **it != own);
         let is_complete = others.all(|it| followed.contains(it));
         let was_complete = !is_new && self.is_complete.load(Ordering::Acquire);
-        self.is_complete.store(was_complete || is_complete, Ordering::Release);
+        self.is_complete
+            .store(was_complete || is_complete, Ordering::Release);
     }
 
     /// Loses the disk; the backup takes its place, as a new life.
