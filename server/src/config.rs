@@ -10,6 +10,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use pinyon_core::{Error, Limits, Result};
 
+use crate::scripts::ScriptLimits;
+
 /// What `pinyon serve --help` says after the options.
 pub const HELP: &str = "\
 When it is ready, the server prints one line to standard output:
@@ -120,6 +122,19 @@ pub struct Config {
     #[arg(long, env = "PINYON_MAX_QUEUED_BYTES", default_value_t = 64 << 20)]
     pub max_queued_bytes: usize,
 
+    /// How long one run of a script may take
+    #[arg(long, env = "PINYON_SCRIPT_TIMEOUT_MS", default_value_t = 5_000)]
+    pub script_timeout_ms: u64,
+    /// How much memory the values of a script may take
+    #[arg(long, env = "PINYON_MAX_SCRIPT_MEMORY_BYTES", default_value_t = 64 << 20)]
+    pub max_script_memory_bytes: u32,
+    /// How much stack the calls in a script may take
+    #[arg(long, env = "PINYON_MAX_SCRIPT_STACK_BYTES", default_value_t = 256 << 10)]
+    pub max_script_stack_bytes: u32,
+    /// The largest result of a script
+    #[arg(long, env = "PINYON_MAX_SCRIPT_OUTPUT_BYTES", default_value_t = 64 << 20)]
+    pub max_script_output_bytes: usize,
+
     /// Memory for cached pages of each open database
     #[arg(long, env = "PINYON_CACHE_BYTES", default_value_t = 32 << 20)]
     pub cache_bytes: usize,
@@ -170,6 +185,19 @@ impl Config {
         if self.max_head_bytes < 8192 {
             return Err(Error::invalid("--max-head-bytes must be at least 8192"));
         }
+        // Less than this and nothing runs; more than the other and the stack has no room for it.
+        let stacks = 64 << 10..=16 << 20;
+        if !stacks.contains(&self.max_script_stack_bytes) {
+            return Err(Error::invalid(
+                "--max-script-stack-bytes must be from 65536 to 16777216",
+            ));
+        }
+        let memories = 1 << 20..=2 << 30;
+        if !memories.contains(&self.max_script_memory_bytes) {
+            return Err(Error::invalid(
+                "--max-script-memory-bytes must be from 1048576 to 2147483648",
+            ));
+        }
         let positive = [
             ("--max-connections", self.max_connections),
             ("--max-headers", self.max_headers),
@@ -193,6 +221,16 @@ impl Config {
             return Err(Error::invalid("--public-url must begin with http://"));
         }
         Ok(())
+    }
+
+    /// The limits of scripts.
+    pub(crate) fn script_limits(&self) -> ScriptLimits {
+        ScriptLimits {
+            timeout_ms: self.script_timeout_ms,
+            max_memory_bytes: self.max_script_memory_bytes,
+            max_stack_bytes: self.max_script_stack_bytes,
+            max_output_bytes: self.max_script_output_bytes,
+        }
     }
 
     /// The limits of each database.

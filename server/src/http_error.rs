@@ -5,6 +5,8 @@ use std::fmt;
 
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
+use pinyon_core::host::{ScriptFailure, ScriptFailureKind};
+use pinyon_core::query::rql::SyntaxError;
 use pinyon_core::{ConcurrencyViolation, Error, ErrorKind};
 use serde_json::{Map, Value};
 
@@ -135,10 +137,31 @@ pub fn status(error: &Error) -> StatusCode {
     form_of(error).status
 }
 
+/// A script that is to blame has exceptions of its own, and so has a query that cannot be read.
+fn form_of_text(error: &Error) -> Option<WireForm> {
+    if error.details::<SyntaxError>().is_some() {
+        return Some(WireForm {
+            status: StatusCode::BAD_REQUEST,
+            exception: "Raven.Client.Exceptions.InvalidQueryException",
+        });
+    }
+    let failure = error.details::<ScriptFailure>()?;
+    Some(WireForm {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        exception: match failure.kind {
+            ScriptFailureKind::Syntax => {
+                "Raven.Client.Exceptions.Documents.Patching.JavaScriptParseException"
+            }
+            _ => "Raven.Client.Exceptions.Documents.Patching.JavaScriptException",
+        },
+    })
+}
+
 fn form_of(error: &Error) -> WireForm {
     error
         .details::<WireForm>()
         .copied()
+        .or_else(|| form_of_text(error))
         .unwrap_or_else(|| wire_form(error.kind()))
 }
 

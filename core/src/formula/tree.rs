@@ -106,3 +106,89 @@ pub(super) enum Binary {
     Greater,
     GreaterOrEqual,
 }
+
+/// Calls `found` with every call in a block, wherever it stands.
+fn calls_in<'t>(block: &'t Block, found: &mut dyn FnMut(Builtin, &'t [Argument])) {
+    for statement in block {
+        match statement {
+            Statement::Let(_, value) | Statement::Return(value) => calls_of(value, found),
+            Statement::If(condition, yes, no) => {
+                calls_of(condition, found);
+                calls_in(yes, found);
+                calls_in(no, found);
+            }
+        }
+    }
+}
+
+fn calls_of<'t>(expression: &'t Expression, found: &mut dyn FnMut(Builtin, &'t [Argument])) {
+    match &expression.node {
+        Node::Constant(_) | Node::Variable(_) => {}
+        Node::Member(inner, _) | Node::Unary(_, inner) => calls_of(inner, found),
+        Node::Index(a, b)
+        | Node::Binary(_, a, b)
+        | Node::And(a, b)
+        | Node::Or(a, b)
+        | Node::Coalesce(a, b) => {
+            calls_of(a, found);
+            calls_of(b, found);
+        }
+        Node::Conditional(a, b, c) => [a, b, c].into_iter().for_each(|it| calls_of(it, found)),
+        Node::Array(items) => items.iter().for_each(|(it, _)| calls_of(it, found)),
+        Node::Join(parts) => parts.iter().for_each(|it| calls_of(it, found)),
+        Node::Object(members) => {
+            for member in members {
+                match member {
+                    Member::Named(_, value) | Member::Spread(value) => calls_of(value, found),
+                    Member::Computed(name, value) => {
+                        calls_of(name, found);
+                        calls_of(value, found);
+                    }
+                }
+            }
+        }
+        Node::Call(builtin, arguments) => {
+            found(*builtin, arguments);
+            for argument in arguments {
+                match argument {
+                    Argument::Value(value) => calls_of(value, found),
+                    Argument::Lambda(lambda) => calls_in(&lambda.body, found),
+                }
+            }
+        }
+    }
+}
+
+impl Formula {
+    /// The collections that documents are loaded from; `None` when the text does not name one.
+    pub fn loaded_collections(&self) -> Option<Vec<String>> {
+        let mut collections = Some(Vec::new());
+        calls_in(&self.body, &mut |builtin, arguments| {
+            if !matches!(builtin, Builtin::Load | Builtin::LoadUntracked) {
+                return;
+            }
+            let named = match arguments.get(1) {
+                Some(Argument::Value(Expression {
+                    node: Node::Constant(Value::Text(name)),
+                    ..
+                })) => Some(name.as_str().to_owned()),
+                _ => None,
+            };
+            match (&mut collections, named) {
+                (Some(all), Some(name)) if !all.contains(&name) => all.push(name),
+                (Some(_), Some(_)) => {}
+                _ => collections = None,
+            }
+        });
+        collections
+    }
+
+    /// Whether it makes spatial fields.
+    pub fn makes_shapes(&self) -> bool {
+        let mut makes = false;
+        calls_in(&self.body, &mut |builtin, _| {
+            makes |= builtin == Builtin::CreateSpatialField
+        });
+        makes
+    }
+}

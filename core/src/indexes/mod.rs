@@ -23,6 +23,7 @@ mod step;
 pub(crate) mod tables;
 mod term;
 mod terms;
+mod translate;
 
 pub use analyzer::{Analyzer, Word};
 pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
@@ -45,3 +46,4 @@ pub use number::Number;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};
+pub use translate::FormulaCompiler;

@@ -30,6 +30,7 @@ pub use record::{DatabaseRecord, check_name, to_name_key};
 
 use crate::config::Config;
 use crate::http_error;
+use crate::scripts::ScriptRuntime;
 
 /// How long a deleted or disabled database's running requests may go on.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -41,6 +42,7 @@ pub struct Databases {
     environment: NativeEnvironment,
     host: Host,
     options: DatabaseOptions,
+    scripts: Arc<ScriptRuntime>,
     /// Seconds of this process, counted by its background work.
     now_s: AtomicU64,
 }
@@ -129,6 +131,7 @@ impl Databases {
             environment,
             host,
             options,
+            scripts: Arc::new(ScriptRuntime::new(config.script_limits())),
             now_s: AtomicU64::new(0),
         })
     }
@@ -205,9 +208,16 @@ impl Databases {
     async fn open_now(&self, record: DatabaseRecord) -> Result<OpenDatabase> {
         let environment = self.environment.clone();
         let (host, options) = (self.host.clone(), self.options.clone());
+        let scripts = Arc::clone(&self.scripts);
         let runtime = tokio::runtime::Handle::current();
         let opening = tokio::task::spawn_blocking(move || {
-            runtime.block_on(OpenDatabase::open(&environment, record, &host, options))
+            runtime.block_on(OpenDatabase::open(
+                &environment,
+                record,
+                &host,
+                options,
+                &scripts,
+            ))
         });
         opening.await.map_err(|reason| {
             Error::new(

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pinyon_core::commands::{BatchCommand, CommandOutcome};
 use pinyon_core::host::Host;
-use pinyon_core::indexes::{Indexes, NoCompiler};
+use pinyon_core::indexes::{FormulaCompiler, Indexes};
 use pinyon_core::storage::Environment as _;
 use pinyon_core::{Database, DatabaseOptions, ErrorKind, NoticeKind, ReadTransaction, Result};
 use pinyon_storage_native::{NativeEnvironment, NativeSnapshot, NativeStore};
 use tokio::task::JoinHandle;
+
+use crate::scripts::{DatabaseScripts, ScriptRuntime};
 
 use super::DatabaseRecord;
 use super::indexing::Indexing;
@@ -24,6 +26,8 @@ pub struct OpenDatabase {
     /// The indexes.
     pub indexes: Arc<Indexes<NativeEnvironment>>,
     indexing: Indexing,
+    /// What runs its scripts.
+    pub scripts: DatabaseScripts,
     /// When it sweeps next.
     pub(super) sweeps: SweepPlan,
     merger: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -38,12 +42,13 @@ impl OpenDatabase {
         record: DatabaseRecord,
         host: &Host,
         options: DatabaseOptions,
+        scripts: &Arc<ScriptRuntime>,
     ) -> Result<Self> {
         let store_name = record.store_name()?;
         let store = environment.open(&store_name).await?;
         let (documents, merger) = Database::open(store, host.clone(), options).await?;
         let merger = tokio::spawn(merger.run());
-        let compiler = Arc::new(NoCompiler);
+        let compiler = Arc::new(FormulaCompiler);
         let indexes = Indexes::open(
             environment.clone(),
             documents.clone(),
@@ -58,6 +63,7 @@ impl OpenDatabase {
             indexes,
             indexing,
             documents,
+            scripts: DatabaseScripts::new(Arc::clone(scripts)),
             sweeps: SweepPlan::default(),
             merger: std::sync::Mutex::new(Some(merger)),
             last_used_s: AtomicU64::new(0),
@@ -77,8 +83,16 @@ impl OpenDatabase {
     /// Runs commands in order, all or nothing.
     ///
     /// # Errors
-    /// As [`Database::write_batch`].
+    /// As [`Database::write_batch_with_scripts`].
     pub async fn write(&self, commands: Vec<BatchCommand>) -> Result<Vec<CommandOutcome>> {
+        let has_script = |it: &BatchCommand| matches!(it, BatchCommand::Patch(_));
+        if commands.iter().any(has_script) {
+            let writing = self
+                .documents
+                .write_batch_with_scripts(&self.scripts, commands);
+            // Rare, and its state must not weigh on plain writes.
+            return self.use_store(Box::pin(writing).await);
+        }
         self.use_store(self.documents.write_batch(commands).await)
     }
 

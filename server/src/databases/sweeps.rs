@@ -368,6 +368,7 @@ impl Databases {
         let (member, value, sweeps) = match &configure {
             Configure::Revisions(it) => ("Revisions", serde_json::to_value(it), false),
             Configure::RevisionBin(it) => ("RevisionsBin", serde_json::to_value(it), !it.disabled),
+            Configure::Conflicts(it) => ("ConflictSolverConfig", serde_json::to_value(it), false),
             Configure::Expiration(it) => ("Expiration", serde_json::to_value(it), !it.disabled),
             Configure::Refresh(it) => ("Refresh", serde_json::to_value(it), !it.disabled),
         };

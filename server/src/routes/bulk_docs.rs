@@ -9,8 +9,8 @@ use pinyon_core::attachments::{
     WrittenAttachment, hash_text,
 };
 use pinyon_core::commands::{
-    BatchCommand, CommandOutcome, DeleteByPrefix, DeleteDocument, ExpectedVersion, PutDocument,
-    VerifyVersions, WrittenDocument,
+    BatchCommand, CommandOutcome, DeleteByPrefix, DeleteDocument, ExpectedVersion,
+    JsonPatchDocument, PutDocument, VerifyVersions, WrittenDocument,
 };
 use pinyon_core::document::{DocumentId, IdRequest, parse_document};
 use pinyon_core::revisions::{ForceRevision, ForcedRevision};
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::index_wait::IndexWait;
+use super::patches::{self, Operations, PatchParts, ScriptText};
 use super::uploads::Uploads;
 use super::write_assurance;
 use crate::http::{Call, JsonObject, Reply, as_text, in_place, json_bytes};
@@ -58,7 +59,28 @@ struct Command<'a> {
     #[serde(default)]
     destination_name: Option<String>,
     #[serde(borrow, default)]
+    patch: Option<JsonObject<ScriptText<'a>>>,
+    #[serde(borrow, default)]
+    patch_if_missing: Option<JsonObject<ScriptText<'a>>>,
+    #[serde(borrow, default)]
+    create_if_missing: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    json_patch: Option<JsonObject<Operations<'a>>>,
+    #[serde(default)]
+    return_document: Option<bool>,
+    #[serde(default)]
+    ids: Option<Vec<PatchedId>>,
+    #[serde(borrow, default)]
     remote_parameters: Option<&'a RawValue>,
+}
+
+/// One of the documents of a BatchPATCH.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PatchedId {
+    id: String,
+    #[serde(default)]
+    change_vector: Option<String>,
 }
 
 /// What a result repeats of its command.
@@ -79,6 +101,10 @@ enum Echo {
     },
     ForceRevision {
         id: String,
+    },
+    Patch {
+        kind: &'static str,
+        with_document: bool,
     },
     /// The command was ours, not the client's.
     Hidden,
@@ -194,6 +220,12 @@ pub fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
             commands.push(before);
             echoes.push(Echo::Hidden);
         }
+        if command.kind == "BatchPATCH" {
+            command
+                .push_patches(limits, &mut commands, &mut echoes)
+                .map_err(named)?;
+            continue;
+        }
         let (command, echo) = command.into_core(index, limits).map_err(named)?;
         commands.push(command);
         echoes.push(echo);
@@ -201,7 +233,7 @@ pub fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
     Ok(Parsed { commands, echoes })
 }
 
-impl Command<'_> {
+impl<'a> Command<'a> {
     fn into_core(self, index: usize, limits: &Limits) -> Result<(BatchCommand, Echo)> {
         match self.kind.as_str() {
             "PUT" => self.into_put(limits),
@@ -218,6 +250,8 @@ impl Command<'_> {
                 Ok((command, Echo::Delete { change_vector }))
             }
             "BatchTrackChanges" => self.into_verify(limits),
+            "PATCH" => self.into_patch(limits),
+            "JsonPatch" => self.into_json_patch(limits),
             "ForceRevisionCreation" => {
                 let id = self.document_id(limits)?;
                 let echo = Echo::ForceRevision {
@@ -331,6 +365,72 @@ impl Command<'_> {
         Ok((BatchCommand::Put(put), Echo::Put))
     }
 
+    fn patch_parts(self) -> PatchParts<'a> {
+        PatchParts {
+            patch: self.patch,
+            patch_if_missing: self.patch_if_missing,
+            create_if_missing: self.create_if_missing,
+        }
+    }
+
+    fn into_patch(self, limits: &Limits) -> Result<(BatchCommand, Echo)> {
+        let id = self.document_id(limits)?;
+        let expected = ExpectedVersion::from_wire(self.change_vector.as_deref());
+        let echo = Echo::Patch {
+            kind: "PATCH",
+            with_document: self.return_document == Some(true),
+        };
+        let mut patch = self.patch_parts().into_patch(id, limits)?;
+        patch.expected = expected;
+        Ok((BatchCommand::Patch(Box::new(patch)), echo))
+    }
+
+    fn into_json_patch(self, limits: &Limits) -> Result<(BatchCommand, Echo)> {
+        let id = self.document_id(limits)?;
+        let Some(JsonObject(operations)) = &self.json_patch else {
+            return Err(Error::invalid("a JsonPatch needs its Operations"));
+        };
+        let echo = Echo::Patch {
+            kind: "JsonPatch",
+            with_document: self.return_document == Some(true),
+        };
+        let command = JsonPatchDocument {
+            id,
+            expected: ExpectedVersion::from_wire(self.change_vector.as_deref()),
+            patch: operations.parse()?,
+        };
+        Ok((BatchCommand::JsonPatch(command), echo))
+    }
+
+    /// A BatchPATCH: the same patch of several documents. Its results are not told.
+    fn push_patches(
+        mut self,
+        limits: &Limits,
+        commands: &mut Vec<BatchCommand>,
+        echoes: &mut Vec<Echo>,
+    ) -> Result<()> {
+        let mut ids = self.ids.take().unwrap_or_default().into_iter();
+        let Some(first) = ids.next() else {
+            return Err(Error::invalid("a BatchPATCH needs Ids"));
+        };
+        let id = DocumentId::new(first.id, limits.max_id_bytes)?;
+        let mut patch = self.patch_parts().into_patch(id, limits)?;
+        patch.expected = ExpectedVersion::from_wire(first.change_vector.as_deref());
+        for next in ids {
+            let mut other = patch.clone();
+            other.id = DocumentId::new(next.id, limits.max_id_bytes)?;
+            other.expected = ExpectedVersion::from_wire(next.change_vector.as_deref());
+            commands.push(BatchCommand::Patch(Box::new(other)));
+            echoes.push(Echo::Hidden);
+        }
+        commands.push(BatchCommand::Patch(Box::new(patch)));
+        echoes.push(Echo::Patch {
+            kind: "BatchPATCH",
+            with_document: false,
+        });
+        Ok(())
+    }
+
     fn into_verify(self, limits: &Limits) -> Result<(BatchCommand, Echo)> {
         let tracked = self
             .tracked_entities
@@ -388,6 +488,16 @@ fn push_result(outcome: &CommandOutcome, echo: Echo, json: &mut String) {
             )
             .expect("a String takes any text");
         }
+        (
+            CommandOutcome::Patched(patched),
+            Echo::Patch {
+                kind,
+                with_document,
+            },
+        ) => {
+            patches::push_result(patched, kind, with_document, json);
+        }
+        (CommandOutcome::Patched(_), _) => json.push_str("{}"),
         (CommandOutcome::Verified, _) => json.push_str("{\"Type\":\"BatchTrackChanges\"}"),
         (CommandOutcome::ForcedRevision(forced), echo) => push_forced(forced, &echo, json),
         (CommandOutcome::WrittenAttachment(written), echo) => {

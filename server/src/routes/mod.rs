@@ -6,6 +6,7 @@
 mod admin;
 mod attachments;
 pub mod bulk_docs;
+mod by_query;
 mod cluster;
 mod collections;
 mod configuration;
@@ -19,7 +20,9 @@ mod indexes;
 mod metrics;
 mod multi_get;
 mod operations;
+mod patches;
 mod queries;
+mod query_documents;
 mod query_stream;
 mod revision_work;
 mod revisions;
@@ -69,6 +72,7 @@ endpoints! {
     HeadDoc "HEAD docs",
     DeleteDoc "DELETE docs",
     PatchDoc "PATCH docs",
+    JsonPatchDoc "PATCH json-patch",
     NextHilo "GET hilo/next",
     ReturnHilo "PUT hilo/return",
     NextIdentity "POST identity/next",
@@ -213,6 +217,7 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("HEAD", "docs") => Endpoint::HeadDoc,
         ("DELETE", "docs") => Endpoint::DeleteDoc,
         ("PATCH", "docs") => Endpoint::PatchDoc,
+        ("PATCH", "json-patch") => Endpoint::JsonPatchDoc,
         ("POST", "bulk_docs") => Endpoint::BulkDocs,
         ("GET", "hilo/next") => Endpoint::NextHilo,
         ("PUT", "hilo/return") => Endpoint::ReturnHilo,
@@ -377,7 +382,8 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::PostDocs => docs::read::post(call).await,
         Endpoint::HeadDoc => docs::read::head(call).await,
         Endpoint::DeleteDoc => docs::write::delete(call).await,
-        Endpoint::PatchDoc => docs::write::patch(call).await,
+        Endpoint::PatchDoc => patches::patch(call).await,
+        Endpoint::JsonPatchDoc => patches::json_patch(call).await,
         Endpoint::NextHilo => hilo::next(call).await,
         Endpoint::ReturnHilo => hilo::give_back(call).await,
         Endpoint::NextIdentity => identity::next(call).await,
@@ -386,8 +392,8 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::MultiGet => multi_get::post(call).await,
         Endpoint::GetQuery => queries::ask(call, &Method::GET).await,
         Endpoint::PostQuery => queries::ask(call, &Method::POST).await,
-        Endpoint::PatchByQuery => queries::patch(call).await,
-        Endpoint::DeleteByQuery => queries::delete(call).await,
+        Endpoint::PatchByQuery => by_query::patch(call).await,
+        Endpoint::DeleteByQuery => by_query::delete(call).await,
         Endpoint::GetStreamQuery => query_stream::stream(call, &Method::GET).await,
         Endpoint::PostStreamQuery => query_stream::stream(call, &Method::POST).await,
         Endpoint::Indexes => indexes::get(call).await,

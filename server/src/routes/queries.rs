@@ -1,10 +1,9 @@
-//! `/databases/{db}/queries`: asking, explaining, deleting by query.
+//! `/databases/{db}/queries`: asking and explaining.
 
 use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
-use pinyon_core::commands::{BatchCommand, DeleteDocument, ExpectedVersion};
-use pinyon_core::document::{DocumentId, StoredDocument};
+use pinyon_core::document::StoredDocument;
 use pinyon_core::host::{TimeSpan, Timestamp};
 use pinyon_core::query::rql::SyntaxError;
 use pinyon_core::query::{Answer, Parameters, Plan, PreparedQuery, QueryResult, Ready};
@@ -19,12 +18,9 @@ use crate::http::{
     self, Call, JsonObject, Reply, as_text, empty, etag_value, json_with_etag, not_modified,
 };
 use crate::http_error;
-use crate::operations::{Ended, Progress};
 
 /// How long a query waits for an index that has to catch up, unless it says otherwise.
 const DEFAULT_WAIT: Duration = Duration::from_secs(15);
-/// Documents deleted in one transaction of a deletion by query.
-const DELETED_AT_ONCE: usize = 1024;
 /// What clients are shown for a moment that never was.
 const NEVER: &str = "0001-01-01T00:00:00.0000000Z";
 
@@ -58,7 +54,7 @@ impl SentQuery {
         Self::parse(as_text(&body)?)
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let JsonObject(sent) = serde_json::from_str::<JsonObject<Self>>(text)
             .map_err(|reason| Error::invalid(format!("the query's JSON is not valid: {reason}")))?;
         if sent.query.is_empty() {
@@ -307,99 +303,4 @@ impl Shown<'_, '_> {
         }
         json.extend_from_slice(text.as_bytes());
     }
-}
-
-/// `DELETE queries`: an operation that deletes what a query finds, in many transactions.
-pub async fn delete(call: &mut Call<'_>) -> Reply {
-    let body = call.read_body().await?;
-    let mut sent = SentQuery::parse(as_text(&body)?)?;
-    let query = sent.prepare()?;
-    let database = call.open_database().await?;
-    let allows_stale = call.query.flag("allowStale");
-    let timeout = call.query.get("staleTimeout")?;
-    let wait = match timeout.as_deref().filter(|it| !it.is_empty()) {
-        Some(text) => {
-            let span: TimeSpan = text.parse()?;
-            Some(Duration::from_millis(u64::try_from(span.ms()).unwrap_or(0)))
-        }
-        None => sent.wait()?,
-    };
-    let scope = database.record.store.clone();
-    let id = call.query.number("operationId", 0_u64)?;
-    let id = call
-        .server
-        .operations
-        .start(&scope, id, |progress| async move {
-            let Some(ready) = ready(&database, &query, wait).await? else {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    "the query's index does not exist",
-                ));
-            };
-            if ready.is_stale() && !allows_stale {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    "the index is stale; allow stale results, or wait until it has caught up",
-                ));
-            }
-            if ready.has_groups() {
-                return Err(Error::invalid(
-                    "the query finds groups, not documents, so there is nothing to delete",
-                ));
-            }
-            let answer = ready.answer(&query, usize::MAX).await?;
-            let ids: Vec<String> = answer
-                .results
-                .iter()
-                .filter_map(|it| it.document().map(|it| it.id().to_owned()))
-                .collect();
-            drop((answer, ready));
-            delete_all(&database, &ids, &progress).await
-        })?;
-    let tag = call.server.databases.node_tag();
-    Ok(http::json(
-        StatusCode::OK,
-        &json!({ "OperationId": id, "OperationNodeTag": tag }),
-    ))
-}
-
-async fn delete_all(database: &OpenDatabase, ids: &[String], progress: &Progress) -> Result<Ended> {
-    let limit = database.documents.limits().max_id_bytes;
-    let result = |done: usize| {
-        json!({
-            "$type": "Raven.Client.Documents.Operations.BulkOperationResult, Raven.Client",
-            "Total": done,
-            "DocumentsProcessed": done,
-            "Message": format!("Processed {done} items."),
-            "Details": [],
-        })
-    };
-    let mut done = 0;
-    for chunk in ids.chunks(DELETED_AT_ONCE) {
-        if progress.is_canceled() {
-            return Ok(Ended::Canceled(result(done)));
-        }
-        let commands = chunk
-            .iter()
-            .map(|id| {
-                Ok(BatchCommand::Delete(DeleteDocument {
-                    id: DocumentId::new(id.as_str(), limit)?,
-                    expected: ExpectedVersion::Any,
-                }))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        database.write(commands).await?;
-        done += chunk.len();
-        progress.report(json!({ "Processed": done, "Total": ids.len() }));
-    }
-    Ok(Ended::Completed(result(done)))
-}
-
-/// `PATCH queries` needs a script engine.
-pub async fn patch(call: &mut Call<'_>) -> Reply {
-    call.open_database().await?;
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        "patching by query is not implemented yet",
-    ))
 }

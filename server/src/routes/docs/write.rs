@@ -47,16 +47,6 @@ pub async fn delete(call: &mut Call<'_>) -> Reply {
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-/// `PATCH docs`.
-pub async fn patch(call: &mut Call<'_>) -> Reply {
-    call.open_database().await?;
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        "patching is not implemented yet; load the document, change it and store it with its \
-         change vector",
-    ))
-}
-
 async fn run(database: &OpenDatabase, command: BatchCommand) -> Result<CommandOutcome> {
     let mut outcomes = database.write(vec![command]).await?;
     outcomes

@@ -1,0 +1,247 @@
+//! `PATCH` and `DELETE queries`: operations that change what a query finds, in many transactions.
+//!
+//! What is found is found in one state; a document that was deleted meanwhile is passed over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinyon_core::commands::{
+    BatchCommand, CommandOutcome, DeleteDocument, ExpectedVersion, PatchDocument,
+};
+use pinyon_core::document::{DocumentId, PatchScript};
+use pinyon_core::host::TimeSpan;
+use pinyon_core::query::PreparedQuery;
+use pinyon_core::query::rql::{Query, Select};
+use pinyon_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::operations;
+use super::queries::{self, SentQuery};
+use super::query_documents::DocumentQuery;
+use crate::databases::OpenDatabase;
+use crate::http::{Call, JsonObject, Reply, as_text};
+use crate::operations::{Ended, Progress};
+
+/// How many documents are changed in one transaction.
+const DOCUMENTS_PER_STEP: usize = 128;
+/// How many results of an index are read at a time.
+const RESULTS_PER_PAGE: usize = 4096;
+/// How many documents an operation with `details=true` tells of.
+const MOST_DETAILS: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Sent<'a> {
+    #[serde(borrow)]
+    query: &'a RawValue,
+}
+
+/// What is done to each document.
+enum Change {
+    Patch(PatchScript),
+    Delete,
+}
+
+impl Change {
+    fn command(&self, id: DocumentId) -> BatchCommand {
+        match self {
+            Self::Patch(script) => {
+                BatchCommand::Patch(Box::new(PatchDocument::new(id, script.clone())))
+            }
+            Self::Delete => BatchCommand::Delete(DeleteDocument {
+                id,
+                expected: ExpectedVersion::Any,
+            }),
+        }
+    }
+}
+
+/// `PATCH queries`.
+pub async fn patch(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let JsonObject(Sent { query }) = serde_json::from_str(as_text(&body)?)
+        .map_err(|reason| Error::invalid(format!("the patch is not valid: {reason}")))?;
+    let mut sent = SentQuery::parse(query.get())?;
+    let mut query = sent.prepare()?;
+    let parameters = Value::Object(query.parameters.clone()).to_string();
+    let script = PatchScript::from_query(&query.query, &parameters)?;
+    // What is loaded is loaded by the script.
+    query.query.load.clear();
+    start(call, &sent, query, Change::Patch(script)).await
+}
+
+/// `DELETE queries`.
+pub async fn delete(call: &mut Call<'_>) -> Reply {
+    let body = call.read_body().await?;
+    let mut sent = SentQuery::parse(as_text(&body)?)?;
+    let query = sent.prepare()?;
+    let Query { update, select, .. } = &query.query;
+    if update.is_some() || matches!(select, Some(Select::Object { .. })) {
+        return Err(Error::invalid(
+            "a query that deletes has no 'update' and no object to select",
+        ));
+    }
+    start(call, &sent, query, Change::Delete).await
+}
+
+async fn start(
+    call: &mut Call<'_>,
+    sent: &SentQuery,
+    query: PreparedQuery,
+    change: Change,
+) -> Reply {
+    let database = call.open_database().await?;
+    let timeout = call.query.get("staleTimeout")?;
+    let wait = match timeout.as_deref().filter(|it| !it.is_empty()) {
+        Some(text) => {
+            let span: TimeSpan = text.parse()?;
+            Some(Duration::from_millis(u64::try_from(span.ms()).unwrap_or(0)))
+        }
+        None => sent.wait()?,
+    };
+    let run = Run {
+        database,
+        change,
+        wait,
+        allows_stale: call.query.flag("allowStale"),
+        max_ops_per_second: call.query.number("maxOpsPerSec", 0_u64)?,
+        with_details: call.query.flag("details"),
+        processed: 0,
+        details: Vec::new(),
+    };
+    let id = call.query.number("operationId", 0_u64)?;
+    let scope = run.database.record.store.clone();
+    let work = |progress: Progress| async move { run.to_end(query, &progress).await };
+    let id = call.server.operations.start(&scope, id, work)?;
+    operations::started(call, id)
+}
+
+struct Run {
+    database: Arc<OpenDatabase>,
+    change: Change,
+    wait: Option<Duration>,
+    allows_stale: bool,
+    max_ops_per_second: u64,
+    with_details: bool,
+    processed: u64,
+    details: Vec<Value>,
+}
+
+impl Run {
+    async fn to_end(mut self, query: PreparedQuery, progress: &Progress) -> Result<Ended> {
+        let planned = DocumentQuery::plan(&query.query, &query.parameters)?;
+        let Some(documents) = planned else {
+            let ids = self.found_by_index(query).await?;
+            for chunk in ids.chunks(DOCUMENTS_PER_STEP) {
+                if progress.is_canceled() {
+                    return Ok(Ended::Canceled(self.result()));
+                }
+                self.change(chunk, ids.len() as u64, progress).await?;
+            }
+            return Ok(Ended::Completed(self.result()));
+        };
+        let read = self.database.read().await?;
+        let total = documents.count(&read).await?;
+        let mut pages = documents.pages();
+        while let Some(ids) = pages.next(&read, DOCUMENTS_PER_STEP).await? {
+            if progress.is_canceled() {
+                return Ok(Ended::Canceled(self.result()));
+            }
+            if !ids.is_empty() {
+                self.change(&ids, total, progress).await?;
+            }
+        }
+        Ok(Ended::Completed(self.result()))
+    }
+
+    /// The ids of what an index finds, all from one state of it.
+    async fn found_by_index(&self, mut query: PreparedQuery) -> Result<Vec<String>> {
+        let Some(ready) = queries::ready(&self.database, &query, self.wait).await? else {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "the query's index does not exist",
+            ));
+        };
+        if ready.is_stale() && !self.allows_stale {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the index is stale; allow stale results, or wait until it has caught up",
+            ));
+        }
+        if ready.has_groups() {
+            return Err(Error::invalid(
+                "the query finds groups, not documents, so there is nothing to change",
+            ));
+        }
+        let mut left = query.lowered.take.unwrap_or(usize::MAX);
+        let mut ids = Vec::new();
+        while left > 0 {
+            let size = left.min(RESULTS_PER_PAGE);
+            query.lowered.take = Some(size);
+            let answer = ready.answer(&query, size).await?;
+            let found = answer.results.iter().filter_map(|it| it.document());
+            ids.extend(found.map(|it| it.id().to_owned()));
+            query.lowered.skip = query.lowered.skip.saturating_add(size);
+            left -= size;
+            if query.lowered.skip >= usize::try_from(answer.total).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        Ok(ids)
+    }
+
+    /// One transaction.
+    async fn change(&mut self, ids: &[String], total: u64, progress: &Progress) -> Result<()> {
+        let max_id_bytes = self.database.documents.limits().max_id_bytes;
+        let commands: Result<Vec<BatchCommand>> = ids
+            .iter()
+            .map(|id| {
+                Ok(self
+                    .change
+                    .command(DocumentId::new(id.as_str(), max_id_bytes)?))
+            })
+            .collect();
+        let outcomes = self.database.write(commands?).await?;
+        self.processed += ids.len() as u64;
+        if self.with_details && self.details.len() < MOST_DETAILS {
+            self.details.extend(ids.iter().zip(&outcomes).map(detail));
+        }
+        progress.report(json!({ "Processed": self.processed, "Total": total }));
+        if self.max_ops_per_second > 0 {
+            let pause_ms = (ids.len() as u64).saturating_mul(1000) / self.max_ops_per_second;
+            progress.pause(Duration::from_millis(pause_ms)).await;
+        }
+        Ok(())
+    }
+
+    fn result(self) -> Value {
+        let processed = self.processed;
+        json!({
+            "$type": "Raven.Client.Documents.Operations.BulkOperationResult, Raven.Client",
+            "Total": processed,
+            "DocumentsProcessed": processed,
+            "AttachmentsProcessed": 0,
+            "CountersProcessed": 0,
+            "TimeSeriesProcessed": 0,
+            "Query": null,
+            "Details": self.details,
+            "Message": format!("Processed {processed} items."),
+        })
+    }
+}
+
+fn detail((id, outcome): (&String, &CommandOutcome)) -> Value {
+    match outcome {
+        CommandOutcome::Patched(patched) => json!({
+            "Id": id,
+            "ChangeVector": patched.change_vector,
+            "Status": patched.status.as_str(),
+        }),
+        CommandOutcome::Deleted(deleted) => {
+            json!({ "Id": id, "ChangeVector": deleted.change_vector })
+        }
+        _ => json!({ "Id": id }),
+    }
+}
