@@ -18,6 +18,7 @@ export const collectionAddress = (database, name, start = 0) => addressOf(["data
 export const allAddress = (database, start = 0) => addressOf(["databases", database, "all"], { start });
 export const binAddress = (database, start = 0) => addressOf(["databases", database, "deleted"], { start });
 export const idsAddress = (database, prefix, start = 0) => addressOf(["databases", database, "ids"], { prefix, start });
+export const queryAddress = (database, rql = "") => addressOf(["databases", database, "query"], { rql });
 export const documentAddress = (database, id) => addressOf(["databases", database, "documents", id]);
 /** The history of a document, comparing the revisions with the change vectors `from` and `to`. */
 export const historyAddress = (database, id, { start = 0, from, to } = {}) =>

@@ -2,13 +2,14 @@
 // Everything the server says is put into the page as text, never as markup.
 
 import {
-    allAddress, binAddress, collectionAddress, databaseAddress, documentAddress, historyAddress, idsAddress, readAddress, requestPath,
+    allAddress, binAddress, collectionAddress, databaseAddress, documentAddress, historyAddress, idsAddress, queryAddress, readAddress, requestPath,
 } from "./addresses.js";
 import { attachmentSection } from "./attachments.js";
 import { element, replace } from "./elements.js";
 import { showBin, showHistory, showRevision } from "./history.js";
 import { followReferences, peek, showTree } from "./json_tree.js";
 import { button, code, count, countdown, facts, heading, link, pageLinks, quiet, time, vector, viewSwitch } from "./pieces.js";
+import { showQuery } from "./query.js";
 import { get, isAbort, post } from "./server.js";
 
 const PAGE_SIZE = 25;
@@ -62,6 +63,7 @@ async function countClosed(signal, databases, rows) {
 async function showDatabase(signal, database) {
     const { json } = await get(requestPath(database, "collections/stats"), signal);
     const names = Object.keys(json.Collections).sort(byName);
+    const ask = element("p", {}, link(queryAddress(database), "Query this database"));
     const deleted = quiet(link(binAddress(database), "Deleted documents"));
     if (names.length === 0) {
         return { title: database, body: [quiet("This database has no documents yet."), deleted] };
@@ -70,7 +72,12 @@ async function showDatabase(signal, database) {
         row(link(allAddress(database), "All documents"), count(json.CountOfDocuments)),
         ...names.map(name => row(link(collectionAddress(database, name), name), count(json.Collections[name]))),
     ];
-    return { title: database, body: [table(["Collection", "Documents"], rows), deleted] };
+    return { title: database, body: [ask, table(["Collection", "Documents"], rows), deleted] };
+}
+
+async function showQueries(signal, database, text) {
+    const { json } = await get(requestPath(database, "collections/stats"), signal);
+    return showQuery({ signal, database, text, collections: json.Collections });
 }
 
 async function showCollection(signal, database, name, start) {
@@ -279,6 +286,7 @@ function pickPage({ parts, parameters }) {
         switch (kind) {
             case undefined: return signal => showDatabase(signal, database);
             case "all": return signal => showAll(signal, database, start);
+            case "query": return signal => showQueries(signal, database, parameters.get("rql") ?? "");
             case "ids": return signal => showIds(signal, database, parameters.get("prefix") ?? "", start);
             case "collections": return name !== undefined && (signal => showCollection(signal, database, name, start));
             case "deleted": return signal => showBin({ signal, database, start });

@@ -320,6 +320,37 @@ describe("the browse page", { skip }, () => {
         await page.getByText("This address leads nowhere.").waitFor();
     });
 
+    test("a query is asked, its answer shown, and its mistakes named", async () => {
+        await page.goto(`${server.url}/studio/#/databases/Atlas`);
+        await link("Query this database").click();
+        await expectHeading("Query");
+        const input = page.getByRole("textbox", { name: "Query" });
+        assert.equal(await input.inputValue(), "from Countries\n");
+        await input.fill("from Cities where name = 'City 7' or name = 'City 8' include country");
+        await page.keyboard.press("Control+Enter");
+        await link("cities/007").waitFor();
+        const shown = await page.locator(".results tbody th").allTextContents();
+        assert.deepEqual(shown.sort(), ["cities/007", "cities/008"]);
+        const facts = await page.locator(".answer dl.facts").textContent();
+        assert.match(facts, /Results2Answered fromAuto\/Cities\/Byname/i);
+        assert.match(facts, /ms in the server/);
+        await page.getByText("Included:").getByRole("link", { name: "countries/SWE" }).waitFor();
+
+        const address = page.url();
+        await page.getByRole("textbox", { name: "Query" }).fill("from Cities where name ==== 1");
+        await page.getByRole("button", { name: "Run" }).click();
+        const alert = page.getByRole("alert");
+        await alert.waitFor();
+        assert.match(await alert.textContent(), /InvalidQueryException/);
+        await page.goto(address);
+        await link("cities/008").waitFor();
+        await page.getByRole("textbox", { name: "Query" }).fill("from Cities group by country select country, count() as cities");
+        await page.getByRole("button", { name: "Run" }).click();
+        await page.locator(".results").getByText("60").waitFor();
+        complaints = complaints.filter(complaint => !complaint.includes("status of 400"));
+        assert.deepEqual(complaints, []);
+    });
+
     test("an error is shown with a way to try again", async () => {
         await page.goto(`${server.url}/studio/#/databases/Nope`);
         const alert = page.getByRole("alert");
@@ -336,7 +367,7 @@ describe("the browse page", { skip }, () => {
         for (const colorScheme of ["light", "dark"]) {
             const phone = await browser.newContext({ viewport: { width: 360, height: 640 }, colorScheme });
             const small = await phone.newPage();
-            for (const address of ["#/", "#/databases/Atlas", "#/databases/Atlas/collections/Cities", "#/databases/Atlas/documents/countries%2FSWE"]) {
+            for (const address of ["#/", "#/databases/Atlas", "#/databases/Atlas/collections/Cities", "#/databases/Atlas/documents/countries%2FSWE", "#/databases/Atlas/query?rql=from+Cities"]) {
                 await small.goto(`${server.url}/studio/${address}`);
                 await small.locator("main[aria-busy=false] h1").waitFor();
                 const overflow = await small.evaluate(() => document.documentElement.scrollWidth - innerWidth);
