@@ -1,6 +1,8 @@
 //! The disk space of attachments that are gone is used again, also when the server is killed
 //! before it gave them back: the data directory does not grow with what went through it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 
 use pinyon_crash::check::Totals;
