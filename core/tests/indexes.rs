@@ -19,9 +19,14 @@ type TestIndexes = Indexes<FaultEnvironment<MemoryEnvironment>>;
 async fn open(story: &Story, database: &Database<TestStore>) -> TestIndexes {
     let store = StoreName::new("documents").unwrap();
     let environment = story.environment.clone();
-    Indexes::open(environment, database.clone(), &store, Arc::new(FormulaCompiler))
-        .await
-        .unwrap()
+    Indexes::open(
+        environment,
+        database.clone(),
+        &store,
+        Arc::new(FormulaCompiler),
+    )
+    .await
+    .unwrap()
 }
 
 async fn catch_up(indexes: &TestIndexes) {

@@ -41,7 +41,10 @@ impl IndexCompiler for FormulaCompiler {
             .iter()
             .map(|text| compile_map(name, text))
             .collect::<Result<Vec<_>>>()?;
-        let reduce = definition.reduce.as_deref().filter(|it| !it.trim().is_empty());
+        let reduce = definition
+            .reduce
+            .as_deref()
+            .filter(|it| !it.trim().is_empty());
         let reduce = reduce.map(|text| compile_reduce(name, text)).transpose()?;
         Ok(CompiledIndex { maps, reduce })
     }
@@ -90,7 +93,9 @@ fn compile_map(name: &str, text: &str) -> Result<CompiledMap> {
 fn compile_reduce(name: &str, text: &str) -> Result<Arc<dyn ObjectReduce>> {
     let reduce = ReduceDefinition::parse(text).map_err(|error| failed(name, &error))?;
     match reduce.function {
-        ReduceFunction::Formula { key, aggregate } => Ok(Arc::new(FormulaReduce { key, aggregate })),
+        ReduceFunction::Formula { key, aggregate } => {
+            Ok(Arc::new(FormulaReduce { key, aggregate }))
+        }
         ReduceFunction::Script { text, reason } => Err(needs_engine(name, &text, &reason)),
     }
 }
@@ -146,7 +151,11 @@ impl ObjectMap for FormulaMap {
             loads.miss(id);
         }
         // What was computed without a document that is there is void, failures included.
-        if missing.is_empty() { objects } else { Ok(Vec::new()) }
+        if missing.is_empty() {
+            objects
+        } else {
+            Ok(Vec::new())
+        }
     }
 }
 

@@ -212,7 +212,8 @@ impl Loads {
     pub fn refer(&mut self, id: &str, collection: Option<&CollectionName>) {
         if !id.is_empty() {
             let collection = collection.map_or(ALL_DOCUMENTS, CollectionName::key);
-            self.referenced.insert((collection.to_owned(), to_id_key(id)));
+            self.referenced
+                .insert((collection.to_owned(), to_id_key(id)));
         }
     }
 

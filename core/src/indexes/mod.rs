@@ -40,8 +40,8 @@ pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use index::{Index, IndexView, IndexingError};
 pub use map::{
-    CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object, ObjectMap,
-    ObjectReduce,
+    CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
+    ObjectMap, ObjectReduce,
 };
 pub use number::Number;
 pub use step::{StepLimits, StepReport};

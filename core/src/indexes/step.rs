@@ -536,7 +536,10 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         (self.progress.cursors, self.progress.references) = before;
         // Collections met since are followed from here on.
         for (name, cursor) in &cursors.1 {
-            self.progress.references.entry(name.clone()).or_insert(*cursor);
+            self.progress
+                .references
+                .entry(name.clone())
+                .or_insert(*cursor);
         }
         let committed = self.commit_now().await;
         (self.progress.cursors, self.progress.references) = cursors;

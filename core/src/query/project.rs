@@ -160,17 +160,11 @@ impl Projection {
     }
 }
 
-fn write_formula(
-    formula: &Formula,
-    alias: &str,
-    row: &Row<'_>,
-    json: &mut Vec<u8>,
-) -> Result<()> {
+fn write_formula(formula: &Formula, alias: &str, row: &Row<'_>, json: &mut Vec<u8>) -> Result<()> {
     let text_of = |document: &StoredDocument| {
         let mut text = Vec::with_capacity(document.byte_count() + 192);
         document.write_json(&mut text);
-        String::from_utf8(text)
-            .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))
+        String::from_utf8(text).map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))
     };
     let own = match (row.document, row.stored) {
         (Some(document), _) => text_of(document)?,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pinyon_core::commands::{BatchCommand, CommandOutcome};
 use pinyon_core::host::Host;
-use pinyon_core::indexes::{Indexes, FormulaCompiler};
+use pinyon_core::indexes::{FormulaCompiler, Indexes};
 use pinyon_core::storage::Environment as _;
 use pinyon_core::{Database, DatabaseOptions, ErrorKind, NoticeKind, ReadTransaction, Result};
 use pinyon_storage_native::{NativeEnvironment, NativeSnapshot, NativeStore};
