@@ -9,6 +9,7 @@ mod analyzer;
 mod auto;
 mod auto_reduce;
 mod catalog;
+mod compile;
 mod definition;
 mod entry_builder;
 mod entry_writer;
@@ -23,12 +24,12 @@ mod step;
 pub(crate) mod tables;
 mod term;
 mod terms;
-mod translate;
 
 pub use analyzer::{Analyzer, Word};
 pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
 pub use auto_reduce::result_name;
 pub use catalog::Indexes;
+pub use compile::FormulaCompiler;
 pub use definition::{
     FieldKey, FieldKind, FieldOptions, IndexDefinition, IndexRecord, IndexSource, IndexState,
     LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
@@ -39,11 +40,10 @@ pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use index::{Index, IndexView, IndexingError};
 pub use map::{
-    CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, Loads, NoCompiler, Object, ObjectMap,
-    ObjectReduce,
+    CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
+    ObjectMap, ObjectReduce,
 };
 pub use number::Number;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};
-pub use translate::FormulaCompiler;
