@@ -23,7 +23,6 @@ mod step;
 pub(crate) mod tables;
 mod term;
 mod terms;
-mod translate;
 
 pub use analyzer::{Analyzer, Word};
 pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
@@ -46,4 +45,3 @@ pub use number::Number;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};
-pub use translate::FormulaCompiler;

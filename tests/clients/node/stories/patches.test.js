@@ -9,7 +9,6 @@ import {
     PatchOperation,
     PatchRequest,
 } from "ravendb";
-import { send } from "../harness/http.js";
 import { Server } from "../harness/server.js";
 import { closeStore, createStore } from "../harness/store.js";
 
@@ -215,34 +214,4 @@ test("a query whose update cannot be read says where", async () => {
     const query = new IndexQuery();
     query.query = "from Carts updat { this.a = 1 }";
     await assert.rejects(store.operations.send(new PatchByQueryOperation(query)), /1:12.*Did you mean 'update'/s);
-});
-
-test("JavaScript and C# index functions answer queries", async () => {
-    const indexes = [
-        {
-            Name: "Carts/Totals",
-            Maps: ["map('Carts', c => ({ of: c.of, count: 1, total: c.total }))"],
-            Reduce:
-                "groupBy(x => x.of).aggregate(g => ({ of: g.key, count: g.values.reduce((s, v) => s + v.count, 0), total: g.values.reduce((s, v) => s + v.total, 0) }))",
-        },
-        { Name: "Carts/ByItem", Maps: ["from c in docs.Carts from i in c.items select new { Item = i, Cheap = c.total < 5 }"] },
-    ];
-    const put = await send(server.url, "PUT", `/databases/${store.database}/admin/indexes`, { body: { Indexes: indexes } });
-    assert.equal(put.status, 201, put.text);
-    const session = store.openSession();
-    const totals = await session.advanced
-        .rawQuery("from index 'Carts/Totals' where of = 'query'")
-        .waitForNonStaleResults()
-        .all();
-    assert.equal(totals.length, 1);
-    assert.equal(totals[0].count, 201);
-    const cheap = await session.advanced
-        .rawQuery("from index 'Carts/ByItem' where Item = 'pear' and Cheap = true")
-        .waitForNonStaleResults()
-        .all();
-    assert.deepEqual(cheap.map((it) => it.id), ["carts/1"]);
-    const broken = [{ Name: "Bad", Maps: ["from c in docs.Carts orderby c.total select new { c.total }"] }];
-    const refused = await send(server.url, "PUT", `/databases/${store.database}/admin/indexes`, { body: { Indexes: broken } });
-    assert.match(refused.json.Type, /IndexCompilationException$/);
-    assert.match(refused.json.Message, /1:22/);
 });
