@@ -15,14 +15,20 @@ pub fn rql(input: &[u8]) {
     match rql::parse(text) {
         Ok(query) => {
             if let Some(condition) = &query.condition {
-                assert!(text.get(condition.span.clone()).is_some(), "a span cuts a character");
+                assert!(
+                    text.get(condition.span.clone()).is_some(),
+                    "a span cuts a character"
+                );
             }
             if let Some(update) = &query.update {
                 assert_eq!(text.get(update.span.clone()), Some(&*update.text));
             }
         }
         Err(error) => {
-            assert!(error.span.start <= text.len(), "the error is outside: {error:?}");
+            assert!(
+                error.span.start <= text.len(),
+                "the error is outside: {error:?}"
+            );
             let shown = error.render(text);
             let place = error.position(text);
             let begins = format!("{}:{} ", place.line, place.column);
