@@ -4,10 +4,14 @@
 //! and clang give the same bytes wherever they are: paths are taken out of them.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 
 use crate::workspace::Workspace;
 use crate::{install, process};
@@ -37,13 +41,18 @@ pub fn build(workspace: &Workspace) -> Result<ExitCode> {
     }
     let built = target.join("wasm32-unknown-unknown/release/pinyon_script_guest.wasm");
     let module = fs::read(&built).with_context(|| built.display().to_string())?;
-    let place = folder.join("quickjs.wasm");
+    let place = folder.join("quickjs.wasm.gz");
     let before = fs::read(&place).unwrap_or_default();
-    if before == module {
+    let mut unpacked = Vec::new();
+    let readable = GzDecoder::new(&before[..]).read_to_end(&mut unpacked);
+    if readable.is_ok() && unpacked == module {
         println!("{} is what its source builds", place.display());
         return Ok(ExitCode::SUCCESS);
     }
-    fs::write(&place, &module).with_context(|| place.display().to_string())?;
-    println!("{} was replaced: {} bytes", place.display(), module.len());
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&module).context("packing the module")?;
+    let packed = packed.finish().context("packing the module")?;
+    fs::write(&place, &packed).with_context(|| place.display().to_string())?;
+    println!("{} was replaced: {} bytes, packed", place.display(), packed.len());
     Ok(ExitCode::SUCCESS)
 }
