@@ -53,6 +53,10 @@ pub fn build(workspace: &Workspace) -> Result<ExitCode> {
     packed.write_all(&module).context("packing the module")?;
     let packed = packed.finish().context("packing the module")?;
     fs::write(&place, &packed).with_context(|| place.display().to_string())?;
-    println!("{} was replaced: {} bytes, packed", place.display(), packed.len());
+    println!(
+        "{} was replaced: {} bytes, packed",
+        place.display(),
+        packed.len()
+    );
     Ok(ExitCode::SUCCESS)
 }
