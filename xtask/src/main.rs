@@ -7,6 +7,7 @@ mod install;
 mod process;
 mod run;
 mod sample;
+mod script_guest;
 mod test;
 mod tidy;
 mod workspace;
@@ -43,6 +44,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Build the npm package, in bindings-js/dist
     Package(browser::PackageArguments),
+    /// Build the script engine's WebAssembly module anew; needs clang
+    ScriptGuest,
     /// Feed random input to the parsers
     Fuzz(fuzz::FuzzArguments),
 }
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Tidy => tidy::run(&workspace),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Package(arguments) => browser::package(&workspace, &arguments),
+        Command::ScriptGuest => script_guest::build(&workspace),
         Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
     }
 }

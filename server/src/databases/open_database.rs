@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pinyon_core::commands::{BatchCommand, CommandOutcome};
 use pinyon_core::host::Host;
-use pinyon_core::indexes::{FormulaCompiler, Indexes};
+use pinyon_core::indexes::{Indexes, NoCompiler};
 use pinyon_core::storage::Environment as _;
 use pinyon_core::{Database, DatabaseOptions, ErrorKind, NoticeKind, ReadTransaction, Result};
 use pinyon_storage_native::{NativeEnvironment, NativeSnapshot, NativeStore};
@@ -48,7 +48,7 @@ impl OpenDatabase {
         let store = environment.open(&store_name).await?;
         let (documents, merger) = Database::open(store, host.clone(), options).await?;
         let merger = tokio::spawn(merger.run());
-        let compiler = Arc::new(FormulaCompiler);
+        let compiler = Arc::new(NoCompiler);
         let indexes = Indexes::open(
             environment.clone(),
             documents.clone(),

@@ -113,7 +113,7 @@ async fn start(
     };
     let id = call.query.number("operationId", 0_u64)?;
     let scope = run.database.record.store.clone();
-    let work = |progress: Progress| async move { run.to_end(query, &progress).await };
+    let work = |progress: Progress| async move { run.all(query, &progress).await };
     let id = call.server.operations.start(&scope, id, work)?;
     operations::started(call, id)
 }
@@ -130,7 +130,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_end(mut self, query: PreparedQuery, progress: &Progress) -> Result<Ended> {
+    async fn all(mut self, query: PreparedQuery, progress: &Progress) -> Result<Ended> {
         let planned = DocumentQuery::plan(&query.query, &query.parameters)?;
         let Some(documents) = planned else {
             let ids = self.found_by_index(query).await?;
@@ -209,8 +209,8 @@ impl Run {
             self.details.extend(ids.iter().zip(&outcomes).map(detail));
         }
         progress.report(json!({ "Processed": self.processed, "Total": total }));
-        if self.max_ops_per_second > 0 {
-            let pause_ms = (ids.len() as u64).saturating_mul(1000) / self.max_ops_per_second;
+        let ms = (ids.len() as u64).saturating_mul(1000);
+        if let Some(pause_ms) = ms.checked_div(self.max_ops_per_second) {
             progress.pause(Duration::from_millis(pause_ms)).await;
         }
         Ok(())

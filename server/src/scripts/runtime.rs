@@ -1,7 +1,9 @@
 //! The engine of the process, and what one database has of it.
 
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use flate2::read::GzDecoder;
 use pinyon_core::Result;
 use pinyon_core::host::{ScriptCall, ScriptEngine, ScriptFuture, ScriptProgram};
 use tokio::sync::OnceCell;
@@ -13,7 +15,7 @@ use super::instance::{HostState, ScriptInstance};
 use super::ticker::Ticker;
 
 /// QuickJS, built from `server/script-guest` by `cargo xtask script-guest`.
-const GUEST: &[u8] = include_bytes!("../../script-guest/quickjs.wasm");
+const GUEST: &[u8] = include_bytes!("../../script-guest/quickjs.wasm.gz");
 
 /// How many instances a database keeps for the next calls.
 const KEPT_INSTANCES: usize = 8;
@@ -63,7 +65,9 @@ fn compile(stack_bytes: usize) -> wasmtime::Result<InstancePre<HostState>> {
     config.max_wasm_stack(wasm_stack_bytes);
     config.async_stack_size(wasm_stack_bytes + (1 << 20));
     let engine = Engine::new(&config)?;
-    let module = Module::new(&engine, GUEST)?;
+    let mut guest = Vec::new();
+    GzDecoder::new(GUEST).read_to_end(&mut guest)?;
+    let module = Module::new(&engine, &guest)?;
     let mut linker = Linker::new(&engine);
     linker.func_wrap(
         "env",

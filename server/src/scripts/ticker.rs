@@ -38,6 +38,10 @@ impl Drop for Running {
 
 impl Ticker {
     /// Starts the thread; it ends when nobody holds the engine any more.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the thread is there to keep time beside a runtime that scripts may keep busy"
+    )]
     pub(super) fn start(engine: &wasmtime::Engine) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let engine = engine.weak();

@@ -8,6 +8,7 @@
 mod ids;
 mod imports;
 mod json;
+mod languages;
 mod records;
 mod requests;
 mod versions;
@@ -21,6 +22,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("bulk_docs", requests::bulk_docs),
     ("change_vector", versions::change_vector),
+    ("definition", languages::definition),
     ("document_id", ids::document_id),
     ("id_pattern", ids::id_pattern),
     ("import", imports::import),
@@ -28,12 +30,14 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json::json),
     ("load_query", requests::load_query),
     ("records", records::records),
+    ("rql", languages::rql),
     ("timestamp", timestamp),
 ];
 
 pub use ids::{document_id, id_pattern};
 pub use imports::import;
 pub use json::{include_path, json};
+pub use languages::{definition, rql};
 pub use records::records;
 pub use requests::{bulk_docs, load_query};
 pub use versions::change_vector;
