@@ -82,6 +82,8 @@ export function connect(wire: Wire): Connection {
             case 'lost':
                 fail(message.error);
                 events.lost?.(toError(message.error));
+                // With the worker go its locks, so that another tab or a new store can take over.
+                wire.end();
                 break;
             case 'closed':
                 resolveClosed();
