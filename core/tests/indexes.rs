@@ -1,5 +1,11 @@
 //! Indexes against recomputation: whatever is written, in whatever steps, with crashes in between.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test may panic, and tells one story from end to end"
+)]
+
 mod story;
 
 use std::collections::BTreeMap;
