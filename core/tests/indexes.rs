@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinyon_core::commands::BatchCommand;
-use pinyon_core::indexes::{Indexes, NoCompiler, StepLimits};
+use pinyon_core::indexes::{FormulaCompiler, IndexDefinition, Indexes, StepLimits};
 use pinyon_core::query::{Parameters, PreparedQuery};
 use pinyon_core::storage::{FaultEnvironment, MemoryEnvironment, StoreName};
 use pinyon_core::{Database, Error, Result};
@@ -19,9 +19,14 @@ type TestIndexes = Indexes<FaultEnvironment<MemoryEnvironment>>;
 async fn open(story: &Story, database: &Database<TestStore>) -> TestIndexes {
     let store = StoreName::new("documents").unwrap();
     let environment = story.environment.clone();
-    Indexes::open(environment, database.clone(), &store, Arc::new(NoCompiler))
-        .await
-        .unwrap()
+    Indexes::open(
+        environment,
+        database.clone(),
+        &store,
+        Arc::new(FormulaCompiler),
+    )
+    .await
+    .unwrap()
 }
 
 async fn catch_up(indexes: &TestIndexes) {
@@ -418,6 +423,42 @@ const GROUPED: [&str; 2] = [
     "from Orders group by L[].P select key() as K, count() as C, sum(L[].Q) as S",
 ];
 
+/// Definitions of every kind: fan-out, loads of documents that come and go, groups, several maps.
+const DEFINED: [&str; 5] = [
+    r#"{"Name":"Lines","Maps":["from o in docs.Orders from l in o.L select new { l.P, o.N }"],
+        "Fields":{"__all_fields":{"Storage":"Yes"}}}"#,
+    r#"{"Name":"Friends","Maps":["map('Orders', o => ({ Friend: load('o/' + o.N, 'Orders').T, N: o.N }))"],
+        "Fields":{"__all_fields":{"Storage":"Yes"}}}"#,
+    r#"{"Name":"Strangers","Maps":["map('Orders', o => ({ Other: load('o/' + o.L.length, 'Others').T }))"],
+        "Fields":{"__all_fields":{"Storage":"Yes"}}}"#,
+    r#"{"Name":"Sums","Maps":["map('Orders', o => o.L.map(l => ({ P: l.P, Q: l.Q, C: 1 })))"],
+        "Reduce":"groupBy(x => x.P).aggregate(g => ({ P: g.key, Q: g.values.reduce((s, x) => s + x.Q, 0), C: g.values.reduce((s, x) => s + x.C, 0) }))"}"#,
+    r#"{"Name":"Everything","Maps":["map('Orders', o => ({ K: 'order', C: 1 }))",
+        "map('Others', o => ({ K: 'other', C: 1 }))"],
+        "Reduce":"groupBy(x => x.K).aggregate(g => ({ K: g.key, C: g.values.reduce((s, x) => s + x.C, 0) }))"}"#,
+];
+/// What shows all that the indexes of [`DEFINED`] hold.
+const SHOWN: [&str; 5] = [
+    "from index 'Lines' select id() as id, P, N",
+    "from index 'Friends' select id() as id, Friend, N",
+    "from index 'Strangers' select id() as id, Other",
+    "from index 'Sums'",
+    "from index 'Everything'",
+];
+
+async fn shown(indexes: &TestIndexes, query: &str) -> Vec<String> {
+    let (results, ..) = ask(indexes, query).await.unwrap();
+    let mut shown: Vec<String> = results
+        .into_iter()
+        .map(|mut it| {
+            it.as_object_mut().unwrap().remove("@metadata");
+            it.to_string()
+        })
+        .collect();
+    shown.sort();
+    shown
+}
+
 /// What [`GROUPED`] must answer, by the key's text.
 fn groups(model: &BTreeMap<u8, (bool, Value)>, by_item: bool) -> BTreeMap<String, (i64, i64)> {
     let mut groups: BTreeMap<String, (i64, i64)> = BTreeMap::new();
@@ -463,6 +504,9 @@ proptest! {
                     let query = PreparedQuery::parse(query, Parameters::new()).unwrap();
                     indexes.plan(&query).await.unwrap();
                 }
+                for definition in DEFINED {
+                    indexes.put(IndexDefinition::parse(definition).unwrap()).await.unwrap();
+                }
                 for edit in edits {
                     match edit {
                         Edit::Put(id, here, body) => {
@@ -484,7 +528,7 @@ proptest! {
                             write(&database, vec![delete(&format!("o/{id}"))]).await;
                         }
                         Edit::Step => {
-                            let limits = StepLimits { documents: 2, bytes: 400 };
+                            let limits = StepLimits { documents: 2, bytes: 200 };
                             for index in indexes.list() {
                                 index.step(&database, limits).await.unwrap();
                             }
@@ -532,5 +576,24 @@ async fn check(
             .collect();
         prop_assert_eq!(&found, &groups(model, by_item), "{}", query);
     }
+    for (definition, query) in DEFINED.into_iter().zip(SHOWN) {
+        let name = IndexDefinition::parse(definition).unwrap().name;
+        let incremental = shown(indexes, query).await;
+        for index in indexes.list() {
+            prop_assert!(index.errors().await.unwrap().is_empty());
+        }
+        indexes.reset(&name).await.unwrap();
+        let anew = shown(indexes, query).await;
+        prop_assert_eq!(incremental, anew, "{}", query);
+    }
+    let (sums, ..) = ask(indexes, "from index 'Sums'").await.unwrap();
+    let found: BTreeMap<String, (i64, i64)> = sums
+        .iter()
+        .map(|it| {
+            let sums = (it["C"].as_i64().unwrap(), it["Q"].as_i64().unwrap());
+            (it["P"].to_string(), sums)
+        })
+        .collect();
+    prop_assert_eq!(&found, &groups(model, true));
     Ok(())
 }

@@ -32,6 +32,15 @@ impl Followed {
         collection.map_or(Self::All, |it| Self::Collection(it.key().to_owned()))
     }
 
+    /// By the name of a cursor.
+    pub fn of_cursor(name: &str) -> Self {
+        if name == ALL_DOCUMENTS {
+            Self::All
+        } else {
+            Self::Collection(name.to_owned())
+        }
+    }
+
     /// The name of its cursor.
     pub fn cursor_name(&self) -> &str {
         match self {

@@ -226,16 +226,10 @@ impl<S: Store> Index<S> {
         followed
     }
 
-    /// The collections that maps load from.
-    pub fn referenced(&self) -> Vec<Followed> {
-        let maps = self.compiled.maps.iter();
-        let mut referenced: Vec<Followed> = maps
-            .flat_map(|map| map.referenced_collections())
-            .map(|it| Followed::of(Some(it)))
-            .collect();
-        referenced.sort();
-        referenced.dedup();
-        referenced
+    /// The collections that maps have loaded from so far.
+    pub fn referenced(progress: &Progress) -> Vec<Followed> {
+        let names = progress.references.keys();
+        names.map(|it| Followed::of_cursor(it)).collect()
     }
 
     /// What it does now.
@@ -327,7 +321,7 @@ impl<S: Store> Index<S> {
         let cutoff = cutoff.unwrap_or(u64::MAX);
         let progress = &view.progress;
         let followed = self.followed().into_iter().map(|it| (it, false));
-        let referenced = self.referenced().into_iter().map(|it| (it, true));
+        let referenced = Self::referenced(progress).into_iter().map(|it| (it, true));
         for (followed, is_reference) in followed.chain(referenced) {
             let name = followed.cursor_name();
             let newest = followed.newest(tx).await?;
@@ -376,7 +370,7 @@ impl<S: Store> Index<S> {
         let mut least = None;
         let lists = [
             (self.followed(), &view.progress.cursors),
-            (self.referenced(), &view.progress.references),
+            (Self::referenced(&view.progress), &view.progress.references),
         ];
         for (followed, cursors) in lists {
             for followed in followed {

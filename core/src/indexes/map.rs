@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::field_path::{FieldPath, FieldReader};
+use super::follow::ALL_DOCUMENTS;
 use super::{FieldKey, FieldValue};
 use crate::Result;
 use crate::document::{CollectionName, StoredDocument, to_id_key};
@@ -23,11 +24,6 @@ pub type Object = Map<String, Value>;
 pub trait ObjectMap: MaybeSend + MaybeSync {
     /// The collection it reads; `None` for all documents.
     fn collection(&self) -> Option<&CollectionName>;
-
-    /// The collections it may load from; empty when it loads nothing.
-    fn referenced_collections(&self) -> &[CollectionName] {
-        &[]
-    }
 
     /// The outputs for a document: none, one, or more for a fan-out.
     ///
@@ -76,14 +72,6 @@ impl CompiledMap {
         match self {
             Self::Fields(map) => map.collection.as_ref(),
             Self::Objects(map) => map.collection(),
-        }
-    }
-
-    /// The collections it may load from.
-    pub fn referenced_collections(&self) -> &[CollectionName] {
-        match self {
-            Self::Fields(_) => &[],
-            Self::Objects(map) => map.referenced_collections(),
         }
     }
 }
@@ -195,30 +183,43 @@ impl FieldsMap {
 /// What maps load while they run.
 #[derive(Debug, Default)]
 pub struct Loads {
-    at_hand: HashMap<Bytes, Option<StoredDocument>>,
-    missing: Vec<Bytes>,
+    at_hand: LoadedTexts,
+    missing: BTreeSet<Bytes>,
     referenced: BTreeSet<(String, Bytes)>,
 }
 
+/// Documents that maps asked for, as clients read them.
+#[derive(Debug, Default)]
+pub struct LoadedTexts {
+    by_key: HashMap<Bytes, Option<String>>,
+}
+
+impl LoadedTexts {
+    /// The text of a document by its key: `None` when it is not at hand, `Some(None)` when there
+    /// is none.
+    pub fn find(&self, key: &Bytes) -> Option<Option<&str>> {
+        self.by_key.get(key).map(Option::as_deref)
+    }
+}
+
 impl Loads {
-    /// The document `id` of `collection`, if there is one. It is remembered that the document in
-    /// work refers to it.
-    pub fn load(&mut self, id: &str, collection: &CollectionName) -> Option<StoredDocument> {
-        if id.is_empty() {
-            return None;
+    /// What is at hand.
+    pub fn texts(&self) -> &LoadedTexts {
+        &self.at_hand
+    }
+
+    /// Remembers that the document in work refers to `id`, which is said to be in `collection`.
+    pub fn refer(&mut self, id: &str, collection: Option<&CollectionName>) {
+        if !id.is_empty() {
+            let collection = collection.map_or(ALL_DOCUMENTS, CollectionName::key);
+            self.referenced
+                .insert((collection.to_owned(), to_id_key(id)));
         }
-        let key = to_id_key(id);
-        self.referenced
-            .insert((collection.key().to_owned(), key.clone()));
-        match self.at_hand.get(&key) {
-            Some(found) => found.clone().filter(|it| {
-                CollectionName::new(it.collection()).is_ok_and(|it| it.key() == collection.key())
-            }),
-            None => {
-                self.missing.push(key);
-                None
-            }
-        }
+    }
+
+    /// Asks for a document that is not at hand; the map is run again when it is.
+    pub fn miss(&mut self, id: &str) {
+        self.missing.insert(to_id_key(id));
     }
 
     /// Takes what the document in work referred to: collection and key.
@@ -228,11 +229,16 @@ impl Loads {
 
     /// Takes what was asked for and not at hand.
     pub(crate) fn take_missing(&mut self) -> Vec<Bytes> {
-        std::mem::take(&mut self.missing)
+        std::mem::take(&mut self.missing).into_iter().collect()
     }
 
     /// Puts a document at hand, or the knowledge that there is none.
-    pub(crate) fn put(&mut self, key: Bytes, document: Option<StoredDocument>) {
-        self.at_hand.insert(key, document);
+    pub(crate) fn put(&mut self, key: Bytes, document: Option<&StoredDocument>) {
+        let text = document.map(|document| {
+            let mut text = Vec::with_capacity(document.byte_count() + 192);
+            document.write_json(&mut text);
+            String::from_utf8(text).unwrap_or_default()
+        });
+        self.at_hand.by_key.insert(key, text);
     }
 }

@@ -9,6 +9,7 @@ mod analyzer;
 mod auto;
 mod auto_reduce;
 mod catalog;
+mod compile;
 mod definition;
 mod entry_builder;
 mod entry_writer;
@@ -28,6 +29,7 @@ pub use analyzer::{Analyzer, Word};
 pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
 pub use auto_reduce::result_name;
 pub use catalog::Indexes;
+pub use compile::FormulaCompiler;
 pub use definition::{
     FieldKey, FieldKind, FieldOptions, IndexDefinition, IndexRecord, IndexSource, IndexState,
     LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
@@ -38,8 +40,8 @@ pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use index::{Index, IndexView, IndexingError};
 pub use map::{
-    CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, Loads, NoCompiler, Object, ObjectMap,
-    ObjectReduce,
+    CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
+    ObjectMap, ObjectReduce,
 };
 pub use number::Number;
 pub use step::{StepLimits, StepReport};

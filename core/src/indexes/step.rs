@@ -156,7 +156,7 @@ impl<S: Store> Index<S> {
     ) -> Result<bool> {
         for (list, cursors) in [
             (self.followed(), &progress.cursors),
-            (self.referenced(), &progress.references),
+            (Self::referenced(progress), &progress.references),
         ] {
             for followed in list {
                 let newest = followed.newest(tx).await?;
@@ -175,18 +175,6 @@ impl<S: Store> Index<S> {
 
 impl<D: Store, S: Store> Step<'_, D, S> {
     async fn run(&mut self) -> Result<()> {
-        // Referenced documents first have to be known from where on they are followed.
-        for followed in self.index.referenced() {
-            if !self
-                .progress
-                .references
-                .contains_key(followed.cursor_name())
-            {
-                let newest = followed.newest(&self.tx).await?;
-                let name = followed.cursor_name().to_owned();
-                self.progress.references.insert(name, newest);
-            }
-        }
         for followed in self.index.followed() {
             self.follow_documents(&followed).await?;
             if self.report.has_more {
@@ -267,7 +255,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
     }
 
     async fn follow_references(&mut self) -> Result<()> {
-        for followed in self.index.referenced() {
+        for followed in Index::<S>::referenced(&self.progress) {
             let newest = followed.newest(&self.tx).await?;
             let name = followed.cursor_name().to_owned();
             let mut cursor = self
@@ -341,8 +329,11 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                 Some(document) => self.map_document(document).await?,
                 None => self.mapped_nothing(),
             };
-            if !self.index.referenced().is_empty() {
-                let targets = self.loads.take_referenced();
+            let targets = self.loads.take_referenced();
+            for (collection, _) in &targets {
+                self.follow_reference(collection).await?;
+            }
+            if !self.progress.references.is_empty() {
                 references::replace(&self.view.snapshot, &key, &targets, self.writer.batch())
                     .await?;
             }
@@ -362,6 +353,16 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         self.writer
             .replace(&self.view.snapshot, &mut self.progress, sources)
             .await
+    }
+
+    /// From now on changes of this collection concern the index; what it holds was just seen.
+    async fn follow_reference(&mut self, collection: &str) -> Result<()> {
+        if !self.progress.references.contains_key(collection) {
+            let newest = Followed::of_cursor(collection).newest(&self.tx).await?;
+            let references = &mut self.progress.references;
+            references.insert(collection.to_owned(), newest);
+        }
+        Ok(())
     }
 
     fn mapped_nothing(&self) -> Mapped {
@@ -398,7 +399,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             self.loads.take_referenced();
             let found = self.tx.documents_by_key(missing.clone()).await?;
             for (key, document) in missing.into_iter().zip(found) {
-                self.loads.put(key, document);
+                self.loads.put(key, document.as_ref());
             }
         }
         let failed = Err(Error::new(
@@ -533,6 +534,13 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             self.view.progress.references.clone(),
         );
         (self.progress.cursors, self.progress.references) = before;
+        // Collections met since are followed from here on.
+        for (name, cursor) in &cursors.1 {
+            self.progress
+                .references
+                .entry(name.clone())
+                .or_insert(*cursor);
+        }
         let committed = self.commit_now().await;
         (self.progress.cursors, self.progress.references) = cursors;
         committed?;

@@ -98,7 +98,8 @@ impl<E: Environment> Indexes<E> {
                 hash.update(&[u8::from(is_stale)]);
                 hash.update(index.record().store.as_bytes());
                 hash.update(&view.progress.batches.to_le_bytes());
-                for followed in index.followed().iter().chain(&index.referenced()) {
+                let referenced = Index::<E::Store>::referenced(&view.progress);
+                for followed in index.followed().iter().chain(&referenced) {
                     update_hash(&mut hash, followed.newest(&tx).await?);
                 }
                 is_stale
@@ -329,10 +330,9 @@ impl<E: Environment> Ready<E> {
         stored: Option<&Object>,
         score: Option<f32>,
     ) -> Result<QueryResult> {
-        let fields = match &query.projection {
-            Projection::Whole => return Ok(QueryResult::Document(document, score)),
-            Projection::Fields(fields) => fields,
-        };
+        if matches!(query.projection, Projection::Whole) {
+            return Ok(QueryResult::Document(document, score));
+        }
         let loaded = self.loaded(query, &document).await?;
         let row = Row {
             document: Some(&document),
@@ -340,7 +340,7 @@ impl<E: Environment> Ready<E> {
             loaded: &loaded,
         };
         let mut json = Vec::with_capacity(128);
-        project::write_fields(fields, &row, &mut json);
+        project::write(&query.projection, &row, &mut json)?;
         Ok(QueryResult::Projection(json, document))
     }
 
@@ -528,7 +528,7 @@ fn group_row(query: &PreparedQuery, entry: &Bytes) -> Result<QueryResult> {
                 .unwrap_or_default();
             Ok(QueryResult::Group(inner.to_vec(), false))
         }
-        Projection::Fields(fields) => {
+        projection => {
             let stored = stored_of(&entry)?;
             let row = Row {
                 document: None,
@@ -536,7 +536,7 @@ fn group_row(query: &PreparedQuery, entry: &Bytes) -> Result<QueryResult> {
                 loaded: &HashMap::new(),
             };
             let mut json = Vec::with_capacity(128);
-            project::write_fields(fields, &row, &mut json);
+            project::write(projection, &row, &mut json)?;
             Ok(QueryResult::Group(json, true))
         }
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::rql::{Expression, ExpressionKind, Method, Path, Query, Segment, Select};
 use super::values::{Parameters, json_value};
 use crate::document::{StoredDocument, find_property};
+use crate::formula::{Formula, Text, Value as Computed};
 use crate::indexes::Object;
 use crate::{Error, ErrorKind, Result};
 
@@ -19,6 +20,13 @@ pub enum Projection {
     Whole,
     /// Chosen fields.
     Fields(Vec<Shown>),
+    /// What a formula makes of an object with the document and what was loaded for it, by alias.
+    Formula {
+        /// The formula.
+        formula: Box<Formula>,
+        /// The name of the document in it.
+        alias: String,
+    },
 }
 
 /// A field of a result.
@@ -67,7 +75,7 @@ impl Projection {
         };
         let items = match &query.select {
             None => return Ok(Self::Whole),
-            Some(Select::Object { .. }) => return unsupported("a JavaScript object"),
+            Some(Select::Object { script, .. }) => return Self::of_script(query, &script.text),
             Some(Select::Items { items, .. }) => items,
         };
         let mut shown = Vec::with_capacity(items.len());
@@ -119,6 +127,68 @@ impl Projection {
     }
 }
 
+impl Projection {
+    /// An object literal, translated.
+    fn of_script(query: &Query, text: &str) -> Result<Self> {
+        let alias = query.alias.clone().unwrap_or_else(|| "this".to_owned());
+        let mut names = vec![alias.clone()];
+        names.extend(query.load.iter().map(|it| it.alias.clone()));
+        let variables: Vec<String> = names
+            .iter()
+            .map(|name| format!("const {name} = input[{}];", Value::from(name.as_str())))
+            .collect();
+        let function = format!("input => {{ {} return ({text}); }}", variables.join(" "));
+        let formula = Formula::from_javascript(&function).map_err(|reason| {
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "this 'select' needs a script engine, which queries do not use yet: {}",
+                    reason.render(&function)
+                ),
+            )
+        })?;
+        if !query.functions.is_empty() || formula.loads() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "declared functions and load() in 'select' are not implemented yet",
+            ));
+        }
+        Ok(Self::Formula {
+            formula: Box::new(formula),
+            alias,
+        })
+    }
+}
+
+fn write_formula(formula: &Formula, alias: &str, row: &Row<'_>, json: &mut Vec<u8>) -> Result<()> {
+    let text_of = |document: &StoredDocument| {
+        let mut text = Vec::with_capacity(document.byte_count() + 192);
+        document.write_json(&mut text);
+        String::from_utf8(text).map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))
+    };
+    let own = match (row.document, row.stored) {
+        (Some(document), _) => text_of(document)?,
+        (None, Some(stored)) => serde_json::to_string(stored).expect("objects have text keys"),
+        (None, None) => "null".to_owned(),
+    };
+    let mut others = Vec::with_capacity(row.loaded.len());
+    for (name, documents) in row.loaded {
+        let text = documents.first().map(text_of).transpose()?;
+        others.push((name, text.unwrap_or_else(|| "null".to_owned())));
+    }
+    let mut members = vec![(Text::from(alias.to_owned()), Computed::from_json(&own))];
+    for (name, text) in &others {
+        members.push((Text::from((*name).clone()), Computed::from_json(text)));
+    }
+    let result = formula.evaluate(Computed::object(members))?;
+    let text = result.to_json();
+    match text.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
+        Some(inner) => json.extend_from_slice(inner.as_bytes()),
+        None => return Err(Error::invalid("'select' must make objects")),
+    }
+    Ok(())
+}
+
 fn constant(value: &Expression, parameters: &Parameters) -> Result<(String, From)> {
     let value = json_value(value, parameters)?;
     let name = match &value {
@@ -129,7 +199,21 @@ fn constant(value: &Expression, parameters: &Parameters) -> Result<(String, From
 }
 
 /// Appends the properties of a projected row, without braces.
-pub fn write_fields(fields: &[Shown], row: &Row<'_>, json: &mut Vec<u8>) {
+///
+/// # Errors
+/// What a formula cannot do with the row's values.
+pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Result<()> {
+    match projection {
+        Projection::Whole => Ok(()),
+        Projection::Fields(fields) => {
+            write_fields(fields, row, json);
+            Ok(())
+        }
+        Projection::Formula { formula, alias } => write_formula(formula, alias, row, json),
+    }
+}
+
+fn write_fields(fields: &[Shown], row: &Row<'_>, json: &mut Vec<u8>) {
     for (at, field) in fields.iter().enumerate() {
         if at > 0 {
             json.push(b',');

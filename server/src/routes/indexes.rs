@@ -282,7 +282,7 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
             }),
         );
     }
-    let referenced = index.referenced();
+    let referenced = Index::<NativeStore>::referenced(progress);
     let referenced: Vec<&str> = referenced.iter().map(|it| it.cursor_name()).collect();
     let is_reduce = index.is_map_reduce();
     let of_reduce = |count: u64| is_reduce.then_some(count);

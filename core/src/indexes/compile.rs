@@ -1,0 +1,264 @@
+//! Compiling what clients send into maps and reduces that the core evaluates itself.
+//!
+//! Functions that the translation does not know need a script engine and are refused with the
+//! place that was not understood.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::IndexDefinition;
+use super::map::{
+    CompiledIndex, CompiledMap, IndexCompiler, LoadedTexts, Loads, Object, ObjectMap, ObjectReduce,
+};
+use crate::document::{CollectionName, StoredDocument, to_id_key};
+use crate::formula::{
+    Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, ReduceDefinition,
+    ReduceFunction, Special, Value,
+};
+use crate::query::rql::SyntaxError;
+use crate::{Error, ErrorKind, Result};
+
+/// Compiles definitions by translation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FormulaCompiler;
+
+impl IndexCompiler for FormulaCompiler {
+    fn compile(&self, definition: &IndexDefinition) -> Result<CompiledIndex> {
+        let name = &definition.name;
+        if !definition.additional_sources.is_empty() {
+            return Err(unsupported(name, "additional sources need a script engine"));
+        }
+        if definition
+            .output_reduce_to_collection
+            .as_ref()
+            .is_some_and(|it| !it.is_empty())
+        {
+            return Err(unsupported(name, "the output of a reduce as documents"));
+        }
+        let maps = definition
+            .maps
+            .iter()
+            .map(|text| compile_map(name, text))
+            .collect::<Result<Vec<_>>>()?;
+        let reduce = definition
+            .reduce
+            .as_deref()
+            .filter(|it| !it.trim().is_empty());
+        let reduce = reduce.map(|text| compile_reduce(name, text)).transpose()?;
+        Ok(CompiledIndex { maps, reduce })
+    }
+}
+
+fn unsupported(name: &str, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("Failed to compile index '{name}': {what}: not implemented yet"),
+    )
+}
+
+fn failed(name: &str, error: &Error) -> Error {
+    Error::new(
+        error.kind(),
+        format!("Failed to compile index '{name}': {}", error.message()),
+    )
+}
+
+fn needs_engine(name: &str, text: &str, reason: &SyntaxError) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "Failed to compile index '{name}': this part needs a script engine, which indexes do \
+             not use yet: {}",
+            reason.render(text)
+        ),
+    )
+}
+
+fn compile_map(name: &str, text: &str) -> Result<CompiledMap> {
+    let map = MapDefinition::parse(text).map_err(|error| failed(name, &error))?;
+    let collection = match map.source {
+        MapSource::AllDocuments => None,
+        MapSource::Collection(name) => Some(CollectionName::new(name)?),
+    };
+    match map.function {
+        MapFunction::Formula(formula) => Ok(CompiledMap::Objects(Arc::new(FormulaMap {
+            collection,
+            formula,
+        }))),
+        MapFunction::Script { text, reason } => Err(needs_engine(name, &text, &reason)),
+    }
+}
+
+fn compile_reduce(name: &str, text: &str) -> Result<Arc<dyn ObjectReduce>> {
+    let reduce = ReduceDefinition::parse(text).map_err(|error| failed(name, &error))?;
+    match reduce.function {
+        ReduceFunction::Formula { key, aggregate } => {
+            Ok(Arc::new(FormulaReduce { key, aggregate }))
+        }
+        ReduceFunction::Script { text, reason } => Err(needs_engine(name, &text, &reason)),
+    }
+}
+
+/// Documents that were loaded for a map, by their texts.
+struct AtHand<'a>(&'a LoadedTexts);
+
+impl<'a> Documents<'a> for AtHand<'a> {
+    fn find(&self, id: &str) -> Option<Option<Value<'a>>> {
+        if id.is_empty() {
+            return Some(None);
+        }
+        let found = self.0.find(&to_id_key(id))?;
+        Some(found.map(Value::from_json))
+    }
+}
+
+#[derive(Debug)]
+struct FormulaMap {
+    collection: Option<CollectionName>,
+    formula: Formula,
+}
+
+impl ObjectMap for FormulaMap {
+    fn collection(&self) -> Option<&CollectionName> {
+        self.collection.as_ref()
+    }
+
+    fn map(&self, document: &StoredDocument, loads: &mut Loads) -> Result<Vec<Object>> {
+        let mut text = Vec::with_capacity(document.byte_count() + 192);
+        document.write_json(&mut text);
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))?;
+        let (objects, references, missing) = {
+            let at_hand = AtHand(loads.texts());
+            let mut evaluation = Evaluation::new(&at_hand);
+            let result = evaluation.run(&self.formula, Value::from_json(text));
+            let references = evaluation.references().to_vec();
+            let missing = evaluation.missing().to_vec();
+            let objects = result.and_then(|value| {
+                let mut objects = Vec::new();
+                push_objects(&value, &mut objects)?;
+                Ok(objects)
+            });
+            (objects, references, missing)
+        };
+        for reference in references.iter().filter(|it| it.is_tracked) {
+            let collection = reference.collection.as_deref();
+            let collection = collection.map(CollectionName::new).transpose()?;
+            loads.refer(&reference.id, collection.as_ref());
+        }
+        for id in &missing {
+            loads.miss(id);
+        }
+        // What was computed without a document that is there is void, failures included.
+        if missing.is_empty() {
+            objects
+        } else {
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The entries that the result of a map stands for.
+fn push_objects(value: &Value<'_>, objects: &mut Vec<Object>) -> Result<()> {
+    match value.clone().opened() {
+        Value::Undefined | Value::Null => {}
+        Value::Array(items) => {
+            for item in items.iter() {
+                push_objects(item, objects)?;
+            }
+        }
+        Value::Object(members) => {
+            let mut object = Object::new();
+            for (name, value) in members.iter() {
+                push_member(name.as_str(), value, &mut object)?;
+            }
+            objects.push(object);
+        }
+        Value::Special(special) => match &*special {
+            Special::Boosted { value, .. } => push_objects(value, objects)?,
+            _ => return Err(Error::invalid("a map must make objects")),
+        },
+        other => {
+            return Err(Error::invalid(format!(
+                "a map must make objects, not {}",
+                other.to_json()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn push_member(name: &str, value: &Value<'_>, object: &mut Object) -> Result<()> {
+    match value {
+        Value::Undefined => {
+            // A member that a map names is there, if only as null.
+            object.insert(name.to_owned(), Json::Null);
+        }
+        Value::Special(special) => match &**special {
+            Special::Field(field) => push_member(&field.name, &field.value, object)?,
+            Special::Boosted { value, .. } => push_member(name, value, object)?,
+            Special::Point { .. } | Special::Wkt(_) => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("the spatial field '{name}' is not implemented yet"),
+                ));
+            }
+        },
+        Value::Array(items) if items.iter().any(is_created) => {
+            for item in items.iter() {
+                push_member(name, item, object)?;
+            }
+        }
+        value => {
+            let json = serde_json::from_str(&value.to_json())
+                .map_err(|reason| Error::corrupted(format!("the value of '{name}': {reason}")))?;
+            object.insert(name.to_owned(), json);
+        }
+    }
+    Ok(())
+}
+
+fn is_created(value: &Value<'_>) -> bool {
+    matches!(value, Value::Special(special) if matches!(&**special, Special::Field(_)))
+}
+
+#[derive(Debug)]
+struct FormulaReduce {
+    key: Formula,
+    aggregate: Formula,
+}
+
+impl ObjectReduce for FormulaReduce {
+    fn key(&self, input: &Object) -> Result<Json> {
+        let text = serde_json::to_string(input).expect("objects have text keys");
+        let key = self.key.evaluate(Value::from_json(&text))?;
+        to_json(&key)
+    }
+
+    fn reduce(&self, key: &Json, inputs: &[Object]) -> Result<Object> {
+        let key = key.to_string();
+        let inputs: Vec<String> = inputs
+            .iter()
+            .map(|it| serde_json::to_string(it).expect("objects have text keys"))
+            .collect();
+        let values = inputs.iter().map(|it| Value::from_json(it)).collect();
+        let group = Value::object(vec![
+            ("key".into(), Value::from_json(&key)),
+            ("values".into(), Value::array(values)),
+        ]);
+        let result = self.aggregate.evaluate(group)?;
+        let mut objects = Vec::new();
+        push_objects(&result, &mut objects)?;
+        let mut objects = objects.into_iter();
+        match (objects.next(), objects.next()) {
+            (Some(object), None) => Ok(object),
+            _ => Err(Error::invalid("a reduce must make one object of a group")),
+        }
+    }
+}
+
+fn to_json(value: &Value<'_>) -> Result<Json> {
+    serde_json::from_str(&value.to_json())
+        .map_err(|reason| Error::corrupted(format!("the key of a group: {reason}")))
+}
