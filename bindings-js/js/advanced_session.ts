@@ -3,6 +3,7 @@
 import type { DocumentType } from './conventions.js';
 import { textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
 import { PinyonError } from './errors.js';
+import { RawDocumentQuery } from './query.js';
 import type { DocumentSession } from './session.js';
 import { SessionAttachments } from './session_attachments.js';
 import { SessionRevisions } from './session_revisions.js';
@@ -54,6 +55,11 @@ export class AdvancedSession {
             const id = (document['@metadata'] as Metadata)['@id'] as string;
             return (this.#session.track(id, document, documentType) ?? []) as T[];
         });
+    }
+
+    /** A query in RQL, with parameters: `rawQuery('from Orders where total > $least')`. */
+    rawQuery<T extends object>(query: string, documentType?: DocumentType<T>): RawDocumentQuery<T> {
+        return new RawDocumentQuery<T>(this.#session, query, documentType);
     }
 
     /** Whether there is a document. */

@@ -50,7 +50,8 @@ export function connect(wire: Wire): Connection {
     const closed = new Promise<void>((resolve) => { resolveClosed = resolve; });
 
     const fail = (details: ErrorDetails): void => {
-        ended = toError(details);
+        // The first reason is the true one.
+        ended ??= toError(details);
         rejectOpened(ended);
         for (const { reject } of waiting.values()) reject(ended);
         waiting.clear();
@@ -82,6 +83,8 @@ export function connect(wire: Wire): Connection {
             case 'lost':
                 fail(message.error);
                 events.lost?.(toError(message.error));
+                // With the worker go its locks, so that another tab or a new store can take over.
+                wire.end();
                 break;
             case 'closed':
                 resolveClosed();

@@ -5,6 +5,13 @@ export { ChangesObservable, DatabaseChanges, type ChangeListener } from './chang
 export { DocumentConventions, type DocumentType, type EntityClass } from './conventions.js';
 export type { Metadata } from './entity.js';
 export { ConcurrencyError, PinyonError, type ErrorCode } from './errors.js';
+export {
+    DocumentQuery,
+    RawDocumentQuery,
+    type OrderingType,
+    type QueryOptions,
+    type QueryStatistics,
+} from './query.js';
 export type { DocumentChange } from './protocol.js';
 export {
     DocumentSession,

@@ -71,6 +71,10 @@ export class DatabaseHost {
         return this.#database.startsWith(query);
     }
 
+    query(query: string): Promise<string> {
+        return this.#database.query(query);
+    }
+
     async batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest): Promise<string> {
         const uploads = [];
         try {

@@ -1,12 +1,15 @@
-// Loads the WebAssembly module, once, and opens a database in it.
+// Opens a database in the WebAssembly module, which lies beside this script.
+
+// Not loaded on demand: some bundlers make one file of a worker, and refuse to split it.
+// @ts-ignore The path is that of the built package.
+import * as module from './wasm/pinyon.js';
 
 import { DatabaseHost } from './host.js';
 import type { HostOptions } from './protocol.js';
 
-/** Loads the module from beside this script. */
+/** Loads the module and opens a database. */
 export async function openHost(options: HostOptions): Promise<DatabaseHost> {
-    // @ts-ignore The path is that of the built package.
-    const wasm = (await import('./wasm/pinyon.js')) as typeof import('../dist/wasm/pinyon.js');
+    const wasm = module as typeof import('../dist/wasm/pinyon.js');
     await wasm.default();
     return DatabaseHost.open(wasm, options);
 }

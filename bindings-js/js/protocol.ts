@@ -37,6 +37,7 @@ export interface DocumentChange {
 export interface HostMethods {
     load(ids: string[], includes: string[]): Promise<string>;
     startsWith(query: string): Promise<string>;
+    query(query: string): Promise<string>;
     batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest): Promise<string>;
     attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined>;
     attachmentDetails(id: string, name: string): Promise<string | undefined>;

@@ -5,6 +5,7 @@ import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
 import { documentText, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
+import { DocumentQuery, type QueryOptions } from './query.js';
 import type { StoreEvents } from './store.js';
 
 /** Choices for one session. */
@@ -120,6 +121,20 @@ export class DocumentSession {
         };
         if (typeof ids === 'string') return found(ids);
         return Object.fromEntries(wanted.map((id) => [id, found(id)]));
+    }
+
+    /** Queries a collection, by its name or its class, or an index. */
+    query<T extends object>(options: QueryOptions<T> | DocumentType<T>): DocumentQuery<T> {
+        if (typeof options === 'object') {
+            const { documentType } = options;
+            const isNamed = options.collection !== undefined || options.indexName !== undefined;
+            return new DocumentQuery<T>(this, isNamed || !documentType ? options : { ...options, collection: this.#collectionOf(documentType) });
+        }
+        return new DocumentQuery<T>(this, { documentType: options, collection: this.#collectionOf(options) });
+    }
+
+    #collectionOf(documentType: DocumentType): string {
+        return this.conventions.findCollectionName(typeof documentType === 'string' ? documentType : documentType.name);
     }
 
     /** Loads with what the documents refer to: `session.include('company').load('orders/1')`. */

@@ -28,6 +28,8 @@ export class TabGroup {
     readonly #tell: (message: WorkerMessage) => void;
     readonly #channel: BroadcastChannel;
     readonly #pending = new Map<number, Pending>();
+    /** What other tabs asked and were not answered yet. */
+    readonly #foreign = new Set<Extract<TabMessage, { type: 'call' }>>();
     #host: DatabaseHost | undefined;
     #leader: string | undefined;
     #nextWrite = 0;
@@ -66,6 +68,21 @@ export class TabGroup {
         this.#host = undefined;
         this.#release();
         this.#tell({ type: 'closed' });
+    }
+
+    /**
+     * The database panicked, which is a defect: this tab cannot go on, and what it was doing must
+     * not be tried by the next one.
+     */
+    stop(reason: unknown): void {
+        if (!this.#host) return;
+        const { message } = toDetails(reason);
+        const error = toDetails(new PinyonError('Internal', `the database stopped: ${message}`));
+        this.#host = undefined;
+        for (const { from, number } of this.#foreign) this.#say({ type: 'answer', to: from, number, error });
+        for (const [number] of this.#pending) this.#answer(number, { error });
+        // The page ends the worker, and with it the locks.
+        this.#tell({ type: 'lost', error });
     }
 
     #say(message: TabMessage): void {
@@ -235,7 +252,9 @@ export class TabGroup {
 
     async #runForeign(host: DatabaseHost, call: Extract<TabMessage, { type: 'call' }>): Promise<void> {
         if (call.method === 'watch') this.#forgetWhenGone(host, call.from);
+        this.#foreign.add(call);
         const outcome = await outcomeOf(host.run(call.from, call.method, call.args));
+        this.#foreign.delete(call);
         // Without a channel this tab is closing, and the next leader will be asked.
         if (!this.#ended.signal.aborted) this.#say({ type: 'answer', to: call.from, number: call.number, ...outcome });
     }
@@ -251,9 +270,6 @@ async function outcomeOf(running: Promise<unknown>): Promise<{ result?: unknown;
     try {
         return { result: await running };
     } catch (reason) {
-        if (reason instanceof WebAssembly.RuntimeError) {
-            return { error: toDetails(new PinyonError('Internal', `the database stopped: ${reason.message}`)) };
-        }
         return { error: toDetails(reason) };
     }
 }

@@ -14,3 +14,6 @@ globalThis.onmessage = ({ data }: MessageEvent<PageMessage>) => {
         group?.receive(data);
     }
 };
+
+// A panic in the module ends a task of its own, and shows only here.
+globalThis.addEventListener('error', ({ error, message }) => group?.stop(error ?? new Error(message)));

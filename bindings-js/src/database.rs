@@ -1,5 +1,7 @@
 //! A database and its storage: opening, closing, and where it stands.
 
+use std::sync::Arc;
+
 use pinyon_core::storage::{Durability, Environment, StoreName};
 use pinyon_core::version::NodeTag;
 use pinyon_core::{DatabaseOptions, Error};
@@ -9,14 +11,16 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{JsResult, to_js};
 use crate::host;
+use crate::queries::{BrowserIndexes, open_indexes};
 
 pub(crate) type CoreDatabase = pinyon_core::Database<BrowserStore>;
 
 /// An open database.
 #[wasm_bindgen]
 pub struct Database {
-    environment: BrowserEnvironment,
+    pub(crate) environment: BrowserEnvironment,
     pub(crate) database: CoreDatabase,
+    pub(crate) indexes: Arc<BrowserIndexes>,
     durability: Durability,
     pub(crate) uploads: crate::attachments::FinishedUploads,
 }
@@ -79,7 +83,8 @@ impl Database {
                 )));
             }
         };
-        let store = environment.open(&StoreName::new("documents")?).await?;
+        let name = StoreName::new("documents")?;
+        let store = environment.open(&name).await?;
         let core_options = DatabaseOptions {
             node_tag: NodeTag::new(options.node_tag.as_deref().unwrap_or("EDGE"))?,
             durability,
@@ -87,9 +92,11 @@ impl Database {
         };
         let (database, merger) = CoreDatabase::open(store, host::host(), core_options).await?;
         wasm_bindgen_futures::spawn_local(merger.run());
+        let indexes = open_indexes(&environment, &database, &name).await?;
         Ok(Self {
             environment,
             database,
+            indexes,
             durability,
             uploads: crate::attachments::FinishedUploads::default(),
         })
@@ -162,6 +169,8 @@ impl Database {
 
     /// Refuses new writes, waits for those under way, and closes the storage.
     pub async fn close(&self) -> JsResult<()> {
-        self.database.close().await.map_err(to_js)
+        // The documents are closed though an index may fail to.
+        let indexes = self.indexes.close().await;
+        self.database.close().await.and(indexes).map_err(to_js)
     }
 }

@@ -12,6 +12,7 @@ mod database;
 mod documents;
 mod error;
 mod host;
+mod queries;
 mod revisions;
 mod transfer;
 

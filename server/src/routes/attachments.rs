@@ -27,7 +27,7 @@ use serde_json::json;
 use super::uploads::{upload_body, upload_part};
 use crate::databases::OpenDatabase;
 use crate::http::byte_range::{ByteRange, Selected};
-use crate::http::{self, Body, Call, Reply, as_text, empty, etag_value, not_modified};
+use crate::http::{self, Body, Call, JsonObject, Reply, as_text, empty, etag_value, not_modified};
 use crate::http_error;
 use crate::multipart::{self, Multipart};
 
@@ -117,7 +117,7 @@ pub async fn delete(call: &mut Call<'_>) -> Reply {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Listed {
-    attachments: Vec<Named>,
+    attachments: Vec<JsonObject<Named>>,
 }
 
 #[derive(Deserialize)]
@@ -131,10 +131,10 @@ struct Named {
 pub async fn delete_many(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
     let body = call.read_body().await?;
-    let listed: Listed = serde_json::from_str(as_text(&body)?)
+    let listed: JsonObject<Listed> = serde_json::from_str(as_text(&body)?)
         .map_err(|reason| Error::invalid(format!("the list of attachments: {reason}")))?;
     let max_id_bytes = database.documents.limits().max_id_bytes;
-    let commands = listed.attachments.into_iter().map(|it| {
+    let commands = listed.0.attachments.into_iter().map(|JsonObject(it)| {
         Ok(BatchCommand::DeleteAttachment(DeleteAttachment {
             id: DocumentId::new(it.document_id, max_id_bytes)?,
             name: AttachmentName::new(it.name)?,
@@ -206,7 +206,7 @@ pub async fn head(call: &mut Call<'_>) -> Reply {
 /// `POST attachments?id=&name=` with `{"Type":"Revision","ChangeVector":…}`.
 pub async fn post(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
-    let source: Source = serde_json::from_str(as_text(&body)?)
+    let JsonObject(source): JsonObject<Source> = serde_json::from_str(as_text(&body)?)
         .map_err(|reason| Error::invalid(format!("whose attachment to show: {reason}")))?;
     let database = call.open_database().await?;
     let transaction = database.read().await?;

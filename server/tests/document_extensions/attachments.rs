@@ -188,6 +188,20 @@ fn several_go_at_once() {
     }
     let named = |name| json!({ "DocumentId": "a", "Name": name });
     let body = json!({ "Attachments": [named("x"), named("Z"), named("none")] });
+    // What serde takes for the fields of a struct.
+    let nameless = json!({ "Attachments": [["a", "x"]] });
+    for bad in [
+        json!([[]]),
+        nameless,
+        json!({}),
+        json!({ "Attachments": [{ "DocumentId": "a" }] }),
+    ] {
+        let bad = story.send("DELETE", "attachments/bulk", Sent::Json(bad));
+        bad.expect(400);
+    }
+    story
+        .post("attachments?id=a&name=x", json!(["Document"]))
+        .expect(400);
     story
         .send("DELETE", "attachments/bulk", Sent::Json(body))
         .expect(204);

@@ -137,6 +137,21 @@ fn attachments_are_copied_moved_and_deleted() {
     assert_eq!(results[2]["Name"], "y");
     assert!(results[2]["DocumentChangeVector"].is_string());
     assert_eq!(story.get("attachments?id=a&name=z").bytes, b"content");
+    // Onto itself neither goes, and nothing is lost by it; another spelling is another name.
+    for kind in ["AttachmentCOPY", "AttachmentMOVE"] {
+        let onto_itself = json!([to(kind, "A", "z", "a", "z")]);
+        story
+            .post("bulk_docs", json!({ "Commands": onto_itself }))
+            .expect(400);
+    }
+    let respelled = json!([
+        to("AttachmentMOVE", "a", "z", "a", "Z"),
+        to("AttachmentMOVE", "a", "Z", "a", "z")
+    ]);
+    story
+        .post("bulk_docs", json!({ "Commands": respelled }))
+        .expect(201);
+    assert_eq!(story.get("attachments?id=a&name=z").bytes, b"content");
     story.get("attachments?id=a&name=x").expect(404);
     story.get("attachments?id=b&name=y").expect(404);
     let missing = json!([to("AttachmentMOVE", "a", "none", "b", "y")]);

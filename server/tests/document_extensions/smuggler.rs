@@ -1,6 +1,7 @@
 //! Whole databases out of a running server and into it, with everything that belongs to them.
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 
 use flate2::Compression;
@@ -364,4 +365,58 @@ fn the_commands_carry_everything_between_servers() {
     let (code, told) = pinyon(&[&import[..], &[&cut]].concat());
     assert_ne!(code, Some(0), "{told}");
     assert!(told.contains("cut.ravendbdump"), "{told}");
+}
+
+/// A request for a dump that is far too large for what lies between server and client.
+fn begin_large_export(story: &Story) -> (TcpStream, Value) {
+    let id = story.get("operations/next-operation-id").json()["Id"].clone();
+    let address = story
+        .server()
+        .url()
+        .trim_start_matches("http://")
+        .to_owned();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "POST /databases/db/smuggler/export?operationId={id} HTTP/1.1\r\nHost: x\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    (stream, id)
+}
+
+#[test]
+fn an_export_is_stopped_or_given_up() {
+    let story = Story::new(&[]);
+    story.put("a", json!({}));
+    // Nothing that compresses.
+    let mut word = 7_u64;
+    let mut random = || {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        word.to_le_bytes()
+    };
+    let noise: Vec<u8> = (0..5_000_000).flat_map(|_| random()).collect();
+    story
+        .send("PUT", "attachments?id=a&name=noise", Sent::Bytes(&noise))
+        .expect(201);
+    let status =
+        |id: &Value| story.get(&format!("operations/state?id={id}")).json()["Status"].clone();
+
+    let (mut stream, id) = begin_large_export(&story);
+    assert_eq!(status(&id), "InProgress");
+    let kill = format!("operations/kill?id={id}");
+    story.send("POST", &kill, Sent::Nothing).expect(204);
+    // What was under way comes, and then an end that nobody takes for a good one.
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.len() < noise.len() && !rest.ends_with(b"0\r\n\r\n"));
+    story.wait_until("the cancelled end", |_| status(&id) == "Canceled");
+
+    let (stream, id) = begin_large_export(&story);
+    drop(stream);
+    story.wait_until("the end without a client", |_| status(&id) == "Faulted");
 }

@@ -23,6 +23,9 @@ use crate::tables::{Change, Table, TableKey, Tables, Work};
 /// with a lower version than it has, so an old script cannot harm what a new one stored.
 const FORMAT_VERSION: u32 = 1;
 
+/// What is called for an event, as long as it is kept.
+type Handler = Closure<dyn FnMut(Event)>;
+
 /// Why there is no connection.
 pub(crate) enum OpenFailure {
     /// The browser has no storage to give.
@@ -41,7 +44,7 @@ struct Connection {
     database: SendWrapper<Database>,
     lost: Shared<oneshot::Receiver<Error>>,
     loss: Arc<Loss>,
-    _handlers: SendWrapper<[Closure<dyn FnMut(Event)>; 2]>,
+    _handlers: SendWrapper<[Handler; 2]>,
 }
 
 /// What happens when the connection goes.
@@ -120,14 +123,14 @@ impl IndexedDb {
 }
 
 /// Hears when the browser closes the connection, or another tab needs it closed.
-fn listen(database: &IdbDatabase, loss: &Arc<Loss>) -> [Closure<dyn FnMut(Event)>; 2] {
+fn listen(database: &IdbDatabase, loss: &Arc<Loss>) -> [Handler; 2] {
     let for_close = Arc::clone(loss);
-    let on_close = Closure::<dyn FnMut(Event)>::new(move |_| {
+    let on_close = Handler::new(move |_| {
         for_close
             .happens("the browser closed the database: its data was cleared, or its disk failed");
     });
     let (for_upgrade, connection) = (Arc::clone(loss), database.clone());
-    let on_version_change = Closure::<dyn FnMut(Event)>::new(move |_| {
+    let on_version_change = Handler::new(move |_| {
         connection.close();
         for_upgrade
             .happens("another tab upgrades or deletes the database; reload this page to go on");
@@ -150,7 +153,7 @@ async fn open_database(name: &str) -> Result<IdbDatabase, OpenFailure> {
         .open_with_u32(name, FORMAT_VERSION)
         .map_err(|thrown| no_storage(error::of_opening(name, &thrown).message().to_owned()))?;
     let upgrading = request.clone();
-    let upgrade = Closure::<dyn FnMut(Event)>::new(move |_| create_tables(&upgrading));
+    let upgrade = Handler::new(move |_| create_tables(&upgrading));
     request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
     let opened = Promise::new(&mut |resolve, reject| {
         request.set_onsuccess(Some(&resolve));

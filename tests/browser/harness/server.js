@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 // Where `cargo xtask` puts what it builds.
-const TARGET = process.env.PINYON_TARGET ?? path.join(PROJECT, 'target');
+export const TARGET = process.env.PINYON_TARGET ?? path.join(PROJECT, 'target');
 
 const FOLDERS = {
     '/storage/': path.join(TARGET, 'browser/storage-tests/'),

@@ -170,3 +170,30 @@ test('a leader killed with writes in flight: nothing is lost, nothing is done tw
     }
     await survivor.page.close();
 });
+
+test('a leader whose database panics gives way, and tells whom it was working for', async () => {
+    const first = await browser.open(`${server.url}/pages/app.html`);
+    await first.waitForFunction(() => globalThis.isReady);
+    await first.evaluate(async () => {
+        globalThis.store = new pinyon.DocumentStore({
+            database: 'panicked',
+            worker: () => (globalThis.worker = new Worker('/pages/panicking-worker.js', { type: 'module' })),
+        }).initialize();
+        globalThis.lost = new Promise((resolve) => { store.on('storageLost', ({ code, message }) => resolve([code, message])); });
+        const session = store.openSession();
+        await session.store({}, 'a');
+        await session.saveChanges();
+    });
+    const second = await openApplication(browser, server, { database: 'panicked' });
+    assert.equal(await isLeader(second), false);
+    await first.evaluate(() => worker.postMessage({ type: 'panic' }));
+    const [code, message] = await first.evaluate(() => globalThis.lost);
+    assert.equal(code, 'Internal');
+    assert.match(message, /the database stopped: .*unreachable/);
+    assert.equal(await first.evaluate(() => store.openSession().load('a').then(() => 'loaded', (error) => error.code)), 'Internal');
+    const found = await second.evaluate(() => store.openSession().load('a'));
+    assert.deepEqual(found, { id: 'a' });
+    assert.equal(await isLeader(second), true);
+    await first.close();
+    await second.close();
+});

@@ -1,14 +1,22 @@
 //! What is left on the disk in the end: exactly what is referred to, and nothing else.
 
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::check::Totals;
-use crate::client::DATABASE;
+use crate::client::{Client, DATABASE};
 use crate::disk::Disk;
-use crate::run::Plan;
+use crate::run::wait;
+use crate::server;
+
+/// Only a guard: contents go within a sweep or two.
+const TRIES: usize = 240;
+/// A server looks for the first time half a second after its start.
+const PAUSE: Duration = Duration::from_millis(700);
 
 /// What `pinyon verify` counts, and how many contents nothing refers to any more.
 #[derive(Debug)]
@@ -24,8 +32,8 @@ pub struct Verified {
 /// # Errors
 /// `pinyon verify` finds a problem: among others an attachment without its document, a content
 /// that is not counted right, a piece of one that belongs to none.
-pub fn verify(plan: &Plan, disk: &Disk) -> Result<Verified> {
-    let output = Command::new(&plan.binary)
+pub fn verify(binary: &Path, disk: &Disk) -> Result<Verified> {
+    let output = Command::new(binary)
         .arg("verify")
         .arg("--data-dir")
         .arg(disk.data_directory())
@@ -60,4 +68,23 @@ pub fn verify(plan: &Plan, disk: &Disk) -> Result<Verified> {
         },
         loose_contents: number("loose_contents")?,
     })
+}
+
+/// Lets servers sweep until no content is loose; what is there then.
+///
+/// # Errors
+/// Those of [`verify`], or the sweeps never take all.
+pub fn sweep(binary: &Path, disk: &Disk) -> Result<Verified> {
+    for _ in 0..TRIES {
+        let verified = verify(binary, disk)?;
+        if verified.loose_contents == 0 {
+            return Ok(verified);
+        }
+        let server = server::start(binary, disk, 0)?;
+        // The database opens when it is asked for something.
+        Client::new(server.url()).statistics()?;
+        wait(PAUSE);
+        server.stop()?;
+    }
+    bail!("contents that nothing refers to are still there after {TRIES} sweeps");
 }

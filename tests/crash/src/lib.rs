@@ -11,6 +11,7 @@ pub mod disk;
 pub mod history;
 pub mod leftovers;
 pub mod run;
+pub mod server;
 pub mod settings;
 pub mod state;
 pub mod writer;

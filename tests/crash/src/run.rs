@@ -4,7 +4,6 @@ mod end_of_directory;
 mod tally;
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::client::Client;
 use crate::content::with_metadata;
 use crate::disk::{Disk, Fault};
 use crate::history::History;
+use crate::server;
 use crate::writer::{COUNTER, Shared, write_until_crash};
 
 pub use tally::Tally;
@@ -113,26 +113,7 @@ fn crash_directory(
 }
 
 fn start(plan: &Plan, disk: &Disk) -> Result<ServerProcess> {
-    start_sweeping(plan, disk, RETENTION_S)
-}
-
-/// Starts a server that sweeps contents as soon as nothing referred to them for `retention_s`.
-fn start_sweeping(plan: &Plan, disk: &Disk, retention_s: u64) -> Result<ServerProcess> {
-    let mut server = spawn(plan, disk, retention_s)?;
-    server.wait_until_listening()?;
-    Ok(server)
-}
-
-fn spawn(plan: &Plan, disk: &Disk, retention_s: u64) -> Result<ServerProcess> {
-    let mut command = Command::new(&plan.binary);
-    command
-        .arg("serve")
-        .arg("--data-dir")
-        .arg(disk.data_directory())
-        .args(["--listen", "127.0.0.1:0"])
-        .args(["--loose-content-sweep-interval-s", "1"])
-        .args(["--loose-content-retention-s", &retention_s.to_string()]);
-    ServerProcess::spawn_command(command, &disk.log())
+    server::start(&plan.binary, disk, RETENTION_S)
 }
 
 fn create_database(client: &Client) -> Result<()> {
@@ -152,7 +133,7 @@ fn create_database(client: &Client) -> Result<()> {
 
 /// Kills the server somewhere between its first instruction and its first answers.
 fn crash_start(plan: &Plan, disk: &mut Disk, random: &mut Rng) -> Result<()> {
-    let server = spawn(plan, disk, RETENTION_S)?;
+    let server = server::spawn(&plan.binary, disk, RETENTION_S)?;
     wait(Duration::from_micros(random.u64(500..60_000)));
     disk.cut_power()?;
     disk.go_down(server)
@@ -237,7 +218,7 @@ fn bring_down(
 
 /// Waits on a channel nobody sends to: the workspace bans sleeping, and this is the one place
 /// where letting time pass is the point.
-fn wait(duration: Duration) {
+pub(crate) fn wait(duration: Duration) {
     let (_sender, receiver) = channel::<()>();
     let _ = receiver.recv_timeout(duration);
 }

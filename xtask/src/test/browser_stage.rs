@@ -23,7 +23,9 @@ pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally>
         true,
     )?;
     let folder = workspace.path("tests/browser");
-    install::npm_packages(&folder)?;
+    for part in ["", "packaging/vite", "packaging/webpack"] {
+        install::npm_packages(&folder.join(part))?;
+    }
     let mut command = workspace.program("node");
     command
         .current_dir(folder)

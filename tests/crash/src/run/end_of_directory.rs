@@ -6,15 +6,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use pinyon_core::host::{Clock as _, SystemClock};
 
-use super::{Plan, Tally, start_sweeping, wait};
+use super::{Plan, Tally, wait};
 use crate::check::{Checked, Scope, check_database};
 use crate::client::Client;
 use crate::disk::Disk;
 use crate::history::History;
-use crate::leftovers::verify;
+use crate::leftovers::sweep;
+use crate::server;
 use crate::writer::Shared;
 
-/// Only a guard: expired documents go within a sweep or two, contents at the next start.
+/// Only a guard: expired documents go within a sweep or two.
 const TRIES: usize = 240;
 const PAUSE: Duration = Duration::from_millis(250);
 /// Documents that expire later do so after the test.
@@ -29,23 +30,13 @@ pub(super) fn check(
     tally: &mut Tally,
 ) -> Result<()> {
     let checked = check_all(plan, disk, histories, counter, tally)?;
-    for _ in 0..TRIES {
-        let verified = verify(plan, disk)?;
-        if verified.totals != checked.totals {
-            bail!("there should be {:?} and are {verified:?}", checked.totals);
-        }
-        if verified.loose_contents == 0 {
-            let log = std::fs::read_to_string(disk.log()).context("read the server's log")?;
-            tally.content_sweeps += log.matches("gave back loose contents").count() as u64;
-            return Ok(());
-        }
-        // It sweeps as soon as the database is open.
-        let server = start_sweeping(plan, disk, 0)?;
-        Client::new(server.url()).statistics()?;
-        wait(PAUSE);
-        server.stop()?;
+    let verified = sweep(&plan.binary, disk)?;
+    if verified.totals != checked.totals {
+        bail!("there should be {:?} and are {verified:?}", checked.totals);
     }
-    bail!("contents that nothing refers to are still there after {TRIES} sweeps");
+    let log = std::fs::read_to_string(disk.log()).context("read the server's log")?;
+    tally.content_sweeps += log.matches("gave back loose contents").count() as u64;
+    Ok(())
 }
 
 /// Waits until what expires has expired, and compares everything with what is known of it.
@@ -56,7 +47,7 @@ fn check_all(
     counter: u64,
     tally: &mut Tally,
 ) -> Result<Checked> {
-    let server = start_sweeping(plan, disk, 0)?;
+    let server = server::start(&plan.binary, disk, 0)?;
     let client = Client::new(server.url());
     let shared = Shared::counting_from(counter);
     let mut check = |histories: &mut [History], scope: Scope<'_>| -> Result<Checked> {

@@ -1,0 +1,322 @@
+// Queries: built call by call, or written in RQL.
+
+import type { DocumentType } from './conventions.js';
+import type { Metadata } from './entity.js';
+import { PinyonError } from './errors.js';
+import type { DocumentSession } from './session.js';
+
+/** What a query is over. */
+export interface QueryOptions<T extends object> {
+    collection?: string;
+    indexName?: string;
+    documentType?: DocumentType<T>;
+}
+
+/** What is known of a query's answer beside its results. */
+export interface QueryStatistics {
+    totalResults: number;
+    indexName: string;
+    /** Whether the index had not caught up with the documents. */
+    isStale: boolean;
+    /** Changes when the results do. */
+    resultEtag: string;
+}
+
+/** How values are ordered: as text, unless told otherwise. */
+export type OrderingType = 'String' | 'Long' | 'Double' | 'AlphaNumeric';
+
+const ORDERINGS: Record<OrderingType, string> = {
+    String: '', Long: ' as long', Double: ' as double', AlphaNumeric: ' as alphanumeric',
+};
+
+interface Answer {
+    TotalResults: number;
+    IndexName: string;
+    IsStale: boolean;
+    ResultEtag: string;
+    Results: Record<string, unknown>[];
+    Includes: Record<string, Record<string, unknown> | null>;
+}
+
+/** A query, however it is written. */
+abstract class AskedQuery<T extends object> {
+    protected readonly session: DocumentSession;
+    protected readonly parameters: Record<string, unknown> = {};
+    protected readonly documentType: DocumentType<T> | undefined;
+    #waits = false;
+    #tell: (statistics: QueryStatistics) => void = () => undefined;
+
+    /** @internal */
+    constructor(session: DocumentSession, documentType?: DocumentType<T>) {
+        this.session = session;
+        this.documentType = documentType;
+    }
+
+    /** The query in RQL. */
+    abstract toString(): string;
+
+    /** Waits until the index has caught up with what is stored now. */
+    waitForNonStaleResults(): this {
+        this.#waits = true;
+        return this;
+    }
+
+    /** Calls back with the answer's statistics. */
+    statistics(callback: (statistics: QueryStatistics) => void): this {
+        this.#tell = callback;
+        return this;
+    }
+
+    /** All results. Whole documents belong to the session, projections do not. */
+    all(): Promise<T[]> {
+        return this.ask(this.toString());
+    }
+
+    /** @internal */
+    protected async ask(query: string): Promise<T[]> {
+        const { session } = this;
+        session.requestCount += 1;
+        const sent = { query, parameters: this.parameters, waitForNonStaleResults: this.#waits };
+        const answer = JSON.parse(await session.connection.call('query', JSON.stringify(sent))) as Answer;
+        this.#tell({
+            totalResults: answer.TotalResults,
+            indexName: answer.IndexName,
+            isStale: answer.IsStale,
+            resultEtag: answer.ResultEtag,
+        });
+        if (!session.options.noTracking) {
+            for (const [id, document] of Object.entries(answer.Includes)) session.track(id, document);
+        }
+        return answer.Results.flatMap((result) => {
+            const metadata = (result['@metadata'] ?? {}) as Metadata;
+            if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') {
+                const { '@metadata': _, ...projection } = result;
+                return projection as T;
+            }
+            return (session.track(metadata['@id'], result, this.documentType) ?? []) as T[];
+        });
+    }
+}
+
+/** A query in RQL: `session.advanced.rawQuery('from Orders where total > $least')`. */
+export class RawDocumentQuery<T extends object> extends AskedQuery<T> {
+    readonly #text: string;
+
+    /** @internal */
+    constructor(session: DocumentSession, text: string, documentType?: DocumentType<T>) {
+        super(session, documentType);
+        this.#text = text;
+    }
+
+    addParameter(name: string, value: unknown): this {
+        this.parameters[name] = value;
+        return this;
+    }
+
+    override toString(): string {
+        return this.#text;
+    }
+}
+
+/** A query built call by call: `session.query({ collection: 'Orders' }).whereEquals('customer', id).all()`. */
+export class DocumentQuery<T extends object> extends AskedQuery<T> {
+    readonly #source: string;
+    readonly #where: string[] = [];
+    readonly #orders: string[] = [];
+    readonly #includes: string[] = [];
+    #fields: string[] = [];
+    #isNegated = false;
+    #skip = 0;
+    #take: number | undefined;
+
+    /** @internal */
+    constructor(session: DocumentSession, options: QueryOptions<T>) {
+        super(session, options.documentType);
+        const { collection, indexName } = options;
+        if ((collection === undefined) === (indexName === undefined)) {
+            throw new PinyonError('InvalidRequest', 'a query is over a collection or an index');
+        }
+        this.#source = indexName === undefined ? `from ${quoted(collection as string)}` : `from index ${quoted(indexName)}`;
+    }
+
+    whereEquals(field: string, value: unknown): this {
+        return this.#compare(field, '=', value);
+    }
+
+    whereNotEquals(field: string, value: unknown): this {
+        return this.#compare(field, '!=', value);
+    }
+
+    whereGreaterThan(field: string, value: unknown): this {
+        return this.#compare(field, '>', value);
+    }
+
+    whereGreaterThanOrEqual(field: string, value: unknown): this {
+        return this.#compare(field, '>=', value);
+    }
+
+    whereLessThan(field: string, value: unknown): this {
+        return this.#compare(field, '<', value);
+    }
+
+    whereLessThanOrEqual(field: string, value: unknown): this {
+        return this.#compare(field, '<=', value);
+    }
+
+    whereBetween(field: string, start: unknown, end: unknown): this {
+        return this.#add(`${path(field)} between ${this.#parameter(start)} and ${this.#parameter(end)}`);
+    }
+
+    whereIn(field: string, values: unknown[]): this {
+        return this.#add(`${path(field)} in (${this.#parameter(values)})`);
+    }
+
+    whereStartsWith(field: string, value: string): this {
+        return this.#add(`startsWith(${path(field)}, ${this.#parameter(value)})`);
+    }
+
+    whereEndsWith(field: string, value: string): this {
+        return this.#add(`endsWith(${path(field)}, ${this.#parameter(value)})`);
+    }
+
+    whereExists(field: string): this {
+        return this.#add(`exists(${path(field)})`);
+    }
+
+    /** Documents that have any of the words. */
+    search(field: string, words: string): this {
+        return this.#add(`search(${path(field)}, ${this.#parameter(words)})`);
+    }
+
+    andAlso(): this {
+        this.#where.push('and');
+        return this;
+    }
+
+    orElse(): this {
+        this.#where.push('or');
+        return this;
+    }
+
+    /** Turns the next condition round. */
+    get not(): this {
+        this.#isNegated = !this.#isNegated;
+        return this;
+    }
+
+    openSubclause(): this {
+        return this.#add('(');
+    }
+
+    closeSubclause(): this {
+        this.#where.push(')');
+        return this;
+    }
+
+    orderBy(field: string, ordering: OrderingType = 'String'): this {
+        this.#orders.push(`${path(field)}${ORDERINGS[ordering]}`);
+        return this;
+    }
+
+    orderByDescending(field: string, ordering: OrderingType = 'String'): this {
+        this.#orders.push(`${path(field)}${ORDERINGS[ordering]} desc`);
+        return this;
+    }
+
+    /** Brings along what results refer to; it is loaded without another request. */
+    include(field: string): this {
+        this.#includes.push(path(field));
+        return this;
+    }
+
+    /** Only these fields, as plain objects. */
+    selectFields<P extends object = T>(fields: string[]): DocumentQuery<P> {
+        this.#fields = fields.map(path);
+        return this as unknown as DocumentQuery<P>;
+    }
+
+    skip(count: number): this {
+        this.#skip = count;
+        return this;
+    }
+
+    take(count: number): this {
+        this.#take = count;
+        return this;
+    }
+
+    override toString(): string {
+        const parts = [this.#source];
+        if (this.#where.length > 0) parts.push(`where ${this.#where.join(' ')}`);
+        if (this.#orders.length > 0) parts.push(`order by ${this.#orders.join(', ')}`);
+        if (this.#fields.length > 0) parts.push(`select ${this.#fields.join(', ')}`);
+        if (this.#includes.length > 0) parts.push(`include ${this.#includes.join(', ')}`);
+        if (this.#skip > 0 || this.#take !== undefined) parts.push(`limit ${this.#skip}, ${this.#take ?? 2 ** 31 - 1}`);
+        return parts.join(' ');
+    }
+
+    /** The first result; an error if there is none. */
+    async first(): Promise<T> {
+        const found = await this.firstOrNull();
+        if (found === null) throw new PinyonError('NotFound', `no result: ${this.toString()}`);
+        return found;
+    }
+
+    async firstOrNull(): Promise<T | null> {
+        const [found] = await this.take(1).all();
+        return found ?? null;
+    }
+
+    /** The only result; an error if there are none or several. */
+    async single(): Promise<T> {
+        const found = await this.singleOrNull();
+        if (found === null) throw new PinyonError('NotFound', `no result: ${this.toString()}`);
+        return found;
+    }
+
+    async singleOrNull(): Promise<T | null> {
+        const [found, second] = await this.take(2).all();
+        if (second !== undefined) throw new PinyonError('InvalidRequest', `more than one result: ${this.toString()}`);
+        return found ?? null;
+    }
+
+    /** How many results there are, without paging. */
+    async count(): Promise<number> {
+        let total = 0;
+        await this.statistics((statistics) => { total = statistics.totalResults; }).take(0).all();
+        return total;
+    }
+
+    async any(): Promise<boolean> {
+        return (await this.count()) > 0;
+    }
+
+    #compare(field: string, operator: string, value: unknown): this {
+        return this.#add(`${path(field)} ${operator} ${this.#parameter(value)}`);
+    }
+
+    #parameter(value: unknown): string {
+        const name = `p${Object.keys(this.parameters).length}`;
+        this.parameters[name] = value;
+        return `$${name}`;
+    }
+
+    /** Conditions that follow each other without a word between them must all hold. */
+    #add(condition: string): this {
+        const last = this.#where.at(-1);
+        if (last !== undefined && !['and', 'or', '(', 'not ('].includes(last)) this.#where.push('and');
+        this.#where.push(this.#isNegated ? (condition === '(' ? 'not (' : `not (${condition})`) : condition);
+        this.#isNegated = false;
+        return this;
+    }
+}
+
+function quoted(name: string): string {
+    return `'${name.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+/** A field's path: names that are no words are quoted. */
+function path(field: string): string {
+    if (field === 'id' || field === 'id()') return 'id()';
+    return field.split('.').map((name) => (/^[@\w]+(\[\])?$/.test(name) ? name : quoted(name))).join('.');
+}

@@ -1,0 +1,71 @@
+// Queries in a page: built and written, over indexes that are there after a reload.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { openApplication } from '../harness/application.js';
+import { startBrowser } from '../harness/chromium.js';
+import { startServer } from '../harness/server.js';
+
+const server = await startServer();
+const browser = await startBrowser();
+
+after(async () => {
+    await browser.close();
+    await server.close();
+});
+
+test('documents are found, ordered, projected and counted', async () => {
+    const options = { database: 'queries' };
+    const page = await openApplication(browser, server, options);
+    const found = await page.evaluate(async () => {
+        const session = store.openSession();
+        for (let number = 0; number < 300; number += 1) {
+            const order = { customer: `customers/${number % 10}`, total: number, note: number % 2 ? 'urgent delivery' : 'none' };
+            await session.store(order, `orders/${number}`, 'Order');
+        }
+        await session.store({ name: 'Seven' }, 'customers/7', 'Customer');
+        await session.saveChanges();
+        const reading = store.openSession();
+        let statistics;
+        const orders = await reading.query({ collection: 'Orders' })
+            .whereEquals('customer', 'customers/7').whereGreaterThan('total', 100)
+            .orderByDescending('total', 'Double').skip(1).take(3)
+            .include('customer').statistics((it) => { statistics = it; }).all();
+        const customer = await reading.load('customers/7');
+        const requests = reading.advanced.numberOfRequests;
+        orders[0].note = 'changed';
+        await reading.saveChanges();
+        const either = await store.openSession().query('Order')
+            .openSubclause().whereEquals('total', 3).orElse().whereIn('total', [5, 6]).closeSubclause()
+            .not.whereEquals('total', 6).waitForNonStaleResults().orderBy('total', 'Long').selectFields(['total']).all();
+        const raw = await store.openSession().advanced
+            .rawQuery('from Orders where search(note, $words) and total < $most').addParameter('words', 'urgent').addParameter('most', 10).all();
+        return {
+            totals: orders.map((it) => it.total), ids: orders.map((it) => it.id),
+            totalResults: statistics.totalResults, isAuto: statistics.indexName.startsWith('Auto/'),
+            customer: customer.name, requests, either, raw: raw.length,
+            changed: (await store.openSession().load(orders[0].id)).note,
+            count: await store.openSession().query({ collection: 'Orders' }).whereStartsWith('customer', 'customers/').count(),
+            none: await store.openSession().query({ collection: 'Orders' }).whereEquals('total', -1).firstOrNull(),
+        };
+    });
+    assert.deepEqual(found.totals, [287, 277, 267]);
+    assert.deepEqual(found.ids, ['orders/287', 'orders/277', 'orders/267']);
+    assert.deepEqual([found.totalResults, found.isAuto, found.customer, found.requests], [20, true, 'Seven', 1]);
+    assert.deepEqual(found.either, [{ total: 3 }, { total: 5 }]);
+    assert.deepEqual([found.raw, found.changed, found.count, found.none], [5, 'changed', 300, null]);
+    await page.close();
+
+    const again = await openApplication(browser, server, options);
+    const after = await again.evaluate(async () => {
+        let statistics;
+        const orders = await store.openSession().query({ collection: 'Orders' })
+            .whereEquals('customer', 'customers/7').waitForNonStaleResults().statistics((it) => { statistics = it; }).all();
+        const wrong = await store.openSession().advanced.rawQuery('from Orders wher x = 1').all().then(() => null, (error) => [error.code, error.message]);
+        return { count: orders.length, isStale: statistics.isStale, wrong };
+    });
+    assert.deepEqual([after.count, after.isStale], [30, false]);
+    assert.equal(after.wrong[0], 'InvalidRequest');
+    assert.match(after.wrong[1], /wher/);
+    assert.deepEqual(again.failures, []);
+    await again.close();
+});
