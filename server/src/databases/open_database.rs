@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pinyon_core::commands::{BatchCommand, CommandOutcome};
 use pinyon_core::host::Host;
-use pinyon_core::indexes::{Indexes, NoCompiler};
+use pinyon_core::indexes::Indexes;
 use pinyon_core::storage::Environment as _;
 use pinyon_core::{Database, DatabaseOptions, ErrorKind, NoticeKind, ReadTransaction, Result};
 use pinyon_storage_native::{NativeEnvironment, NativeSnapshot, NativeStore};
 use tokio::task::JoinHandle;
 
-use crate::scripts::{DatabaseScripts, ScriptRuntime};
+use crate::scripts::{DatabaseScripts, ScriptCompiler, ScriptRuntime};
 
 use super::DatabaseRecord;
 use super::indexing::Indexing;
@@ -27,7 +27,7 @@ pub struct OpenDatabase {
     pub indexes: Arc<Indexes<NativeEnvironment>>,
     indexing: Indexing,
     /// What runs its scripts.
-    pub scripts: DatabaseScripts,
+    pub scripts: Arc<DatabaseScripts>,
     /// When it sweeps next.
     pub(super) sweeps: SweepPlan,
     merger: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -48,12 +48,13 @@ impl OpenDatabase {
         let store = environment.open(&store_name).await?;
         let (documents, merger) = Database::open(store, host.clone(), options).await?;
         let merger = tokio::spawn(merger.run());
-        let compiler = Arc::new(NoCompiler);
+        let scripts = Arc::new(DatabaseScripts::new(Arc::clone(scripts)));
+        let compiler = ScriptCompiler::new(Arc::clone(&scripts), Arc::clone(&host.clock));
         let indexes = Indexes::open(
             environment.clone(),
             documents.clone(),
             &store_name,
-            compiler,
+            Arc::new(compiler),
         )
         .await?;
         let indexes = Arc::new(indexes);
@@ -63,7 +64,7 @@ impl OpenDatabase {
             indexes,
             indexing,
             documents,
-            scripts: DatabaseScripts::new(Arc::clone(scripts)),
+            scripts,
             sweeps: SweepPlan::default(),
             merger: std::sync::Mutex::new(Some(merger)),
             last_used_s: AtomicU64::new(0),
@@ -89,7 +90,7 @@ impl OpenDatabase {
         if commands.iter().any(has_script) {
             let writing = self
                 .documents
-                .write_batch_with_scripts(&self.scripts, commands);
+                .write_batch_with_scripts(&*self.scripts, commands);
             // Rare, and its state must not weigh on plain writes.
             return self.use_store(Box::pin(writing).await);
         }

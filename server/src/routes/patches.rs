@@ -100,7 +100,7 @@ pub async fn patch(call: &mut Call<'_>) -> Reply {
     patch.skip_if_unexpected = call.query.flag("skipPatchIfChangeVectorMismatch");
     let (is_test, is_debug) = (call.query.flag("test"), call.query.flag("debug"));
     let patched = if is_test {
-        let tested = database.documents.test_patch(&database.scripts, patch);
+        let tested = database.documents.test_patch(&*database.scripts, patch);
         database.use_store(tested.await)?
     } else {
         one(&database, BatchCommand::Patch(Box::new(patch))).await?

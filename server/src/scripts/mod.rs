@@ -8,6 +8,7 @@
 //!   time, memory, stack and output.
 
 mod failure;
+mod index_functions;
 mod instance;
 mod limits;
 mod runtime;
@@ -15,5 +16,6 @@ mod runtime;
 mod tests;
 mod ticker;
 
+pub use index_functions::ScriptCompiler;
 pub use limits::ScriptLimits;
 pub use runtime::{DatabaseScripts, ScriptRuntime};

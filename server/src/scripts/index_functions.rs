@@ -1,0 +1,229 @@
+//! Functions of indexes: those that the core translates, and for the others the script engine.
+//!
+//! The engine runs where the index's step runs and gives way to nothing there but other threads; a
+//! function that does not end fails its document, as one that throws does.
+
+use std::sync::Arc;
+
+use pinyon_core::document::{CollectionName, StoredDocument, to_id_key};
+use pinyon_core::host::{Clock, ScriptCall, ScriptEngine as _, ScriptPart, ScriptProgram};
+use pinyon_core::indexes::{
+    CompiledIndex, CompiledMap, FormulaCompiler, IndexCompiler, IndexDefinition, Loads, Object,
+    ObjectMap, ObjectReduce,
+};
+use pinyon_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::DatabaseScripts;
+
+const PRELUDE: &str = include_str!("index_prelude.js");
+/// How often a map may ask for documents that it found the ids of in others.
+const MAX_LOAD_ROUNDS: usize = 64;
+
+/// Compiles definitions for one database.
+pub struct ScriptCompiler {
+    scripts: Arc<DatabaseScripts>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ScriptCompiler {
+    /// A compiler whose functions run in `scripts`.
+    pub fn new(scripts: Arc<DatabaseScripts>, clock: Arc<dyn Clock>) -> Self {
+        Self { scripts, clock }
+    }
+}
+
+impl IndexCompiler for ScriptCompiler {
+    fn compile(&self, definition: &IndexDefinition) -> Result<CompiledIndex> {
+        match FormulaCompiler.compile(definition) {
+            Err(error) if error.kind() == ErrorKind::Unsupported && is_javascript(definition) => {
+                self.compile_scripts(definition).map_err(|reason| {
+                    let name = &definition.name;
+                    let message = format!("Failed to compile index '{name}': {}", reason.message());
+                    Error::new(reason.kind(), message)
+                })
+            }
+            compiled => compiled,
+        }
+    }
+}
+
+fn is_javascript(definition: &IndexDefinition) -> bool {
+    let begins = |text: &String| text.trim_start().starts_with("map");
+    let writes = definition.output_reduce_to_collection.as_ref();
+    definition.maps.iter().all(begins) && writes.is_none_or(String::is_empty)
+}
+
+#[derive(Deserialize)]
+struct Description {
+    collections: Vec<Value>,
+    reduces: bool,
+}
+
+impl ScriptCompiler {
+    fn compile_scripts(&self, definition: &IndexDefinition) -> Result<CompiledIndex> {
+        let part = |name: &str, text: &str| ScriptPart {
+            name: name.to_owned(),
+            text: format!("\"use strict\";\n{text}"),
+            lines_before: 1,
+        };
+        let mut parts = vec![ScriptPart {
+            name: "indexing".to_owned(),
+            text: PRELUDE.to_owned(),
+            lines_before: 0,
+        }];
+        for (name, text) in &definition.additional_sources {
+            parts.push(part(&format!("source {name}"), text));
+        }
+        for (number, text) in definition.maps.iter().enumerate() {
+            parts.push(part(&format!("map {}", number + 1), text));
+        }
+        let reduce = definition
+            .reduce
+            .as_deref()
+            .filter(|it| !it.trim().is_empty());
+        if let Some(text) = reduce {
+            parts.push(part("reduce", text));
+        }
+        let functions = Arc::new(Functions {
+            scripts: Arc::clone(&self.scripts),
+            clock: Arc::clone(&self.clock),
+            program: Arc::new(ScriptProgram { parts }),
+        });
+        let described: Description = functions.call(&json!({ "operation": "describe" }))?;
+        if described.collections.len() != definition.maps.len() {
+            return Err(Error::invalid("each map's text calls map() once"));
+        }
+        if described.reduces != reduce.is_some() {
+            return Err(Error::invalid("a reduce calls groupBy(…).aggregate(…)"));
+        }
+        let mut maps = Vec::with_capacity(described.collections.len());
+        for (number, name) in described.collections.iter().enumerate() {
+            let Some(name) = name.as_str() else {
+                return Err(Error::invalid("map() takes a collection's name in quotes"));
+            };
+            let collection = match name {
+                "@all_docs" => None,
+                name => Some(CollectionName::new(name)?),
+            };
+            let functions = Arc::clone(&functions);
+            maps.push(CompiledMap::Objects(Arc::new(ScriptMap {
+                functions,
+                number,
+                collection,
+            })));
+        }
+        let reduce = reduce.map(|_| Arc::new(ScriptReduce(functions)) as Arc<dyn ObjectReduce>);
+        Ok(CompiledIndex { maps, reduce })
+    }
+}
+
+/// The functions of one index.
+struct Functions {
+    scripts: Arc<DatabaseScripts>,
+    clock: Arc<dyn Clock>,
+    program: Arc<ScriptProgram>,
+}
+
+impl Functions {
+    fn call<T: serde::de::DeserializeOwned>(&self, input: &Value) -> Result<T> {
+        let call = ScriptCall {
+            program: Arc::clone(&self.program),
+            input: input.to_string(),
+            now: self.clock.now(),
+        };
+        let answer = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(self.scripts.call(call))
+        })?;
+        serde_json::from_str(&answer).map_err(|reason| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("an index function answered badly: {reason}"),
+            )
+        })
+    }
+}
+
+struct ScriptMap {
+    functions: Arc<Functions>,
+    number: usize,
+    collection: Option<CollectionName>,
+}
+
+#[derive(Deserialize)]
+struct Mapped {
+    entries: Vec<Object>,
+    needs: Vec<String>,
+    references: Vec<Referred>,
+}
+
+#[derive(Deserialize)]
+struct Referred {
+    id: String,
+    collection: Option<String>,
+}
+
+impl ObjectMap for ScriptMap {
+    fn collection(&self) -> Option<&CollectionName> {
+        self.collection.as_ref()
+    }
+
+    fn map(&self, document: &StoredDocument, loads: &mut Loads) -> Result<Vec<Object>> {
+        let mut text = Vec::with_capacity(document.byte_count() + 192);
+        document.write_json(&mut text);
+        let document: Value = serde_json::from_slice(&text)
+            .map_err(|reason| Error::corrupted(format!("'{}': {reason}", document.id())))?;
+        let mut known = Object::new();
+        for _ in 0..MAX_LOAD_ROUNDS {
+            let mapped: Mapped = self.functions.call(&json!({
+                "operation": "map",
+                "map": self.number,
+                "document": document,
+                "known": known,
+            }))?;
+            for referred in &mapped.references {
+                let collection = referred.collection.as_deref();
+                let collection = collection.map(CollectionName::new).transpose()?;
+                loads.refer(&referred.id, collection.as_ref());
+            }
+            if mapped.needs.is_empty() {
+                return Ok(mapped.entries);
+            }
+            let mut is_complete = true;
+            for id in mapped.needs {
+                match loads.texts().find(&to_id_key(&id)) {
+                    Some(found) => {
+                        let found = found.map_or(Ok(Value::Null), serde_json::from_str);
+                        let found = found.map_err(|reason| Error::corrupted(reason.to_string()))?;
+                        known.insert(id.to_lowercase(), found);
+                    }
+                    None => {
+                        loads.miss(&id);
+                        is_complete = false;
+                    }
+                }
+            }
+            if !is_complete {
+                return Ok(Vec::new());
+            }
+        }
+        Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("documents are loaded through more than {MAX_LOAD_ROUNDS} others"),
+        ))
+    }
+}
+
+struct ScriptReduce(Arc<Functions>);
+
+impl ObjectReduce for ScriptReduce {
+    fn key(&self, input: &Object) -> Result<Value> {
+        self.0.call(&json!({ "operation": "key", "entry": input }))
+    }
+
+    fn reduce(&self, key: &Value, inputs: &[Object]) -> Result<Object> {
+        self.0
+            .call(&json!({ "operation": "reduce", "key": key, "values": inputs }))
+    }
+}

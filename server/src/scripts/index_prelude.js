@@ -1,0 +1,101 @@
+// What functions of indexes can call. It runs before the definition's own texts, which call map()
+// and groupBy().
+"use strict";
+globalThis.main = (() => {
+  const { parse, stringify } = JSON;
+  const ids = new WeakMap();
+  const maps = [];
+  let reduce = null;
+  let call = null;
+
+  const isObject = (value) => typeof value === "object" && value !== null;
+  const keyOf = (id) => id.toLowerCase();
+  class NeedsDocuments extends Error {}
+
+  const created = (name, value, options) => ({ $field: String(name), value: value ?? null, options });
+
+  const load = (id, collection, isTracked) => {
+    if (Array.isArray(id)) return id.map((one) => load(one, collection, isTracked));
+    if (typeof id !== "string" || id === "") return null;
+    if (isTracked) call.references.push({ id, collection: collection ?? null });
+    const key = keyOf(id);
+    if (!Object.hasOwn(call.known, key)) {
+      call.needs.push(id);
+      throw new NeedsDocuments(id);
+    }
+    const found = call.known[key];
+    if (!found) return null;
+    ids.set(found, found["@metadata"]?.["@id"] ?? id);
+    return found;
+  };
+
+  Object.assign(globalThis, {
+    map: (collection, transform) => {
+      if (typeof transform !== "function") throw new TypeError("map() takes a collection and a function");
+      maps.push({ collection, transform });
+    },
+    groupBy: (key) => ({
+      aggregate: (aggregate) => {
+        reduce = { key, aggregate };
+      },
+    }),
+    id: (document) => (isObject(document) ? ids.get(document) ?? document["@metadata"]?.["@id"] ?? null : null),
+    getMetadata: (document) => (isObject(document) ? document["@metadata"] ?? {} : {}),
+    load: (id, collection) => load(id, collection, true),
+    noTracking: Object.freeze({ load: (id, collection) => load(id, collection, false) }),
+    createField: created,
+  });
+  for (const name of ["createSpatialField", "cmpxchg", "attachmentsFor", "loadAttachment", "loadAttachments", "counterNamesFor", "timeSeriesNamesFor", "createVector", "loadVector"]) {
+    globalThis[name] = () => {
+      throw new Error(`${name}() is not supported`);
+    };
+  }
+
+  // Fields that createField made stand under their own names.
+  const entry = (value) => {
+    if (!isObject(value)) throw new TypeError("a map must make objects");
+    const made = {};
+    const add = (name, member) => {
+      if (isObject(member) && "$field" in member) add(member.$field, member.value);
+      else if (Array.isArray(member) && member.some((it) => isObject(it) && "$field" in it)) {
+        for (const it of member) add(name, it);
+      } else made[name] = member ?? null;
+    };
+    for (const name of Object.keys(value)) add(name, value[name]);
+    return made;
+  };
+  const entries = (value) => {
+    if (value === undefined || value === null) return [];
+    return Array.isArray(value) ? value.flatMap(entries) : [entry(value)];
+  };
+
+  const operations = {
+    describe: () => ({ collections: maps.map((it) => it.collection), reduces: reduce !== null }),
+    map: (input) => {
+      call = { known: input.known, needs: [], references: [] };
+      let made = [];
+      try {
+        made = entries(maps[input.map].transform(input.document));
+      } catch (error) {
+        if (!call.needs.length) throw error;
+      }
+      return { entries: made, needs: call.needs, references: call.references };
+    },
+    key: (input) => reduce.key(input.entry) ?? null,
+    reduce: (input) => {
+      const made = entries(reduce.aggregate({ key: input.key, values: input.values }));
+      if (made.length !== 1) throw new TypeError("a reduce must make one object of a group");
+      return made[0];
+    },
+  };
+
+  let isFrozen = false;
+  return (text) => {
+    if (!isFrozen) {
+      Object.freeze(globalThis);
+      isFrozen = true;
+    }
+    const input = parse(text);
+    return stringify(operations[input.operation](input));
+  };
+})();

@@ -1,0 +1,120 @@
+// Index functions that are ordinary JavaScript: loops, helpers of their own, documents they load.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { send } from "../harness/http.js";
+import { Server } from "../harness/server.js";
+import { closeStore, createStore } from "../harness/store.js";
+
+let server, store;
+before(async () => {
+    server = await Server.start();
+    store = await createStore(server.url);
+    await fill();
+});
+after(async () => {
+    await closeStore(store);
+    await server.stop();
+});
+
+class Trip {
+    constructor(fields) {
+        Object.assign(this, fields);
+    }
+}
+class Driver {
+    constructor(fields) {
+        Object.assign(this, fields);
+    }
+}
+
+async function fill() {
+    const session = store.openSession();
+    await session.store(new Driver({ name: "Ada" }), "drivers/1");
+    const trips = [
+        ["drivers/1", [3, 4], "2026-01-05"],
+        ["drivers/1", [10], "2026-02-01"],
+        ["drivers/2", [1, 1, 1], "2026-02-03"],
+    ];
+    for (const [at, [driver, legs, day]] of trips.entries()) {
+        await session.store(new Trip({ driver, legs, day }), `trips/${at}`);
+    }
+    await session.saveChanges();
+}
+
+async function putIndex(index) {
+    return send(server.url, "PUT", `/databases/${store.database}/admin/indexes`, { body: { Indexes: [index] } });
+}
+
+async function ask(query) {
+    return store.openSession().advanced.rawQuery(query).waitForNonStaleResults().all();
+}
+
+const LENGTHS = {
+    Name: "Trips/Lengths",
+    Maps: [
+        `map('Trips', function (trip) {
+            let sum = 0;
+            for (const leg of trip.legs) sum += leg;
+            const driver = load(trip.driver, 'Drivers');
+            return { driver: driver ? driver.name : 'nobody', sum, month: monthOf(trip.day), label: /^2026-0*(\\d+)/.exec(trip.day)[1] };
+        })`,
+    ],
+    AdditionalSources: { "dates.js": "function monthOf(day) { return new Date(day).getUTCMonth() + 1; }" },
+};
+
+test("a map with loops, helpers and loaded documents answers queries", async () => {
+    const put = await putIndex(LENGTHS);
+    assert.equal(put.status, 201, put.text);
+    const long = await ask("from index 'Trips/Lengths' where sum >= 7");
+    assert.deepEqual(long.map((it) => it.id).sort(), ["trips/0", "trips/1"]);
+    const february = await ask("from index 'Trips/Lengths' where month = 2 and label = '2'");
+    assert.deepEqual(february.map((it) => it.id).sort(), ["trips/1", "trips/2"]);
+});
+
+test("what it loads is followed, also when it comes later", async () => {
+    assert.equal((await ask("from index 'Trips/Lengths' where driver = 'Eva'")).length, 0);
+    const session = store.openSession();
+    await session.store(new Driver({ name: "Eva" }), "drivers/2");
+    (await session.load("drivers/1")).name = "Ida";
+    await session.saveChanges();
+    assert.deepEqual((await ask("from index 'Trips/Lengths' where driver = 'Eva'")).map((it) => it.id), ["trips/2"]);
+    assert.equal((await ask("from index 'Trips/Lengths' where driver = 'Ida'")).length, 2);
+});
+
+test("a reduce with statements groups", async () => {
+    const put = await putIndex({
+        Name: "Trips/ByDriver",
+        Maps: ["map('Trips', t => { const legs = []; for (let at = 0; at < t.legs.length; at++) legs.push(t.legs[at]); return { driver: t.driver, count: 1, longest: Math.max(...legs) }; })"],
+        Reduce: `groupBy(x => x.driver).aggregate(g => {
+            let count = 0, longest = 0;
+            g.values.forEach(v => { count += v.count; longest = Math.max(longest, v.longest); });
+            return { driver: g.key, count, longest };
+        })`,
+    });
+    assert.equal(put.status, 201, put.text);
+    const [first] = await ask("from index 'Trips/ByDriver' where driver = 'drivers/1'");
+    assert.deepEqual([first.count, first.longest], [2, 10]);
+});
+
+test("a definition that is no JavaScript is refused with its place", async () => {
+    const refused = await putIndex({ Name: "Bad", Maps: ["map('Trips', function (t) {\n  return { A: t. };\n})"] });
+    assert.match(refused.json.Type, /IndexCompilationException$/);
+    assert.match(refused.json.Message, /2:\d+/);
+    const none = await putIndex({ Name: "Bad", Maps: ["map('Trips', t => { while (false) {} })"], Reduce: "groupBy(x => x.a)" });
+    assert.match(none.json.Type, /IndexCompilationException$/);
+});
+
+test("a function that throws or loops fails its documents, and the database goes on", async () => {
+    const put = await putIndex({
+        Name: "Trips/Hostile",
+        Maps: ["map('Trips', t => { if (t.legs.length === 1) throw new Error('lonely'); for (const x of [1]) return { n: t.legs.length }; })"],
+    });
+    assert.equal(put.status, 201, put.text);
+    const found = await ask("from index 'Trips/Hostile' where n > 0").catch((error) => error);
+    const errors = await send(server.url, "GET", `/databases/${store.database}/indexes/errors?name=Trips/Hostile`);
+    assert.match(errors.text, /lonely/);
+    assert.match(errors.text, /trips\/1/);
+    assert.ok(found instanceof Error || found.length === 2);
+    assert.equal((await store.openSession().load("trips/1")).legs[0], 10);
+});
