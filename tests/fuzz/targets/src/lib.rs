@@ -10,6 +10,7 @@ mod imports;
 mod json;
 mod records;
 mod requests;
+mod sync;
 mod versions;
 
 use pinyon_core::host::Timestamp;
@@ -28,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json::json),
     ("load_query", requests::load_query),
     ("records", records::records),
+    ("sync_frame", sync::sync_frame),
     ("timestamp", timestamp),
 ];
 
@@ -36,6 +38,7 @@ pub use imports::import;
 pub use json::{include_path, json};
 pub use records::records;
 pub use requests::{bulk_docs, load_query};
+pub use sync::sync_frame;
 pub use versions::change_vector;
 
 /// The input as text in two parts, the first line and the rest.
