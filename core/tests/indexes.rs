@@ -1,5 +1,11 @@
 //! Indexes against recomputation: whatever is written, in whatever steps, with crashes in between.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test may panic, and tells one story from end to end"
+)]
+
 mod story;
 
 use std::collections::BTreeMap;
@@ -8,7 +14,7 @@ use std::sync::Arc;
 use pinyon_core::commands::BatchCommand;
 use pinyon_core::indexes::{FormulaCompiler, IndexDefinition, Indexes, StepLimits};
 use pinyon_core::query::{Parameters, PreparedQuery};
-use pinyon_core::storage::{FaultEnvironment, MemoryEnvironment, StoreName};
+use pinyon_core::storage::{Fault, FaultEnvironment, MemoryEnvironment, StoreName};
 use pinyon_core::{Database, Error, Result};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -243,7 +249,9 @@ enum Edit {
     Put(u8, bool, Value),
     Delete(u8),
     Step,
-    Reopen,
+    /// The same database in another process; before it, perhaps, a commit that is applied while
+    /// the process dies.
+    Reopen(Option<u8>),
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -280,7 +288,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
             .prop_map(|(id, here, body)| Edit::Put(id, here, body)),
         3 => (0..14u8).prop_map(Edit::Delete),
         3 => Just(Edit::Step),
-        1 => Just(Edit::Reopen),
+        1 => prop::option::of(1..40u8).prop_map(Edit::Reopen),
     ]
 }
 
@@ -494,10 +502,13 @@ proptest! {
     ) {
         let story = Story::new();
         let mut model: BTreeMap<u8, (bool, Value)> = BTreeMap::new();
-        let mut rounds = edits.split(|it| matches!(it, Edit::Reopen)).peekable();
+        let mut rounds = edits.split_inclusive(|it| matches!(it, Edit::Reopen(_))).peekable();
+        // Random names are other ones in another life.
+        let mut seed = 7;
         while let Some(edits) = rounds.next() {
             let is_last = rounds.peek().is_none();
-            let checked = story.run(async |database| {
+            seed += 1;
+            let checked = story.run_seeded(seed, async |database| {
                 let indexes = open(&story, &database).await;
                 // From the first round on, so that every edit is followed by something.
                 for query in GROUPED.into_iter().chain(["from Orders where N = 1 and T = 1 and L[].P = 1"]) {
@@ -533,7 +544,15 @@ proptest! {
                                 index.step(&database, limits).await.unwrap();
                             }
                         }
-                        Edit::Reopen => {}
+                        Edit::Reopen(None) => {}
+                        Edit::Reopen(Some(nth)) => {
+                            story.plan.fail_at((*nth).into(), Fault::AppliedThenClosed);
+                            for index in indexes.list() {
+                                // It may well fail; what counts is what is there afterwards.
+                                let _ = index.step(&database, StepLimits::default()).await;
+                            }
+                            story.plan.heal();
+                        }
                     }
                 }
                 let checked = if is_last { check(&indexes, &model, &asked).await } else { Ok(()) };

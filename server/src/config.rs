@@ -161,6 +161,42 @@ pub struct Config {
     /// How long a content that nothing refers to is kept: an upload may stand still for as long
     #[arg(long, env = "PINYON_LOOSE_CONTENT_RETENTION_S", default_value_t = 3600)]
     pub loose_content_retention_s: u64,
+    /// A JSON Web Key Set (each key with kid and alg HS256, RS256 or ES256): edges must show a token
+    /// that one of its keys signed [default: whoever reaches the port may sync everything]
+    #[arg(long, env = "PINYON_SYNC_KEYS")]
+    pub sync_keys: Option<PathBuf>,
+    /// The issuer that tokens of edges must name
+    #[arg(long, env = "PINYON_SYNC_ISSUER", requires = "sync_keys")]
+    pub sync_issuer: Option<String>,
+    /// The audience that tokens of edges must name
+    #[arg(long, env = "PINYON_SYNC_AUDIENCE", requires = "sync_keys")]
+    pub sync_audience: Option<String>,
+    /// An origin whose pages may sync, as in https://app.example; repeat it for several
+    #[arg(
+        long = "sync-origin",
+        env = "PINYON_SYNC_ORIGINS",
+        value_delimiter = ','
+    )]
+    pub sync_origins: Vec<String>,
+    /// Sync connections at once
+    #[arg(long, env = "PINYON_MAX_SYNC_CONNECTIONS", default_value_t = 10_000)]
+    pub max_sync_connections: usize,
+    /// Sync connections of one user at once; without keys all are one user's
+    #[arg(
+        long,
+        env = "PINYON_MAX_SYNC_CONNECTIONS_OF_USER",
+        default_value_t = 10_000
+    )]
+    pub max_sync_connections_of_user: usize,
+    /// The largest frame of a sync connection
+    #[arg(long, env = "PINYON_MAX_SYNC_FRAME_BYTES", default_value_t = 16 << 20)]
+    pub max_sync_frame_bytes: usize,
+    /// How many documents an edge may write in a second; a faster one is slowed down
+    #[arg(long, env = "PINYON_MAX_SYNC_WRITES_PER_S", default_value_t = 5000)]
+    pub max_sync_writes_per_s: u32,
+    /// How long an edge may be silent before its connection is closed
+    #[arg(long, env = "PINYON_SYNC_SILENCE_TIMEOUT_MS", default_value_t = 90_000)]
+    pub sync_silence_timeout_ms: u64,
     /// The largest attachment
     #[arg(long, env = "PINYON_MAX_ATTACHMENT_BYTES", default_value_t = 1 << 40)]
     pub max_attachment_bytes: u64,
@@ -198,7 +234,16 @@ impl Config {
                 "--max-script-memory-bytes must be from 1048576 to 2147483648",
             ));
         }
+        if self.max_sync_writes_per_s == 0 {
+            return Err(Error::invalid("--max-sync-writes-per-s must not be 0"));
+        }
         let positive = [
+            ("--max-sync-connections", self.max_sync_connections),
+            (
+                "--max-sync-connections-of-user",
+                self.max_sync_connections_of_user,
+            ),
+            ("--max-sync-frame-bytes", self.max_sync_frame_bytes),
             ("--max-connections", self.max_connections),
             ("--max-headers", self.max_headers),
             ("--max-request-bytes", self.max_request_bytes),

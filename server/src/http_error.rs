@@ -5,6 +5,7 @@ use std::fmt;
 
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
+use pinyon_core::conflicts::ConflictDetails;
 use pinyon_core::host::{ScriptFailure, ScriptFailureKind};
 use pinyon_core::query::rql::SyntaxError;
 use pinyon_core::{ConcurrencyViolation, Error, ErrorKind};
@@ -200,6 +201,10 @@ pub fn to_body(error: &Error, url: &str) -> Map<String, Value> {
             "ActualChangeVector",
             violation.and_then(|it| it.actual.as_deref()).into(),
         );
+    }
+    if let Some(conflict) = error.details::<ConflictDetails>() {
+        set("DocId", conflict.id.as_str().into());
+        set("LargestEtag", conflict.largest_etag.into());
     }
     body
 }

@@ -20,5 +20,6 @@ mod operations;
 mod routes;
 mod scripts;
 mod server;
+mod sync;
 mod telemetry;
 mod watched_io;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use pinyon_core::{Error, ErrorKind, Result};
@@ -140,7 +141,12 @@ async fn serve_connection(
         async move {
             activity.set_running(true);
             let response = serve_request(server, request).await;
-            activity.set_running(false);
+            // A connection that became another is watched by who has it then.
+            let is_upgraded =
+                |it: &hyper::Response<_>| it.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if !response.as_ref().is_ok_and(is_upgraded) {
+                activity.set_running(false);
+            }
             response
         }
     });
@@ -148,7 +154,8 @@ async fn serve_connection(
         .title_case_headers(true)
         .max_headers(config.max_headers)
         .max_buf_size(config.max_head_bytes)
-        .serve_connection(socket, service);
+        .serve_connection(socket, service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::databases::Databases;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
+use crate::sync::{ConnectionLimits, SyncKeys};
 
 /// The version of RavenDB's protocol that clients are told.
 pub const PROTOCOL_VERSION: &str = "7.2.7.72051";
@@ -27,6 +28,9 @@ pub struct Server {
     /// Room for request bodies, in KiB.
     pub body_room: Arc<Semaphore>,
     pub operations: Operations,
+    /// What tokens of edges are checked with, if they need one.
+    pub sync_keys: Option<SyncKeys>,
+    pub sync_connections: Arc<ConnectionLimits>,
 }
 
 impl Server {
@@ -35,6 +39,14 @@ impl Server {
     /// # Errors
     /// `Unavailable` when another process has it; whatever the storage reports.
     pub async fn open(config: Config, local_address: SocketAddr) -> Result<Arc<Self>> {
+        let sync_keys = match &config.sync_keys {
+            None => None,
+            Some(path) => Some(SyncKeys::read(
+                path,
+                config.sync_issuer.clone(),
+                config.sync_audience.clone(),
+            )?),
+        };
         let host = Host {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
@@ -59,6 +71,8 @@ impl Server {
             host,
             local_address,
             operations: Operations::default(),
+            sync_keys,
+            sync_connections: Arc::default(),
         }))
     }
 

@@ -83,7 +83,7 @@ impl NextHiloRange {
             low: taken + 1,
             high,
             size,
-            server_tag: tx.incarnations().own_row().tag.to_string(),
+            server_tag: tx.id_suffix(),
             leased_at: tx.now(),
         })
     }

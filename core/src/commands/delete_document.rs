@@ -162,11 +162,11 @@ pub(crate) async fn bury_replicated<S: Snapshot>(
             if old.is_conflict() {
                 crate::conflicts::settle(tx, key).await?;
             }
-            if crate::revisions::has_some(tx, key).await? {
-                tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
-            }
             super::clean_tombstones::remove(tx, key, old).await?;
         }
+    }
+    if crate::revisions::has_some(tx, key).await? {
+        tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
     }
     store(tx, key, &tombstone).await.map(|_| ())
 }

@@ -4,7 +4,7 @@ use super::store_version::{NewVersion, Previous, store_version};
 use super::{ExpectedVersion, Transaction};
 use crate::document::{CollectionName, DocumentId, DocumentText, IdRequest};
 use crate::host::Timestamp;
-use crate::schema::documents::{DocumentFlags, DocumentRecord};
+use crate::schema::documents::DocumentFlags;
 use crate::storage::Snapshot;
 use crate::version::Etag;
 use crate::{Error, Result};
@@ -45,11 +45,20 @@ impl PutDocument {
         let id = self.choose_id(tx).await?;
         let previous = Previous::find(tx, id.key()).await?;
         self.check(tx, &id, &previous)?;
+        let united;
+        let attachments = match &previous {
+            Previous::Document(record) => record.attachments(),
+            Previous::Tombstone(it) if it.is_conflict() => {
+                united = crate::conflicts::unite_attachments(tx, id.key()).await?;
+                &united
+            }
+            _ => "",
+        };
         let version = NewVersion {
             id: id.as_str(),
             key: id.key(),
             collection: &self.document.collection,
-            attachments: previous.document().map_or("", DocumentRecord::attachments),
+            attachments,
             metadata: &self.document.metadata,
             body: &self.document.body,
             schedule: self.document.schedule,
@@ -67,7 +76,7 @@ impl PutDocument {
             IdRequest::Semantic(id) => return Ok(id.clone()),
             IdRequest::Random => IdRequest::random_id(&*tx.host.random)?,
             IdRequest::ServerSide(prefix) => {
-                IdRequest::server_side_id(prefix, tx.peek_etag(), &tx.incarnations().own_row().tag)
+                IdRequest::server_side_id(prefix, tx.peek_etag(), &tx.id_suffix())
             }
             IdRequest::Identity(name) => super::change_identity::next_free_id(tx, name).await?,
         };

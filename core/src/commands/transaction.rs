@@ -170,6 +170,15 @@ impl<S: Snapshot> Transaction<S> {
         self.edge.as_ref()
     }
 
+    /// What keeps ids made here apart from those made elsewhere: a server's tag, or what is left of
+    /// an edge's identity when it must fit into an id.
+    pub fn id_suffix(&self) -> String {
+        match &self.edge {
+            None => self.incarnations().own_row().tag.to_string(),
+            Some(edge) => edge.replica.to_string()[..16].to_owned(),
+        }
+    }
+
     /// Changes who it is.
     pub(crate) fn set_edge(&mut self, edge: EdgeRecord) {
         self.put(DATABASE, Bytes::from_static(EDGE_KEY), edge.encode());

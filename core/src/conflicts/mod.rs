@@ -15,4 +15,5 @@ pub use read::{Conflict, ConflictDetails};
 pub use resolve::resolve;
 pub(crate) use store::{
     keep_as_revision, of_record, of_tombstone, settle, siblings_of, store_conflict,
+    unite_attachments,
 };

@@ -36,7 +36,7 @@ pub fn resolve(
         let kept = set
             .live
             .swap_remove(kept.expect("the latest is one of them"));
-        dropped.extend(set.live.drain(..));
+        dropped.append(&mut set.live);
         set.live.push(kept);
     }
     dropped

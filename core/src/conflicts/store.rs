@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::Result;
+use crate::attachments::{AttachmentName, ListedAttachment};
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
 use crate::document::EMPTY_COLLECTION;
@@ -123,12 +124,41 @@ pub(crate) async fn store_conflict<S: Snapshot>(
             crate::commands::clean_tombstones::remove(tx, key, old).await?;
         }
     }
+    if crate::revisions::has_some(tx, key).await? {
+        tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
+    }
     if tombstone.collection.is_empty() {
         EMPTY_COLLECTION.clone_into(&mut tombstone.collection);
     }
     crate::commands::delete_document::store(tx, key, &tombstone).await?;
     tx.put(CONFLICTS, key.clone(), conflicts::encode(set));
     Ok(())
+}
+
+/// Gives the document that will settle a conflict the attachments of all its versions, by name; of
+/// several with one name, that of the first version. Answers their list.
+pub(crate) async fn unite_attachments<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+) -> Result<String> {
+    let Some(value) = tx.get(CONFLICTS, key).await? else {
+        return Ok(String::new());
+    };
+    let mut united: Vec<ListedAttachment> = Vec::new();
+    for live in conflicts::decode(&value)?.live {
+        for listed in ListedAttachment::parse_list(&live.value.attachments)? {
+            let name = AttachmentName::new(listed.name.as_str())?;
+            let is_new = united.iter().all(|it| {
+                AttachmentName::new(it.name.as_str()).is_ok_and(|it| it.key() != name.key())
+            });
+            if is_new {
+                united.push(listed);
+            }
+        }
+    }
+    let list = ListedAttachment::text_of(&united);
+    crate::attachments::replace_all(tx, key, "", &list).await?;
+    Ok(list)
 }
 
 /// Takes the conflict of `key` away: its versions become revisions. Answers them.

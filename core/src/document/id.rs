@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::host::{Random, random_uuid};
-use crate::version::{Etag, NodeTag};
+use crate::version::Etag;
 use crate::{Error, ErrorKind, Result};
 
 /// The storage key of an id, or of a prefix of ids.
@@ -125,8 +125,8 @@ impl IdRequest {
     }
 
     /// The id that [`Self::ServerSide`] becomes.
-    pub fn server_side_id(prefix: &str, etag: Etag, tag: &NodeTag) -> String {
-        format!("{prefix}{:019}-{tag}", etag.number())
+    pub fn server_side_id(prefix: &str, etag: Etag, suffix: &str) -> String {
+        format!("{prefix}{:019}-{suffix}", etag.number())
     }
 
     /// The id that [`Self::Identity`] becomes with `number`.
@@ -167,8 +167,7 @@ mod tests {
 
     #[test]
     fn generated_ids_have_the_documented_form() {
-        let tag = NodeTag::new("A").unwrap();
-        let id = IdRequest::server_side_id("people/", Etag::new(19), &tag);
+        let id = IdRequest::server_side_id("people/", Etag::new(19), "A");
         assert_eq!(id, "people/0000000000000000019-A");
         assert_eq!(IdRequest::identity_id("people|", 7), "people/7");
     }

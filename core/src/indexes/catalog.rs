@@ -114,7 +114,7 @@ impl<E: Environment> Indexes<E> {
     /// Gives an index a new store in place of a damaged one.
     async fn fresh_store(&self, record: &mut IndexRecord) -> Result<E::Store> {
         record.store = self.new_store_name()?;
-        self.save(&[record.clone()], &[]).await?;
+        self.save(std::slice::from_ref(&*record), &[]).await?;
         self.environment.open(&record.store_name()?).await
     }
 

@@ -3,8 +3,10 @@
 //! Functions that the translation does not know need a script engine and are refused with the
 //! place that was not understood.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::IndexDefinition;
@@ -14,7 +16,7 @@ use super::map::{
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::formula::{
     Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, ReduceDefinition,
-    ReduceFunction, Special, Value,
+    ReduceFunction, Reference, Special, Value,
 };
 use crate::query::rql::SyntaxError;
 use crate::{Error, ErrorKind, Result};
@@ -101,22 +103,73 @@ fn compile_reduce(name: &str, text: &str) -> Result<Arc<dyn ObjectReduce>> {
 }
 
 /// Documents that were loaded for a map, by their texts.
-struct AtHand<'a>(&'a LoadedTexts);
+struct AtHand<'a> {
+    texts: &'a LoadedTexts,
+    /// Those that are not in the collection from which they were loaded. Only that collection is
+    /// followed, so an index that saw them would depend on what it does not hear of.
+    hidden: HashSet<Bytes>,
+}
 
 impl<'a> Documents<'a> for AtHand<'a> {
     fn find(&self, id: &str) -> Option<Option<Value<'a>>> {
-        if id.is_empty() {
+        let key = to_id_key(id);
+        if id.is_empty() || self.hidden.contains(&key) {
             return Some(None);
         }
-        let found = self.0.find(&to_id_key(id))?;
+        let found = self.texts.find(&key)?;
         Some(found.map(Value::from_json))
     }
+}
+
+/// What one evaluation of a map gave.
+struct Evaluated {
+    objects: Result<Vec<Object>>,
+    references: Vec<Reference>,
+    missing: Vec<String>,
 }
 
 #[derive(Debug)]
 struct FormulaMap {
     collection: Option<CollectionName>,
     formula: Formula,
+}
+
+impl FormulaMap {
+    fn evaluate(&self, text: &str, texts: &LoadedTexts) -> Result<Evaluated> {
+        let mut at_hand = AtHand {
+            texts,
+            hidden: HashSet::new(),
+        };
+        loop {
+            let mut evaluation = Evaluation::new(&at_hand);
+            let result = evaluation.run(&self.formula, Value::from_json(text));
+            let objects = result.and_then(|value| {
+                let mut objects = Vec::new();
+                push_objects(&value, &mut objects)?;
+                Ok(objects)
+            });
+            let references = evaluation.references().to_vec();
+            let missing = evaluation.missing().to_vec();
+            let mut is_complete = true;
+            for reference in references.iter().filter(|it| it.is_tracked) {
+                let Some(collection) = &reference.collection else {
+                    continue;
+                };
+                let collection = CollectionName::new(collection.as_str())?;
+                let key = to_id_key(&reference.id);
+                if texts.is_elsewhere(&key, &collection) && at_hand.hidden.insert(key) {
+                    is_complete = false;
+                }
+            }
+            if is_complete {
+                return Ok(Evaluated {
+                    objects,
+                    references,
+                    missing,
+                });
+            }
+        }
+    }
 }
 
 impl ObjectMap for FormulaMap {
@@ -129,19 +182,11 @@ impl ObjectMap for FormulaMap {
         document.write_json(&mut text);
         let text = std::str::from_utf8(&text)
             .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))?;
-        let (objects, references, missing) = {
-            let at_hand = AtHand(loads.texts());
-            let mut evaluation = Evaluation::new(&at_hand);
-            let result = evaluation.run(&self.formula, Value::from_json(text));
-            let references = evaluation.references().to_vec();
-            let missing = evaluation.missing().to_vec();
-            let objects = result.and_then(|value| {
-                let mut objects = Vec::new();
-                push_objects(&value, &mut objects)?;
-                Ok(objects)
-            });
-            (objects, references, missing)
-        };
+        let Evaluated {
+            objects,
+            references,
+            missing,
+        } = self.evaluate(text, loads.texts())?;
         for reference in references.iter().filter(|it| it.is_tracked) {
             let collection = reference.collection.as_deref();
             let collection = collection.map(CollectionName::new).transpose()?;

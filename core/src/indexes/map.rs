@@ -191,14 +191,29 @@ pub struct Loads {
 /// Documents that maps asked for, as clients read them.
 #[derive(Debug, Default)]
 pub struct LoadedTexts {
-    by_key: HashMap<Bytes, Option<String>>,
+    by_key: HashMap<Bytes, Option<LoadedText>>,
+}
+
+#[derive(Debug)]
+struct LoadedText {
+    collection: String,
+    text: String,
 }
 
 impl LoadedTexts {
     /// The text of a document by its key: `None` when it is not at hand, `Some(None)` when there
     /// is none.
     pub fn find(&self, key: &Bytes) -> Option<Option<&str>> {
-        self.by_key.get(key).map(Option::as_deref)
+        let found = self.by_key.get(key)?.as_ref();
+        Some(found.map(|it| it.text.as_str()))
+    }
+
+    /// Whether the document is at hand, and in another collection than `collection`.
+    pub fn is_elsewhere(&self, key: &Bytes, collection: &CollectionName) -> bool {
+        let found = self.by_key.get(key).and_then(Option::as_ref);
+        found.is_some_and(|it| {
+            CollectionName::new(it.collection.as_str()).is_ok_and(|it| it.key() != collection.key())
+        })
     }
 }
 
@@ -237,7 +252,10 @@ impl Loads {
         let text = document.map(|document| {
             let mut text = Vec::with_capacity(document.byte_count() + 192);
             document.write_json(&mut text);
-            String::from_utf8(text).unwrap_or_default()
+            LoadedText {
+                collection: document.collection().to_owned(),
+                text: String::from_utf8(text).unwrap_or_default(),
+            }
         });
         self.at_hand.by_key.insert(key, text);
     }

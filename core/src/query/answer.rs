@@ -193,8 +193,10 @@ impl<E: Environment> Ready<E> {
             take,
         };
         let (results, total) = match (&self.plan, &self.view) {
-            (Plan::Index(index), Some(view)) => self.from_index(query, index, view, page).await?,
-            (Plan::Documents(ids), _) => self.from_documents(query, ids, page).await?,
+            (Plan::Index(index), Some(view)) => {
+                self.answer_by_index(query, index, view, page).await?
+            }
+            (Plan::Documents(ids), _) => self.answer_by_documents(query, ids, page).await?,
             (Plan::Index(_), None) => (Vec::new(), 0),
         };
         let documents: Vec<&StoredDocument> =
@@ -211,7 +213,7 @@ impl<E: Environment> Ready<E> {
         })
     }
 
-    async fn from_index(
+    async fn answer_by_index(
         &self,
         query: &PreparedQuery,
         index: &Index<E::Store>,
@@ -376,7 +378,7 @@ impl<E: Environment> Ready<E> {
         Ok(loaded)
     }
 
-    async fn from_documents(
+    async fn answer_by_documents(
         &self,
         query: &PreparedQuery,
         ids: &OnlyIds,

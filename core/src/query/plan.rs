@@ -13,6 +13,8 @@ use crate::Result;
 use crate::indexes::{AutoDefinition, Index, Indexes};
 use crate::storage::{Environment, Store};
 
+type Open<E> = Arc<Index<<E as Environment>::Store>>;
+
 /// What answers a query.
 pub enum Plan<S: Store> {
     /// Documents by their ids or collection.
@@ -94,10 +96,7 @@ impl<E: Environment> Indexes<E> {
             .fold(wanted.clone(), |merged, it| it.merged_with(&merged))
     }
 
-    fn best_match(
-        &self,
-        wanted: &AutoDefinition,
-    ) -> (Option<Arc<Index<E::Store>>>, Vec<Considered>) {
+    fn best_match(&self, wanted: &AutoDefinition) -> (Option<Open<E>>, Vec<Considered>) {
         let mut considered = Vec::new();
         let mut pass_over = |index: &Index<E::Store>, reason: &str| {
             considered.push(Considered {
@@ -105,7 +104,7 @@ impl<E: Environment> Indexes<E> {
                 reason: reason.to_owned(),
             });
         };
-        let mut best: Option<(usize, Arc<Index<E::Store>>)> = None;
+        let mut best: Option<(usize, Open<E>)> = None;
         for index in self.list() {
             let Some(definition) = index.auto_definition() else {
                 pass_over(&index, "It is not an automatic index");

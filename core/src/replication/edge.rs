@@ -149,9 +149,7 @@ impl<S: Store> EdgeSession<S> {
     /// # Errors
     /// Whatever the store reports.
     pub async fn begin(database: Database<S>, options: EdgeOptions) -> Result<(Self, Vec<Bytes>)> {
-        while let ReplicationOutcome::Continue(_) =
-            replicate(&database, ReplicationCommand::BecomeEdge(BecomeEdge)).await?
-        {}
+        database.become_edge().await?;
         let mut session = Self {
             database,
             options,
@@ -309,11 +307,9 @@ impl<S: Store> EdgeSession<S> {
     async fn hello(&mut self) -> Result<Message> {
         self.hub = None;
         self.phase = EdgePhase::Connecting;
-        (
-            self.queue.clear(),
-            self.in_flight.clear(),
-            self.behind.clear(),
-        );
+        self.queue.clear();
+        self.in_flight.clear();
+        self.behind.clear();
         self.listed_up_to = 0;
         self.arriving = None;
         let read = self.database.read().await?;
@@ -700,6 +696,17 @@ impl<S: Snapshot> ReadTransaction<S> {
 }
 
 impl<S: Store> Database<S> {
+    /// Makes the database an edge, unless it is one: what it holds becomes pending, ids made from
+    /// then on end in its replica id, and no server's ids can meet them.
+    ///
+    /// # Errors
+    /// Whatever the store reports.
+    pub async fn become_edge(&self) -> Result<()> {
+        let join = || ReplicationCommand::BecomeEdge(BecomeEdge);
+        while let ReplicationOutcome::Continue(_) = replicate(self, join()).await? {}
+        Ok(())
+    }
+
     /// Gives up what is pending of a document: it becomes what the server has.
     ///
     /// # Errors

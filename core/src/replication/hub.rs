@@ -330,16 +330,7 @@ impl<S: Store> HubSession<S> {
         else {
             return Err(unexpected());
         };
-        if !(versions.0..=versions.1).contains(&PROTOCOL_VERSION) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "this server speaks version {PROTOCOL_VERSION} of the sync protocol, the edge \
-                     {} to {}",
-                    versions.0, versions.1
-                ),
-            ));
-        }
+        check_versions(versions)?;
         let grants = self.options.authorize.authorize(&token)?;
         self.begin_new_life_if_rolled_back(&positions).await?;
         let asked = Scope::new(&prefixes, &collections)?;
@@ -488,6 +479,19 @@ impl<S: Store> HubSession<S> {
             )),
         }
     }
+}
+
+fn check_versions((lowest, highest): (u64, u64)) -> Result<()> {
+    if (lowest..=highest).contains(&PROTOCOL_VERSION) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "this server speaks version {PROTOCOL_VERSION} of the sync protocol, the edge \
+             {lowest} to {highest}"
+        ),
+    ))
 }
 
 fn unexpected() -> Error {

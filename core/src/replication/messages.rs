@@ -195,30 +195,7 @@ impl Message {
                 frame.list(prefixes, |frame, text| frame.fields.text(text));
                 frame.list(collections, |frame, text| frame.fields.text(text));
             }
-            Self::Welcome {
-                version,
-                hub,
-                members,
-                known,
-                filter,
-                from,
-                last_etag,
-                resync_until,
-            } => {
-                frame.fields.varint(*version);
-                frame.name(hub);
-                frame.list(members, |frame, id| frame.fields.raw(id.bytes()));
-                frame.option(known.as_ref(), |frame, known| {
-                    frame.fields.varint(known.sequence);
-                    frame.fields.raw(&known.hash);
-                });
-                frame.fields.raw(&filter.to_le_bytes());
-                frame.fields.etag(*from);
-                frame.fields.etag(*last_etag);
-                frame.option(resync_until.as_ref(), |frame, etag| {
-                    frame.fields.etag(*etag)
-                });
-            }
+            Self::Welcome { .. } => self.write_welcome(frame),
             Self::Refused { code, reason } => {
                 frame.fields.byte(*code as u8);
                 frame.fields.text(reason);
@@ -257,6 +234,35 @@ impl Message {
                 frame.fields.raw(bytes);
             }
         }
+    }
+
+    fn write_welcome(&self, frame: &mut FrameWriter) {
+        let Self::Welcome {
+            version,
+            hub,
+            members,
+            known,
+            filter,
+            from,
+            last_etag,
+            resync_until,
+        } = self
+        else {
+            return;
+        };
+        frame.fields.varint(*version);
+        frame.name(hub);
+        frame.list(members, |frame, id| frame.fields.raw(id.bytes()));
+        frame.option(known.as_ref(), |frame, known| {
+            frame.fields.varint(known.sequence);
+            frame.fields.raw(&known.hash);
+        });
+        frame.fields.raw(&filter.to_le_bytes());
+        frame.fields.etag(*from);
+        frame.fields.etag(*last_etag);
+        frame.option(resync_until.as_ref(), |frame, etag| {
+            frame.fields.etag(*etag)
+        });
     }
 
     /// Reads a frame.

@@ -12,6 +12,7 @@ use crate::conflicts::{
     ConflictsConfiguration, keep_as_revision, resolve, siblings_of, store_conflict,
 };
 use crate::document::{CollectionName, Schedule};
+use crate::revisions::has_some;
 use crate::schema::configuration::{CONFLICTS_KEY, PURGED_KEY};
 use crate::schema::conflicts::DocumentVersion;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
@@ -76,6 +77,11 @@ async fn install_document<S: Snapshot>(
     let value = &sole.value;
     let replaced = previous.document().map_or("", DocumentRecord::attachments);
     replace_all(tx, key, replaced, &value.attachments).await?;
+    let mut flags = value.flags.only(DocumentFlags::RESOLVED);
+    if has_some(tx, key).await? {
+        // Versions that lost to this one may have become the first.
+        flags = flags.with(DocumentFlags::HAS_REVISIONS);
+    }
     let version = NewVersion {
         id: &value.id,
         key,
@@ -84,7 +90,7 @@ async fn install_document<S: Snapshot>(
         metadata: &value.metadata,
         body: &value.body,
         schedule: Schedule::of_metadata(&value.metadata)?,
-        flags: value.flags.only(DocumentFlags::RESOLVED),
+        flags,
     };
     let lineage = Lineage {
         etag,

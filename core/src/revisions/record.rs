@@ -134,6 +134,7 @@ pub(super) async fn record_deletion<S: Snapshot>(
         attachments: "",
         metadata: &metadata,
         body: "{}",
+        origin: None,
         ..DocumentParts::of_record(deleted, id_key)
     };
     record(tx, &parts).await.map(drop)
@@ -219,7 +220,7 @@ async fn change_count<S: Snapshot>(
 
 /// Whether a document has revisions.
 pub(crate) async fn has_some<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<bool> {
-    Ok(count(tx, id_key).await? > 0)
+    Ok(tx.knows_revisions() && count(tx, id_key).await? > 0)
 }
 
 pub(super) async fn count<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {

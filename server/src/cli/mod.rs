@@ -6,6 +6,7 @@
 
 mod compact;
 mod data_dir;
+mod edge_token;
 mod export;
 mod import;
 mod info;
@@ -53,6 +54,8 @@ enum Command {
     Verify(verify::Args),
     /// Give back the disk space that deleted and replaced data left behind.
     Compact(compact::Args),
+    /// Make a token with which an edge may sync, for development.
+    EdgeToken(edge_token::Args),
     /// Show what a data directory holds.
     Info(info::Args),
 }
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Compact(args) => compact::run(args),
+        Command::EdgeToken(args) => edge_token::run(args),
         Command::Info(args) => info::run(args),
     };
     result.unwrap_or_else(|error| report(&error))

@@ -34,6 +34,8 @@ pub struct OpenDatabase {
     last_used_s: AtomicU64,
     is_broken: AtomicBool,
     logged_notices: AtomicU64,
+    /// Whether an edge made it begin a new life since it was opened.
+    has_minted: AtomicBool,
 }
 
 impl OpenDatabase {
@@ -70,6 +72,7 @@ impl OpenDatabase {
             last_used_s: AtomicU64::new(0),
             is_broken: AtomicBool::new(false),
             logged_notices: AtomicU64::new(0),
+            has_minted: AtomicBool::new(false),
         })
     }
 
@@ -117,6 +120,16 @@ impl OpenDatabase {
             self.is_broken.store(true, Ordering::Relaxed);
         }
         result
+    }
+
+    /// Whether an edge that has seen more of it than it remembers may make it begin a new life.
+    pub fn may_mint(&self) -> bool {
+        !self.has_minted.load(Ordering::Relaxed)
+    }
+
+    /// Once is enough: what claims to have seen more than that is not believed.
+    pub fn forbid_minting(&self) {
+        self.has_minted.store(true, Ordering::Relaxed);
     }
 
     /// Notes that it is used at second `now_s` of the process.

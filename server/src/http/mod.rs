@@ -16,6 +16,7 @@ pub use body::Body;
 pub use body_pieces::BodyPieces;
 pub use call::{Call, as_text, in_place};
 pub use json_object::JsonObject;
+pub use origin::check_origin;
 pub use query_string::{QueryString, parse_number, unescape};
 pub use reply::{
     Reply, empty, etag_value, json, json_bytes, json_with_etag, not_modified, plain, stream,

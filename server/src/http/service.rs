@@ -27,15 +27,18 @@ const LONGEST_REQUEST_ID: usize = 128;
 /// Answers one request.
 pub async fn serve_request(
     server: Arc<Server>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
+    let upgraded =
+        routes::sync::is_upgrade(&request).then(|| routes::sync::upgrade(&server, &mut request));
     let (parts, incoming) = request.into_parts();
     let request_id = request_id(&parts);
     let path = parts.uri.path();
     let route = routes::find(&parts.method, path);
     let endpoint = route.as_ref().map(|route| route.endpoint);
     let result = match route {
+        Some(_) if upgraded.is_some() => upgraded.expect("just seen"),
         Some(route) => {
             let mut call = Call {
                 server: &server,

@@ -10,6 +10,7 @@ mod by_query;
 mod cluster;
 mod collections;
 mod configuration;
+mod conflicts;
 mod databases;
 pub mod docs;
 mod expiration;
@@ -30,6 +31,7 @@ pub mod smuggler;
 mod stats;
 mod streams;
 mod studio;
+pub mod sync;
 mod topology;
 mod uploads;
 mod version;
@@ -143,6 +145,9 @@ endpoints! {
     DatabaseRecord "GET admin/record",
     HealthCheck "GET healthcheck",
     Notices "GET notices",
+    Sync "GET sync",
+    Conflicts "GET replication/conflicts",
+    ConfigureConflicts "POST admin/replication/conflicts/solver",
     Databases "GET databases",
     GetDatabase "GET admin/databases",
     CreateDatabase "PUT admin/databases",
@@ -271,6 +276,9 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("GET", "admin/record") => Endpoint::DatabaseRecord,
         ("GET", "healthcheck") => Endpoint::HealthCheck,
         ("GET", "notices") => Endpoint::Notices,
+        ("GET", "sync") => Endpoint::Sync,
+        ("GET", "replication/conflicts") => Endpoint::Conflicts,
+        ("POST", "admin/replication/conflicts/solver") => Endpoint::ConfigureConflicts,
         _ => return None,
     })
 }
@@ -454,6 +462,9 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::DatabaseRecord => admin::record(call).await,
         Endpoint::HealthCheck => databases::health_check(call).await,
         Endpoint::Notices => databases::notices(call).await,
+        Endpoint::Sync => sync::get(call),
+        Endpoint::Conflicts => conflicts::get(call).await,
+        Endpoint::ConfigureConflicts => conflicts::configure(call).await,
         Endpoint::Databases => databases::list(call).await,
         Endpoint::GetDatabase => admin::get(call).await,
         Endpoint::CreateDatabase => admin::create(call).await,

@@ -101,3 +101,40 @@ fn many_edges_leave_vectors_as_short_as_the_cluster() {
     assert_eq!(report.longest_vector, 3);
     assert_eq!(report.false_conflicts, 0);
 }
+
+/// `cargo test -p pinyon-simulation -- --ignored --nocapture`: at least 100,000 writes, half of
+/// them over fresh seeds. `PINYON_SEED` chooses where those begin; a failure names its seed.
+#[test]
+#[ignore = "takes minutes"]
+fn a_hundred_thousand_writes() {
+    let fresh = match std::env::var("PINYON_SEED") {
+        Ok(seed) => seed.parse().expect("PINYON_SEED is a number"),
+        Err(_) => {
+            let mut bytes = [0; 8];
+            let random = pinyon_core::host::OsRandom;
+            pinyon_core::host::Random::fill(&random, &mut bytes).expect("there is randomness");
+            u64::from_le_bytes(bytes) >> 16
+        }
+    };
+    println!("fresh seeds begin at {fresh}");
+    let mut all = Report::default();
+    for (first, writes) in [(10_000, 50_000), (fresh, 100_000)] {
+        let mut seed = first;
+        while all.writes < writes {
+            for (name, faults) in [("everyday", Faults::EVERYDAY), ("everything", Faults::ALL)] {
+                let settings = Settings {
+                    faults,
+                    ..Settings::default()
+                };
+                let report = run(name, seed..seed + 25, settings);
+                if faults == Faults::EVERYDAY {
+                    assert_eq!(report.false_conflicts, 0, "seeds from {seed}");
+                    assert_eq!(report.longest_vector, 3, "seeds from {seed}");
+                }
+                all.add(report);
+            }
+            seed += 25;
+        }
+    }
+    println!("all: {all:?}");
+}

@@ -11,6 +11,7 @@ mod json;
 mod languages;
 mod records;
 mod requests;
+mod sync;
 mod versions;
 
 use pinyon_core::host::Timestamp;
@@ -31,6 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("load_query", requests::load_query),
     ("records", records::records),
     ("rql", languages::rql),
+    ("sync_frame", sync::sync_frame),
     ("timestamp", timestamp),
 ];
 
@@ -40,6 +42,7 @@ pub use json::{include_path, json};
 pub use languages::{definition, rql};
 pub use records::records;
 pub use requests::{bulk_docs, load_query};
+pub use sync::sync_frame;
 pub use versions::change_vector;
 
 /// The input as text in two parts, the first line and the rest.

@@ -1,0 +1,682 @@
+//! Stories of edges and a server: what each person sees, whatever happens in between.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::{Arc, Mutex};
+
+use futures_executor::{LocalPool, LocalSpawner};
+use futures_util::task::LocalSpawnExt;
+use pinyon_core::attachments::{AttachmentName, PutAttachment};
+use pinyon_core::commands::{
+    BatchCommand, CommandOutcome, Configure, DeleteDocument, ExpectedVersion, PutDocument,
+};
+use pinyon_core::conflicts::ConflictsConfiguration;
+use pinyon_core::document::{DocumentId, IdRequest, parse_document};
+use pinyon_core::host::{Host, ManualClock, SeededRandom, Timestamp};
+use pinyon_core::replication::edge::{EdgeEvent, EdgeOptions, EdgePhase, EdgeSession};
+use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
+use pinyon_core::replication::{Message, Scope, StreamLimits, Validate};
+use pinyon_core::schema::conflicts::DocumentVersion;
+use pinyon_core::storage::{Environment, MemoryEnvironment, MemoryStore, StoreName};
+use pinyon_core::verify::verify;
+use pinyon_core::{Database, DatabaseOptions, Error, ErrorKind, Limits, Result};
+
+type Memory = Database<MemoryStore>;
+
+struct World {
+    spawner: LocalSpawner,
+    clock: Arc<ManualClock>,
+    /// By token: what it allows.
+    grants: Arc<Mutex<Vec<(String, Grants)>>>,
+    seeds: std::cell::Cell<u64>,
+}
+
+struct Guard(Arc<Mutex<Vec<(String, Grants)>>>);
+
+impl Authorize for Guard {
+    fn authorize(&self, token: &str) -> Result<Grants> {
+        let grants = self.0.lock().unwrap();
+        let found = grants.iter().find(|(known, _)| known == token);
+        found
+            .map(|(_, grants)| grants.clone())
+            .ok_or_else(|| Error::new(ErrorKind::Unauthorized, "who are you?"))
+    }
+}
+
+fn story(tell: impl AsyncFnOnce(World)) {
+    let mut pool = LocalPool::new();
+    let world = World {
+        spawner: pool.spawner(),
+        clock: Arc::new(ManualClock::new(
+            Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
+        )),
+        grants: Arc::new(Mutex::new(vec![(String::new(), Grants::everything())])),
+        seeds: std::cell::Cell::new(7),
+    };
+    pool.run_until(tell(world));
+}
+
+impl World {
+    async fn database(&self) -> Memory {
+        let environment = MemoryEnvironment::new();
+        let store = environment
+            .open(&StoreName::new("documents").unwrap())
+            .await
+            .unwrap();
+        self.seeds.set(self.seeds.get() + 1);
+        let host = Host {
+            clock: Arc::clone(&self.clock) as _,
+            random: Arc::new(SeededRandom::new(self.seeds.get())),
+        };
+        let options = DatabaseOptions::default();
+        let (database, merger) = Database::open(store, host, options).await.unwrap();
+        self.spawner.spawn_local(merger.run()).unwrap();
+        database
+    }
+
+    fn hub_options(&self) -> HubOptions {
+        HubOptions {
+            stream: StreamLimits {
+                max_items: 2,
+                ..StreamLimits::default()
+            },
+            ..HubOptions::new(Arc::new(Guard(Arc::clone(&self.grants))))
+        }
+    }
+
+    async fn connect(&self, hub: &Memory, edge: &Memory, options: EdgeOptions) -> Line {
+        self.connect_with(hub, edge, options, self.hub_options())
+            .await
+    }
+
+    async fn connect_with(
+        &self,
+        hub: &Memory,
+        edge: &Memory,
+        options: EdgeOptions,
+        hub_options: HubOptions,
+    ) -> Line {
+        let (edge, hello) = EdgeSession::begin(edge.clone(), options).await.unwrap();
+        let mut line = Line {
+            edge,
+            hub: HubSession::new(hub.clone(), hub_options),
+            refused: None,
+        };
+        line.exchange(hello.iter().map(|it| it.to_vec()).collect())
+            .await;
+        line
+    }
+}
+
+/// A connection that loses nothing.
+struct Line {
+    edge: EdgeSession<MemoryStore>,
+    hub: HubSession<MemoryStore>,
+    refused: Option<Error>,
+}
+
+impl Line {
+    async fn exchange(&mut self, mut to_hub: Vec<Vec<u8>>) {
+        loop {
+            let mut to_edge: Vec<Vec<u8>> = Vec::new();
+            for frame in to_hub.drain(..) {
+                match self.hub.on_frame(&frame).await {
+                    Ok(frames) => to_edge.extend(frames.iter().map(|it| it.to_vec())),
+                    Err(error) => {
+                        to_edge.push(HubSession::<MemoryStore>::refusal(&error).to_vec());
+                        self.refused = Some(error);
+                    }
+                }
+            }
+            to_edge.extend(self.hub.pump().await.unwrap().map(|it| it.to_vec()));
+            for frame in &to_edge {
+                let answers = self.edge.on_frame(frame).await.unwrap();
+                to_hub.extend(answers.iter().map(|it| it.to_vec()));
+            }
+            if to_edge.is_empty() && to_hub.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Brings over what was written on either side.
+    async fn sync(&mut self) {
+        let frames = self.edge.on_local_write().await.unwrap();
+        self.exchange(frames.iter().map(|it| it.to_vec()).collect())
+            .await;
+    }
+}
+
+async fn put(database: &Memory, id: &str, name: &str) {
+    put_in(database, id, name, "People").await;
+}
+
+async fn put_in(database: &Memory, id: &str, name: &str, collection: &str) {
+    let text = format!(r#"{{"Name":"{name}","@metadata":{{"@collection":"{collection}"}}}}"#);
+    let put = PutDocument {
+        id: IdRequest::parse(id, 512).unwrap(),
+        expected: ExpectedVersion::Any,
+        document: parse_document(&text, &Limits::default()).unwrap(),
+    };
+    database
+        .write_batch(vec![BatchCommand::Put(put)])
+        .await
+        .unwrap();
+}
+
+async fn delete(database: &Memory, id: &str) {
+    let delete = DeleteDocument {
+        id: DocumentId::new(id, 512).unwrap(),
+        expected: ExpectedVersion::Any,
+    };
+    database
+        .write_batch(vec![BatchCommand::Delete(delete)])
+        .await
+        .unwrap();
+}
+
+/// The name in a document, and its change vector.
+async fn seen(database: &Memory, id: &str) -> Option<(String, String)> {
+    let document = database.read().await.unwrap().document(id).await.unwrap()?;
+    let body: serde_json::Value = serde_json::from_str(document.body()).unwrap();
+    let name = body["Name"].as_str().unwrap().to_owned();
+    Some((name, document.change_vector().to_owned()))
+}
+
+async fn name(database: &Memory, id: &str) -> Option<String> {
+    seen(database, id).await.map(|it| it.0)
+}
+
+async fn pending(database: &Memory) -> usize {
+    let read = database.read().await.unwrap();
+    read.pending_documents(0, 100).await.unwrap().len()
+}
+
+async fn assert_sound(databases: &[&Memory]) {
+    for database in databases {
+        let report = verify(database.read().await.unwrap().snapshot(), |_| {}).await;
+        assert!(report.is_sound(), "{:?}", report.problems);
+    }
+}
+
+#[test]
+fn what_one_writes_offline_the_other_reads() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        put(&eva, "people/1", "Eva").await;
+        put(&eva, "people/1", "Eva B.").await;
+        put(&eva, "people/2", "Noah").await;
+        delete(&eva, "people/2").await;
+        put(&hub, "people/3", "Server").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        assert_eq!(to_adam.edge.status().phase, EdgePhase::Live);
+        assert_eq!(name(&adam, "people/1").await.as_deref(), Some("Eva B."));
+        for database in [&eva, &adam] {
+            assert_eq!(
+                seen(database, "people/1").await,
+                seen(&hub, "people/1").await
+            );
+            assert_eq!(
+                seen(database, "people/3").await,
+                seen(&hub, "people/3").await
+            );
+        }
+        delete(&adam, "people/3").await;
+        put(&adam, "people/1", "Adam").await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert_eq!(seen(&eva, "people/3").await, None);
+        assert_eq!(seen(&eva, "people/1").await, seen(&adam, "people/1").await);
+        assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn concurrent_edits_are_a_conflict_that_everybody_sees_and_one_settles() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Eva").await;
+        put(&adam, "people/1", "Adam").await;
+        to_eva.sync().await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        for database in [&hub, &eva, &adam] {
+            let read = database.read().await.unwrap();
+            let error = read.document("people/1").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DocumentConflict);
+            let conflict = read.conflict("People/1").await.unwrap().unwrap();
+            let mut bodies: Vec<_> = conflict
+                .set
+                .live
+                .iter()
+                .map(|it| &it.value.body[..])
+                .collect();
+            bodies.sort_unstable();
+            assert_eq!(bodies, [r#"{"Name":"Adam"}"#, r#"{"Name":"Eva"}"#]);
+            assert_eq!(read.conflicts("", 10).await.unwrap().len(), 1);
+        }
+        put(&adam, "people/1", "Both").await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert_eq!(seen(&eva, "people/1").await, seen(&hub, "people/1").await);
+        assert_eq!(name(&eva, "people/1").await.as_deref(), Some("Both"));
+        // Both parents stay.
+        let read = hub.read().await.unwrap();
+        let revisions = read.revisions("people/1", 0, 10).await.unwrap();
+        let bodies: Vec<_> = revisions.iter().map(|it| it.body().to_owned()).collect();
+        assert!(bodies.iter().any(|it| it.contains("Adam")), "{bodies:?}");
+        assert!(bodies.iter().any(|it| it.contains("Eva")), "{bodies:?}");
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn an_edit_against_a_deletion_is_a_conflict_too() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Eva").await;
+        delete(&hub, "people/1").await;
+        to_eva.sync().await;
+        let read = hub.read().await.unwrap();
+        let conflict = read.conflict("people/1").await.unwrap().unwrap();
+        assert_eq!(
+            conflict
+                .set
+                .live
+                .iter()
+                .filter(|it| it.value.is_deletion)
+                .count(),
+            1
+        );
+        delete(&eva, "people/1").await;
+        to_eva.sync().await;
+        let read = hub.read().await.unwrap();
+        assert!(read.conflict("people/1").await.unwrap().is_none());
+        assert!(read.document("people/1").await.unwrap().is_none());
+        assert_eq!(pending(&eva).await, 0);
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+#[test]
+fn a_server_told_to_takes_the_latest_and_keeps_the_other_as_revision() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        let latest = ConflictsConfiguration {
+            resolve_to_latest: true,
+        };
+        hub.configure(Configure::Conflicts(latest)).await.unwrap();
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Eva").await;
+        put(&adam, "people/1", "Adam").await;
+        to_eva.sync().await;
+        world.clock.advance_ms(1000);
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert_eq!(name(&hub, "people/1").await.as_deref(), Some("Adam"));
+        assert_eq!(seen(&eva, "people/1").await, seen(&hub, "people/1").await);
+        let read = hub.read().await.unwrap();
+        let revisions = read.revisions("people/1", 0, 10).await.unwrap();
+        assert!(revisions.iter().any(|it| it.body().contains("Eva")));
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+struct NoBobs;
+
+impl Validate for NoBobs {
+    fn validate(
+        &self,
+        _: &str,
+        _: Option<&DocumentVersion>,
+        new: &DocumentVersion,
+    ) -> Result<(), String> {
+        match new.body.contains("Bob") {
+            true => Err("no Bobs here".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_refused_document_is_refused_alone_and_stays_in_the_queue() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        for number in 0..10 {
+            let name = if number == 4 { "Bob" } else { "Eva" };
+            put(&eva, &format!("people/{number}"), name).await;
+        }
+        let options = HubOptions {
+            validator: Some(Arc::new(NoBobs)),
+            ..world.hub_options()
+        };
+        let mut line = world
+            .connect_with(&hub, &eva, EdgeOptions::default(), options)
+            .await;
+        assert_eq!(
+            hub.read()
+                .await
+                .unwrap()
+                .statistics()
+                .await
+                .unwrap()
+                .document_count,
+            9
+        );
+        let refused = line
+            .edge
+            .take_events()
+            .into_iter()
+            .filter_map(|it| match it {
+                EdgeEvent::Refused { id, refusal } => Some((id, refusal.reason)),
+                _ => None,
+            });
+        assert_eq!(
+            refused.collect::<Vec<_>>(),
+            [("people/4".to_owned(), "no Bobs here".to_owned())]
+        );
+        let read = eva.read().await.unwrap();
+        let waiting = read.pending_documents(0, 10).await.unwrap();
+        assert_eq!(
+            waiting[0].refusal.as_ref().unwrap().code,
+            "ValidationFailed"
+        );
+        // It is not offered again by itself, but when it is changed.
+        line.sync().await;
+        assert_eq!(name(&hub, "people/4").await, None);
+        put(&eva, "people/4", "Rob").await;
+        line.sync().await;
+        assert_eq!(name(&hub, "people/4").await.as_deref(), Some("Rob"));
+        assert_eq!(pending(&eva).await, 0);
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+#[test]
+fn a_write_can_be_given_up() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        put(&hub, "people/1", "Base").await;
+        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Wrong").await;
+        put(&eva, "people/2", "Wrong too").await;
+        eva.discard_pending("people/1").await.unwrap();
+        eva.discard_pending("people/2").await.unwrap();
+        line.sync().await;
+        assert_eq!(seen(&eva, "people/1").await, seen(&hub, "people/1").await);
+        assert_eq!(seen(&eva, "people/2").await, None);
+        assert_eq!(
+            (pending(&eva).await, name(&hub, "people/1").await.as_deref()),
+            (0, Some("Base"))
+        );
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+fn scope(prefixes: &[&str], collections: &[&str]) -> Scope {
+    Scope::new(prefixes, collections).unwrap()
+}
+
+fn with_token(token: &str) -> EdgeOptions {
+    EdgeOptions {
+        token: token.to_owned(),
+        ..EdgeOptions::default()
+    }
+}
+
+#[test]
+fn nobody_sees_or_writes_what_is_not_granted() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let grants = Grants {
+            read: scope(&["groups/", "users/eva/"], &[]),
+            write: scope(&["users/eva/"], &["Notes"]),
+        };
+        *world.grants.lock().unwrap() = vec![("eva".to_owned(), grants)];
+        put(&hub, "groups/1", "Bees").await;
+        put(&hub, "users/adam/1", "secret").await;
+        put(&hub, "users/eva/7", "a person's record").await;
+        put_in(&eva, "users/eva/1", "mine", "Notes").await;
+        put_in(&eva, "users/adam/2", "not mine", "Notes").await;
+        put(&eva, "users/eva/2", "wrong collection").await;
+        put_in(&eva, "users/eva/7", "not a note before", "Notes").await;
+        let line = world.connect(&hub, &eva, with_token("eva")).await;
+        assert!(line.refused.is_none());
+        assert_eq!(name(&hub, "users/eva/1").await.as_deref(), Some("mine"));
+        assert_eq!(name(&hub, "users/adam/2").await, None);
+        assert_eq!(name(&hub, "users/eva/2").await, None);
+        assert_eq!(
+            name(&hub, "users/eva/7").await.as_deref(),
+            Some("a person's record")
+        );
+        assert_eq!(name(&eva, "groups/1").await.as_deref(), Some("Bees"));
+        assert_eq!(name(&eva, "users/adam/1").await, None);
+        assert_eq!(pending(&eva).await, 3);
+        let stranger = world
+            .connect(&hub, &world.database().await, with_token("x"))
+            .await;
+        assert_eq!(stranger.refused.unwrap().kind(), ErrorKind::Unauthorized);
+        assert_eq!(stranger.edge.status().phase, EdgePhase::Refused);
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+#[test]
+fn access_withdrawn_purges_and_access_granted_backfills() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let reads = |prefix: &str| {
+            let read = scope(&[prefix], &[]);
+            let write = scope(&[], &[]);
+            vec![("eva".to_owned(), Grants { read, write })]
+        };
+        for group in 1..=5 {
+            put(&hub, &format!("a/{group}"), "A").await;
+            put(&hub, &format!("b/{group}"), "B").await;
+        }
+        *world.grants.lock().unwrap() = reads("a/");
+        drop(world.connect(&hub, &eva, with_token("eva")).await);
+        assert_eq!(
+            (name(&eva, "a/5").await.is_some(), name(&eva, "b/5").await),
+            (true, None)
+        );
+        put(&eva, "a/1", "changed while away").await;
+        *world.grants.lock().unwrap() = reads("b/");
+        let mut line = world.connect(&hub, &eva, with_token("eva")).await;
+        assert!(line.edge.take_events().contains(&EdgeEvent::Resynced));
+        assert_eq!(
+            (name(&eva, "a/5").await, name(&eva, "b/5").await.is_some()),
+            (None, true)
+        );
+        // What was written was not lost by it.
+        assert_eq!(
+            name(&hub, "a/1").await.as_deref(),
+            Some("changed while away")
+        );
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+#[test]
+fn who_was_away_for_longer_than_deletions_are_remembered_revives_nothing() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        for id in ["people/1", "people/2", "people/3"] {
+            put(&hub, id, "Base").await;
+        }
+        drop(world.connect(&hub, &eva, EdgeOptions::default()).await);
+        put(&eva, "people/2", "edited offline").await;
+        delete(&hub, "people/1").await;
+        delete(&hub, "people/2").await;
+        world.clock.advance_ms(1000 * 3600 * 24 * 30);
+        let state = hub.read().await.unwrap().state().await.unwrap();
+        let now = Timestamp::parse("2026-01-31T00:00:00Z").unwrap();
+        let cleaned = hub
+            .clean_tombstones_step(state.last_etag, now, 100)
+            .await
+            .unwrap();
+        assert_eq!(cleaned, 2);
+        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        assert!(line.edge.take_events().contains(&EdgeEvent::Resynced));
+        assert_eq!(
+            (name(&eva, "people/1").await, name(&hub, "people/1").await),
+            (None, None)
+        );
+        assert_eq!(seen(&eva, "people/3").await, seen(&hub, "people/3").await);
+        // What was edited meanwhile is not revived without a word.
+        let conflict = hub
+            .read()
+            .await
+            .unwrap()
+            .conflict("people/2")
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(conflict.set.live.len(), 2);
+        assert_eq!(pending(&eva).await, 0);
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+async fn attach(database: &Memory, id: &str, name: &str, bytes: &[u8]) {
+    let mut upload = database.begin_upload().unwrap();
+    upload.write(bytes).await.unwrap();
+    let put = PutAttachment {
+        id: DocumentId::new(id, 512).unwrap(),
+        name: AttachmentName::new(name).unwrap(),
+        content_type: "image/png".to_owned(),
+        content: upload.finish().await.unwrap(),
+        expected: ExpectedVersion::Any,
+    };
+    let outcomes = database
+        .write_batch(vec![BatchCommand::PutAttachment(put)])
+        .await
+        .unwrap();
+    assert!(matches!(
+        outcomes[..],
+        [CommandOutcome::WrittenAttachment(_)]
+    ));
+}
+
+async fn attachment(database: &Memory, id: &str, name: &str) -> Option<Vec<u8>> {
+    let read = database.read().await.unwrap();
+    let record = read.attachment(id, name).await.unwrap()?;
+    let blob = read.content(&record.hash).await.unwrap()?;
+    let mut bytes = Vec::new();
+    while bytes.len() < usize::try_from(blob.size).unwrap() {
+        bytes.extend(read.content_at(&blob, bytes.len() as u64).await.unwrap());
+    }
+    Some(bytes)
+}
+
+#[test]
+fn attachments_travel_with_their_documents_both_ways() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        let photo: Vec<u8> = (0..700_000u32).map(|it| (it % 251) as u8).collect();
+        put(&eva, "people/1", "Eva").await;
+        attach(&eva, "people/1", "photo.png", &photo).await;
+        put(&hub, "people/2", "Adam").await;
+        attach(&hub, "people/2", "note.txt", b"small").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        for database in [&hub, &eva, &adam] {
+            assert_eq!(
+                attachment(database, "people/1", "photo.png")
+                    .await
+                    .as_deref(),
+                Some(&photo[..])
+            );
+            assert_eq!(
+                attachment(database, "people/2", "note.txt")
+                    .await
+                    .as_deref(),
+                Some(&b"small"[..])
+            );
+        }
+        // In a conflict, too, nothing of it is lost.
+        attach(&eva, "people/2", "eva.txt", b"of eva").await;
+        attach(&adam, "people/2", "adam.txt", b"of adam").await;
+        to_eva.sync().await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert!(
+            eva.read()
+                .await
+                .unwrap()
+                .conflict("people/2")
+                .await
+                .unwrap()
+                .is_some()
+        );
+        assert_sound(&[&hub, &eva, &adam]).await;
+        put(&eva, "people/2", "settled").await;
+        to_eva.sync().await;
+        to_adam.sync().await;
+        assert_eq!(name(&adam, "people/2").await.as_deref(), Some("settled"));
+        for (file, content) in [
+            ("note.txt", "small"),
+            ("eva.txt", "of eva"),
+            ("adam.txt", "of adam"),
+        ] {
+            let kept = attachment(&adam, "people/2", file).await.unwrap();
+            assert_eq!(kept, content.as_bytes(), "{file}");
+        }
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn frames_of_strangers_are_refused_without_harm() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        put(&eva, "people/1", "Eva").await;
+        let mut session = HubSession::new(hub.clone(), world.hub_options());
+        for frame in [
+            &b""[..],
+            b"\x04",
+            b"\xff\0",
+            b"\x01\x00\x01",
+            &[4, 0, 0, 255, 255, 255, 255],
+        ] {
+            assert_eq!(
+                session.on_frame(frame).await.unwrap_err().kind(),
+                ErrorKind::InvalidRequest
+            );
+        }
+        // Before a hello nothing else is listened to.
+        let push = Message::Push {
+            settled: 0,
+            writes: Vec::new(),
+        };
+        assert!(session.on_message(push).await.is_err());
+        let line = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        assert!(line.refused.is_none());
+        assert_eq!(name(&hub, "people/1").await.as_deref(), Some("Eva"));
+    });
+}

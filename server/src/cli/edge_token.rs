@@ -1,0 +1,148 @@
+//! `pinyon edge-token`: a token for an edge's user, and a key to sign it with.
+
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet, KeyAlgorithm};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use pinyon_core::host::{Clock, OsRandom, Random, SystemClock};
+use pinyon_core::{Error, Result};
+use serde_json::json;
+
+use super::CommandResult;
+use crate::sync::{Access, Claims};
+
+const HELP: &str = "\
+The key must be one with alg HS256; with other keys, tokens come from whoever has the private half.
+
+Examples:
+  pinyon edge-token --new-keys keys.json
+  pinyon serve --sync-keys keys.json
+  pinyon edge-token --keys keys.json --user eva --database school
+  pinyon edge-token --keys keys.json --user eva --database school --read-prefix groups/ \\
+      --write-prefix users/eva/ --expires-h 1";
+
+/// The arguments of `pinyon edge-token`.
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub struct Args {
+    /// Make a file with a new key, and no token
+    #[arg(long, conflicts_with_all = ["keys", "user"])]
+    new_keys: Option<PathBuf>,
+    /// The file of keys that the server has
+    #[arg(long, required_unless_present = "new_keys")]
+    keys: Option<PathBuf>,
+    /// Which of its keys [default: the first with alg HS256]
+    #[arg(long)]
+    kid: Option<String>,
+    /// Whose token it is
+    #[arg(long, required_unless_present = "new_keys")]
+    user: Option<String>,
+    /// A database it is for; repeat it for several
+    #[arg(long = "database", required_unless_present = "new_keys")]
+    databases: Vec<String>,
+    /// Documents that may be seen, by the beginning of their ids [default: all]
+    #[arg(long = "read-prefix")]
+    read_prefixes: Vec<String>,
+    /// Collections that may be seen [default: all]
+    #[arg(long = "read-collection")]
+    read_collections: Vec<String>,
+    /// Documents that may be written, by the beginning of their ids [default: all]
+    #[arg(long = "write-prefix")]
+    write_prefixes: Vec<String>,
+    /// Collections that may be written [default: all]
+    #[arg(long = "write-collection")]
+    write_collections: Vec<String>,
+    /// Nothing may be written
+    #[arg(long, conflicts_with_all = ["write_prefixes", "write_collections"])]
+    read_only: bool,
+    /// How long it is good
+    #[arg(long, default_value_t = 12)]
+    expires_h: u32,
+    /// The issuer it names
+    #[arg(long)]
+    issuer: Option<String>,
+    /// The audience it names
+    #[arg(long)]
+    audience: Option<String>,
+}
+
+/// Prints a token, or makes a file of keys.
+///
+/// # Errors
+/// `InvalidRequest` when a file cannot be read or written, or holds no fit key.
+#[expect(clippy::print_stdout, reason = "the token is what the command makes")]
+pub fn run(args: Args) -> CommandResult {
+    match &args.new_keys {
+        Some(path) => new_keys(path)?,
+        None => println!("{}", token(&args)?),
+    }
+    Ok(std::process::ExitCode::SUCCESS)
+}
+
+fn new_keys(path: &PathBuf) -> Result<()> {
+    let mut secret = [0; 32];
+    OsRandom.fill(&mut secret)?;
+    let mut id = [0; 8];
+    OsRandom.fill(&mut id)?;
+    let keys = json!({ "keys": [{
+        "kty": "oct",
+        "kid": URL_SAFE_NO_PAD.encode(id),
+        "alg": "HS256",
+        "k": URL_SAFE_NO_PAD.encode(secret),
+    }] });
+    let text = serde_json::to_vec_pretty(&keys).expect("keys are plain data");
+    write_secret(path, &text)
+        .map_err(|reason| Error::invalid(format!("{}: {reason}", path.display())))
+}
+
+/// Writes a file that nobody else may read, and none that is there already.
+fn write_secret(path: &PathBuf, text: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+fn token(args: &Args) -> Result<String> {
+    let path = args.keys.as_ref().expect("clap asks for it");
+    let broken = |what: String| Error::invalid(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|reason| broken(reason.to_string()))?;
+    let set: JwkSet = serde_json::from_str(&text).map_err(|reason| broken(reason.to_string()))?;
+    let mut keys = set.keys.iter().filter(|it| {
+        let is_asked = args.kid.is_none() || it.common.key_id == args.kid;
+        it.common.key_algorithm == Some(KeyAlgorithm::HS256) && is_asked
+    });
+    let key = keys
+        .next()
+        .ok_or_else(|| broken("it has no such key with alg HS256".to_owned()))?;
+    let AlgorithmParameters::OctetKey(secret) = &key.algorithm else {
+        return Err(broken("the key is no secret".to_owned()));
+    };
+    let secret = URL_SAFE_NO_PAD
+        .decode(secret.value.trim_end_matches('='))
+        .map_err(|reason| broken(reason.to_string()))?;
+    let now_s = u64::try_from(SystemClock.now().unix_ms() / 1000).unwrap_or(0);
+    let access = |prefixes: &[String], collections: &[String]| Access {
+        prefixes: prefixes.to_vec(),
+        collections: collections.to_vec(),
+    };
+    let claims = Claims {
+        sub: args.user.clone().unwrap_or_default(),
+        exp: now_s + u64::from(args.expires_h) * 3600,
+        iss: args.issuer.clone(),
+        aud: args.audience.clone(),
+        databases: args.databases.clone(),
+        read: Some(access(&args.read_prefixes, &args.read_collections)),
+        write: (!args.read_only).then(|| access(&args.write_prefixes, &args.write_collections)),
+    };
+    let mut header = Header::new(Algorithm::HS256);
+    header.kid.clone_from(&key.common.key_id);
+    encode(&header, &claims, &EncodingKey::from_secret(&secret))
+        .map_err(|reason| broken(reason.to_string()))
+}

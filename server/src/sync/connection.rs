@@ -1,0 +1,317 @@
+//! One edge's connection: frames between its socket and the core's session.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_tungstenite::WebSocketStream;
+use hyper_tungstenite::tungstenite::Message as Frame;
+use hyper_tungstenite::tungstenite::protocol::CloseFrame;
+use hyper_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use hyper_util::rt::TokioIo;
+use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
+use pinyon_core::replication::{Message, Scope};
+use pinyon_core::{Error, ErrorKind, Result};
+use pinyon_storage_native::NativeStore;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{ConnectionPermit, SyncKeys};
+use crate::databases::OpenDatabase;
+use crate::server::Server;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// What a connection's token allowed last.
+struct Bearer {
+    server: Arc<Server>,
+    database: String,
+    current: Mutex<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    /// Seconds since 1970; `None` where nobody asks for tokens.
+    expires_s: Option<u64>,
+    permit: Option<ConnectionPermit>,
+    user: Option<String>,
+}
+
+impl Bearer {
+    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, current: &mut Current, user: &str) -> Result<()> {
+        if current.user.as_deref() == Some(user) {
+            return Ok(());
+        }
+        if current.user.is_some() {
+            let what = "the token is somebody else's; connect again";
+            return Err(Error::new(ErrorKind::Unauthorized, what));
+        }
+        let config = &self.server.config;
+        let permit = self.server.sync_connections.enter(
+            user,
+            config.max_sync_connections,
+            config.max_sync_connections_of_user,
+        )?;
+        current.permit = Some(permit);
+        current.user = Some(user.to_owned());
+        Ok(())
+    }
+
+    fn check(&self, keys: &SyncKeys, token: &str) -> Result<Grants> {
+        let claims = keys.check(token)?;
+        if !claims.names(&self.database) {
+            return Err(Error::new(
+                ErrorKind::Unauthorized,
+                format!("the token is not for the database '{}'", self.database),
+            ));
+        }
+        let mut current = self.current();
+        self.enter(&mut current, &claims.sub)?;
+        current.expires_s = Some(claims.exp);
+        claims.grants()
+    }
+}
+
+impl Authorize for Bearer {
+    fn authorize(&self, token: &str) -> Result<Grants> {
+        match &self.server.sync_keys {
+            Some(keys) => self.check(keys, token),
+            // As everything else on this port: whoever reaches it may do it.
+            None => {
+                self.enter(&mut self.current(), "")?;
+                Ok(Grants {
+                    read: Scope::everything(),
+                    write: Scope::everything(),
+                })
+            }
+        }
+    }
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(server: Arc<Server>, database: String, socket: Socket) {
+    let mut connection = match Connection::begin(&server, database, socket).await {
+        Ok(connection) => connection,
+        Err((mut socket, error)) => {
+            tracing::debug!(%error, "a sync connection could not begin");
+            let refusal = HubSession::<NativeStore>::refusal(&error);
+            // A peer that is gone needs no reason.
+            let _ = socket.send(Frame::Binary(refusal)).await;
+            let _ = socket.close(None).await;
+            return;
+        }
+    };
+    let ended = connection.run().await;
+    connection.end(ended).await;
+}
+
+struct Connection {
+    server: Arc<Server>,
+    bearer: Arc<Bearer>,
+    socket: Socket,
+    session: HubSession<NativeStore>,
+    /// Not held: a database that is deleted or disabled does not wait for edges.
+    open: Weak<OpenDatabase>,
+    tokens: f64,
+    refilled_at: Instant,
+}
+
+/// What woke a connection.
+enum Event {
+    Frame(Bytes),
+    Committed,
+    Ended,
+    Silence,
+    Expired,
+}
+
+impl Connection {
+    async fn begin(
+        server: &Arc<Server>,
+        database: String,
+        socket: Socket,
+    ) -> Result<Self, (Socket, Error)> {
+        let open = match server.databases.get(&database).await {
+            Ok(open) => open,
+            Err(error) => return Err((socket, error)),
+        };
+        let bearer = Arc::new(Bearer {
+            server: Arc::clone(server),
+            database,
+            current: Mutex::default(),
+        });
+        let options = HubOptions {
+            // Once after opening: a restored backup shows at the first edge that comes.
+            may_mint: open.may_mint(),
+            ..HubOptions::new(Arc::clone(&bearer) as Arc<dyn Authorize>)
+        };
+        let session = HubSession::new(open.documents.clone(), options);
+        Ok(Self {
+            server: Arc::clone(server),
+            bearer,
+            socket,
+            session,
+            open: Arc::downgrade(&open),
+            tokens: f64::from(server.config.max_sync_writes_per_s),
+            refilled_at: Instant::now(),
+        })
+    }
+
+    async fn run(&mut self) -> Result<()> {
+        loop {
+            // Listening comes before looking, so that no commit is missed.
+            let commit = self.session_commits();
+            if let Some(frame) = self.session.pump().await? {
+                self.send(frame).await?;
+                continue;
+            }
+            match self.next(commit).await? {
+                Event::Frame(frame) => self.follow(&frame).await?,
+                Event::Committed => {}
+                Event::Ended => return Ok(()),
+                Event::Silence => {
+                    let what = "the edge was silent for too long";
+                    return Err(Error::new(ErrorKind::TimedOut, what));
+                }
+                Event::Expired => {
+                    return Err(Error::new(ErrorKind::Unauthorized, "the token has expired"));
+                }
+            }
+        }
+    }
+
+    fn session_commits(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let open = self.open.upgrade()?;
+        Some(open.documents.listen())
+    }
+
+    async fn next(&mut self, commit: Option<impl Future<Output = ()> + Send>) -> Result<Event> {
+        let Some(commit) = commit else {
+            return Err(gone());
+        };
+        let config = &self.server.config;
+        let silence = Duration::from_millis(config.sync_silence_timeout_ms);
+        let expires_in = self.expires_in();
+        tokio::select! {
+            frame = timeout(silence, next_frame(&mut self.socket)) => match frame {
+                Ok(Ok(Some(frame))) => Ok(Event::Frame(frame)),
+                Ok(Ok(None)) => Ok(Event::Ended),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Ok(Event::Silence),
+            },
+            () = commit => Ok(Event::Committed),
+            () = wait_until(expires_in) => Ok(Event::Expired),
+        }
+    }
+
+    /// How long the token is good for.
+    fn expires_in(&self) -> Option<Instant> {
+        let expires_s = self.bearer.current().expires_s?;
+        let now_s = u64::try_from(self.server.host.clock.now().unix_ms() / 1000).unwrap_or(0);
+        // A token that never ends in practice must not overflow the clock.
+        let left_s = expires_s.saturating_sub(now_s).min(30 * 24 * 3600);
+        Some(Instant::now() + Duration::from_secs(left_s))
+    }
+
+    async fn follow(&mut self, frame: &[u8]) -> Result<()> {
+        // Asked for anew each time: it counts as use, and a deleted one is noticed.
+        let open = self.server.databases.get(&self.bearer.database).await?;
+        if !Weak::ptr_eq(&self.open, &Arc::downgrade(&open)) {
+            return Err(gone());
+        }
+        let message = Message::decode(frame)?;
+        if let Message::Push { writes, .. } = &message {
+            self.wait_for_turn(writes.len()).await;
+        }
+        let answers = open.use_store(self.session.on_message(message).await)?;
+        if self.session.has_minted() {
+            open.forbid_minting();
+        }
+        for answer in answers {
+            self.send(answer.encode().into()).await?;
+        }
+        Ok(())
+    }
+
+    /// Slows an edge down that writes faster than it may.
+    async fn wait_for_turn(&mut self, writes: usize) {
+        let rate = f64::from(self.server.config.max_sync_writes_per_s);
+        let elapsed = self.refilled_at.elapsed().as_secs_f64();
+        self.refilled_at = Instant::now();
+        self.tokens = (self.tokens + elapsed * rate).min(rate);
+        self.tokens -= writes as f64;
+        if self.tokens < 0.0 {
+            tokio::time::sleep(Duration::from_secs_f64(-self.tokens / rate)).await;
+        }
+    }
+
+    async fn send(&mut self, frame: Bytes) -> Result<()> {
+        let stall = self.server.config.stall_timeout();
+        match timeout(stall, self.socket.send(Frame::Binary(frame))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(reason)) => Err(Error::new(ErrorKind::Unavailable, reason.to_string())),
+            Err(_) => Err(Error::new(
+                ErrorKind::TimedOut,
+                "the edge takes nothing any more",
+            )),
+        }
+    }
+
+    async fn end(mut self, ended: Result<()>) {
+        let database = &self.bearer.database;
+        let Err(error) = ended else {
+            tracing::debug!(database, "a sync connection ended");
+            return;
+        };
+        match error.kind() {
+            ErrorKind::Internal | ErrorKind::Corrupted | ErrorKind::StorageFull => {
+                tracing::error!(database, ?error, "a sync connection failed");
+            }
+            _ => tracing::debug!(database, ?error, "a sync connection ended"),
+        }
+        let refusal = HubSession::<NativeStore>::refusal(&error);
+        if self.send(refusal).await.is_ok() {
+            let close = CloseFrame {
+                code: CloseCode::Policy,
+                reason: "".into(),
+            };
+            // It says goodbye; whether the other side hears it does not matter.
+            let _ = timeout(Duration::from_secs(1), self.socket.close(Some(close))).await;
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Unavailable, "the database was closed")
+}
+
+async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next frame with a message; `None` at the end.
+async fn next_frame(socket: &mut Socket) -> Result<Option<Bytes>> {
+    loop {
+        match socket.next().await {
+            None | Some(Ok(Frame::Close(_))) => return Ok(None),
+            Some(Ok(Frame::Binary(bytes))) => return Ok(Some(bytes)),
+            Some(Ok(Frame::Text(_))) => {
+                return Err(Error::invalid("the sync protocol has binary frames only"));
+            }
+            // The library answers pings itself.
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => {}
+            Some(Err(reason)) => {
+                tracing::debug!(%reason, "a sync socket broke");
+                return Ok(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The keys that tokens are checked with: a file with a JSON Web Key Set.
+//!
+//! Invariants: each key is good for one algorithm, which the file names, whatever a token says of
+//! itself; a token names its key; it has an end.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use pinyon_core::{Error, ErrorKind, Result};
+
+use super::Claims;
+
+/// How far the clocks of issuer and server may be apart.
+const LEEWAY_S: u64 = 30;
+/// The longest token.
+const MAX_TOKEN_BYTES: usize = 16 << 10;
+/// The shortest secret, in characters of base-64: 256 bits, what HS256 is worth.
+const MIN_SECRET_CHARACTERS: usize = 43;
+
+/// The keys, by their ids.
+pub struct SyncKeys {
+    keys: HashMap<String, (Algorithm, DecodingKey)>,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+impl SyncKeys {
+    /// Reads a file of keys.
+    ///
+    /// # Errors
+    /// `InvalidRequest` that names the file and the key that cannot be used.
+    pub fn read(path: &Path, issuer: Option<String>, audience: Option<String>) -> Result<Self> {
+        let broken = |what: String| Error::invalid(format!("{}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|reason| broken(reason.to_string()))?;
+        Self::parse(&text, issuer, audience).map_err(|error| broken(error.to_string()))
+    }
+
+    fn parse(text: &str, issuer: Option<String>, audience: Option<String>) -> Result<Self> {
+        let set: JwkSet = serde_json::from_str(text)
+            .map_err(|reason| Error::invalid(format!("it is no JSON Web Key Set: {reason}")))?;
+        let mut keys = HashMap::new();
+        for jwk in &set.keys {
+            let id = jwk.common.key_id.clone();
+            let id = id.ok_or_else(|| Error::invalid("a key has no 'kid'"))?;
+            let algorithm = algorithm_of(jwk, &id)?;
+            let key = DecodingKey::from_jwk(jwk)
+                .map_err(|reason| Error::invalid(format!("the key '{id}': {reason}")))?;
+            if keys.insert(id.clone(), (algorithm, key)).is_some() {
+                return Err(Error::invalid(format!("the key '{id}' stands there twice")));
+            }
+        }
+        if keys.is_empty() {
+            return Err(Error::invalid("it holds no key"));
+        }
+        Ok(Self {
+            keys,
+            issuer,
+            audience,
+        })
+    }
+
+    /// The claims of a token.
+    ///
+    /// # Errors
+    /// `Unauthorized` with a reason that can be shown: it does not help to forge one.
+    pub fn check(&self, token: &str) -> Result<Claims> {
+        let refuse = |why: &str| Error::new(ErrorKind::Unauthorized, format!("the token {why}"));
+        if token.is_empty() {
+            return Err(refuse("is missing"));
+        }
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(refuse("is too long"));
+        }
+        let header = decode_header(token).map_err(|_| refuse("is no JSON Web Token"))?;
+        let key = header.kid.as_ref().and_then(|id| self.keys.get(id));
+        let (algorithm, key) = key.ok_or_else(|| refuse("names no key of this server"))?;
+        // The algorithm is the key's; a token that says another one is forged.
+        let mut validation = Validation::new(*algorithm);
+        validation.leeway = LEEWAY_S;
+        validation.set_required_spec_claims(&["exp", "sub"]);
+        validation.validate_nbf = true;
+        if let Some(issuer) = &self.issuer {
+            validation.set_issuer(&[issuer]);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        match &self.audience {
+            Some(audience) => {
+                validation.set_audience(&[audience]);
+                validation.required_spec_claims.insert("aud".to_owned());
+            }
+            None => validation.validate_aud = false,
+        }
+        use jsonwebtoken::errors::ErrorKind as Reason;
+        let decoded = decode::<Claims>(token, key, &validation).map_err(|reason| {
+            refuse(match reason.kind() {
+                Reason::ExpiredSignature => "has expired",
+                Reason::ImmatureSignature => "is not valid yet",
+                Reason::InvalidIssuer => "is of another issuer",
+                Reason::InvalidAudience => "is meant for somebody else",
+                Reason::MissingRequiredClaim(_) | Reason::Json(_) => "lacks a claim",
+                _ => "is not signed by this server's key",
+            })
+        })?;
+        Ok(decoded.claims)
+    }
+}
+
+/// The one algorithm that a key is good for.
+fn algorithm_of(jwk: &Jwk, id: &str) -> Result<Algorithm> {
+    match jwk.common.key_algorithm {
+        Some(KeyAlgorithm::HS256) => {
+            use jsonwebtoken::jwk::AlgorithmParameters::OctetKey;
+            let is_long = match &jwk.algorithm {
+                OctetKey(secret) => {
+                    secret.value.trim_end_matches('=').len() >= MIN_SECRET_CHARACTERS
+                }
+                _ => false,
+            };
+            match is_long {
+                true => Ok(Algorithm::HS256),
+                false => Err(Error::invalid(format!(
+                    "the key '{id}' needs a secret of at least 32 bytes"
+                ))),
+            }
+        }
+        Some(KeyAlgorithm::RS256) => Ok(Algorithm::RS256),
+        Some(KeyAlgorithm::ES256) => Ok(Algorithm::ES256),
+        _ => Err(Error::invalid(format!(
+            "the key '{id}' must say \"alg\": \"HS256\", \"RS256\" or \"ES256\""
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::{EncodingKey, Header, encode};
+
+    const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+    fn keys() -> SyncKeys {
+        let text =
+            format!(r#"{{"keys":[{{"kty":"oct","kid":"one","alg":"HS256","k":"{SECRET}"}}]}}"#);
+        SyncKeys::parse(&text, None, None).unwrap()
+    }
+
+    fn claims(exp: u64) -> Claims {
+        Claims {
+            sub: "eva".to_owned(),
+            exp,
+            iss: None,
+            aud: None,
+            databases: vec!["school".to_owned()],
+            read: Some(crate::sync::Access::default()),
+            write: None,
+        }
+    }
+
+    fn token(algorithm: Algorithm, kid: &str, secret: &str, exp: u64) -> String {
+        let mut header = Header::new(algorithm);
+        header.kid = Some(kid.to_owned());
+        let key = EncodingKey::from_base64_secret(secret)
+            .or_else(|_| EncodingKey::from_base64_secret(&format!("{secret}=")))
+            .unwrap();
+        encode(&header, &claims(exp), &key).unwrap()
+    }
+
+    const LATE: u64 = 32_503_680_000;
+
+    #[test]
+    fn only_a_token_of_a_known_key_and_its_algorithm_is_good() {
+        let keys = keys();
+        let good = token(Algorithm::HS256, "one", SECRET, LATE);
+        assert_eq!(keys.check(&good).unwrap().sub, "eva");
+        let other_secret = "BBECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+        for bad in [
+            token(Algorithm::HS256, "two", SECRET, LATE),
+            token(Algorithm::HS512, "one", SECRET, LATE),
+            token(Algorithm::HS256, "one", other_secret, LATE),
+            token(Algorithm::HS256, "one", SECRET, 1_000_000_000),
+            String::new(),
+            "a.b.c".to_owned(),
+            // {"alg":"none","kid":"one"}
+            format!(
+                "eyJhbGciOiJub25lIiwia2lkIjoib25lIn0.{}.",
+                good.split('.').nth(1).unwrap()
+            ),
+        ] {
+            let refused = keys.check(&bad).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unauthorized, "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_not_pinned_or_too_short_are_refused() {
+        for text in [
+            "{}",
+            r#"{"keys":[]}"#,
+            r#"{"keys":[{"kty":"oct","alg":"HS256","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}"#,
+            r#"{"keys":[{"kty":"oct","kid":"one","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}"#,
+            r#"{"keys":[{"kty":"oct","kid":"one","alg":"HS256","k":"AAEC"}]}"#,
+        ] {
+            assert!(SyncKeys::parse(text, None, None).is_err(), "{text}");
+        }
+    }
+}

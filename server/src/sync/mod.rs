@@ -1,0 +1,13 @@
+//! Edges: browsers and others that keep a database of their own and follow this one.
+//!
+//! The rules are the core's (`pinyon_core::replication`); here are sockets, tokens and limits.
+
+mod claims;
+mod connection;
+mod keys;
+mod limits;
+
+pub use claims::{Access, Claims};
+pub use connection::serve;
+pub use keys::SyncKeys;
+pub use limits::{ConnectionLimits, ConnectionPermit};

@@ -1,0 +1,245 @@
+//! Edges over real sockets against the real server.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::process::Command;
+
+use serde_json::Value;
+use support::TestServer;
+use support::edge::TestEdge;
+
+/// The change vector of a document on the server.
+fn vector(server: &TestServer, id: &str) -> String {
+    let document = server.load(id);
+    document["@metadata"]["@change-vector"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn pinyon(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pinyon"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn two_edges_and_a_client_see_what_each_other_writes() {
+    let server = TestServer::with_database(&[]);
+    let (mut eva, mut adam) = (TestEdge::new(), TestEdge::new());
+    eva.put(
+        "children/1",
+        r#"{"Name":"Mia","@metadata":{"@collection":"Children"}}"#,
+    );
+    eva.connect(&server, "").unwrap();
+    eva.sync_until(|_| true);
+    assert_eq!(server.load("children/1")["Name"], "Mia");
+    adam.connect(&server, "").unwrap();
+    adam.sync_until(|edge| edge.load("children/1").is_some());
+    // What a client of the server writes reaches edges that wait.
+    assert_eq!(
+        server
+            .put("/databases/Test/docs?id=children/2", r#"{"Name":"Ben"}"#)
+            .status,
+        201
+    );
+    for edge in [&mut eva, &mut adam] {
+        edge.sync_until(|edge| edge.load("children/2").is_some());
+        assert_eq!(
+            edge.load("children/1").unwrap().1,
+            vector(&server, "children/1")
+        );
+    }
+    adam.put(
+        "children/1",
+        r#"{"Name":"Mia B.","@metadata":{"@collection":"Children"}}"#,
+    );
+    adam.sync_until(|_| true);
+    eva.sync_until(|edge| edge.load("children/1").unwrap().0.contains("Mia B."));
+    assert_eq!(eva.load("children/1"), adam.load("children/1"));
+}
+
+#[test]
+fn a_server_killed_in_between_loses_and_doubles_nothing() {
+    let mut server = TestServer::with_database(&[]);
+    let mut eva = TestEdge::new();
+    for round in 0..5 {
+        for number in 0..40 {
+            eva.put(&format!("notes/{round}-{number}"), r#"{"Text":"x"}"#);
+        }
+        eva.connect(&server, "").unwrap();
+        // Somewhere in the middle of it.
+        for _ in 0..=round * 2 {
+            eva.turn();
+        }
+        server.kill_and_restart();
+        eva.disconnect();
+    }
+    eva.connect(&server, "").unwrap();
+    eva.sync_until(|_| true);
+    let stats: Value = serde_json::from_slice(&server.get("/databases/Test/stats").body).unwrap();
+    assert_eq!(stats["CountOfDocuments"], 200);
+    assert_eq!(stats["CountOfDocumentsConflicts"].as_u64().unwrap_or(0), 0);
+    for number in 0..40 {
+        let id = format!("notes/4-{number}");
+        assert_eq!(eva.load(&id).unwrap().1, vector(&server, &id));
+    }
+}
+
+#[test]
+fn a_conflict_is_told_to_clients_and_settled_by_one() {
+    let server = TestServer::with_database(&[]);
+    let (mut eva, mut adam) = (TestEdge::new(), TestEdge::new());
+    for (edge, name) in [(&mut eva, "Eva"), (&mut adam, "Adam")] {
+        edge.put("groups/1", &format!(r#"{{"Name":"{name}"}}"#));
+        edge.connect(&server, "").unwrap();
+        edge.sync_until(|_| true);
+    }
+    let loaded = server.get("/databases/Test/docs?id=groups/1");
+    assert_eq!(loaded.status, 409);
+    let error: Value = serde_json::from_slice(&loaded.body).unwrap();
+    assert!(
+        error["Type"]
+            .as_str()
+            .unwrap()
+            .ends_with("DocumentConflictException")
+    );
+    assert_eq!(error["DocId"], "groups/1");
+    let listed = server.get("/databases/Test/replication/conflicts?docId=groups/1");
+    let listed: Value = serde_json::from_slice(&listed.body).unwrap();
+    assert_eq!(listed["TotalResults"], 2, "{listed}");
+    let mut names: Vec<_> = listed["Results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["Doc"]["Name"].clone())
+        .collect();
+    names.sort_by_key(|it| it.to_string());
+    assert_eq!(names, ["Adam", "Eva"]);
+    assert_eq!(
+        server
+            .put("/databases/Test/docs?id=groups/1", r#"{"Name":"Both"}"#)
+            .status,
+        201
+    );
+    for edge in [&mut eva, &mut adam] {
+        edge.sync_until(|edge| {
+            let settled = |(text, _): (String, String)| text.contains("Both");
+            edge.conflict("groups/1") == 0 && edge.load("groups/1").is_some_and(settled)
+        });
+    }
+    let revisions = server.get("/databases/Test/revisions?id=groups/1");
+    let text = String::from_utf8(revisions.body).unwrap();
+    assert!(text.contains("Adam") && text.contains("Eva"), "{text}");
+}
+
+#[test]
+fn tokens_say_who_sees_and_writes_what() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = directory.path().join("keys.json");
+    let keys = keys.to_str().unwrap();
+    pinyon(&["edge-token", "--new-keys", keys]);
+    let server =
+        TestServer::with_database(&["--sync-keys", keys, "--max-sync-connections-of-user", "2"]);
+    let token = |more: &[&str]| {
+        let base = ["edge-token", "--keys", keys, "--user", "eva"];
+        pinyon(&[&base[..], more].concat())
+    };
+    assert_eq!(
+        server
+            .put("/databases/Test/docs?id=users/adam/1", "{}")
+            .status,
+        201
+    );
+    assert_eq!(
+        server.put("/databases/Test/docs?id=groups/1", "{}").status,
+        201
+    );
+    let mut eva = TestEdge::new();
+    eva.put("users/eva/1", r#"{"Mine":true}"#);
+    eva.put("users/adam/2", r#"{"Mine":false}"#);
+    let allowed = token(&[
+        "--database",
+        "test",
+        "--read-prefix",
+        "groups/",
+        "--write-prefix",
+        "users/eva/",
+    ]);
+    eva.connect(&server, &allowed).unwrap();
+    // The one that is refused stays pending, so there is never rest; it is enough that the rest is
+    // there.
+    while eva.load("groups/1").is_none() || eva.pending() > 1 {
+        assert!(eva.turn());
+    }
+    assert!(eva.load("users/adam/1").is_none());
+    assert_eq!(
+        server.get("/databases/Test/docs?id=users/adam/2").status,
+        404
+    );
+    for (token, why) in [
+        (String::new(), "missing"),
+        ("a.b.c".to_owned(), "no JSON Web Token"),
+        (token(&["--database", "other"]), "not for the database"),
+        (token(&["--database", "Test", "--expires-h", "0"]), ""),
+    ] {
+        let mut stranger = TestEdge::new();
+        stranger.connect(&server, &token).unwrap();
+        let reason = stranger.run_until_refused();
+        assert!(reason.contains(why), "{reason}");
+    }
+    // Two at once, not three.
+    let mut second = TestEdge::new();
+    second.connect(&server, &allowed).unwrap();
+    second.sync_until(|_| true);
+    let mut third = TestEdge::new();
+    third.connect(&server, &allowed).unwrap();
+    assert!(third.run_until_refused().contains("already"));
+}
+
+#[test]
+fn pages_of_other_origins_cannot_sync() {
+    let server = TestServer::with_database(&["--sync-origin", "https://app.example"]);
+    let mut edge = TestEdge::new();
+    let foreign = edge.connect_from(&server, "", Some("https://evil.example"));
+    assert_eq!(foreign, Err(403));
+    edge.connect_from(&server, "", Some("https://app.example"))
+        .unwrap();
+    edge.sync_until(|_| true);
+    assert_eq!(server.get("/databases/Test/sync").status, 400);
+}
+
+/// `cargo test -p pinyon-server --test sync -- --ignored --nocapture`
+#[test]
+#[ignore = "takes minutes; prints figures"]
+fn a_thousand_edges() {
+    const EDGES: usize = 1000;
+    let server = TestServer::with_database(&[]);
+    let mut edges: Vec<TestEdge> = (0..EDGES).map(|_| TestEdge::new()).collect();
+    for (number, edge) in edges.iter_mut().enumerate() {
+        edge.put(
+            &format!("mine/{number}"),
+            &format!(r#"{{"Number":{number}}}"#),
+        );
+        edge.connect(&server, "").unwrap();
+        // One after the other writes the same document, having seen the others' writes.
+        edge.sync_until(|_| true);
+        edge.put("shared/1", &format!(r#"{{"Last":{number}}}"#));
+        edge.sync_until(|_| true);
+    }
+    let vector = vector(&server, "shared/1");
+    assert_eq!(vector.split(", ").count(), 1, "{vector}");
+    println!("vector after {EDGES} writers: {vector}");
+    println!(
+        "server with {EDGES} connections: {} KiB",
+        server.memory_kib()
+    );
+    for edge in edges.iter_mut().step_by(100) {
+        edge.sync_until(|edge| edge.load("shared/1").is_some_and(|it| it.1 == vector));
+    }
+}
