@@ -14,12 +14,21 @@ struct Thrown {
     stack: String,
 }
 
-/// The error for what a script threw.
-pub(super) fn from_thrown(json: &[u8], program: &ScriptProgram, limits: &ScriptLimits) -> Error {
+/// The error for what a script threw, when the guest had grown to `memory_bytes`.
+pub(super) fn from_thrown(
+    json: &[u8],
+    program: &ScriptProgram,
+    limits: &ScriptLimits,
+    memory_bytes: usize,
+) -> Error {
     let Ok(thrown) = serde_json::from_slice::<Thrown>(json) else {
         return engine_defect("the script engine described an error badly");
     };
     let kind = match (thrown.name.as_str(), thrown.message.as_str()) {
+        // Without room for an error, QuickJS throws nothing but null.
+        ("", "null") if memory_bytes >= limits.max_memory_bytes as usize => {
+            ScriptFailureKind::Memory
+        }
         ("SyntaxError", _) => ScriptFailureKind::Syntax,
         ("InternalError", "out of memory" | "string too long") => ScriptFailureKind::Memory,
         ("RangeError" | "InternalError", "Maximum call stack size exceeded" | "stack overflow") => {

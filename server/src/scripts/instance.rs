@@ -177,7 +177,10 @@ impl ScriptInstance {
         };
         match status {
             DONE => Ok(result.to_vec()),
-            THROWN => Err(from_thrown(result, &self.program, &limits)),
+            THROWN => {
+                let memory_bytes = self.memory.data_size(&self.store);
+                Err(from_thrown(result, &self.program, &limits, memory_bytes))
+            }
             _ => Err(engine_defect(&String::from_utf8_lossy(result))),
         }
     }
