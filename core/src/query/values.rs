@@ -106,7 +106,9 @@ pub fn count(expression: &Expression, parameters: &Parameters) -> Result<usize> 
         FieldValue::Number(number) => number.to_integer(),
         _ => None,
     };
+    // More than fits is as good as all.
     whole
-        .and_then(|it| usize::try_from(it.min(i128::from(u32::MAX) * 1024)).ok())
+        .filter(|it| *it >= 0)
+        .map(|it| usize::try_from(it).unwrap_or(usize::MAX))
         .ok_or_else(|| Error::invalid(format!("'{}' is no count", value.to_text())))
 }
