@@ -25,7 +25,7 @@ pub struct Offer {
 /// What is to be done with an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is here already, by this dot, or by one whose author had seen it.
+    /// It is here already, by this dot.
     Known(Dot),
     /// Its author had seen more than is here: let it wait.
     Behind,
@@ -42,8 +42,7 @@ pub fn judge<T>(
     facts: &Facts,
     is_settled: impl Fn(Entry) -> bool,
 ) -> Verdict {
-    let known = facts.aliases(&offer.origin).iter();
-    let mut known = known.chain(facts.covers(&offer.origin));
+    let mut known = facts.aliases(&offer.origin).iter();
     if let Some(dot) = known.find(|dot| stored.context.contains(**dot)) {
         return Verdict::Known(*dot);
     }
@@ -54,8 +53,10 @@ pub fn judge<T>(
     }
 }
 
-/// Puts a new write into the set, with the dot it was given.
-pub fn admit<T>(stored: &mut Siblings<T>, offer: &Offer, dot: Dot, value: T) {
+/// Puts a new write into the set, with the dot it was given. One that comes after a write whose
+/// author had seen it gets its dot all the same and does not live: to answer with the later write's
+/// dot would make the edge believe that it had seen that one.
+pub fn admit<T>(stored: &mut Siblings<T>, offer: &Offer, dot: Dot, value: T, facts: &Facts) {
     stored.live.retain(|live| {
         let had_origin = live.origin.as_ref().is_some_and(|origin| {
             offer.replaced_origins.contains(origin) || offer.chain.contains(origin)
@@ -68,6 +69,11 @@ pub fn admit<T>(stored: &mut Siblings<T>, offer: &Offer, dot: Dot, value: T) {
         value,
     });
     stored.context.include(dot);
+    let context = &stored.context;
+    stored.live.retain(|live| {
+        let seen_by = live.origin.as_ref().map_or(&[][..], |it| facts.covers(it));
+        !seen_by.iter().any(|dot| context.contains(*dot))
+    });
 }
 
 /// What the ledger must say from then on.
@@ -109,7 +115,7 @@ mod tests {
     }
 
     fn taken(stored: &mut Siblings<()>, offer: &Offer, dot: Dot, facts: &mut Facts) {
-        admit(stored, offer, dot, ());
+        admit(stored, offer, dot, (), facts);
         facts_of(offer, dot).for_each(|fact| facts.insert(fact));
     }
 
@@ -143,7 +149,10 @@ mod tests {
         let mut second = offer(3, &[]);
         second.chain = vec![offer(2, &[]).origin];
         taken(&mut stored, &second, dot(0, 2), &mut facts);
-        let late = judge(&stored, &offer(2, &[]), &facts, never);
-        assert_eq!(late, Verdict::Known(dot(0, 2)));
+        let late = offer(2, &[]);
+        assert_eq!(judge(&stored, &late, &facts, never), Verdict::New);
+        taken(&mut stored, &late, dot(0, 3), &mut facts);
+        let live: Vec<Dot> = stored.live.iter().map(|it| it.dot).collect();
+        assert_eq!(live, [dot(0, 1), dot(0, 2)]);
     }
 }

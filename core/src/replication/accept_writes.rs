@@ -14,7 +14,7 @@ use super::records::{
     Stored, facts_of, hold_contents, install, let_go_of_contents, load, put_fact, settle_by_rule,
 };
 use super::wire::{EdgeWrite, Verdict, WriteOutcome, entry_to_wire, vector_to_wire};
-use super::{ReplicationOutcome, Scope};
+use super::{Facts, ReplicationOutcome, Scope};
 use crate::attachments::{AttachmentContent, AttachmentName, ListedAttachment, parse_hash};
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
@@ -186,7 +186,8 @@ impl AcceptWrites {
             accept_rule::Verdict::New => {
                 self.refuse_fork(tx, origin, record).await?;
                 let version = self.checked(tx, &id, write, &stored).await?;
-                self.take_in(tx, &key, stored, &offer, version).await?
+                self.take_in(tx, &key, stored, (&offer, &facts), version)
+                    .await?
             }
         };
         let set = load(tx, &key).await?.set;
@@ -364,7 +365,7 @@ impl AcceptWrites {
         tx: &mut Transaction<S>,
         key: &Bytes,
         stored: Stored,
-        offer: &Offer,
+        (offer, facts): (&Offer, &Facts),
         version: DocumentVersion,
     ) -> Result<Dot, Hindrance> {
         let Stored { previous, mut set } = stored;
@@ -389,7 +390,7 @@ impl AcceptWrites {
         for fact in accept_rule::facts_of(offer, dot) {
             put_fact(tx, fact, key).await?;
         }
-        accept_rule::admit(&mut set, offer, dot, version);
+        accept_rule::admit(&mut set, offer, dot, version, facts);
         settle_by_rule(tx, key, &mut set).await?;
         // After the facts, so that they come first in the stream too.
         let etag = tx.take_etag();
