@@ -389,3 +389,50 @@ fn revisions_keep_contents_and_reverting_brings_them_back() {
         assert_eq!(sweep(&database, &story).await, 4);
     });
 }
+
+#[test]
+fn the_last_version_before_revisions_keeps_what_the_next_one_replaces() {
+    Story::new().run(async |database| {
+        for id in ["put", "deleted", "moved", "reverted"] {
+            written(&database, put(id, r#"{"n":1}"#)).await;
+            // Nothing else refers to this content.
+            let attached = attach(&database, id, "scan", id.as_bytes()).await;
+            write_one(&database, attached).await.unwrap();
+        }
+        let configuration = RevisionsConfiguration {
+            default: Some(CollectionRevisions::default()),
+            ..RevisionsConfiguration::default()
+        };
+        let configure = Configure::Revisions(configuration);
+        database.configure(configure).await.unwrap();
+        let replace = attach(&database, "put", "scan", b"another").await;
+        write_one(&database, replace).await.unwrap();
+        let delete = DeleteAttachment {
+            id: id("deleted"),
+            name: name("scan"),
+            expected: ExpectedVersion::Any,
+        };
+        let delete = BatchCommand::DeleteAttachment(delete);
+        write_one(&database, delete).await.unwrap();
+        let rename = CopyAttachment {
+            id: id("put"),
+            name: name("scan"),
+            destination_id: id("moved"),
+            destination_name: name("scan"),
+            expected: ExpectedVersion::Any,
+            is_move: true,
+        };
+        let rename = BatchCommand::CopyAttachment(rename);
+        write_one(&database, rename).await.unwrap();
+        let read = database.read().await.unwrap();
+        for id in ["put", "deleted", "moved"] {
+            let revisions = read.revisions(id, 0, 10).await.unwrap();
+            let before = revisions.last().unwrap();
+            let hash = serde_json::from_str::<serde_json::Value>(before.attachments()).unwrap();
+            let hash = parse_hash(hash[0]["Hash"].as_str().unwrap()).unwrap();
+            let content = read.content(&hash).await.unwrap().unwrap();
+            let bytes = read.content_at(&content, 0).await.unwrap();
+            assert_eq!(bytes, id.as_bytes(), "{id}");
+        }
+    });
+}

@@ -1,6 +1,6 @@
 //! Documents that come with their attachments from elsewhere, as one version.
 
-use super::{AttachmentContent, AttachmentName, replace_all, take_in};
+use super::{AttachmentContent, AttachmentName, hold_last, replace_all, take_in};
 use crate::Result;
 use crate::commands::store_version::{NewVersion, Previous, store_imported_version};
 use crate::commands::{PutDocument, Transaction, WrittenDocument};
@@ -41,6 +41,7 @@ impl ImportDocument {
         self.put.check(tx, &id, &previous)?;
         let list = take_in(tx, &self.attachments).await?;
         let replaced = previous.document().map_or("", DocumentRecord::attachments);
+        let held = hold_last(tx, &previous).await?;
         replace_all(tx, id.key(), replaced, &list).await?;
         // The document's own references hold them now.
         super::release(tx, &list).await?;
@@ -54,6 +55,8 @@ impl ImportDocument {
             schedule: document.schedule,
             flags: DocumentFlags::NONE,
         };
-        store_imported_version(tx, &previous, version).await
+        let written = store_imported_version(tx, &previous, version).await?;
+        super::release(tx, &held).await?;
+        Ok(written)
     }
 }

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::count::{count_attachments, count_content};
 use super::{AttachmentContent, AttachmentName, ImportedAttachment, ListedAttachment, parse_hash};
 use crate::commands::Transaction;
+use crate::commands::store_version::Previous;
 use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash};
+use crate::schema::documents::DocumentFlags;
 use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS, LOOSE_CONTENTS};
 use crate::storage::Snapshot;
 use crate::{Error, ErrorKind, Result};
@@ -152,6 +154,23 @@ pub(crate) async fn hold<S: Snapshot>(tx: &mut Transaction<S>, attachments: &str
         change_references(tx, &parse_hash(&listed.hash)?, 1).await?;
     }
     Ok(())
+}
+
+/// Holds the contents of a document's last version while a new one is stored: where revisions
+/// were off before, that makes a revision of the last one, which then needs them. Answers the list
+/// to release afterwards.
+pub(crate) async fn hold_last<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    previous: &Previous,
+) -> Result<String> {
+    let Some(record) = previous.document() else {
+        return Ok(String::new());
+    };
+    if !tx.knows_revisions() || record.flags.contains(DocumentFlags::HAS_REVISIONS) {
+        return Ok(String::new());
+    }
+    hold(tx, record.attachments()).await?;
+    Ok(record.attachments().to_owned())
 }
 
 /// Takes a reference from each content in the list `attachments`.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::count::count_attachments;
-use super::link::{check_whole, link, link_again, unlink};
+use super::link::{check_whole, hold_last, link, link_again, release, unlink};
 use super::{AttachmentContent, AttachmentName, ListedAttachment};
 use crate::commands::store_version::{NewVersion, Previous, store_version};
 use crate::commands::{ExpectedVersion, Transaction};
@@ -113,6 +113,7 @@ impl PutAttachment {
         let document = find_document(tx, &self.id).await?;
         let old = find(tx, &self.id, &self.name).await?;
         check(tx, &self.expected, &self.id, &self.name, old.as_ref())?;
+        let held = hold_last(tx, &document).await?;
         link(tx, &self.content).await?;
         match &old {
             Some(old) => unlink(tx, &old.hash).await?,
@@ -124,7 +125,9 @@ impl PutAttachment {
             self.content.size(),
         );
         let record = put_record(tx, &self.id, &self.name, content);
-        write_document(tx, &self.id, &document, &record).await
+        let written = write_document(tx, &self.id, &document, &record).await?;
+        release(tx, &held).await?;
+        Ok(written)
     }
 }
 
@@ -135,12 +138,11 @@ impl DeleteAttachment {
         check(tx, &self.expected, &self.id, &self.name, old.as_ref())?;
         let Some(old) = old else { return Ok(None) };
         let document = find_document(tx, &self.id).await?;
+        let held = hold_last(tx, &document).await?;
         remove_record(tx, &self.id, &self.name, &old).await?;
-        Ok(Some(
-            write_document(tx, &self.id, &document, &old)
-                .await?
-                .document_change_vector,
-        ))
+        let written = write_document(tx, &self.id, &document, &old).await?;
+        release(tx, &held).await?;
+        Ok(Some(written.document_change_vector))
     }
 }
 
@@ -171,7 +173,8 @@ impl CopyAttachment {
             )));
         }
         let replaced = find(tx, &self.destination_id, &self.destination_name).await?;
-        find_document(tx, &self.destination_id).await?;
+        let destination = find_document(tx, &self.destination_id).await?;
+        let held = hold_last(tx, &destination).await?;
         link_again(tx, &source.hash).await?;
         if let Some(replaced) = replaced {
             remove_record(tx, &self.destination_id, &self.destination_name, &replaced).await?;
@@ -179,6 +182,7 @@ impl CopyAttachment {
         if self.is_move && !(same_document && same_name) {
             remove_record(tx, &self.id, &self.name, &source).await?;
             if !same_document {
+                // The destination's new reference holds the content that the source loses.
                 let document = find_document(tx, &self.id).await?;
                 write_document(tx, &self.id, &document, &source).await?;
             }
@@ -186,8 +190,9 @@ impl CopyAttachment {
         let content = (source.content_type, source.hash, source.size);
         count_attachments(tx, 1).await?;
         let record = put_record(tx, &self.destination_id, &self.destination_name, content);
-        let destination = find_document(tx, &self.destination_id).await?;
-        write_document(tx, &self.destination_id, &destination, &record).await
+        let written = write_document(tx, &self.destination_id, &destination, &record).await?;
+        release(tx, &held).await?;
+        Ok(written)
     }
 }
 

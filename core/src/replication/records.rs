@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Facts;
 use crate::Result;
-use crate::attachments::{AttachmentContent, link, replace_all, unlink};
+use crate::attachments::{AttachmentContent, hold_last, link, release, replace_all, unlink};
 use crate::commands::Transaction;
 use crate::commands::delete_document::bury_replicated;
 use crate::commands::store_version::{Lineage, NewVersion, Previous, store_replicated_version};
@@ -76,6 +76,7 @@ async fn install_document<S: Snapshot>(
 ) -> Result<()> {
     let value = &sole.value;
     let replaced = previous.document().map_or("", DocumentRecord::attachments);
+    let held = hold_last(tx, previous).await?;
     replace_all(tx, key, replaced, &value.attachments).await?;
     let mut flags = value.flags.only(DocumentFlags::RESOLVED);
     if has_some(tx, key).await? {
@@ -100,7 +101,7 @@ async fn install_document<S: Snapshot>(
         last_modified: value.last_modified,
     };
     store_replicated_version(tx, previous, version, lineage).await?;
-    Ok(())
+    release(tx, &held).await
 }
 
 /// Holds contents that came with what refers to them, until all of it is stored.

@@ -231,6 +231,7 @@ async fn bring_back<S: Snapshot>(
         id => id,
     };
     let replaced = previous.document().map_or("", DocumentRecord::attachments);
+    let held = crate::attachments::hold_last(tx, &previous).await?;
     crate::attachments::replace_all(tx, id_key, replaced, revision.attachments()).await?;
     let version = NewVersion {
         id,
@@ -242,5 +243,6 @@ async fn bring_back<S: Snapshot>(
         schedule: Schedule::of_metadata(revision.metadata())?,
         flags: DocumentFlags::REVERTED,
     };
-    store_version(tx, &previous, version).await.map(|_| ())
+    store_version(tx, &previous, version).await?;
+    crate::attachments::release(tx, &held).await
 }
