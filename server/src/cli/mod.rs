@@ -45,7 +45,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 data directory i
 #[derive(Subcommand)]
 enum Command {
     /// Serve the databases of a data directory over HTTP.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Import documents from a file, on a running server or into a data directory.
     Import(import::Args),
     /// Export a database to a file, from a running server or from a data directory.
@@ -63,7 +63,7 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Verify(args) => verify::run(args),

@@ -370,7 +370,6 @@ impl Databases {
             Configure::RevisionBin(it) => ("RevisionsBin", serde_json::to_value(it), !it.disabled),
             Configure::Conflicts(it) => ("ConflictSolverConfig", serde_json::to_value(it), false),
             Configure::Expiration(it) => ("Expiration", serde_json::to_value(it), !it.disabled),
-            Configure::Conflicts(it) => ("ConflictSolverConfig", serde_json::to_value(it), false),
             Configure::Refresh(it) => ("Refresh", serde_json::to_value(it), !it.disabled),
         };
         let value = value.expect("configurations are plain data");
