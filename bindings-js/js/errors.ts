@@ -53,6 +53,18 @@ export class ConcurrencyError extends PinyonError {
     }
 }
 
+/** Several versions of a document live: `store.conflicts` shows them, a put or delete settles it. */
+export class DocumentConflictError extends PinyonError {
+    /** The document. */
+    readonly id: string;
+
+    constructor(details: ErrorDetails) {
+        super('DocumentConflict', details.message);
+        this.name = 'DocumentConflictException';
+        this.id = details.id ?? '';
+    }
+}
+
 /** The details of anything thrown. */
 export function toDetails(thrown: unknown): ErrorDetails {
     const error = thrown as Partial<ErrorDetails> & { message?: string };
@@ -69,6 +81,7 @@ export function toDetails(thrown: unknown): ErrorDetails {
 /** The error that details describe. */
 export function toError(details: ErrorDetails): PinyonError {
     if (details.code === 'ConcurrencyConflict' && details.id !== undefined) return new ConcurrencyError(details);
+    if (details.code === 'DocumentConflict' && details.id !== undefined) return new DocumentConflictError(details);
     const error = new PinyonError(details.code, details.message);
     if (details.isDoneAlready) Object.assign(error, { isDoneAlready: true });
     return error;

@@ -4,7 +4,8 @@ export { AdvancedSession, type StartingWithOptions } from './advanced_session.js
 export { ChangesObservable, DatabaseChanges, type ChangeListener } from './changes.js';
 export { DocumentConventions, type DocumentType, type EntityClass } from './conventions.js';
 export type { Metadata } from './entity.js';
-export { ConcurrencyError, PinyonError, type ErrorCode } from './errors.js';
+export { Conflicts, type Conflict, type ConflictSummary, type ConflictVersion } from './conflicts.js';
+export { ConcurrencyError, DocumentConflictError, PinyonError, type ErrorCode } from './errors.js';
 export {
     DocumentQuery,
     RawDocumentQuery,
@@ -12,7 +13,7 @@ export {
     type QueryOptions,
     type QueryStatistics,
 } from './query.js';
-export type { DocumentChange } from './protocol.js';
+export type { DocumentChange, PendingDocument, SyncEvent, SyncState } from './protocol.js';
 export {
     DocumentSession,
     LoaderWithInclude,
@@ -42,3 +43,4 @@ export {
     type StoreEventMap,
     type StoreOptions,
 } from './store.js';
+export { Sync, type SyncEventMap, type SyncRequest, type TokenSource } from './sync.js';

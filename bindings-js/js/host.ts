@@ -1,7 +1,18 @@
 // The database itself, in the worker (or the process) that owns it.
 
 import type { Database } from '../dist/wasm/pinyon.js';
-import type { DocumentChange, HostMethods, HostOptions, HostStatus, WriteRequest } from './protocol.js';
+import { PinyonError } from './errors.js';
+import type {
+    DocumentChange,
+    HostMethods,
+    HostOptions,
+    HostStatus,
+    SyncEvent,
+    SyncOptions,
+    SyncState,
+    WriteRequest,
+} from './protocol.js';
+import { ServerLink } from './server_link.js';
 
 type Wasm = typeof import('../dist/wasm/pinyon.js');
 
@@ -31,6 +42,9 @@ export class DatabaseHost {
     #mustTellAgain = false;
     #timer: ReturnType<typeof setTimeout> | undefined;
     #isClosed = false;
+    #link: ServerLink | undefined;
+    /** Who asked for the sync. */
+    readonly #syncing = new Set<string>();
 
     private constructor(database: Database) {
         this.#database = database;
@@ -54,8 +68,12 @@ export class DatabaseHost {
             case 'watch':
                 return this.#watch(caller, args[0] as number | undefined);
             case 'unwatch':
-                this.forget(caller);
+                this.#watches.delete(caller);
                 return undefined;
+            case 'startSync':
+                return this.#startSync(caller, args[0] as SyncOptions);
+            case 'stopSync':
+                return this.#stopSync(caller);
             default: {
                 const run = this[method] as (...args: unknown[]) => Promise<unknown>;
                 return run.apply(this, args);
@@ -88,7 +106,7 @@ export class DatabaseHost {
             const asked = request ? `,"Request":${JSON.stringify(request)}` : '';
             const batch = `{"Commands":${commands},"Contents":${JSON.stringify(numbers)}${asked}}`;
             const results = await this.#database.batch(batch, durability);
-            this.#tellWatchers();
+            this.#wrote();
             return results;
         } finally {
             for (const upload of uploads) upload.free();
@@ -154,7 +172,7 @@ export class DatabaseHost {
         for (const step of steps) {
             for (let done = await step(); done > 0; done = await step()) total += done;
         }
-        this.#tellWatchers();
+        this.#wrote();
         return total;
     }
 
@@ -179,7 +197,7 @@ export class DatabaseHost {
             for await (const piece of content.stream()) running.write(piece);
             const report = await running.finish();
             await this.#schedule();
-            this.#tellWatchers();
+            this.#wrote();
             return report;
         } finally {
             running.free();
@@ -189,15 +207,57 @@ export class DatabaseHost {
     /** Ends what was begun for a caller that is gone. */
     forget(caller: string): void {
         this.#watches.delete(caller);
+        void this.#stopSync(caller);
+    }
+
+    async pauseSync(): Promise<void> {
+        this.#linked().pause();
+    }
+
+    async resumeSync(): Promise<void> {
+        this.#linked().resume();
+    }
+
+    async renewSyncToken(token: string): Promise<void> {
+        this.#linked().renewToken(token);
+    }
+
+    waitForSync(): Promise<void> {
+        return this.#linked().whenSynced();
+    }
+
+    retryRefused(): Promise<void> {
+        return this.#link ? this.#link.retryRefused() : this.#database.retryRefused();
+    }
+
+    pendingDocuments(limit: number): Promise<string> {
+        return this.#database.pendingDocuments(limit);
+    }
+
+    async discardPending(id: string): Promise<void> {
+        await this.#database.discardPending(id);
+        this.#wrote();
+    }
+
+    conflict(id: string): Promise<string | undefined> {
+        return this.#database.conflict(id);
+    }
+
+    conflicts(startAfter: string, limit: number): Promise<string> {
+        return this.#database.conflicts(startAfter, limit);
     }
 
     /** Where changes for callers go; the worker sets it. */
     onChanges: (caller: string, changes: DocumentChange[], lastEtag: number) => void = () => undefined;
 
+    /** Where news of the sync go; the worker sets it. */
+    onSync: (caller: string, state: SyncState, events: SyncEvent[]) => void = () => undefined;
+
     async close(): Promise<void> {
         this.#isClosed = true;
         clearTimeout(this.#timer);
         this.#watches.clear();
+        await this.#link?.close();
         await this.#telling;
         await this.#database.close();
         this.#database.free();
@@ -210,6 +270,46 @@ export class DatabaseHost {
         this.#watches.set(caller, { tell, etag });
         this.#tellWatchers();
         return etag;
+    }
+
+    /** Starts the sync, or joins it; what another caller asked before gives way. */
+    async #startSync(caller: string, options: SyncOptions): Promise<SyncState> {
+        this.#syncing.add(caller);
+        const target = ({ url, database, prefixes, collections }: SyncOptions): string =>
+            JSON.stringify([url, database, prefixes ?? [], collections ?? []]);
+        let link = this.#link;
+        if (link && target(link.options) === target(options)) {
+            if (options.token !== undefined) link.renewToken(options.token);
+            return link.state;
+        }
+        const former = link;
+        link = new ServerLink(
+            this.#database,
+            options,
+            (state, events) => { for (const it of this.#syncing) this.onSync(it, state, events); },
+            () => this.#tellWatchers(),
+        );
+        this.#link = link;
+        await former?.close();
+        await link.start();
+        return link.state;
+    }
+
+    async #stopSync(caller: string): Promise<void> {
+        if (!this.#syncing.delete(caller) || this.#syncing.size > 0) return;
+        const link = this.#link;
+        this.#link = undefined;
+        await link?.close();
+    }
+
+    #linked(): ServerLink {
+        if (!this.#link) throw new PinyonError('InvalidRequest', 'the database does not sync: call store.sync() first');
+        return this.#link;
+    }
+
+    #wrote(): void {
+        this.#link?.wrote();
+        this.#tellWatchers();
     }
 
     #tellWatchers(): void {

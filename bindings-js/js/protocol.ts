@@ -1,6 +1,6 @@
 // What pages, workers and tabs say to each other.
 
-import type { ErrorDetails } from './errors.js';
+import type { ErrorCode, ErrorDetails } from './errors.js';
 
 /** How a database is opened, as the worker gets it. */
 export interface HostOptions {
@@ -27,10 +27,51 @@ export interface HostStatus {
 
 /** A change of a document. */
 export interface DocumentChange {
-    type: 'Put' | 'Delete';
+    /** `Conflict`: several versions live, and nobody has settled it. */
+    type: 'Put' | 'Delete' | 'Conflict';
     id: string;
     collectionName: string;
     changeVector: string;
+}
+
+/** Which server, and what is asked of it. */
+export interface SyncOptions {
+    url: string;
+    database: string;
+    token?: string;
+    prefixes?: string[];
+    collections?: string[];
+    isPaused?: boolean;
+    canRenewToken?: boolean;
+}
+
+/** How a database stands with its server. */
+export interface SyncState {
+    phase: 'offline' | 'connecting' | 'catching-up' | 'live' | 'paused' | 'error';
+    /** Documents that came with this connection. */
+    received: number;
+    /** About how many changes of the server are still to come. */
+    remaining: number;
+    /** Writes that the server took with this connection. */
+    sent: number;
+    /** Writes that the server has not answered. */
+    waiting: number;
+    /** Why it is offline, or in error. */
+    code?: ErrorCode;
+    reason?: string;
+}
+
+/** What happened. */
+export type SyncEvent =
+    | { type: 'received'; ids: string[] }
+    | { type: 'refused'; id: string; code: string; reason: string }
+    | { type: 'caught-up' | 'renewed' | 'resynced' };
+
+/** A write that no server is known to have. */
+export interface PendingDocument {
+    id: string;
+    isDeletion: boolean;
+    refusal: { code: string; reason: string } | null;
 }
 
 /** What a host does for pages. Documents travel as JSON text. */
@@ -54,6 +95,18 @@ export interface HostMethods {
     /** Begins to tell the caller of changes after an etag, or from now on. */
     watch(afterEtag?: number): Promise<number>;
     unwatch(): Promise<void>;
+    /** Syncs as long as a caller asks for it, and tells those how it stands. */
+    startSync(options: SyncOptions): Promise<SyncState>;
+    stopSync(): Promise<void>;
+    pauseSync(): Promise<void>;
+    resumeSync(): Promise<void>;
+    renewSyncToken(token: string): Promise<void>;
+    waitForSync(): Promise<void>;
+    retryRefused(): Promise<void>;
+    pendingDocuments(limit: number): Promise<string>;
+    discardPending(id: string): Promise<void>;
+    conflict(id: string): Promise<string | undefined>;
+    conflicts(startAfter: string, limit: number): Promise<string>;
 }
 
 export type Method = keyof HostMethods;
@@ -70,6 +123,7 @@ export type WorkerMessage =
     | { type: 'failed'; error: ErrorDetails }
     | { type: 'answer'; number: number; result?: unknown; error?: ErrorDetails }
     | { type: 'changes'; changes: DocumentChange[]; lastEtag: number }
+    | { type: 'sync'; state: SyncState; events: SyncEvent[] }
     | { type: 'role'; isLeader: boolean }
     | { type: 'lost'; error: ErrorDetails }
     | { type: 'closed' };
@@ -80,4 +134,5 @@ export type TabMessage =
     | { type: 'leader'; leader: string; error?: ErrorDetails }
     | { type: 'call'; to: string; from: string; number: number; method: Method; args: unknown[] }
     | { type: 'answer'; to: string; number: number; result?: unknown; error?: ErrorDetails }
-    | { type: 'changes'; to: string; changes: DocumentChange[]; lastEtag: number };
+    | { type: 'changes'; to: string; changes: DocumentChange[]; lastEtag: number }
+    | { type: 'sync'; to: string; state: SyncState; events: SyncEvent[] };

@@ -1,12 +1,14 @@
 // The document store: an application's one way to a database.
 
 import { DatabaseChanges } from './changes.js';
+import { Conflicts } from './conflicts.js';
 import type { Connection } from './connection.js';
 import { DocumentConventions } from './conventions.js';
 import type { Metadata } from './entity.js';
 import { PinyonError } from './errors.js';
 import type { HostOptions } from './protocol.js';
 import { DocumentSession, type SessionOptions } from './session.js';
+import { Sync, type SyncRequest } from './sync.js';
 
 /** How a store works. */
 export interface StoreOptions {
@@ -96,9 +98,11 @@ export class DocumentStore {
     readonly storage: StoreStorage;
     readonly smuggler: Smuggler;
     readonly maintenance: Maintenance;
+    readonly conflicts: Conflicts;
     readonly #options: StoreOptions;
     readonly #listeners = new Map<keyof StoreEventMap, Set<(event: never) => void>>();
     #changes: DatabaseChanges | undefined;
+    #sync: Sync | undefined;
     #connecting: Promise<Connection> | undefined;
     #connection: Connection | undefined;
     #isDisposed = false;
@@ -110,6 +114,7 @@ export class DocumentStore {
         this.storage = new StoreStorage(this);
         this.smuggler = new Smuggler(this);
         this.maintenance = new Maintenance(this);
+        this.conflicts = new Conflicts(this);
     }
 
     get database(): string {
@@ -147,6 +152,17 @@ export class DocumentStore {
         return this.#changes;
     }
 
+    /**
+     * Keeps the database in step with a server's, as long as this store lives: what is written
+     * offline is brought there, and what others write comes here. One server at a time.
+     */
+    sync(request: SyncRequest): Sync {
+        this.#sync?.detach();
+        const sync = new Sync(this, request);
+        this.#sync = sync;
+        return sync;
+    }
+
     on<E extends keyof StoreEventMap>(event: E, listener: Listener<E>): this {
         const listeners = this.#listeners.get(event) ?? new Set();
         listeners.add(listener as (event: never) => void);
@@ -167,6 +183,7 @@ export class DocumentStore {
     async dispose(): Promise<void> {
         this.#isDisposed = true;
         this.#changes?.end();
+        this.#sync?.detach();
         const connection = await this.#connecting?.catch(() => undefined);
         await connection?.close();
     }
@@ -212,6 +229,7 @@ export class DocumentStore {
         const { worker, conventions: _, ...rest } = this.#options;
         const options: HostOptions = { storage: 'indexeddb', durability: 'relaxed', ...rest };
         const connection = await DocumentStore.connect(options, worker);
+        connection.events.sync = (state, events) => this.#sync?.tell(state, events);
         connection.events.lost = (error) => this.#emit('storageLost', error);
         connection.events.role = (isLeader) => this.#emit('leader', isLeader);
         this.#connection = connection;

@@ -6,7 +6,15 @@
 
 import { PinyonError, toDetails, type ErrorDetails } from './errors.js';
 import type { DatabaseHost } from './host.js';
-import type { HostOptions, Method, PageMessage, TabMessage, WorkerMessage, WriteRequest } from './protocol.js';
+import type {
+    HostOptions,
+    Method,
+    PageMessage,
+    SyncOptions,
+    TabMessage,
+    WorkerMessage,
+    WriteRequest,
+} from './protocol.js';
 
 interface Pending {
     method: Method;
@@ -35,6 +43,8 @@ export class TabGroup {
     #nextWrite = 0;
     #isWatching = false;
     #lastEtag: number | undefined;
+    /** What this tab asked to sync, for the next leader. */
+    #sync: SyncOptions | undefined;
     #isOpened = false;
     #release: () => void = () => undefined;
     readonly #ended = new AbortController();
@@ -134,10 +144,15 @@ export class TabGroup {
             if (caller === this.#id) this.#hearChanges({ type: 'changes', changes, lastEtag });
             else this.#say({ type: 'changes', to: caller, changes, lastEtag });
         };
+        host.onSync = (caller, state, events) => {
+            if (caller === this.#id) this.#hearSync({ type: 'sync', state, events });
+            else this.#say({ type: 'sync', to: caller, state, events });
+        };
         void host.lost().then((reason) => {
             if (reason !== undefined) this.#lose(toDetails(reason));
         });
         if (this.#isWatching) await host.run(this.#id, 'watch', [this.#lastEtag]);
+        if (this.#sync) await host.run(this.#id, 'startSync', [this.#sync]);
         this.#say({ type: 'leader', leader: this.#id });
         this.#opened(true);
         for (const number of [...this.#pending.keys()]) this.#send(number);
@@ -161,6 +176,9 @@ export class TabGroup {
         if (method === 'batch') pending.write = this.#nextWrite++;
         if (method === 'watch') this.#isWatching = true;
         if (method === 'unwatch') this.#isWatching = false;
+        if (method === 'startSync') this.#sync = args[0] as SyncOptions;
+        if (method === 'stopSync') this.#sync = undefined;
+        if (method === 'renewSyncToken' && this.#sync) this.#sync = { ...this.#sync, token: args[0] as string };
         this.#pending.set(number, pending);
         this.#send(number);
     }
@@ -222,6 +240,9 @@ export class TabGroup {
             case 'changes':
                 if (message.to === this.#id) this.#hearChanges(message);
                 break;
+            case 'sync':
+                if (message.to === this.#id) this.#hearSync(message);
+                break;
         }
     }
 
@@ -239,7 +260,16 @@ export class TabGroup {
             // The former leader knew how far this tab was told; the new one learns it.
             this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'watch', args: [this.#lastEtag] });
         }
+        if (this.#sync) {
+            this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'startSync', args: [this.#sync] });
+        }
         for (const number of [...this.#pending.keys()]) this.#send(number);
+    }
+
+    #hearSync({ state, events }: Extract<WorkerMessage, { type: 'sync' }>): void {
+        // The next leader pauses where this one did.
+        if (this.#sync) this.#sync = { ...this.#sync, isPaused: state.phase === 'paused' };
+        this.#tell({ type: 'sync', state, events });
     }
 
     #hearChanges(message: Extract<WorkerMessage, { type: 'changes' }>): void {
@@ -251,7 +281,7 @@ export class TabGroup {
     }
 
     async #runForeign(host: DatabaseHost, call: Extract<TabMessage, { type: 'call' }>): Promise<void> {
-        if (call.method === 'watch') this.#forgetWhenGone(host, call.from);
+        if (call.method === 'watch' || call.method === 'startSync') this.#forgetWhenGone(host, call.from);
         this.#foreign.add(call);
         const outcome = await outcomeOf(host.run(call.from, call.method, call.args));
         this.#foreign.delete(call);

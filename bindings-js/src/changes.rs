@@ -28,7 +28,7 @@ impl Database {
                 Item::Tombstone(tombstone) => {
                     last = tombstone.etag.number();
                     changes.push(json!({
-                        "type": "Delete",
+                        "type": if tombstone.is_conflict() { "Conflict" } else { "Delete" },
                         "id": tombstone.id,
                         "collectionName": tombstone.collection,
                         "changeVector": tombstone.context.to_text(read.incarnations())?,

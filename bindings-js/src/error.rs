@@ -2,6 +2,7 @@
 
 use js_sys::Reflect;
 use pinyon_core::commands::DoneAlready;
+use pinyon_core::conflicts::ConflictDetails;
 use pinyon_core::{ConcurrencyViolation, Error, ErrorKind};
 use wasm_bindgen::JsValue;
 
@@ -39,6 +40,9 @@ pub(crate) fn to_js(error: Error) -> JsValue {
             "actualChangeVector",
             actual.map_or(JsValue::NULL, JsValue::from),
         );
+    }
+    if let Some(conflict) = error.details::<ConflictDetails>() {
+        set("id", conflict.id.as_str().into());
     }
     if error.details::<DoneAlready>().is_some() {
         set("isDoneAlready", true.into());

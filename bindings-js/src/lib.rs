@@ -8,16 +8,19 @@ mod batch;
 mod batch_results;
 mod changes;
 mod configuration;
+mod conflicts;
 mod database;
 mod documents;
 mod error;
 mod host;
 mod queries;
 mod revisions;
+mod sync;
 mod transfer;
 
 pub use attachments::Upload;
 pub use database::Database;
+pub use sync::SyncSession;
 pub use transfer::{Export, Import};
 
 use wasm_bindgen::prelude::*;

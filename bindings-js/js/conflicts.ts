@@ -1,0 +1,57 @@
+// Documents of which several versions live, because their authors had not seen each other's.
+
+import type { DocumentStore } from './store.js';
+
+/** One of the versions. */
+export interface ConflictVersion {
+    /** With its metadata; `null` for a deletion. */
+    document: Record<string, unknown> | null;
+    lastModified: string;
+    changeVector: string;
+}
+
+/** A document in conflict. */
+export interface Conflict {
+    id: string;
+    /** Of all versions together: a write that expects it settles the conflict as it was read. */
+    changeVector: string;
+    versions: ConflictVersion[];
+}
+
+export interface ConflictSummary {
+    id: string;
+    changeVector: string;
+    versionCount: number;
+}
+
+/** Conflicts, and how they are settled: `store.conflicts`. */
+export class Conflicts {
+    readonly #store: DocumentStore;
+
+    /** @internal */
+    constructor(store: DocumentStore) {
+        this.#store = store;
+    }
+
+    /** Documents in conflict, in the order of their ids. */
+    async list({ startAfter = '', pageSize = 25 }: { startAfter?: string; pageSize?: number } = {}): Promise<ConflictSummary[]> {
+        return JSON.parse(await this.#store.call('conflicts', startAfter, pageSize)) as ConflictSummary[];
+    }
+
+    /** The versions of a document; `null` when it is not in conflict. */
+    async get(id: string): Promise<Conflict | null> {
+        const text = await this.#store.call('conflict', id);
+        return text === undefined ? null : (JSON.parse(text) as Conflict);
+    }
+
+    /**
+     * Puts `document` (`null` deletes) in the place of all versions, which become revisions. When
+     * another version came since `conflict` was read, it fails with a `ConcurrencyError`.
+     */
+    async resolve(conflict: Conflict, document: object | null): Promise<void> {
+        const session = this.#store.openSession();
+        if (document === null) await session.delete(conflict.id, conflict.changeVector);
+        else await session.store(document, conflict.id, { changeVector: conflict.changeVector });
+        await session.saveChanges();
+    }
+}

@@ -1,0 +1,298 @@
+// The database's connection to a server, in the worker that owns the database.
+//
+// The core says what to send; here are the socket, the timers and the back-off. Calls of a session
+// follow each other in one queue, because a session does one thing at a time.
+
+import type { Database, SyncSession } from '../dist/wasm/pinyon.js';
+import { toDetails, type ErrorCode } from './errors.js';
+import type { SyncEvent, SyncOptions, SyncState } from './protocol.js';
+
+const FIRST_DELAY_MS = 250;
+const LONGEST_DELAY_MS = 60_000;
+const TICK_MS = 10_000;
+/** A server that says nothing for so many ticks, though asked, is gone. */
+const SILENT_TICKS = 3;
+/** Pending writes are counted up to here while there is no connection. */
+const COUNTED = 10_000;
+/** Reasons that another try would only meet again. */
+const FINAL: ErrorCode[] = ['Unauthorized', 'Unsupported'];
+
+interface Line {
+    socket: WebSocket;
+    session?: SyncSession;
+    silentTicks: number;
+}
+
+interface Waiter {
+    resolve(): void;
+    reject(reason: unknown): void;
+}
+
+/** Where frames go: `http://host/` becomes `ws://host/databases/{database}/sync`. */
+export function syncUrl({ url, database }: SyncOptions): string {
+    const target = new URL(url);
+    target.protocol = target.protocol.replace(/^http/, 'ws');
+    target.pathname = `${target.pathname.replace(/\/+$/, '')}/databases/${encodeURIComponent(database)}/sync`;
+    return target.href;
+}
+
+/** Keeps a connection to a server as long as it is wanted. */
+export class ServerLink {
+    readonly #database: Database;
+    readonly #tell: (state: SyncState, events: SyncEvent[]) => void;
+    readonly #onReceived: () => void;
+    readonly #waiters = new Set<Waiter>();
+    #options: SyncOptions;
+    #line: Line | undefined;
+    #queue: Promise<unknown> = Promise.resolve();
+    #isPushing = false;
+    #state: SyncState;
+    #toldText = '';
+    #attempts = 0;
+    #isPaused: boolean;
+    #isClosed = false;
+    #retry: ReturnType<typeof setTimeout> | undefined;
+    #ticking: ReturnType<typeof setInterval> | undefined;
+    readonly #online = (): void => this.#connectNow();
+
+    constructor(
+        database: Database,
+        options: SyncOptions,
+        tell: (state: SyncState, events: SyncEvent[]) => void,
+        onReceived: () => void,
+    ) {
+        this.#database = database;
+        this.#options = options;
+        this.#tell = tell;
+        this.#onReceived = onReceived;
+        this.#isPaused = options.isPaused ?? false;
+        this.#state = { phase: this.#isPaused ? 'paused' : 'offline', received: 0, remaining: 0, sent: 0, waiting: 0 };
+    }
+
+    get options(): SyncOptions {
+        return this.#options;
+    }
+
+    get state(): SyncState {
+        return this.#state;
+    }
+
+    async start(): Promise<void> {
+        try {
+            await this.#database.becomeEdge();
+            await this.#countPending();
+        } catch (reason) {
+            const { code, message } = toDetails(reason);
+            this.#setState({ ...this.#state, phase: 'error', code, reason: message });
+            return;
+        }
+        if (this.#isClosed) return;
+        globalThis.addEventListener?.('online', this.#online);
+        this.#ticking = setInterval(() => this.#tick(), TICK_MS);
+        (this.#ticking as { unref?: () => void }).unref?.();
+        this.#connectNow();
+    }
+
+    /** Something was written here. */
+    wrote(): void {
+        if (this.#isPushing) return;
+        this.#isPushing = true;
+        void this.#enqueue(async () => {
+            this.#isPushing = false;
+            const { session } = this.#line ?? {};
+            if (session) await this.#exchange(this.#line as Line, () => session.onLocalWrite());
+            else await this.#countPending();
+        });
+    }
+
+    pause(): void {
+        this.#isPaused = true;
+        this.#end(this.#line);
+        clearTimeout(this.#retry);
+        this.#setState({ ...this.#state, phase: 'paused' });
+    }
+
+    resume(): void {
+        this.#isPaused = false;
+        this.#connectNow();
+    }
+
+    /** Another token; a connection that stands goes on with it. */
+    renewToken(token: string): void {
+        if (token === this.#options.token && this.#state.phase !== 'error') return;
+        this.#options = { ...this.#options, token };
+        const line = this.#line;
+        if (!line) {
+            this.#connectNow();
+            return;
+        }
+        void this.#enqueue(async () => {
+            if (line === this.#line && line.session) line.socket.send(line.session.renewToken(token) as Uint8Array<ArrayBuffer>);
+        });
+    }
+
+    /** Offers what the server refused again. */
+    async retryRefused(): Promise<void> {
+        await this.#enqueue(async () => {
+            const line = this.#line;
+            if (line?.session) await this.#exchange(line, () => (line.session as SyncSession).retryRefused());
+            else await this.#database.retryRefused();
+        });
+    }
+
+    /** Resolves when nothing that was written before is unanswered, and what the server had is here. */
+    whenSynced(): Promise<void> {
+        this.wrote();
+        return new Promise((resolve, reject) => {
+            void this.#enqueue(async () => {
+                const waiter: Waiter = { resolve, reject };
+                this.#waiters.add(waiter);
+                if (this.#state.phase === 'error') this.#rejectWaiters();
+                else this.#answerWaiters();
+            });
+        });
+    }
+
+    async close(): Promise<void> {
+        this.#isClosed = true;
+        globalThis.removeEventListener?.('online', this.#online);
+        clearTimeout(this.#retry);
+        clearInterval(this.#ticking);
+        this.#end(this.#line);
+        for (const { reject } of this.#waiters) reject({ code: 'Closed', message: 'the sync was stopped' });
+        this.#waiters.clear();
+        await this.#queue;
+    }
+
+    #enqueue(step: () => Promise<void>): Promise<void> {
+        const done = this.#queue.then(step);
+        this.#queue = done.catch((reason: unknown) => {
+            this.#fail(this.#line, toDetails(reason).message, toDetails(reason).code);
+        });
+        return done.catch(() => undefined);
+    }
+
+    #connectNow(): void {
+        if (this.#line || this.#isPaused || this.#isClosed) return;
+        clearTimeout(this.#retry);
+        let socket: WebSocket;
+        try {
+            socket = new WebSocket(syncUrl(this.#options));
+        } catch (reason) {
+            this.#setState({ ...this.#state, phase: 'error', code: 'InvalidRequest', reason: String(reason) });
+            return;
+        }
+        socket.binaryType = 'arraybuffer';
+        const line: Line = { socket, silentTicks: 0 };
+        this.#line = line;
+        this.#setState({ ...this.#state, phase: 'connecting' });
+        socket.onopen = () => {
+            void this.#enqueue(async () => {
+                if (line !== this.#line) return;
+                const { token = '', prefixes = [], collections = [] } = this.#options;
+                line.session = await this.#database.beginSync(JSON.stringify({ token, prefixes, collections }));
+                await this.#exchange(line, async () => (line.session as SyncSession).takeGreeting());
+            });
+        };
+        socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
+            line.silentTicks = 0;
+            if (typeof data === 'string') return;
+            void this.#enqueue(async () => {
+                const { session } = line;
+                if (session) await this.#exchange(line, () => session.onFrame(new Uint8Array(data)));
+            });
+        };
+        // Behind the frames that came before it: the last one may say why.
+        socket.onclose = ({ reason }) => {
+            void this.#enqueue(async () => this.#fail(line, reason || 'the server cannot be reached', 'Unavailable'));
+        };
+    }
+
+    /** Runs a step of a session, sends what it gives, and tells how things stand. */
+    async #exchange(line: Line, step: () => Promise<unknown[]>): Promise<void> {
+        if (line !== this.#line || !line.session) return;
+        const frames = (await step()) as Uint8Array<ArrayBuffer>[];
+        // Paused or broken meanwhile; the next session begins from what is stored.
+        if (line !== this.#line) return;
+        for (const frame of frames) line.socket.send(frame);
+        const events = JSON.parse(line.session.takeEvents()) as (SyncEvent | { type: 'closed'; code: ErrorCode; reason: string })[];
+        const told: SyncEvent[] = [];
+        for (const event of events) {
+            if (event.type === 'received') this.#onReceived();
+            if (event.type !== 'closed') told.push(event);
+        }
+        const closed = events.find((it) => it.type === 'closed');
+        if (closed) {
+            this.#fail(line, closed.reason, closed.code);
+            return;
+        }
+        const status = JSON.parse(line.session.status()) as SyncState;
+        if (status.phase === 'live') this.#attempts = 0;
+        this.#setState(status, told);
+    }
+
+    /** A line broke: another one after a while, unless there is no point in it. */
+    #fail(line: Line | undefined, reason: string, code: ErrorCode): void {
+        if (line !== this.#line || this.#isPaused || this.#isClosed) return;
+        this.#end(line);
+        const isFinal = FINAL.includes(code);
+        this.#setState({ ...this.#state, phase: isFinal ? 'error' : 'offline', remaining: 0, code, reason });
+        if (isFinal) {
+            this.#rejectWaiters();
+            return;
+        }
+        const longest = Math.min(FIRST_DELAY_MS * 2 ** this.#attempts, LONGEST_DELAY_MS);
+        this.#attempts += 1;
+        clearTimeout(this.#retry);
+        // Half of it by chance: a server that comes back is not met by all at once.
+        this.#retry = setTimeout(() => this.#connectNow(), longest * (0.5 + Math.random() / 2));
+        (this.#retry as { unref?: () => void }).unref?.();
+    }
+
+    #end(line: Line | undefined): void {
+        if (!line) return;
+        if (line === this.#line) this.#line = undefined;
+        line.socket.onopen = line.socket.onmessage = line.socket.onclose = null;
+        line.socket.close();
+        // Not while a step of it runs.
+        this.#queue = this.#queue.then(() => line.session?.free());
+    }
+
+    #tick(): void {
+        const line = this.#line;
+        const session = line?.session;
+        if (!line || !session) return;
+        line.silentTicks += 1;
+        if (line.silentTicks > SILENT_TICKS) this.#fail(line, 'the server says nothing any more', 'TimedOut');
+        else void this.#enqueue(() => this.#exchange(line, () => session.onTick()));
+    }
+
+    async #countPending(): Promise<void> {
+        const pending = JSON.parse(await this.#database.pendingDocuments(COUNTED)) as { refusal: unknown }[];
+        this.#setState({ ...this.#state, waiting: pending.filter((it) => it.refusal === null).length });
+    }
+
+    #setState(state: SyncState, events: SyncEvent[] = []): void {
+        const { code, reason, ...rest } = state;
+        this.#state = state.phase === 'offline' || state.phase === 'error' ? state : rest;
+        const text = JSON.stringify(this.#state);
+        if (text !== this.#toldText || events.length > 0) this.#tell(this.#state, events);
+        this.#toldText = text;
+        this.#answerWaiters();
+    }
+
+    #rejectWaiters(): void {
+        const { code, reason } = this.#state;
+        // A page that can get another token is about to do so.
+        if (code === 'Unauthorized' && this.#options.canRenewToken) return;
+        for (const { reject } of this.#waiters) reject({ code, message: `the server does not sync: ${reason ?? ''}` });
+        this.#waiters.clear();
+    }
+
+    #answerWaiters(): void {
+        const { phase, remaining, waiting } = this.#state;
+        if (phase !== 'live' || remaining > 0 || waiting > 0) return;
+        for (const { resolve } of this.#waiters) resolve();
+        this.#waiters.clear();
+    }
+}

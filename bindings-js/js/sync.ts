@@ -1,0 +1,211 @@
+// The page's handle on the sync of its database with a server.
+
+import { PinyonError } from './errors.js';
+import type { PendingDocument, SyncEvent, SyncOptions, SyncState } from './protocol.js';
+import type { DocumentStore } from './store.js';
+
+/** A token, or what gives one: asked at the start, and when the server wants another. */
+export type TokenSource = string | (() => string | Promise<string>);
+
+/** Which server, and what is asked of it. */
+export interface SyncRequest {
+    /** The server, as `https://data.example`. */
+    url: string;
+    /** The database on the server. */
+    database: string;
+    /** What the server's keys have signed; none where it asks for none. */
+    token?: TokenSource;
+    /** Only documents whose ids begin with one of these. */
+    prefixes?: string[];
+    /** Only documents of these collections. */
+    collections?: string[];
+}
+
+/** What listeners are told. */
+export interface SyncEventMap {
+    status: SyncState;
+    /** Documents came from the server. */
+    received: Extract<SyncEvent, { type: 'received' }>;
+    /** The server did not take a write; it stays pending. */
+    refused: Extract<SyncEvent, { type: 'refused' }>;
+    /** Everything was compared, after a long absence or because more or less may be seen. */
+    resynced: SyncEvent;
+    /** The database had been rolled back or cloned and has a new identity; nothing was lost. */
+    renewed: SyncEvent;
+    'caught-up': SyncEvent;
+}
+
+type Listener = (event: never) => void;
+
+/** A new token is not asked for at once again, nor less often than this. */
+const FIRST_RENEWAL_MS = 500;
+const LONGEST_RENEWAL_MS = 60_000;
+
+/** How the database stands with its server: what `store.sync()` gives. */
+export class Sync implements AsyncIterable<SyncState> {
+    readonly #store: DocumentStore;
+    readonly #request: SyncRequest;
+    readonly #listeners = new Map<keyof SyncEventMap, Set<Listener>>();
+    readonly #iterators = new Set<() => void>();
+    readonly #started: Promise<void>;
+    #status: SyncState = { phase: 'offline', received: 0, remaining: 0, sent: 0, waiting: 0 };
+    #isEnded = false;
+    #renewals = 0;
+    #renewing: ReturnType<typeof setTimeout> | undefined;
+
+    /** @internal */
+    constructor(store: DocumentStore, request: SyncRequest) {
+        this.#store = store;
+        this.#request = { ...request };
+        this.#started = this.#start();
+        // Whoever waits hears of a failure; the status says it too.
+        this.#started.catch((reason: unknown) => this.#failed(reason));
+    }
+
+    /** How things stand now. */
+    get status(): SyncState {
+        return this.#status;
+    }
+
+    on<E extends keyof SyncEventMap>(event: E, listener: (event: SyncEventMap[E]) => void): this {
+        const listeners = this.#listeners.get(event) ?? new Set();
+        listeners.add(listener as Listener);
+        this.#listeners.set(event, listeners);
+        return this;
+    }
+
+    off<E extends keyof SyncEventMap>(event: E, listener: (event: SyncEventMap[E]) => void): this {
+        this.#listeners.get(event)?.delete(listener as Listener);
+        return this;
+    }
+
+    /** How things stand, now and whenever that changes; a slow reader gets the latest. */
+    [Symbol.asyncIterator](): AsyncIterator<SyncState> {
+        let last: SyncState | undefined;
+        let wake: () => void = () => undefined;
+        let isLeft = false;
+        const changed = (): void => wake();
+        this.#iterators.add(changed);
+        return {
+            next: async (): Promise<IteratorResult<SyncState>> => {
+                while (last === this.#status && !this.#isEnded && !isLeft) {
+                    await new Promise<void>((resolve) => { wake = resolve; });
+                }
+                if (last === this.#status || isLeft) return { value: undefined, done: true };
+                last = this.#status;
+                return { value: last, done: false };
+            },
+            return: async (): Promise<IteratorResult<SyncState>> => {
+                isLeft = true;
+                this.#iterators.delete(changed);
+                return { value: undefined, done: true };
+            },
+        };
+    }
+
+    /**
+     * Resolves when the server has answered everything written here before, and everything it had
+     * is here. Offline it waits; it rejects when the server does not let this database sync.
+     */
+    async waitForSync(): Promise<void> {
+        await this.#started;
+        await this.#store.call('waitForSync');
+    }
+
+    /** Breaks the connection, in all tabs, until `resume()`. What is written meanwhile waits. */
+    async pause(): Promise<void> {
+        await this.#started;
+        await this.#store.call('pauseSync');
+    }
+
+    /** Goes on after `pause()`, or tries at once when it is offline. */
+    async resume(): Promise<void> {
+        await this.#started;
+        await this.#store.call('resumeSync');
+    }
+
+    /** Shows the server another token: for one that expires, or allows something else. */
+    async renewToken(token: string): Promise<void> {
+        await this.#started;
+        await this.#store.call('renewSyncToken', token);
+    }
+
+    /** Writes that the server is not known to have, oldest first. */
+    async pending(limit = 1000): Promise<PendingDocument[]> {
+        return JSON.parse(await this.#store.call('pendingDocuments', limit)) as PendingDocument[];
+    }
+
+    /** Offers the writes that the server refused again. */
+    retryRefused(): Promise<void> {
+        return this.#store.call('retryRefused');
+    }
+
+    /** Gives up what is pending of a document: it becomes what the server has. */
+    discardPending(id: string): Promise<void> {
+        return this.#store.call('discardPending', id);
+    }
+
+    /** Ends it for this tab; it goes on while another tab asks for it. */
+    async stop(): Promise<void> {
+        this.detach();
+        await this.#started.catch(() => undefined);
+        await this.#store.call('stopSync');
+    }
+
+    /** @internal */
+    detach(): void {
+        this.#isEnded = true;
+        clearTimeout(this.#renewing);
+        for (const changed of this.#iterators) changed();
+    }
+
+    /** @internal */
+    tell(state: SyncState, events: SyncEvent[]): void {
+        if (this.#isEnded) return;
+        for (const event of events) this.#emit(event.type, event);
+        this.#setStatus(state);
+        if (state.phase === 'live') this.#renewals = 0;
+        if (state.phase === 'error' && state.code === 'Unauthorized') this.#renewSoon();
+    }
+
+    async #start(): Promise<void> {
+        const { token, ...rest } = this.#request;
+        const options: SyncOptions = { ...rest, canRenewToken: typeof token === 'function' };
+        if (token !== undefined) options.token = await this.#askToken();
+        const state = await this.#store.call('startSync', options);
+        if (!this.#isEnded) this.tell(state, []);
+    }
+
+    async #askToken(): Promise<string> {
+        const { token } = this.#request;
+        return typeof token === 'function' ? token() : (token ?? '');
+    }
+
+    #renewSoon(): void {
+        if (typeof this.#request.token !== 'function') return;
+        const delay = this.#renewals === 0 ? 0 : Math.min(FIRST_RENEWAL_MS * 2 ** this.#renewals, LONGEST_RENEWAL_MS);
+        this.#renewals += 1;
+        clearTimeout(this.#renewing);
+        this.#renewing = setTimeout(() => {
+            this.#askToken().then((token) => this.renewToken(token)).catch((reason: unknown) => {
+                this.#failed(reason);
+                if (!this.#isEnded) this.#renewSoon();
+            });
+        }, delay);
+    }
+
+    #failed(reason: unknown): void {
+        const code = reason instanceof PinyonError ? reason.code : 'Unavailable';
+        this.#setStatus({ ...this.#status, phase: 'error', code, reason: String((reason as Error)?.message ?? reason) });
+    }
+
+    #setStatus(status: SyncState): void {
+        this.#status = status;
+        this.#emit('status', status);
+        for (const changed of this.#iterators) changed();
+    }
+
+    #emit<E extends keyof SyncEventMap>(event: E, value: SyncState | SyncEvent): void {
+        for (const listener of [...(this.#listeners.get(event) ?? [])]) (listener as (event: unknown) => void)(value);
+    }
+}

@@ -1,0 +1,70 @@
+//! Documents of which several versions live.
+
+use pinyon_core::Error;
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+
+use crate::database::Database;
+use crate::error::{JsResult, to_js};
+
+/// A version as documents are read: body, then its metadata.
+fn document_of(body: &str, metadata: &str) -> Result<Value, Error> {
+    let broken = |reason: serde_json::Error| {
+        Error::corrupted("a version in conflict is no JSON").with_source(reason)
+    };
+    let mut document: Value = serde_json::from_str(body).map_err(broken)?;
+    document["@metadata"] = serde_json::from_str(&format!("{{{metadata}}}")).map_err(broken)?;
+    Ok(document)
+}
+
+impl Database {
+    async fn conflict_json(&self, id: &str) -> Result<Option<Value>, Error> {
+        let read = self.database.read().await?;
+        let Some(conflict) = read.conflict(id).await? else {
+            return Ok(None);
+        };
+        let mut versions = Vec::with_capacity(conflict.set.live.len());
+        for live in &conflict.set.live {
+            let version = &live.value;
+            let document = match version.is_deletion {
+                true => Value::Null,
+                false => document_of(&version.body, &version.metadata)?,
+            };
+            versions.push(json!({
+                "lastModified": version.last_modified.to_text(),
+                "changeVector": read.version_name(live.dot)?,
+                "document": document,
+            }));
+        }
+        Ok(Some(json!({
+            "id": conflict.id,
+            "changeVector": conflict.change_vector,
+            "versions": versions,
+        })))
+    }
+}
+
+#[wasm_bindgen]
+impl Database {
+    /// The versions of a document in conflict: JSON; nothing for one that is in none.
+    pub async fn conflict(&self, id: String) -> JsResult<Option<String>> {
+        let found = self.conflict_json(&id).await.map_err(to_js)?;
+        Ok(found.map(|it| it.to_string()))
+    }
+
+    /// Documents in conflict, in the order of their ids, after `start_after`: JSON.
+    pub async fn conflicts(&self, start_after: String, limit: usize) -> JsResult<String> {
+        let found = async {
+            let read = self.database.read().await?;
+            read.conflicts(&start_after, limit).await
+        };
+        let found = found.await.map_err(to_js)?.into_iter().map(|it| {
+            json!({
+                "id": it.id,
+                "changeVector": it.change_vector,
+                "versionCount": it.set.live.len(),
+            })
+        });
+        Ok(Value::Array(found.collect()).to_string())
+    }
+}

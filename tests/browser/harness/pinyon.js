@@ -1,0 +1,75 @@
+// The real server, as a process of its own.
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { TARGET } from './server.js';
+
+/** The server's program: the one that is named, or the one that was built. */
+function program() {
+    const { PINYON_BIN } = process.env;
+    const places = PINYON_BIN ? [PINYON_BIN] : ['debug', 'release'].map((it) => path.join(TARGET, it, 'pinyon'));
+    const found = places.find((it) => existsSync(it));
+    if (!found) throw new Error(`none of ${places.join(', ')} is there: cargo build -p pinyon-server`);
+    return found;
+}
+
+async function spawnServer(options, listen) {
+    const child = spawn(program(), ['serve', '--listen', listen, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const log = [];
+    createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
+    const lines = createInterface({ input: child.stdout });
+    const url = await new Promise((resolve, reject) => {
+        lines.once('line', (line) => resolve(line.replace('listening on ', '')));
+        child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${log.join('\n')}`)));
+    });
+    return { child, url };
+}
+
+/** A server over a new data folder, with keys for tokens, and a database. */
+export async function startPinyon(database, origin) {
+    const folder = await mkdtemp(path.join(tmpdir(), 'pinyon-server-'));
+    const keys = path.join(folder, 'keys.json');
+    execFileSync(program(), ['edge-token', '--new-keys', keys]);
+    const options = ['--data-dir', path.join(folder, 'data'), '--sync-keys', keys, '--sync-origin', origin];
+    let { child, url } = await spawnServer(options, '127.0.0.1:0');
+    const end = async () => {
+        const ended = new Promise((resolve) => { child.once('exit', resolve); });
+        child.kill('SIGKILL');
+        await ended;
+    };
+    const pinyon = {
+        url,
+        request: (way, init) => fetch(`${url}${way}`, init),
+        async document(id) {
+            const response = await fetch(`${url}/databases/${database}/docs?id=${encodeURIComponent(id)}`);
+            if (response.status === 404) return null;
+            const body = await response.json();
+            return response.status === 200 ? body.Results[0] : { status: response.status, ...body };
+        },
+        /** A token of a user; `more` says what it allows. */
+        token: (user, ...more) =>
+            execFileSync(program(), ['edge-token', '--keys', keys, '--user', user, '--database', database, ...more])
+                .toString()
+                .trim(),
+        /** Kills it, as a power cut would. */
+        kill: end,
+        /** Starts it again where it was. */
+        async restart() {
+            ({ child } = await spawnServer(options, new URL(url).host));
+        },
+        async close() {
+            await end();
+            await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+        },
+    };
+    const created = await pinyon.request('/admin/databases', {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ DatabaseName: database }),
+    });
+    if (!created.ok) throw new Error(`creating the database: ${created.status} ${await created.text()}`);
+    return pinyon;
+}
