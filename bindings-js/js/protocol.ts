@@ -54,7 +54,7 @@ export interface SyncState {
     remaining: number;
     /** Writes that the server took with this connection. */
     sent: number;
-    /** Writes that the server has not answered. */
+    /** Writes that the server has not answered; counted up to 1,000 while there is no connection. */
     waiting: number;
     /** Why it is offline, or in error. */
     code?: ErrorCode;

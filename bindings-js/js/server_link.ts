@@ -12,8 +12,9 @@ const LONGEST_DELAY_MS = 60_000;
 const TICK_MS = 10_000;
 /** A server that says nothing for so many ticks, though asked, is gone. */
 const SILENT_TICKS = 3;
-/** Pending writes are counted up to here while there is no connection. */
-const COUNTED = 10_000;
+/** Without a connection pending writes are counted up to here, and so often. */
+const COUNTED = 1000;
+const COUNT_MS = 250;
 /** Reasons that another try would only meet again. */
 const FINAL: ErrorCode[] = ['Unauthorized', 'Unsupported'];
 
@@ -52,6 +53,7 @@ export class ServerLink {
     #isPaused: boolean;
     #isClosed = false;
     #retry: ReturnType<typeof setTimeout> | undefined;
+    #counting: ReturnType<typeof setTimeout> | undefined;
     #ticking: ReturnType<typeof setInterval> | undefined;
     readonly #online = (): void => this.#connectNow();
 
@@ -101,7 +103,7 @@ export class ServerLink {
             this.#isPushing = false;
             const { session } = this.#line ?? {};
             if (session) await this.#exchange(this.#line as Line, () => session.onLocalWrite());
-            else await this.#countPending();
+            else this.#countSoon();
         });
     }
 
@@ -157,6 +159,7 @@ export class ServerLink {
         this.#isClosed = true;
         globalThis.removeEventListener?.('online', this.#online);
         clearTimeout(this.#retry);
+        clearTimeout(this.#counting);
         clearInterval(this.#ticking);
         this.#end(this.#line);
         for (const { reject } of this.#waiters) reject({ code: 'Closed', message: 'the sync was stopped' });
@@ -265,6 +268,13 @@ export class ServerLink {
         line.silentTicks += 1;
         if (line.silentTicks > SILENT_TICKS) this.#fail(line, 'the server says nothing any more', 'TimedOut');
         else void this.#enqueue(() => this.#exchange(line, () => session.onTick()));
+    }
+
+    #countSoon(): void {
+        this.#counting ??= setTimeout(() => {
+            this.#counting = undefined;
+            void this.#enqueue(async () => { if (!this.#isClosed && !this.#line?.session) await this.#countPending(); });
+        }, COUNT_MS);
     }
 
     async #countPending(): Promise<void> {

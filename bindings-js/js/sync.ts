@@ -104,8 +104,9 @@ export class Sync implements AsyncIterable<SyncState> {
     }
 
     /**
-     * Resolves when the server has answered everything written here before, and everything it had
-     * is here. Offline it waits; it rejects when the server does not let this database sync.
+     * Resolves when the server has answered everything written here before, and what it had when
+     * it was reached, and has told since, is here. Offline it waits; it rejects when the server
+     * does not let this database sync.
      */
     async waitForSync(): Promise<void> {
         await this.#started;
@@ -195,6 +196,7 @@ export class Sync implements AsyncIterable<SyncState> {
     }
 
     #failed(reason: unknown): void {
+        if (this.#isEnded) return;
         const code = reason instanceof PinyonError ? reason.code : 'Unavailable';
         this.#setStatus({ ...this.#status, phase: 'error', code, reason: String((reason as Error)?.message ?? reason) });
     }

@@ -1,23 +1,27 @@
 // The real server, as a process of its own.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { TARGET } from './server.js';
 
-/** The server's program: the one that is named, or the one that was built. */
-function program() {
-    const { PINYON_BIN } = process.env;
-    const places = PINYON_BIN ? [PINYON_BIN] : ['debug', 'release'].map((it) => path.join(TARGET, it, 'pinyon'));
-    const found = places.find((it) => existsSync(it));
-    if (!found) throw new Error(`none of ${places.join(', ')} is there: cargo build -p pinyon-server`);
-    return found;
+/** PINYON_BIN, else the newer of the release and the debug build. */
+function findProgram() {
+    if (process.env.PINYON_BIN) return process.env.PINYON_BIN;
+    const [newest] = ['release', 'debug']
+        .map((profile) => path.join(TARGET, profile, 'pinyon'))
+        .filter((file) => existsSync(file))
+        .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+    if (!newest) throw new Error('there is no server: cargo build -p pinyon-server, or set PINYON_BIN');
+    return newest;
 }
 
+const PROGRAM = findProgram();
+
 async function spawnServer(options, listen) {
-    const child = spawn(program(), ['serve', '--listen', listen, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(PROGRAM, ['serve', '--listen', listen, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
     const log = [];
     createInterface({ input: child.stderr }).on('line', (line) => log.push(line));
     const lines = createInterface({ input: child.stdout });
@@ -32,7 +36,7 @@ async function spawnServer(options, listen) {
 export async function startPinyon(database, origin) {
     const folder = await mkdtemp(path.join(tmpdir(), 'pinyon-server-'));
     const keys = path.join(folder, 'keys.json');
-    execFileSync(program(), ['edge-token', '--new-keys', keys]);
+    execFileSync(PROGRAM, ['edge-token', '--new-keys', keys]);
     const options = ['--data-dir', path.join(folder, 'data'), '--sync-keys', keys, '--sync-origin', origin];
     let { child, url } = await spawnServer(options, '127.0.0.1:0');
     const end = async () => {
@@ -51,7 +55,7 @@ export async function startPinyon(database, origin) {
         },
         /** A token of a user; `more` says what it allows. */
         token: (user, ...more) =>
-            execFileSync(program(), ['edge-token', '--keys', keys, '--user', user, '--database', database, ...more])
+            execFileSync(PROGRAM, ['edge-token', '--keys', keys, '--user', user, '--database', database, ...more])
                 .toString()
                 .trim(),
         /** Kills it, as a power cut would. */

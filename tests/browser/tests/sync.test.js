@@ -69,3 +69,111 @@ test('a document written offline reaches the server and another browser, and its
     await first.close();
     await second.close();
 });
+
+test('a server killed in between is found again, and what was written meanwhile is brought there', async () => {
+    const page = await openApplication(laptop, site, { database: 'killed' });
+    await startSync(page, { token: pinyon.token('eva'), prefixes: ['visits/'] });
+    await synced(page);
+    await pinyon.kill();
+    for (let number = 0; number < 20; number += 1) await put(page, `visits/${number}`, { number });
+    await until(() => page.evaluate(() => sync.status.phase === 'offline' && sync.status.waiting === 20), 'being offline');
+    assert.match(await page.evaluate(() => sync.status.reason), /cannot be reached/);
+    await pinyon.restart();
+    await synced(page);
+    for (let number = 0; number < 20; number += 1) assert.equal((await pinyon.document(`visits/${number}`)).number, number);
+    // Only what was asked for came.
+    assert.equal(await get(page, 'children/1'), null);
+    const states = await page.evaluate(() => globalThis.states);
+    for (const phase of ['connecting', 'catching-up', 'live', 'offline']) assert.ok(states.includes(phase), `${states}`);
+    await page.close();
+});
+
+test('two who write the same document while offline are both heard', async () => {
+    const pages = await Promise.all([laptop, tablet].map((it) => openApplication(it, site, { database: 'groups' })));
+    const [first, second] = pages;
+    for (const page of pages) {
+        await startSync(page, { token: pinyon.token('eva'), prefixes: ['groups/'] });
+        await synced(page);
+    }
+    await put(first, 'groups/1', { name: 'Bears' });
+    await until(async () => (await get(second, 'groups/1'))?.name === 'Bears', 'the group in the other browser');
+    for (const page of pages) await page.evaluate(() => sync.pause());
+    await put(first, 'groups/1', { name: 'Brown bears' });
+    await put(second, 'groups/1', { name: 'Polar bears' });
+    assert.equal(await second.evaluate(() => sync.status.phase), 'paused');
+    for (const page of pages) await page.evaluate(() => sync.resume());
+    for (const page of pages) await until(async () => (await get(page, 'groups/1')) === 'DocumentConflict', 'the conflict');
+    assert.equal((await pinyon.document('groups/1')).status, 409);
+    const seen = await second.evaluate(async () => {
+        const error = await store.openSession().load('groups/1').catch((error) => error);
+        const { id, versions } = await store.conflicts.get('groups/1');
+        const listed = await store.conflicts.list();
+        return [error instanceof pinyon.DocumentConflictError, error.id, id, versions.map((it) => it.document.name).sort(), listed.length];
+    });
+    assert.deepEqual(seen, [true, 'groups/1', 'groups/1', ['Brown bears', 'Polar bears'], 1]);
+    await second.evaluate(async () => {
+        await store.conflicts.resolve(await store.conflicts.get('groups/1'), { name: 'All bears' });
+        await sync.waitForSync();
+    });
+    await until(async () => (await get(first, 'groups/1')).name === 'All bears', 'the decision');
+    assert.equal((await pinyon.document('groups/1')).name, 'All bears');
+    assert.equal(await first.evaluate(() => store.conflicts.get('groups/1')), null);
+    for (const page of pages) await page.close();
+});
+
+test('when the tab that syncs goes, another goes on, for tabs that asked for it', async () => {
+    const [first, second] = [
+        await openApplication(laptop, site, { database: 'tabs' }),
+        await openApplication(laptop, site, { database: 'tabs' }),
+    ];
+    const request = { token: pinyon.token('eva'), prefixes: ['toys/'] };
+    await startSync(first, request);
+    await synced(first);
+    await startSync(second, request);
+    await put(second, 'toys/1', { name: 'ball' });
+    await synced(second);
+    assert.equal((await pinyon.document('toys/1')).name, 'ball');
+    await first.close({ runBeforeUnload: false });
+    await put(second, 'toys/2', { name: 'doll' });
+    await synced(second);
+    assert.equal((await pinyon.document('toys/2')).name, 'doll');
+    await pinyon.request(`/databases/${DATABASE}/docs?id=toys/1`, { method: 'PUT', body: '{"name":"red ball"}' });
+    await until(async () => (await get(second, 'toys/1')).name === 'red ball', 'news after the takeover');
+    await second.close();
+});
+
+test('a token that is not good enough says so, and another one goes on', async () => {
+    const page = await openApplication(tablet, site, { database: 'tokens' });
+    await put(page, 'users/eva/1', { mine: true });
+    await put(page, 'users/adam/1', { mine: false });
+    await startSync(page, { token: 'a.b.c', prefixes: ['users/'] });
+    const error = await page.evaluate(() => sync.waitForSync().then(() => null, ({ code, message }) => ({ code, message })));
+    assert.equal(error.code, 'Unauthorized');
+    assert.match(error.message, /no JSON Web Token/);
+    assert.equal(await page.evaluate(() => sync.status.phase), 'error');
+    const limited = pinyon.token('eva', '--write-prefix', 'users/eva/');
+    await page.evaluate(async (token) => {
+        globalThis.refused = [];
+        sync.on('refused', ({ id }) => refused.push(id));
+        await sync.renewToken(token);
+        await sync.waitForSync();
+    }, limited);
+    assert.deepEqual(await page.evaluate(() => refused), ['users/adam/1']);
+    assert.equal((await pinyon.document('users/eva/1')).mine, true);
+    assert.equal(await pinyon.document('users/adam/1'), null);
+    const pending = await page.evaluate(() => sync.pending());
+    assert.deepEqual(pending.map((it) => [it.id, it.refusal !== null]), [['users/adam/1', true]]);
+    await page.evaluate(() => sync.discardPending('users/adam/1'));
+    assert.equal(await get(page, 'users/adam/1'), null);
+    assert.deepEqual(await page.evaluate(() => sync.pending()), []);
+    await page.close();
+
+    // One that is asked for again when the server wants another.
+    const asked = await openApplication(tablet, site, { database: 'asked' });
+    await asked.evaluate(([url, database, tokens]) => {
+        globalThis.sync = store.sync({ url, database, prefixes: ['users/'], token: () => tokens.shift() });
+        return sync.waitForSync();
+    }, [pinyon.url, DATABASE, ['a.b.c', pinyon.token('eva')]]);
+    assert.equal((await get(asked, 'users/eva/1')).mine, true);
+    await asked.close();
+});

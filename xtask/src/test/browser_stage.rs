@@ -7,12 +7,14 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{browser, install, process};
 
+use super::rust_stages::build_server;
 use super::stage::tests_of;
 use super::tally::Tally;
 
-/// Storage contract, faults, npm package and tabs, in Chromium.
+/// Storage contract, faults, npm package, tabs and sync with the server, in Chromium.
 pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     let chromium = install::chromium()?;
+    let server = build_server(workspace, limit)?;
     browser::build_package(workspace, true)?;
     let module = workspace.target("browser/storage-tests");
     browser::build_module(
@@ -37,6 +39,7 @@ pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally>
             "tests/",
         ])
         .env("CHROMIUM_BIN", chromium)
+        .env("PINYON_BIN", server)
         .env("PINYON_TARGET", workspace.target(""));
     let finished = process::run(&mut command, limit)?;
     Ok(tests_of(&finished, Tally::of_node_test(&finished.output)))
