@@ -60,7 +60,10 @@ fn event_json(event: EdgeEvent) -> Value {
         EdgeEvent::CaughtUp => json!({ "type": "caught-up" }),
         EdgeEvent::Renewed => json!({ "type": "renewed" }),
         EdgeEvent::Resynced => json!({ "type": "resynced" }),
-        EdgeEvent::Closed { code: refused, reason } => json!({
+        EdgeEvent::Closed {
+            code: refused,
+            reason,
+        } => json!({
             "type": "closed",
             "code": code(refused),
             "reason": reason,

@@ -1,17 +1,24 @@
 // Browsers and a server: what is written in one reaches all, whatever breaks in between.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
-import { openApplication, until } from '../harness/application.js';
+import { crash, openApplication, until } from '../harness/application.js';
 import { startBrowser } from '../harness/chromium.js';
 import { startPinyon } from '../harness/pinyon.js';
 import { startServer } from '../harness/server.js';
 
+// The one that the clients' stories use.
+const { DocumentStore } = createRequire(new URL('../../clients/node/package.json', import.meta.url))('ravendb');
+
 const DATABASE = 'school';
 const site = await startServer();
 const pinyon = await startPinyon(DATABASE, site.url);
+const official = new DocumentStore(pinyon.url, DATABASE);
+official.initialize();
 const [laptop, tablet] = [await startBrowser(), await startBrowser()];
 
 after(async () => {
+    official.dispose();
     await Promise.all([laptop.close(), tablet.close()]);
     await pinyon.close();
     await site.close();
@@ -48,8 +55,11 @@ test('a document written offline reaches the server and another browser, and its
     await startSync(first, { token: pinyon.token('eva') });
     await synced(first);
     assert.equal((await pinyon.document('children/1')).name, 'Mia');
-    // A client of the server writes, and all follow.
-    await pinyon.request(`/databases/${DATABASE}/docs?id=children/2`, { method: 'PUT', body: '{"name":"Ben"}' });
+    // An official client reads it, and writes, and all follow.
+    const session = official.openSession();
+    assert.equal((await session.load('children/1')).name, 'Mia');
+    await session.store({ name: 'Ben' }, 'children/2');
+    await session.saveChanges();
     await until(async () => (await get(first, 'children/2'))?.name === 'Ben', 'what a client of the server wrote');
 
     const second = await openApplication(tablet, site, { database: 'travels' });
@@ -64,7 +74,7 @@ test('a document written offline reaches the server and another browser, and its
     await put(second, 'children/1', { name: 'Mia B.' });
     await until(() => first.evaluate(() => told.includes('Put')), 'the change of the other browser');
     assert.equal((await get(first, 'children/1')).name, 'Mia B.');
-    assert.equal((await pinyon.document('children/1')).name, 'Mia B.');
+    assert.equal((await official.openSession().load('children/1')).name, 'Mia B.');
     assert.deepEqual(await first.evaluate(() => [sync.status.phase, sync.status.waiting]), ['live', 0]);
     await first.close();
     await second.close();
@@ -101,9 +111,15 @@ test('two who write the same document while offline are both heard', async () =>
     await put(first, 'groups/1', { name: 'Brown bears' });
     await put(second, 'groups/1', { name: 'Polar bears' });
     assert.equal(await second.evaluate(() => sync.status.phase), 'paused');
+    await second.evaluate(async () => {
+        globalThis.told = [];
+        store.changes().forDocument('groups/1').on('data', (change) => told.push(change.type));
+        await store.changes().ensureConnectedNow();
+    });
     for (const page of pages) await page.evaluate(() => sync.resume());
     for (const page of pages) await until(async () => (await get(page, 'groups/1')) === 'DocumentConflict', 'the conflict');
     assert.equal((await pinyon.document('groups/1')).status, 409);
+    await until(() => second.evaluate(() => told.at(-1) === 'Conflict'), 'the change that tells of the conflict');
     const seen = await second.evaluate(async () => {
         const error = await store.openSession().load('groups/1').catch((error) => error);
         const { id, versions } = await store.conflicts.get('groups/1');
@@ -176,4 +192,91 @@ test('a token that is not good enough says so, and another one goes on', async (
     }, [pinyon.url, DATABASE, ['a.b.c', pinyon.token('eva')]]);
     assert.equal((await get(asked, 'users/eva/1')).mine, true);
     await asked.close();
+});
+
+test('attachments travel both ways, and a deletion too', async () => {
+    const pages = await Promise.all([laptop, tablet].map((it) => openApplication(it, site, { database: 'photos' })));
+    const [first, second] = pages;
+    for (const page of pages) await startSync(page, { token: pinyon.token('eva'), prefixes: ['photos/'] });
+    // More than one piece.
+    await first.evaluate(async () => {
+        const session = store.openSession();
+        await session.store({ of: 'Mia' }, 'photos/1');
+        const bytes = new Uint8Array(3_000_000).map((_, at) => (at * 7) % 251);
+        session.advanced.attachments.store('photos/1', 'large', new Blob([bytes], { type: 'image/x' }));
+        await session.saveChanges();
+        await sync.waitForSync();
+    });
+    const onServer = await pinyon.request(`/databases/${DATABASE}/attachments?id=photos/1&name=large`);
+    const bytes = new Uint8Array(await onServer.arrayBuffer());
+    assert.equal(bytes.length, 3_000_000);
+    assert.ok(bytes.every((byte, at) => byte === (at * 7) % 251));
+    await until(async () => (await get(second, 'photos/1')) !== null, 'the document of the attachment');
+    const seen = await second.evaluate(async () => {
+        const { content } = await store.openSession().advanced.attachments.get('photos/1', 'large');
+        const bytes = new Uint8Array(await content.arrayBuffer());
+        return [bytes.length, bytes.every((byte, at) => byte === (at * 7) % 251)];
+    });
+    assert.deepEqual(seen, [3_000_000, true]);
+    await second.evaluate(async () => {
+        const session = store.openSession();
+        await session.delete('photos/1');
+        await session.saveChanges();
+    });
+    await until(async () => (await get(first, 'photos/1')) === null, 'the deletion in the other browser');
+    assert.equal(await pinyon.document('photos/1'), null);
+    for (const page of pages) await page.close();
+});
+
+test('a tab that crashes while it syncs and a server that is killed lose nothing and double nothing', async () => {
+    const open = () => openApplication(laptop, site, { database: 'crashes' });
+    const request = { token: pinyon.token('eva'), prefixes: ['notes/'] };
+    const first = await open();
+    await startSync(first, request);
+    const second = await open();
+    await startSync(second, request);
+    const writing = second.evaluate(async () => {
+        for (let number = 0; number < 150; number += 1) {
+            const session = store.openSession();
+            await session.store({ number }, `notes/${number}`);
+            await session.saveChanges();
+        }
+    });
+    await until(async () => (await pinyon.document('notes/20')) !== null, 'some of the notes');
+    await pinyon.kill();
+    await crash(laptop, first);
+    await pinyon.restart();
+    await writing;
+    await synced(second);
+    for (let number = 0; number < 150; number += 1) assert.equal((await pinyon.document(`notes/${number}`)).number, number);
+    assert.deepEqual(await second.evaluate(() => store.conflicts.list()), []);
+    assert.deepEqual(await second.evaluate(() => sync.pending()), []);
+    // Each as it was written once.
+    const vectors = await second.evaluate(async () => {
+        const session = store.openSession();
+        const notes = await session.advanced.loadStartingWith('notes/', { pageSize: 1000 });
+        return Object.fromEntries(notes.map((it) => [it.id, session.advanced.getChangeVectorFor(it)]));
+    });
+    assert.equal(Object.keys(vectors).length, 150);
+    for (const [id, vector] of Object.entries(vectors)) {
+        assert.equal((await pinyon.document(id))['@metadata']['@change-vector'], vector);
+    }
+    await second.close();
+});
+
+test('the status can be followed in a loop, which ends with the sync', async () => {
+    const page = await openApplication(tablet, site, { database: 'followed' });
+    await startSync(page, { token: pinyon.token('eva'), prefixes: ['none/'] });
+    const phases = await page.evaluate(async () => {
+        const phases = [];
+        for await (const { phase } of sync) {
+            phases.push(phase);
+            if (phase === 'live') await sync.stop();
+        }
+        return phases;
+    });
+    assert.equal(phases.at(-1), 'live');
+    const error = await page.evaluate(() => sync.waitForSync().catch((error) => error.code));
+    assert.equal(error, 'InvalidRequest');
+    await page.close();
 });

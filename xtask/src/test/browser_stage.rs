@@ -25,7 +25,8 @@ pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally>
         true,
     )?;
     let folder = workspace.path("tests/browser");
-    for part in ["", "packaging/vite", "packaging/webpack"] {
+    // Those of the clients: one test lets an official client look at what a browser wrote.
+    for part in ["", "packaging/vite", "packaging/webpack", "../clients/node"] {
         install::npm_packages(&folder.join(part))?;
     }
     let mut command = workspace.program("node");
