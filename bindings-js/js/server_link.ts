@@ -182,7 +182,10 @@ export class ServerLink {
         try {
             socket = new WebSocket(syncUrl(this.#options));
         } catch (reason) {
-            this.#setState({ ...this.#state, phase: 'error', code: 'InvalidRequest', reason: String(reason) });
+            // Node.js has WebSockets from version 22 on.
+            const code = typeof WebSocket === 'undefined' ? 'Unsupported' : 'InvalidRequest';
+            this.#setState({ ...this.#state, phase: 'error', code, reason: String(reason) });
+            this.#rejectWaiters();
             return;
         }
         socket.binaryType = 'arraybuffer';

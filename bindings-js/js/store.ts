@@ -157,8 +157,8 @@ export class DocumentStore {
      * offline is brought there, and what others write comes here. One server at a time.
      */
     sync(request: SyncRequest): Sync {
-        this.#sync?.detach();
         const sync = new Sync(this, request);
+        this.#sync?.detach();
         this.#sync = sync;
         return sync;
     }

@@ -55,6 +55,10 @@ export class Sync implements AsyncIterable<SyncState> {
 
     /** @internal */
     constructor(store: DocumentStore, request: SyncRequest) {
+        if (!URL.canParse(request.url) || !/^(https?|wss?):$/.test(new URL(request.url).protocol)) {
+            throw new PinyonError('InvalidRequest', `the url of the server to sync with is none: '${request.url}'`);
+        }
+        if (!request.database) throw new PinyonError('InvalidRequest', 'a sync needs the name of a database on the server');
         this.#store = store;
         this.#request = { ...request };
         this.#started = this.#start();

@@ -278,5 +278,9 @@ test('the status can be followed in a loop, which ends with the sync', async () 
     assert.equal(phases.at(-1), 'live');
     const error = await page.evaluate(() => sync.waitForSync().catch((error) => error.code));
     assert.equal(error, 'InvalidRequest');
+    const why = await page.evaluate(() => {
+        try { store.sync({ url: 'nowhere', database: 'x' }); return null; } catch (error) { return `${error.code}: ${error.message}`; }
+    });
+    assert.match(why, /^InvalidRequest: .*'nowhere'/);
     await page.close();
 });
