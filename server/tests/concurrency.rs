@@ -128,18 +128,18 @@ fn what_was_only_read_can_be_checked() {
 #[test]
 fn what_is_not_there_yet_is_said_with_its_place() {
     let server = TestServer::with_database(&[]);
-    let patch = json!([
+    let counters = json!([
         { "Type": "PUT", "Id": "p/1", "Document": {} },
-        { "Type": "PATCH", "Id": "p/1", "Patch": { "Script": "this.a = 1" } },
+        { "Type": "Counters", "Id": "p/1", "Counters": { "DocumentId": "p/1", "Operations": [] } },
     ]);
-    let answer = server.batch(&patch);
+    let answer = server.batch(&counters);
     assert_eq!(
         (answer.status, answer.exception().as_str()),
         (501, "NotSupportedException")
     );
     let message = answer.json()["Message"].as_str().unwrap().to_owned();
     assert!(
-        message.contains("PATCH") && message.contains('1'),
+        message.contains("Counters") && message.contains('1'),
         "{message}"
     );
     assert_eq!(server.load("p/1"), Value::Null);

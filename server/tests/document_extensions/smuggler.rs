@@ -377,7 +377,7 @@ fn begin_large_export(story: &Story) -> (TcpStream, Value) {
         .to_owned();
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!(
-        "POST /databases/db/smuggler/export?operationId={id} HTTP/1.1\r\nHost: x\r\n\
+        "POST /databases/db/smuggler/export?operationId={id} HTTP/1.1\r\nHost: localhost\r\n\
          Content-Length: 0\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).unwrap();
