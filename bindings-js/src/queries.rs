@@ -36,6 +36,10 @@ pub(crate) async fn open_indexes(
 ) -> Result<Arc<BrowserIndexes>, Error> {
     let compiler = Arc::new(FormulaCompiler);
     let opening = Indexes::open(environment.clone(), database.clone(), store, compiler);
+    #[allow(
+        clippy::arc_with_non_send_sync,
+        reason = "the core shares by Arc on every host; a browser's worker is one thread"
+    )]
     let indexes = Arc::new(opening.await?);
     spawn_local(supervise(Arc::downgrade(&indexes)));
     Ok(indexes)
