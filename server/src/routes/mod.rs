@@ -29,6 +29,7 @@ mod revision_work;
 mod revisions;
 pub mod smuggler;
 mod stats;
+mod stream_format;
 mod streams;
 mod studio;
 pub mod sync;

@@ -10,6 +10,7 @@ use pinyon_core::{Error, Result};
 use pinyon_storage_native::NativeEnvironment;
 
 use super::queries::{self, SentQuery};
+use super::stream_format::StreamFormat;
 use crate::databases::OpenDatabase;
 use crate::http::{self, Call, Reply, empty};
 
@@ -24,6 +25,9 @@ struct Streaming {
     /// How many results there still are to send, if the query limits them.
     left: Option<usize>,
     is_lines: bool,
+    /// Whether what comes before the results is written.
+    has_head: bool,
+    /// Whether no result is written yet.
     is_first: bool,
     is_done: bool,
 }
@@ -34,8 +38,7 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
     let mut sent = SentQuery::read(call, method).await?;
     let query = sent.prepare()?;
     let database = call.open_database().await?;
-    let format = call.query.get("format")?;
-    let is_lines = format.is_some_and(|format| format.eq_ignore_ascii_case("jsonl"));
+    let format = StreamFormat::of(call)?;
     if !query.includes.is_empty() {
         return Err(Error::invalid("a streamed query cannot include documents"));
     }
@@ -47,7 +50,8 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
         ready,
         left: query.lowered.take,
         query,
-        is_lines,
+        is_lines: format.is_lines(),
+        has_head: false,
         is_first: true,
         is_done: false,
     };
@@ -55,25 +59,29 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
         let chunk = streaming.next().await?;
         Ok::<_, Error>(chunk.map(|chunk| (chunk, streaming)))
     });
-    let content_type = if is_lines {
-        "application/x-ndjson; charset=utf-8"
-    } else {
-        "application/json; charset=utf-8"
-    };
-    Ok(http::stream(content_type, Box::pin(chunks)))
+    Ok(http::stream(format.content_type(), Box::pin(chunks)))
 }
 
 impl Streaming {
     /// The next piece of text; `None` after the last.
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        if self.is_done {
-            return Ok(None);
+        // An empty chunk would end the body: where the index is behind, all documents of a chunk
+        // may be gone.
+        while !self.is_done {
+            let text = self.read_chunk().await?;
+            if !text.is_empty() {
+                return Ok(Some(text));
+            }
         }
+        Ok(None)
+    }
+
+    async fn read_chunk(&mut self) -> Result<Bytes> {
         let size = self.left.unwrap_or(usize::MAX).min(CHUNK_RESULTS);
         self.query.lowered.take = Some(size);
         let answer = self.ready.answer(&self.query, size).await?;
         let mut text = Vec::new();
-        if self.is_first && !self.is_lines {
+        if !std::mem::replace(&mut self.has_head, true) && !self.is_lines {
             text.extend_from_slice(self.head(answer.total).as_bytes());
         }
         for result in &answer.results {
@@ -96,8 +104,7 @@ impl Streaming {
         if self.is_done && !self.is_lines {
             text.extend_from_slice(b"]}");
         }
-        // An empty chunk would end the body.
-        Ok((!text.is_empty()).then(|| text.into()))
+        Ok(text.into())
     }
 
     fn head(&self, total: u64) -> String {

@@ -9,6 +9,7 @@ use pinyon_core::{Error, Result};
 
 use super::docs::cursor::Cursor;
 use super::docs::page::PageQuery;
+use super::stream_format::StreamFormat;
 use crate::databases::OpenDatabase;
 use crate::http::{self, Call, Reply};
 
@@ -24,13 +25,12 @@ struct Streaming {
 /// `GET streams/docs`.
 pub async fn docs(call: &mut Call<'_>) -> Reply {
     let query = PageQuery::parse(call.query)?;
-    let format = call.query.get("format")?;
-    let is_lines = format.is_some_and(|format| format.eq_ignore_ascii_case("jsonl"));
+    let format = StreamFormat::of(call)?;
     let database = call.open_database().await?;
     let streaming = Streaming {
         cursor: Cursor::new(database.read().await?, query.rest, query.page_size),
         _database: database,
-        is_lines,
+        is_lines: format.is_lines(),
         is_first: true,
         is_done: false,
     };
@@ -38,12 +38,7 @@ pub async fn docs(call: &mut Call<'_>) -> Reply {
         let chunk = streaming.next().await?;
         Ok::<_, Error>(chunk.map(|chunk| (chunk, streaming)))
     });
-    let content_type = if is_lines {
-        "application/x-ndjson; charset=utf-8"
-    } else {
-        "application/json; charset=utf-8"
-    };
-    Ok(http::stream(content_type, Box::pin(chunks)))
+    Ok(http::stream(format.content_type(), Box::pin(chunks)))
 }
 
 impl Streaming {

@@ -300,3 +300,36 @@ test("what a query finds is deleted", async () => {
     const left = await store.openSession().query({ collection: "Things" }).all();
     assert.equal(left.length, 5);
 });
+
+test("a stream goes on past documents that are gone while the index stands still", async () => {
+    const base = `/databases/${proxiedDatabase()}`;
+    const puts = Array.from({ length: 600 }, (_, n) => ({
+        Type: "PUT", Id: `ghosts/${String(n).padStart(3, "0")}`,
+        Document: { kind: "ghost", "@metadata": { "@collection": "Ghosts" } },
+    }));
+    const stored = await send(server.url, "POST", `${base}/bulk_docs`, { body: { Commands: puts } });
+    assert.equal(stored.status, 201, stored.text);
+    const Query = "from Ghosts where kind = 'ghost'";
+    const asked = await send(server.url, "POST", `${base}/queries`, { body: { Query, WaitForNonStaleResults: true } });
+    assert.equal(JSON.parse(asked.text).TotalResults, 600);
+    const stopped = await send(server.url, "POST", `${base}/admin/indexes/stop`);
+    assert.equal(stopped.status, 204, stopped.text);
+    try {
+        // All but the last: whole chunks of the stream have nothing to show.
+        const deletions = puts.slice(0, -1).map(({ Id }) => ({ Type: "DELETE", Id }));
+        const deleted = await send(server.url, "POST", `${base}/bulk_docs`, { body: { Commands: deletions } });
+        assert.equal(deleted.status, 201, deleted.text);
+        for (const format of ["", "?format=jsonl"]) {
+            const streamed = await send(server.url, "POST", `${base}/streams/queries${format}`, { body: { Query } });
+            assert.equal(streamed.status, 200, streamed.text);
+            const ids = format === ""
+                ? JSON.parse(streamed.text).Results.map(it => it["@metadata"]["@id"])
+                : streamed.text.trim().split("\n").map(line => JSON.parse(line).Item["@metadata"]["@id"]);
+            assert.deepEqual(ids, ["ghosts/599"], format);
+        }
+    } finally {
+        await send(server.url, "POST", `${base}/admin/indexes/start`);
+    }
+});
+
+const proxiedDatabase = () => encodeURIComponent(store.database);
