@@ -1,7 +1,7 @@
 // A page's connection to its database, wherever that runs.
 
 import { PinyonError, toError, type ErrorDetails } from './errors.js';
-import type { DocumentChange, HostMethods, Method, PageMessage, SyncEvent, SyncState, WorkerMessage } from './protocol.js';
+import type { DocumentChange, HostMethods, LiveAnswer, Method, PageMessage, SyncEvent, SyncState, WorkerMessage } from './protocol.js';
 
 /** Carries messages there and back. */
 export interface Wire {
@@ -13,6 +13,7 @@ export interface Wire {
 /** What a connection tells its store. */
 export interface ConnectionEvents {
     changes(changes: DocumentChange[]): void;
+    live(key: number, answer: LiveAnswer): void;
     sync(state: SyncState, events: SyncEvent[]): void;
     lost(error: PinyonError): void;
     role(isLeader: boolean): void;
@@ -80,6 +81,9 @@ export function connect(wire: Wire): Connection {
             }
             case 'changes':
                 events.changes?.(message.changes);
+                break;
+            case 'live':
+                events.live?.(message.key, message.answer);
                 break;
             case 'sync':
                 events.sync?.(message.state, message.events);

@@ -13,6 +13,7 @@ export {
     type QueryOptions,
     type QueryStatistics,
 } from './query.js';
+export { Live, LiveDocument, LiveQuery, type LiveDocumentState, type LiveResults, type LiveState } from './live.js';
 export type { DocumentChange, PendingDocument, SyncEvent, SyncState } from './protocol.js';
 export {
     DocumentSession,

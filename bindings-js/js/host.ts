@@ -2,11 +2,14 @@
 
 import type { Database } from '../dist/wasm/pinyon.js';
 import { PinyonError } from './errors.js';
+import { LiveEvaluations } from './live_evaluations.js';
 import type {
     DocumentChange,
     HostMethods,
     HostOptions,
     HostStatus,
+    LiveAnswer,
+    LiveRequest,
     SyncEvent,
     SyncOptions,
     SyncState,
@@ -38,6 +41,7 @@ interface Configuration {
 export class DatabaseHost {
     readonly #database: Database;
     readonly #watches = new Map<string, Watch>();
+    readonly #live: LiveEvaluations;
     #telling: Promise<void> | undefined;
     #mustTellAgain = false;
     #timer: ReturnType<typeof setTimeout> | undefined;
@@ -48,6 +52,8 @@ export class DatabaseHost {
 
     private constructor(database: Database) {
         this.#database = database;
+        this.#live = new LiveEvaluations(database, (caller, key, answer) => this.onLive(caller, key, answer));
+        database.onIndexesChanged(() => this.#live.pokeAll());
     }
 
     static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {
@@ -69,6 +75,11 @@ export class DatabaseHost {
                 return this.#watch(caller, args[0] as number | undefined);
             case 'unwatch':
                 this.#watches.delete(caller);
+                return undefined;
+            case 'startLive':
+                return this.#live.start(caller, args[0] as number, args[1] as LiveRequest, args[2] === true);
+            case 'stopLive':
+                this.#live.stop(caller, args[0] as number);
                 return undefined;
             case 'startSync':
                 return this.#startSync(caller, args[0] as SyncOptions);
@@ -207,6 +218,7 @@ export class DatabaseHost {
     /** Ends what was begun for a caller that is gone. */
     forget(caller: string): void {
         this.#watches.delete(caller);
+        this.#live.stop(caller);
         void this.#stopSync(caller);
     }
 
@@ -250,6 +262,9 @@ export class DatabaseHost {
     /** Where changes for callers go; the worker sets it. */
     onChanges: (caller: string, changes: DocumentChange[], lastEtag: number) => void = () => undefined;
 
+    /** Where answers of live queries go; the worker sets it. */
+    onLive: (caller: string, key: number, answer: LiveAnswer) => void = () => undefined;
+
     /** Where news of the sync go; the worker sets it. */
     onSync: (caller: string, state: SyncState, events: SyncEvent[]) => void = () => undefined;
 
@@ -259,7 +274,10 @@ export class DatabaseHost {
         this.#watches.clear();
         await this.#link?.close();
         await this.#telling;
+        const ended = this.#live.close();
+        // What still waits for an index ends with the database.
         await this.#database.close();
+        await ended;
         this.#database.free();
     }
 
@@ -287,7 +305,7 @@ export class DatabaseHost {
             this.#database,
             options,
             (state, events) => { for (const it of this.#syncing) this.onSync(it, state, events); },
-            () => this.#tellWatchers(),
+            () => this.#tellOfChanges(),
         );
         this.#link = link;
         await former?.close();
@@ -309,6 +327,11 @@ export class DatabaseHost {
 
     #wrote(): void {
         this.#link?.wrote();
+        this.#tellOfChanges();
+    }
+
+    #tellOfChanges(): void {
+        this.#live.wrote();
         this.#tellWatchers();
     }
 

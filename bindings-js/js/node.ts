@@ -43,6 +43,7 @@ DocumentStore.connect = (options: HostOptions): Connection => {
     opening.then(
         (host) => {
             host.onChanges = (_, changes, lastEtag) => hear({ type: 'changes', changes, lastEtag });
+            host.onLive = (_, key, answer) => hear({ type: 'live', key, answer });
             host.onSync = (_, state, events) => hear({ type: 'sync', state, events });
             hear({ type: 'opened', isLeader: true });
         },

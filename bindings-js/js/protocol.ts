@@ -74,6 +74,15 @@ export interface PendingDocument {
     refusal: { code: string; reason: string } | null;
 }
 
+/** What is followed: a query (JSON, as `query` takes it), or a document with what it refers to. */
+export type LiveRequest = { query: string } | { id: string; includes: string[] };
+
+/** The answer of a live query (as that of `query` or `load`), or why there is none. */
+export interface LiveAnswer {
+    text?: string;
+    error?: ErrorDetails;
+}
+
 /** What a host does for pages. Documents travel as JSON text. */
 export interface HostMethods {
     load(ids: string[], includes: string[]): Promise<string>;
@@ -95,6 +104,9 @@ export interface HostMethods {
     /** Begins to tell the caller of changes after an etag, or from now on. */
     watch(afterEtag?: number): Promise<number>;
     unwatch(): Promise<void>;
+    /** Tells the caller the answer, and again whenever it changes, under a key of the caller's. */
+    startLive(key: number, request: LiveRequest, isResumed?: boolean): Promise<void>;
+    stopLive(key: number): Promise<void>;
     /** Syncs as long as a caller asks for it, and tells those how it stands. */
     startSync(options: SyncOptions): Promise<SyncState>;
     stopSync(): Promise<void>;
@@ -123,6 +135,7 @@ export type WorkerMessage =
     | { type: 'failed'; error: ErrorDetails }
     | { type: 'answer'; number: number; result?: unknown; error?: ErrorDetails }
     | { type: 'changes'; changes: DocumentChange[]; lastEtag: number }
+    | { type: 'live'; key: number; answer: LiveAnswer }
     | { type: 'sync'; state: SyncState; events: SyncEvent[] }
     | { type: 'role'; isLeader: boolean }
     | { type: 'lost'; error: ErrorDetails }
@@ -135,4 +148,5 @@ export type TabMessage =
     | { type: 'call'; to: string; from: string; number: number; method: Method; args: unknown[] }
     | { type: 'answer'; to: string; number: number; result?: unknown; error?: ErrorDetails }
     | { type: 'changes'; to: string; changes: DocumentChange[]; lastEtag: number }
+    | { type: 'live'; to: string; key: number; answer: LiveAnswer }
     | { type: 'sync'; to: string; state: SyncState; events: SyncEvent[] };

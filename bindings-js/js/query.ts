@@ -3,6 +3,7 @@
 import type { DocumentType } from './conventions.js';
 import type { Metadata } from './entity.js';
 import { PinyonError } from './errors.js';
+import { LiveQuery } from './live.js';
 import type { DocumentSession } from './session.js';
 
 /** What a query is over. */
@@ -70,6 +71,14 @@ abstract class AskedQuery<T extends object> {
     /** All results. Whole documents belong to the session, projections do not. */
     all(): Promise<T[]> {
         return this.ask(this.toString());
+    }
+
+    /**
+     * The results, and what they become: told whenever what is stored changes them. They belong to
+     * no session.
+     */
+    live(): LiveQuery<T> {
+        return new LiveQuery<T>(this.session.liveSource, this.toString(), { ...this.parameters }, this.documentType);
     }
 
     /** @internal */
@@ -225,7 +234,8 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
 
     /** Brings along what results refer to; it is loaded without another request. */
     include(field: string): this {
-        this.#includes.push(path(field));
+        // Quoted: it may be called as a word of the language is.
+        this.#includes.push(quoted(field));
         return this;
     }
 

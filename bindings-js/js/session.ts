@@ -5,6 +5,7 @@ import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
 import { documentText, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
+import type { LiveSource } from './live.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
 import type { StoreEvents } from './store.js';
 
@@ -71,14 +72,23 @@ export class DocumentSession {
     readonly #deletedIds = new Map<string, { id: string; changeVector: string | null }>();
     readonly #events: StoreEvents;
     /** @internal */
+    readonly liveSource: LiveSource;
+    /** @internal */
     requestCount = 0;
 
     /** @internal */
-    constructor(connection: Connection, conventions: DocumentConventions, events: StoreEvents, options: SessionOptions) {
+    constructor(
+        connection: Connection,
+        conventions: DocumentConventions,
+        events: StoreEvents,
+        options: SessionOptions,
+        liveSource: LiveSource,
+    ) {
         this.connection = connection;
         this.conventions = conventions;
         this.options = options;
         this.#events = events;
+        this.liveSource = liveSource;
         this.advanced = new AdvancedSession(this);
     }
 

@@ -3,10 +3,12 @@
 import { DatabaseChanges } from './changes.js';
 import { Conflicts } from './conflicts.js';
 import type { Connection } from './connection.js';
-import { DocumentConventions } from './conventions.js';
+import { DocumentConventions, type DocumentType } from './conventions.js';
 import type { Metadata } from './entity.js';
-import { PinyonError } from './errors.js';
-import type { HostOptions } from './protocol.js';
+import { PinyonError, toDetails } from './errors.js';
+import { LiveDocument, LiveQuery, type LiveSource } from './live.js';
+import type { HostOptions, LiveAnswer, LiveRequest } from './protocol.js';
+import type { DocumentQuery, RawDocumentQuery } from './query.js';
 import { DocumentSession, type SessionOptions } from './session.js';
 import { Sync, type SyncRequest } from './sync.js';
 
@@ -101,6 +103,10 @@ export class DocumentStore {
     readonly conflicts: Conflicts;
     readonly #options: StoreOptions;
     readonly #listeners = new Map<keyof StoreEventMap, Set<(event: never) => void>>();
+    /** What takes the answers of live queries, and what ends them. */
+    readonly #live = new Map<number, { take(answer: LiveAnswer): void; end(): void }>();
+    readonly #liveSource: LiveSource;
+    #nextLive = 0;
     #changes: DatabaseChanges | undefined;
     #sync: Sync | undefined;
     #connecting: Promise<Connection> | undefined;
@@ -111,6 +117,7 @@ export class DocumentStore {
         this.#options = typeof options === 'string' ? { database: options } : { ...options };
         if (!this.#options.database) throw new PinyonError('InvalidRequest', 'a store needs the name of a database');
         this.conventions = this.#options.conventions ?? new DocumentConventions();
+        this.#liveSource = { conventions: this.conventions, follow: (...it) => this.#follow(...it) };
         this.storage = new StoreStorage(this);
         this.smuggler = new Smuggler(this);
         this.maintenance = new Maintenance(this);
@@ -139,7 +146,7 @@ export class DocumentStore {
             beforeDelete: emit('beforeDelete'),
             afterSaveChanges: emit('afterSaveChanges'),
         };
-        return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options });
+        return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options }, this.#liveSource);
     }
 
     /** The changes of documents, by this tab and others. */
@@ -150,6 +157,40 @@ export class DocumentStore {
             await (isWatching ? connection.call('watch') : connection.call('unwatch'));
         });
         return this.#changes;
+    }
+
+    /**
+     * A query, in RQL with its parameters or built on a session, whose results follow what is
+     * stored: by this tab, by others, and by sync.
+     */
+    liveQuery<T extends object>(
+        query: string | ((session: DocumentSession) => DocumentQuery<T> | RawDocumentQuery<T>),
+        parameters: Record<string, unknown> = {},
+        documentType?: DocumentType<T>,
+    ): LiveQuery<T> {
+        if (typeof query === 'function') return query(this.openSession()).live();
+        return new LiveQuery<T>(this.#liveSource, query, parameters, documentType);
+    }
+
+    /** A document, with documents it refers to, that follows what is stored. */
+    liveDocument<T extends object>(
+        id: string,
+        { includes = [], documentType }: { includes?: string[]; documentType?: DocumentType<T> } = {},
+    ): LiveDocument<T> {
+        return new LiveDocument<T>(this.#liveSource, id, includes, documentType);
+    }
+
+    #follow(request: LiveRequest, take: (answer: LiveAnswer) => void, end: () => void): () => void {
+        const key = this.#nextLive++;
+        this.#live.set(key, { take, end });
+        this.call('startLive', key, request).catch((reason: unknown) => {
+            if (this.#live.has(key)) take({ error: toDetails(reason) });
+        });
+        return () => {
+            if (!this.#live.delete(key)) return;
+            // A store that is closed has nothing to stop.
+            this.call('stopLive', key).catch(() => undefined);
+        };
     }
 
     /**
@@ -183,6 +224,7 @@ export class DocumentStore {
     async dispose(): Promise<void> {
         this.#isDisposed = true;
         this.#changes?.end();
+        for (const { end } of [...this.#live.values()]) end();
         this.#sync?.detach();
         const connection = await this.#connecting?.catch(() => undefined);
         await connection?.close();
@@ -230,7 +272,11 @@ export class DocumentStore {
         const options: HostOptions = { storage: 'indexeddb', durability: 'relaxed', ...rest };
         const connection = await DocumentStore.connect(options, worker);
         connection.events.sync = (state, events) => this.#sync?.tell(state, events);
-        connection.events.lost = (error) => this.#emit('storageLost', error);
+        connection.events.live = (key, answer) => this.#live.get(key)?.take(answer);
+        connection.events.lost = (error) => {
+            for (const { take } of [...this.#live.values()]) take({ error: toDetails(error) });
+            this.#emit('storageLost', error);
+        };
         connection.events.role = (isLeader) => this.#emit('leader', isLeader);
         this.#connection = connection;
         return connection;

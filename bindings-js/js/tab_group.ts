@@ -8,6 +8,7 @@ import { PinyonError, toDetails, type ErrorDetails } from './errors.js';
 import type { DatabaseHost } from './host.js';
 import type {
     HostOptions,
+    LiveRequest,
     Method,
     PageMessage,
     SyncOptions,
@@ -43,6 +44,10 @@ export class TabGroup {
     #nextWrite = 0;
     #isWatching = false;
     #lastEtag: number | undefined;
+    /** What this tab follows, for the next leader. */
+    readonly #live = new Map<number, LiveRequest>();
+    /** Tabs of which the leader hears when they go. */
+    readonly #awaited = new Set<string>();
     /** What this tab asked to sync, for the next leader. */
     #sync: SyncOptions | undefined;
     #isOpened = false;
@@ -144,6 +149,10 @@ export class TabGroup {
             if (caller === this.#id) this.#hearChanges({ type: 'changes', changes, lastEtag });
             else this.#say({ type: 'changes', to: caller, changes, lastEtag });
         };
+        host.onLive = (caller, key, answer) => {
+            if (caller === this.#id) this.#tell({ type: 'live', key, answer });
+            else this.#say({ type: 'live', to: caller, key, answer });
+        };
         host.onSync = (caller, state, events) => {
             if (caller === this.#id) this.#hearSync({ type: 'sync', state, events });
             else this.#say({ type: 'sync', to: caller, state, events });
@@ -152,6 +161,7 @@ export class TabGroup {
             if (reason !== undefined) this.#lose(toDetails(reason));
         });
         if (this.#isWatching) await host.run(this.#id, 'watch', [this.#lastEtag]);
+        for (const [key, request] of this.#live) await host.run(this.#id, 'startLive', [key, request, true]);
         if (this.#sync) await host.run(this.#id, 'startSync', [this.#sync]);
         this.#say({ type: 'leader', leader: this.#id });
         this.#opened(true);
@@ -176,6 +186,8 @@ export class TabGroup {
         if (method === 'batch') pending.write = this.#nextWrite++;
         if (method === 'watch') this.#isWatching = true;
         if (method === 'unwatch') this.#isWatching = false;
+        if (method === 'startLive') this.#live.set(args[0] as number, args[1] as LiveRequest);
+        if (method === 'stopLive') this.#live.delete(args[0] as number);
         if (method === 'startSync') this.#sync = args[0] as SyncOptions;
         if (method === 'stopSync') this.#sync = undefined;
         if (method === 'renewSyncToken' && this.#sync) this.#sync = { ...this.#sync, token: args[0] as string };
@@ -240,6 +252,12 @@ export class TabGroup {
             case 'changes':
                 if (message.to === this.#id) this.#hearChanges(message);
                 break;
+            case 'live':
+                // What was stopped meanwhile is not told.
+                if (message.to === this.#id && this.#live.has(message.key)) {
+                    this.#tell({ type: 'live', key: message.key, answer: message.answer });
+                }
+                break;
             case 'sync':
                 if (message.to === this.#id) this.#hearSync(message);
                 break;
@@ -259,6 +277,9 @@ export class TabGroup {
         if (this.#isWatching && this.#lastEtag !== undefined) {
             // The former leader knew how far this tab was told; the new one learns it.
             this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'watch', args: [this.#lastEtag] });
+        }
+        for (const [key, request] of this.#live) {
+            this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'startLive', args: [key, request, true] });
         }
         if (this.#sync) {
             this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'startSync', args: [this.#sync] });
@@ -281,7 +302,7 @@ export class TabGroup {
     }
 
     async #runForeign(host: DatabaseHost, call: Extract<TabMessage, { type: 'call' }>): Promise<void> {
-        if (call.method === 'watch' || call.method === 'startSync') this.#forgetWhenGone(host, call.from);
+        if (['watch', 'startLive', 'startSync'].includes(call.method)) this.#forgetWhenGone(host, call.from);
         this.#foreign.add(call);
         const outcome = await outcomeOf(host.run(call.from, call.method, call.args));
         this.#foreign.delete(call);
@@ -290,6 +311,8 @@ export class TabGroup {
     }
 
     #forgetWhenGone(host: DatabaseHost, tab: string): void {
+        if (this.#awaited.has(tab)) return;
+        this.#awaited.add(tab);
         const gone = navigator.locks.request(`pinyon/tab/${tab}`, { signal: this.#ended.signal }, () => host.forget(tab));
         // Aborted when this tab closes.
         gone.catch(() => undefined);

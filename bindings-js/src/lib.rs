@@ -13,6 +13,7 @@ mod database;
 mod documents;
 mod error;
 mod host;
+mod live;
 mod queries;
 mod revisions;
 mod sync;
@@ -20,6 +21,7 @@ mod transfer;
 
 pub use attachments::Upload;
 pub use database::Database;
+pub use live::LiveQuery;
 pub use sync::SyncSession;
 pub use transfer::{Export, Import};
 

@@ -98,7 +98,16 @@ async fn follow(indexes: std::sync::Weak<BrowserIndexes>, index: Arc<Index<Brows
     }
 }
 
-impl Database {
+/// What a query needs of a database, to hold on to while it waits.
+#[derive(Clone)]
+pub(crate) struct Asking {
+    environment: BrowserEnvironment,
+    database: CoreDatabase,
+    indexes: Arc<BrowserIndexes>,
+}
+
+impl Asking {
+    /// The states to answer from: now, or once the index has what is stored by now.
     async fn ready(
         &self,
         query: &PreparedQuery,
@@ -115,7 +124,7 @@ impl Database {
         let up_to = self.database.read().await?.state().await?.last_etag;
         loop {
             let progress = match &plan {
-                Plan::Index(index) => Some(index.listen()),
+                Plan::Index(index) => Some(select(index.listen(), index.listen_for_changes())),
                 Plan::Documents(_) => None,
             };
             let ready = self.indexes.ready(plan, query).await?;
@@ -125,24 +134,42 @@ impl Database {
             if !ready.is_stale() || !ready.is_stale_up_to(up_to).await? {
                 return Ok(ready);
             }
+            check_moves(ready.plan())?;
             let lost = Box::pin(self.environment.lost());
             if let Either::Right((reason, _)) = select(progress, lost).await {
                 let closed = || Error::new(ErrorKind::Closed, "the database is closed");
                 return Err(reason.unwrap_or_else(closed));
             }
-            plan = ready.into_plan();
+            // A retired index is not waited for: another may have taken its place.
+            plan = match ready.into_plan() {
+                Plan::Index(index) if index.is_retired() => self.indexes.plan(query).await?,
+                plan => plan,
+            };
         }
     }
 
-    async fn query_json(&self, sent: &str) -> Result<Vec<u8>, Error> {
-        let sent: SentQuery = serde_json::from_str(sent)
-            .map_err(|reason| Error::invalid(format!("the query does not fit: {reason}")))?;
-        let query = PreparedQuery::parse(&sent.query, sent.parameters)?;
-        let ready = self.ready(&query, sent.wait_for_non_stale_results).await?;
-        let answer = ready.answer(&query, usize::MAX).await?;
+    /// Whether waiting for the index that answers `query` has an end.
+    pub(crate) async fn is_moving(&self, query: &PreparedQuery) -> Result<bool, Error> {
+        Ok(check_moves(&self.indexes.plan(query).await?).is_ok())
+    }
+
+    /// Differs whenever the answer may.
+    pub(crate) async fn result_etag(&self, query: &PreparedQuery) -> Result<i64, Error> {
+        let plan = self.indexes.plan(query).await?;
+        Ok(self.indexes.ready(plan, query).await?.etag())
+    }
+
+    /// The answer as JSON: what is known of it, then its results, then what they refer to.
+    pub(crate) async fn answer_json(
+        &self,
+        query: &PreparedQuery,
+        waits: bool,
+    ) -> Result<Vec<u8>, Error> {
+        let ready = self.ready(query, waits).await?;
+        let answer = ready.answer(query, usize::MAX).await?;
         let facts = json!({
             "TotalResults": answer.total,
-            "IndexName": ready.plan().index_name(&query),
+            "IndexName": ready.plan().index_name(query),
             "IsStale": ready.is_stale(),
             "ResultEtag": ready.etag().to_string(),
         });
@@ -169,6 +196,48 @@ impl Database {
         }
         json.extend_from_slice(b"}}");
         Ok(json)
+    }
+}
+
+/// Refuses to wait for an index that follows no documents.
+fn check_moves(plan: &Plan<BrowserStore>) -> Result<(), Error> {
+    let Plan::Index(index) = plan else {
+        return Ok(());
+    };
+    let why = match (index.record().is_disabled, index.is_paused()) {
+        (true, _) => "disabled",
+        (_, true) => "paused",
+        _ => return Ok(()),
+    };
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the index '{}' is {why} and does not catch up",
+            index.name()
+        ),
+    ))
+}
+
+/// Reads a query that was sent, and whether it waits.
+pub(crate) fn parse_query(sent: &str) -> Result<(PreparedQuery, bool), Error> {
+    let sent: SentQuery = serde_json::from_str(sent)
+        .map_err(|reason| Error::invalid(format!("the query does not fit: {reason}")))?;
+    let query = PreparedQuery::parse(&sent.query, sent.parameters)?;
+    Ok((query, sent.wait_for_non_stale_results))
+}
+
+impl Database {
+    pub(crate) fn asking(&self) -> Asking {
+        Asking {
+            environment: self.environment.clone(),
+            database: self.database.clone(),
+            indexes: Arc::clone(&self.indexes),
+        }
+    }
+
+    async fn query_json(&self, sent: &str) -> Result<Vec<u8>, Error> {
+        let (query, waits) = parse_query(sent)?;
+        self.asking().answer_json(&query, waits).await
     }
 }
 

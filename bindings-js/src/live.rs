@@ -1,0 +1,69 @@
+//! Queries that are asked again and again: whoever owns one compares etags before it asks.
+
+use pinyon_core::Error;
+use pinyon_core::query::PreparedQuery;
+use wasm_bindgen::prelude::*;
+
+use crate::database::Database;
+use crate::error::{JsResult, to_js, to_text};
+use crate::queries::{Asking, parse_query};
+
+/// A query that was read once. Its methods do not keep the database borrowed while they wait.
+#[wasm_bindgen]
+pub struct LiveQuery {
+    asking: Asking,
+    query: PreparedQuery,
+}
+
+impl LiveQuery {
+    async fn answer_json(&self, waits: bool) -> Result<Vec<u8>, Error> {
+        let waits = waits && self.asking.is_moving(&self.query).await?;
+        self.asking.answer_json(&self.query, waits).await
+    }
+}
+
+#[wasm_bindgen]
+impl LiveQuery {
+    /// Differs whenever the answer may; far cheaper than the answer.
+    #[wasm_bindgen(js_name = resultEtag)]
+    pub async fn result_etag(&self) -> JsResult<String> {
+        let etag = self.asking.result_etag(&self.query).await.map_err(to_js)?;
+        Ok(etag.to_string())
+    }
+
+    /// The answer as JSON; with `waits`, once the index has what is stored by now, if it follows
+    /// documents at all.
+    pub async fn answer(&self, waits: bool) -> JsResult<String> {
+        to_text(self.answer_json(waits).await.map_err(to_js)?)
+    }
+}
+
+#[wasm_bindgen]
+impl Database {
+    /// Reads a query, given with its parameters as JSON, to be asked many times.
+    #[wasm_bindgen(js_name = prepareLive)]
+    pub fn prepare_live(&self, query: String) -> JsResult<LiveQuery> {
+        let (query, _) = parse_query(&query).map_err(to_js)?;
+        Ok(LiveQuery {
+            asking: self.asking(),
+            query,
+        })
+    }
+
+    /// Calls `callback` whenever an index came, went or was replaced.
+    #[wasm_bindgen(js_name = onIndexesChanged)]
+    pub fn on_indexes_changed(&self, callback: js_sys::Function) {
+        let indexes = std::sync::Arc::downgrade(&self.indexes);
+        wasm_bindgen_futures::spawn_local(async move {
+            while let Some(strong) = indexes.upgrade() {
+                let changed = strong.listen();
+                drop(strong);
+                changed.await;
+                // What it throws is its own defect, and shows in the console.
+                if let Err(thrown) = callback.call0(&JsValue::NULL) {
+                    wasm_bindgen::throw_val(thrown);
+                }
+            }
+        });
+    }
+}
