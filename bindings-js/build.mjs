@@ -9,7 +9,7 @@ const shared = {
     sourcemap: process.argv.includes('--minify') ? false : 'linked',
     logLevel: 'warning',
     // Lies beside the module it loads, wherever the package is put.
-    external: ['./wasm/pinyon.js', './local.js', 'node:*'],
+    external: ['./wasm/pinyon.js', './local.js', 'node:*', 'react'],
 };
 
 await build({
@@ -20,6 +20,7 @@ await build({
     platform: 'browser',
 });
 await build({ ...shared, entryPoints: { node: 'js/node.ts' }, outdir: 'dist', format: 'esm', platform: 'node' });
+await build({ ...shared, entryPoints: { react: 'js/react.ts' }, outdir: 'dist', format: 'esm', platform: 'neutral' });
 // For pages without modules: a script has no import.meta, so it remembers where it came from.
 await build({
     ...shared,

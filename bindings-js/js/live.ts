@@ -67,6 +67,11 @@ export abstract class Live<V, S extends LiveState> implements AsyncIterable<V> {
         this.conventions = source.conventions;
     }
 
+    /** @internal What is followed, as text. */
+    get key(): string {
+        return JSON.stringify(this.#request);
+    }
+
     /** @internal */
     protected abstract read(text: string, last: S): S;
     /** @internal */

@@ -7,7 +7,7 @@ import { DocumentConventions, type DocumentType } from './conventions.js';
 import type { Metadata } from './entity.js';
 import { PinyonError, toDetails } from './errors.js';
 import { LiveDocument, LiveQuery, type LiveSource } from './live.js';
-import type { HostOptions, LiveAnswer, LiveRequest } from './protocol.js';
+import type { HostOptions, LiveAnswer, LiveRequest, SyncState } from './protocol.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
 import { DocumentSession, type SessionOptions } from './session.js';
 import { Sync, type SyncRequest } from './sync.js';
@@ -71,6 +71,8 @@ export interface StoreEventMap {
     storageLost: PinyonError;
     /** This tab took over the database, or gave it up. */
     leader: boolean;
+    /** How the database stands with its server; `undefined` when it does not sync any more. */
+    syncStatus: SyncState | undefined;
 }
 
 type Listener<E extends keyof StoreEventMap> = (event: StoreEventMap[E]) => void;
@@ -201,7 +203,20 @@ export class DocumentStore {
         const sync = new Sync(this, request);
         this.#sync?.detach();
         this.#sync = sync;
+        this.#emit('syncStatus', sync.status);
         return sync;
+    }
+
+    /** How the database stands with its server; `undefined` when `sync()` was not called, or stopped. */
+    get syncStatus(): SyncState | undefined {
+        return this.#sync?.status;
+    }
+
+    /** @internal */
+    tellSyncStatus(sync: Sync, status: SyncState | undefined): void {
+        if (sync !== this.#sync) return;
+        if (status === undefined) this.#sync = undefined;
+        this.#emit('syncStatus', status);
     }
 
     on<E extends keyof StoreEventMap>(event: E, listener: Listener<E>): this {
@@ -217,7 +232,7 @@ export class DocumentStore {
     }
 
     #emit<E extends keyof StoreEventMap>(event: E, value: StoreEventMap[E]): void {
-        for (const listener of this.#listeners.get(event) ?? []) (listener as Listener<E>)(value);
+        for (const listener of [...(this.#listeners.get(event) ?? [])]) (listener as Listener<E>)(value);
     }
 
     /** Closes the database (another tab goes on with it) and ends this store. */
@@ -250,14 +265,15 @@ export class DocumentStore {
 
     #lazyConnection(): Connection {
         if (this.#connection) return this.#connection;
-        const connecting = this.#connect();
+        // Nothing is opened before something is asked: a server that renders pages asks nothing.
+        const connect = (): Promise<Connection> => this.#connect();
         return {
-            opened: connecting.then((connection) => connection.opened),
+            get opened() { return connect().then((connection) => connection.opened); },
             isLeader: false,
             events: {},
             call: ((...args: unknown[]) =>
-                connecting.then((connection) => (connection.call as (...args: unknown[]) => unknown)(...args))) as Connection['call'],
-            close: () => connecting.then((connection) => connection.close()),
+                connect().then((connection) => (connection.call as (...args: unknown[]) => unknown)(...args))) as Connection['call'],
+            close: () => connect().then((connection) => connection.close()),
         };
     }
 

@@ -153,6 +153,7 @@ export class Sync implements AsyncIterable<SyncState> {
     /** Ends it for this tab; it goes on while another tab asks for it. */
     async stop(): Promise<void> {
         this.detach();
+        this.#store.tellSyncStatus(this, undefined);
         await this.#started.catch(() => undefined);
         await this.#store.call('stopSync');
     }
@@ -206,7 +207,9 @@ export class Sync implements AsyncIterable<SyncState> {
     }
 
     #setStatus(status: SyncState): void {
+        if (JSON.stringify(status) === JSON.stringify(this.#status)) return;
         this.#status = status;
+        this.#store.tellSyncStatus(this, status);
         this.#emit('status', status);
         for (const changed of this.#iterators) changed();
     }
