@@ -121,6 +121,8 @@ pub fn database_does_not_exist(name: &str) -> Error {
     })
 }
 
+const DATABASE_DISABLED: &str = "Raven.Client.Exceptions.Database.DatabaseDisabledException";
+
 /// There is a database, but it is disabled.
 pub fn database_disabled(name: &str) -> Error {
     Error::new(
@@ -129,8 +131,14 @@ pub fn database_disabled(name: &str) -> Error {
     )
     .with_source(WireForm {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        exception: "Raven.Client.Exceptions.Database.DatabaseDisabledException",
+        exception: DATABASE_DISABLED,
     })
+}
+
+/// Whether this is a [`database_disabled`]: somebody's decision, and no trouble of the server's.
+pub fn is_database_disabled(error: &Error) -> bool {
+    let form = error.details::<WireForm>();
+    form.is_some_and(|form| form.exception == DATABASE_DISABLED)
 }
 
 /// The status an error is sent with.

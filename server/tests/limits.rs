@@ -251,6 +251,52 @@ fn connections_wait_their_turn() {
     assert_eq!(read_answer(&mut third).status, 200);
 }
 
+/// The files this process, and one it starts, may hold open.
+fn open_files_limit() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(3)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn waiting_requests_take_no_threads() {
+    // As many as this machine lets one process hold open, so that it says the same everywhere.
+    let waiting = (open_files_limit() - 500).min(10_000);
+    let maximum = (waiting + 100).to_string();
+    let server = TestServer::with_database(&["--max-connections", &maximum]);
+    server.store("w/1", "{}");
+    let mut sockets: Vec<_> = (0..waiting)
+        .map(|_| {
+            let mut socket = server.connect();
+            let head = format!(
+                "PUT /databases/Test/docs?id=w/2 HTTP/1.1\r\nConnection: close\r\nHost: {}\r\nContent-Length: 2\r\n\r\n{{",
+                server.address()
+            );
+            socket.write_all(head.as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    assert_ne!(server.load("w/1"), Value::Null);
+    let threads = server.thread_count();
+    assert!(
+        threads < 100,
+        "{waiting} requests wait in {threads} threads"
+    );
+    for socket in &mut sockets {
+        socket.write_all(b"}").unwrap();
+    }
+    for socket in &mut sockets {
+        assert_eq!(read_answer(socket).status, 201);
+    }
+}
+
 #[test]
 fn an_ambiguous_request_cannot_smuggle_another() {
     let server = TestServer::with_database(&[]);

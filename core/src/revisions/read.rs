@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::document::{StoredDocument, to_id_key};
 use crate::host::Timestamp;
 use crate::reader::{Pages, ReadTransaction};
-use crate::schema::{REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, etags, revisions};
+use crate::schema::{REVISION_BIN, REVISION_VECTORS, REVISIONS, etags, revisions};
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::version::{ChangeVector, Etag};
 use crate::{Error, Result};
@@ -61,10 +61,8 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// As [`Self::revisions`].
     pub async fn revision_count(&self, id: &str) -> Result<u64> {
-        let found = self
-            .snapshot
-            .get_many(REVISION_COUNTS, &[to_id_key(id)])
-            .await?;
+        let key = revisions::count_key(&to_id_key(id));
+        let found = self.snapshot.get_many(REVISIONS, &[key]).await?;
         let count = found.into_iter().next().flatten();
         count.map_or(Ok(0), |value| revisions::decode_count(&value))
     }

@@ -10,9 +10,7 @@ use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{
-    DOCUMENTS, ETAGS, REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, revisions,
-};
+use crate::schema::{DOCUMENTS, ETAGS, REVISION_BIN, REVISION_VECTORS, REVISIONS, revisions};
 use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Dot};
 use crate::{Error, ErrorKind, Result};
@@ -201,13 +199,10 @@ async fn change_count<S: Snapshot>(
     by: i64,
 ) -> Result<()> {
     let count = count(tx, id_key).await?.saturating_add_signed(by);
+    let key = revisions::count_key(id_key);
     match count {
-        0 => tx.delete(REVISION_COUNTS, id_key.clone()),
-        _ => tx.put(
-            REVISION_COUNTS,
-            id_key.clone(),
-            revisions::encode_count(count),
-        ),
+        0 => tx.delete(REVISIONS, key),
+        _ => tx.put(REVISIONS, key, revisions::encode_count(count)),
     }
     let collection = CollectionName::new(collection)?;
     let mut statistics = tx
@@ -224,7 +219,7 @@ pub(crate) async fn has_some<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Byte
 }
 
 pub(super) async fn count<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {
-    match tx.get(REVISION_COUNTS, id_key).await? {
+    match tx.get(REVISIONS, &revisions::count_key(id_key)).await? {
         Some(value) => revisions::decode_count(&value),
         None => Ok(0),
     }
@@ -306,7 +301,7 @@ pub(super) async fn leave_bin<S: Snapshot>(
     tx: &mut Transaction<S>,
     id_key: &Bytes,
 ) -> Result<bool> {
-    if !tx.knows_revisions() || tx.get(REVISION_COUNTS, id_key).await?.is_none() {
+    if !has_some(tx, id_key).await? {
         return Ok(false);
     }
     for (key, value) in tx

@@ -3,30 +3,36 @@
 use bytes::Bytes;
 
 use super::record::{count, rewrite};
-use crate::Result;
 use crate::commands::Transaction;
 use crate::document::CollectionName;
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{
-    DOCUMENTS, REVISION_BIN, REVISION_COUNTS, REVISIONS, TOMBSTONES, etags, revisions,
-};
+use crate::schema::{DOCUMENTS, REVISION_BIN, REVISIONS, TOMBSTONES, etags, revisions};
 use crate::storage::{KeyRange, Snapshot};
+use crate::{Error, Result};
 
-/// Up to `limit` documents with revisions behind `after`, by lower-cased id, and where the next
+/// Up to `limit` documents with revisions behind `after`, in the table's order, and where the next
 /// step goes on.
 pub(super) async fn next_documents<S: Snapshot>(
     tx: &Transaction<S>,
     after: &Bytes,
     limit: usize,
 ) -> Result<(Vec<Bytes>, Option<Bytes>)> {
-    let range = match after.is_empty() {
+    let mut range = match after.is_empty() {
         true => KeyRange::all(),
-        false => KeyRange::all().after(after.clone()),
+        false => revisions::range_behind(after),
     };
     let limit = limit.max(1);
-    let listed = tx.scan(REVISION_COUNTS, &range, limit).await?;
-    let documents: Vec<Bytes> = listed.into_iter().map(|(key, _)| key).collect();
+    let mut documents = Vec::new();
+    while documents.len() < limit {
+        let Some((key, _)) = tx.scan(REVISIONS, &range, 1).await?.pop() else {
+            break;
+        };
+        let document = revisions::counted_document(&key)
+            .ok_or_else(|| Error::corrupted("revisions of a document are not counted"))?;
+        range = revisions::range_behind(&document);
+        documents.push(document);
+    }
     let is_full = documents.len() >= limit;
     let next = documents.last().filter(|_| is_full).cloned();
     Ok((documents, next))

@@ -112,10 +112,6 @@ impl<'a> Decoder<'a> {
         Ok(bytes)
     }
 
-    pub(crate) fn is_at_end(&self) -> bool {
-        self.position == self.bytes.len()
-    }
-
     pub(crate) fn byte(&mut self) -> Result<u8> {
         Ok(self.raw(1)?[0])
     }

@@ -1,6 +1,6 @@
 //! `DATABASE`: the database's own record, written in every commit that takes an etag.
 //!
-//! Key: `state`. Value: format 1, last etag, own index, then each incarnation with what was seen
+//! Key: `state`. Value: format 2, last etag, own index, then each incarnation with what was seen
 //! of it, which together are the database's change vector; then one byte, 1 when revisions are known.
 
 use super::{Decoder, Encoder};
@@ -9,7 +9,7 @@ use crate::version::{
 };
 use crate::{Error, Result};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The key of the record.
 pub const STATE_KEY: &[u8] = b"state";
@@ -59,7 +59,12 @@ impl DatabaseState {
     /// `Corrupted` when it does not fit.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let mut decoder = Decoder::new("database state", bytes);
-        decoder.format(FORMAT)?;
+        decoder.format(FORMAT).map_err(|error| {
+            Error::corrupted(format!(
+                "{}: export the data with the version that wrote it, and import that",
+                error.message()
+            ))
+        })?;
         let last_etag = decoder.etag()?;
         let own = decoder.length()?;
         let count = decoder.length()?;
@@ -73,8 +78,7 @@ impl DatabaseState {
                 seen: decoder.etag()?,
             });
         }
-        // Records of before the flag was kept lack it, and may know some.
-        let knows_revisions = decoder.is_at_end() || decoder.byte()? != 0;
+        let knows_revisions = decoder.flag()?;
         decoder.end()?;
         if own >= rows.len() {
             return Err(Error::corrupted(

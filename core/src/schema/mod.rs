@@ -45,8 +45,7 @@ pub const IDENTITIES: KeySpace = KeySpace::new(6);
 pub const REVISIONS: KeySpace = KeySpace::new(7);
 /// Revisions by change vector; see [`revisions`].
 pub const REVISION_VECTORS: KeySpace = KeySpace::new(8);
-/// How many revisions each document has; see [`revisions`].
-pub const REVISION_COUNTS: KeySpace = KeySpace::new(9);
+// 9 was a table of revision counts.
 /// Delete revisions of documents that are still deleted: the bin; see [`revisions`].
 pub const REVISION_BIN: KeySpace = KeySpace::new(10);
 /// Documents with `@expires`, by time; see [`schedules`].

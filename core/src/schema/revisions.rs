@@ -1,9 +1,13 @@
 //! `REVISIONS` and the tables around them.
 //!
 //! `REVISIONS`: key: length of the lower-cased id (varint), the id, the revision's own etag
-//! big-endian; value: a record of [`super::documents`] as it was. `REVISION_VECTORS`: key: the
-//! version's context; value: the revision's key. `REVISION_COUNTS`: key: lower-cased id; value: a
-//! varint. `REVISION_BIN`: key: etag of the delete revision; value: the revision's key.
+//! big-endian; value: a record of [`super::documents`] as it was. Before the revisions of a
+//! document stands their count, in the same table because the same page is written anyway: key:
+//! length and id alone; value: a varint. `REVISION_VECTORS`: key: the version's context, etags
+//! big-endian; value: the revision's key. `REVISION_BIN`: key: etag of the delete revision; value:
+//! the revision's key.
+
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -28,7 +32,33 @@ pub fn key(id_key: &[u8], etag: Etag) -> Bytes {
 
 /// All revisions of a document, oldest first.
 pub fn range(id_key: &[u8]) -> KeyRange {
-    KeyRange::prefix(&prefix(id_key))
+    let prefix = prefix(id_key);
+    KeyRange::prefix(&prefix).after(prefix)
+}
+
+/// Everything of the documents whose ids follow in the table's order.
+pub fn range_behind(id_key: &[u8]) -> KeyRange {
+    let start = match KeyRange::prefix(&prefix(id_key)).end {
+        Bound::Excluded(end) => Bound::Included(end),
+        end => end,
+    };
+    KeyRange {
+        start,
+        ..KeyRange::all()
+    }
+}
+
+/// Where the count of a document's revisions stands.
+pub fn count_key(id_key: &[u8]) -> Bytes {
+    prefix(id_key).into()
+}
+
+/// The document whose revisions this key counts, unless it is one of a revision.
+pub fn counted_document(key: &Bytes) -> Option<Bytes> {
+    let mut decoder = Decoder::new("revisions", key);
+    let length = decoder.length().ok()?;
+    let start = decoder.position();
+    (key.len() - start == length).then(|| key.slice(start..))
 }
 
 /// Reads a revision's key back: the document's key, the revision's etag.
@@ -48,21 +78,27 @@ pub fn decode_key(key: &Bytes) -> Result<(Bytes, Etag)> {
     ))
 }
 
-/// The key of a version in `REVISION_VECTORS`.
+/// The key of a version in `REVISION_VECTORS`. Keys of younger versions sort behind those of older
+/// ones as long as one node writes, so that most are added at the table's end.
 pub fn vector_key(context: &ChangeVector) -> Bytes {
-    let mut encoder = Encoder::with_capacity(16);
-    encoder.vector(context);
+    let entries = context.entries();
+    let mut encoder = Encoder::with_capacity(2 + 10 * entries.len());
+    encoder.varint(entries.len() as u64);
+    for entry in entries {
+        encoder.varint(u64::from(entry.incarnation.number()));
+        encoder.raw(&entry.etag.to_key());
+    }
     encoder.finish().into()
 }
 
-/// The value of `REVISION_COUNTS`.
+/// A count of revisions.
 pub fn encode_count(count: u64) -> Bytes {
     let mut encoder = Encoder::with_capacity(4);
     encoder.varint(count);
     encoder.finish().into()
 }
 
-/// Reads a value of `REVISION_COUNTS`.
+/// Reads a count of revisions.
 ///
 /// # Errors
 /// `Corrupted` when it is no varint.

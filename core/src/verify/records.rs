@@ -10,8 +10,8 @@ use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
 use crate::schema::{
-    COLLECTION_ETAGS, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, REVISION_COUNTS, REVISIONS,
-    TOMBSTONES, collection_etags,
+    COLLECTION_ETAGS, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, REVISIONS, TOMBSTONES,
+    collection_etags, revisions,
 };
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
@@ -75,7 +75,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 if checked.flags.contains(DocumentFlags::HAS_REVISIONS) {
                     of_revisions.push(Presence {
                         key: key.clone(),
-                        entry: key.clone(),
+                        entry: revisions::count_key(&key),
                     });
                 }
                 if let Some(record) = checked.record {
@@ -102,8 +102,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 .await;
             self.check_references(space, REFRESHES, of_schedules.1)
                 .await;
-            self.check_presence(space, REVISION_COUNTS, of_revisions)
-                .await;
+            self.check_presence(space, REVISIONS, of_revisions).await;
             self.check_attachments_of(of_attachments).await;
         }
     }

@@ -8,13 +8,13 @@ use crate::attachments::hash_text;
 use crate::schema::{
     ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, CONFLICTS, DATABASE, DEPARTURES,
     DOCUMENTS, EDGE_STATES, ETAGS, EXPIRATIONS, IDENTITIES, INDEXES, LEDGER, LOOSE_CONTENTS,
-    PENDING, PENDING_ORDER, REFRESHES, REPLICAS, REQUESTS, REVISION_BIN, REVISION_COUNTS,
-    REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
+    PENDING, PENDING_ORDER, REFRESHES, REPLICAS, REQUESTS, REVISION_BIN, REVISION_VECTORS,
+    REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
 };
 use crate::storage::KeySpace;
 
 /// The tables of a database, with the names problems have for them.
-const TABLES: [(KeySpace, &str); 26] = [
+const TABLES: [(KeySpace, &str); 25] = [
     (DATABASE, "database"),
     (DOCUMENTS, "documents"),
     (ETAGS, "etags"),
@@ -24,7 +24,6 @@ const TABLES: [(KeySpace, &str); 26] = [
     (IDENTITIES, "identities"),
     (REVISIONS, "revisions"),
     (REVISION_VECTORS, "revision vectors"),
-    (REVISION_COUNTS, "revision counts"),
     (REVISION_BIN, "revision bin"),
     (EXPIRATIONS, "expirations"),
     (REFRESHES, "refreshes"),
@@ -81,6 +80,9 @@ fn show_binary_key(space: KeySpace, key: &[u8]) -> Option<String> {
     let text = |part: &[u8]| String::from_utf8_lossy(part).escape_debug().to_string();
     match space {
         REVISIONS => {
+            if let Some(id) = revisions::counted_document(&bytes) {
+                return Some(format!("{} (count)", text(&id)));
+            }
             let (id, etag) = revisions::decode_key(&bytes).ok()?;
             Some(format!("{} {etag}", text(&id)))
         }

@@ -12,8 +12,7 @@ use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
 use crate::schema::{
-    DATABASE, DOCUMENTS, ETAGS, REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS,
-    TOMBSTONES, revisions,
+    DATABASE, DOCUMENTS, ETAGS, REVISION_BIN, REVISION_VECTORS, REVISIONS, TOMBSTONES, revisions,
 };
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
@@ -23,6 +22,8 @@ use crate::version::Etag;
 struct Group {
     id_key: Bytes,
     count: u64,
+    /// How many there are by the count before them.
+    stated: Option<u64>,
     /// Its newest delete revision.
     deletion: Option<(Bytes, Etag)>,
 }
@@ -33,7 +34,6 @@ struct Expectations {
     of_etags: Vec<Reference>,
     of_vectors: Vec<Reference>,
     of_bin: Vec<Reference>,
-    of_counts: Vec<Reference>,
     ended: Vec<Group>,
 }
 
@@ -41,10 +41,18 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     pub(super) async fn check_revisions(&mut self) {
         let mut scan = TableScan::new(REVISIONS);
         let mut group = Group::default();
+        let mut counted = 0;
         while let Some(page) = self.next_page(&mut scan).await {
             let mut expected = Expectations::default();
             let mut of_attachments = Vec::new();
             for (key, value) in page {
+                if let Some(id_key) = revisions::counted_document(&key) {
+                    expected.ended.push(std::mem::take(&mut group));
+                    group.id_key = id_key;
+                    group.stated = self.read_count(&key, &value);
+                    counted += 1;
+                    continue;
+                }
                 let Ok((id_key, etag)) = revisions::decode_key(&key) else {
                     self.records_are_complete = false;
                     self.add_problem(REVISIONS, &key, "its key does not fit");
@@ -70,7 +78,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             ..Expectations::default()
         })
         .await;
-        self.report.revisions = self.progress.entries_of(REVISIONS);
+        self.report.revisions = self.progress.entries_of(REVISIONS) - counted;
         let is_known = self
             .state
             .as_ref()
@@ -82,11 +90,39 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 "it knows of no revisions, but there are some",
             );
         }
-        for space in [REVISION_VECTORS, REVISION_COUNTS, REVISION_BIN] {
+        for space in [REVISION_VECTORS, REVISION_BIN] {
             self.walk(space).await;
             if !self.has_all_expected(space) {
                 self.follow_revision_table(space).await;
             }
+        }
+    }
+
+    fn read_count(&mut self, key: &Bytes, value: &[u8]) -> Option<u64> {
+        match revisions::decode_count(value) {
+            Ok(count) => Some(count),
+            Err(error) => {
+                self.add_problem(REVISIONS, key, error.message());
+                None
+            }
+        }
+    }
+
+    /// Whether as many revisions of a document were found as are counted.
+    fn check_count(&mut self, group: &Group) {
+        let key = revisions::count_key(&group.id_key);
+        match group.stated {
+            None if group.count > 0 => {
+                self.add_problem(REVISIONS, &key, "the count of its revisions is missing");
+            }
+            Some(stated) if stated != group.count => {
+                let what = format!(
+                    "it counts {stated} revisions, but there are {}",
+                    group.count
+                );
+                self.add_problem(REVISIONS, &key, what);
+            }
+            _ => {}
         }
     }
 
@@ -128,6 +164,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     }
 
     async fn check_expectations(&mut self, mut expected: Expectations) {
+        for group in &expected.ended {
+            self.check_count(group);
+        }
         expected.ended.retain(|group| group.count > 0);
         let ids: Vec<Bytes> = expected.ended.iter().map(|it| it.id_key.clone()).collect();
         let mut lives = Vec::with_capacity(ids.len());
@@ -140,11 +179,6 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             }
         }
         for (group, lives) in expected.ended.into_iter().zip(lives) {
-            expected.of_counts.push(Reference {
-                key: group.id_key.clone(),
-                entry: group.id_key,
-                expected: Some(revisions::encode_count(group.count)),
-            });
             expected
                 .of_bin
                 .extend(group.deletion.map(|(key, etag)| Reference {
@@ -158,8 +192,6 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         self.check_references(REVISIONS, REVISION_VECTORS, expected.of_vectors)
             .await;
         self.check_references(REVISIONS, REVISION_BIN, expected.of_bin)
-            .await;
-        self.check_references(REVISIONS, REVISION_COUNTS, expected.of_counts)
             .await;
     }
 
@@ -182,15 +214,6 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     async fn follow_revision_table(&mut self, space: KeySpace) {
         let mut scan = TableScan::new(space);
         while let Some(page) = self.next_page(&mut scan).await {
-            if space == REVISION_COUNTS {
-                for (key, _) in page {
-                    let mut revisions = TableScan::of_range(REVISIONS, revisions::range(&key));
-                    if self.next_page(&mut revisions).await.is_none() {
-                        self.add_problem(space, &key, "it has no revisions");
-                    }
-                }
-                continue;
-            }
             let presences = page.into_iter().map(|(key, revision)| Presence {
                 key,
                 entry: revision,

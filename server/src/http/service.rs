@@ -139,6 +139,10 @@ fn log_failure(error: &Error, parts: &Parts, request_id: &HeaderValue) {
     let request_id = request_id.to_str().unwrap_or_default();
     let (method, path) = (parts.method.as_str(), parts.uri.path());
     match error.kind() {
+        // Clients ask again and again: that must not fill the log.
+        _ if http_error::is_database_disabled(error) => {
+            tracing::debug!(request_id, method, path, "the database is disabled");
+        }
         ErrorKind::Internal | ErrorKind::Corrupted | ErrorKind::StorageFull | ErrorKind::Closed => {
             tracing::error!(request_id, method, path, ?error, "request failed");
         }

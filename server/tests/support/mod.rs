@@ -124,6 +124,15 @@ impl TestServer {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
+    /// The threads of the server's process.
+    pub fn thread_count(&self) -> usize {
+        let process = self.process.lock().unwrap();
+        let id = process.as_ref().unwrap().id();
+        std::fs::read_dir(format!("/proc/{id}/task"))
+            .unwrap()
+            .count()
+    }
+
     pub fn address(&self) -> &str {
         &self.address
     }

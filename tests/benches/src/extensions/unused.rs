@@ -16,7 +16,7 @@ use pinyon_core::document::{IdRequest, parse_document};
 use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
 use pinyon_core::schema::{
     ATTACHMENTS, BLOBS, CHUNKS, DATABASE as DATABASE_TABLE, EXPIRATIONS, LOOSE_CONTENTS, REFRESHES,
-    REVISION_BIN, REVISION_COUNTS, REVISION_VECTORS, REVISIONS, configuration,
+    REVISION_BIN, REVISION_VECTORS, REVISIONS, configuration,
 };
 use pinyon_core::storage::{KeySpace, Snapshot, Store};
 use pinyon_core::{Database, Limits};
@@ -32,10 +32,9 @@ use crate::process::Cores;
 use crate::table::Table;
 use crate::target::Target;
 
-const TABLES: [KeySpace; 10] = [
+const TABLES: [KeySpace; 9] = [
     REVISIONS,
     REVISION_VECTORS,
-    REVISION_COUNTS,
     REVISION_BIN,
     EXPIRATIONS,
     REFRESHES,
@@ -196,7 +195,7 @@ async fn time_read<S: Store>(store: &S) -> Result<Duration> {
     let began = Instant::now();
     for number in 0..COUNTED {
         let key = Bytes::from(format!("orders/{number}"));
-        let found = snapshot.get_many(REVISION_COUNTS, &[key]).await?;
+        let found = snapshot.get_many(REVISION_VECTORS, &[key]).await?;
         ensure!(found == [None], "a revision where none is kept");
     }
     Ok(began.elapsed() / u32::try_from(COUNTED).unwrap_or(u32::MAX))
