@@ -8,12 +8,15 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::condition::Found;
 use super::evaluate::Evaluation;
-use super::lower::OnlyIds;
+use super::facet::{Facet, FacetSource, facets_of_set_up};
+use super::facet_values::facet_json;
+use super::lower::{OnlyIds, Output};
 use super::order;
 use super::plan::Plan;
 use super::prepared::PreparedQuery;
 use super::project::{self, Projection, Row};
 use super::rql::ExpressionKind;
+use super::suggestion::suggestion_json;
 use crate::document::{CollectionName, StoredDocument};
 use crate::host::Timestamp;
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
@@ -50,6 +53,8 @@ pub enum QueryResult {
     Projection(Vec<u8>, StoredDocument),
     /// The result of a group, as it is or projected: properties without braces.
     Group(Vec<u8>, bool),
+    /// What was computed over all that was found, as JSON.
+    Computed(Vec<u8>),
 }
 
 /// What a query answers.
@@ -111,7 +116,9 @@ impl<E: Environment> Indexes<E> {
                 false
             }
         };
-        if !query.includes.is_empty() || !query.query.load.is_empty() {
+        let has_set_up = matches!(&query.lowered.output, Output::Facets(sources)
+            if sources.iter().any(|it| matches!(it, FacetSource::SetUp(_))));
+        if !query.includes.is_empty() || !query.query.load.is_empty() || has_set_up {
             // Results show other documents too.
             update_hash(&mut hash, Followed::All.newest(&tx).await?);
         }
@@ -193,6 +200,9 @@ impl<E: Environment> Ready<E> {
             take,
         };
         let (results, total) = match (&self.plan, &self.view) {
+            (Plan::Index(index), Some(view)) if query.lowered.output != Output::Rows => {
+                self.computed(query, index, view).await?
+            }
             (Plan::Index(index), Some(view)) => {
                 self.answer_by_index(query, index, view, page).await?
             }
@@ -211,6 +221,53 @@ impl<E: Environment> Ready<E> {
             total,
             includes,
         })
+    }
+
+    /// Facets or suggestions.
+    async fn computed(
+        &self,
+        query: &PreparedQuery,
+        index: &Index<E::Store>,
+        view: &IndexView<DocumentsOf<E>>,
+    ) -> Result<(Vec<QueryResult>, u64)> {
+        let evaluation = Evaluation {
+            snapshot: &view.snapshot,
+            progress: &view.progress,
+            forms: index.forms(),
+        };
+        let mut results = Vec::new();
+        match &query.lowered.output {
+            Output::Rows => {}
+            Output::Suggestions(suggestions) => {
+                for suggestion in suggestions {
+                    let json = suggestion_json(&evaluation, suggestion).await?;
+                    results.push(QueryResult::Computed(json));
+                }
+            }
+            Output::Facets(sources) => {
+                let found = evaluation.find(&query.lowered.conditions).await?;
+                for source in sources {
+                    let facets = match source {
+                        FacetSource::Facet(facet) => vec![facet.clone()],
+                        FacetSource::SetUp(id) => self.facets_of(query, id).await?,
+                    };
+                    for facet in &facets {
+                        let json = facet_json(&evaluation, facet, &found.entries).await?;
+                        results.push(QueryResult::Computed(json));
+                    }
+                }
+            }
+        }
+        let total = results.len() as u64;
+        Ok((results, total))
+    }
+
+    async fn facets_of(&self, query: &PreparedQuery, id: &str) -> Result<Vec<Facet>> {
+        let found = self.tx.documents(&[id.to_owned()]).await?;
+        let Some(document) = found.into_iter().next().flatten() else {
+            return Err(Error::invalid(format!("there is no facet set-up '{id}'")));
+        };
+        facets_of_set_up(id, document.body(), &query.query, &query.parameters)
     }
 
     async fn answer_by_index(
@@ -561,7 +618,7 @@ impl QueryResult {
     pub fn document(&self) -> Option<&StoredDocument> {
         match self {
             Self::Document(document, _) | Self::Projection(_, document) => Some(document),
-            Self::Group(..) => None,
+            Self::Group(..) | Self::Computed(_) => None,
         }
     }
 
@@ -569,7 +626,7 @@ impl QueryResult {
     fn identity(&self) -> Vec<u8> {
         match self {
             Self::Document(document, _) => document.key().to_vec(),
-            Self::Projection(json, _) | Self::Group(json, _) => json.clone(),
+            Self::Projection(json, _) | Self::Group(json, _) | Self::Computed(json) => json.clone(),
         }
     }
 
@@ -577,7 +634,9 @@ impl QueryResult {
     pub fn byte_count(&self) -> usize {
         match self {
             Self::Document(document, _) => document.byte_count() + 192,
-            Self::Projection(json, _) | Self::Group(json, _) => json.len() + 256,
+            Self::Projection(json, _) | Self::Group(json, _) | Self::Computed(json) => {
+                json.len() + 256
+            }
         }
     }
 
@@ -608,6 +667,7 @@ impl QueryResult {
                 json.extend_from_slice(&document.last_modified().to_ascii());
                 json.extend_from_slice(b"\"}}");
             }
+            Self::Computed(text) => json.extend_from_slice(text),
             Self::Group(fields, is_projection) => {
                 json.push(b'{');
                 json.extend_from_slice(fields);

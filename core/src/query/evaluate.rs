@@ -85,7 +85,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     /// The number of a field, and whether its terms keep their case. An index that has the field
     /// in another kind only answers from that.
-    fn field(&self, key: &FieldKey) -> Option<(u16, bool)> {
+    pub(super) fn field(&self, key: &FieldKey) -> Option<(u16, bool)> {
         let number = self.progress.find_field(&key.name, key.kind);
         if let Some(number) = number {
             let keeps_case = key.kind == FieldKind::Exact || self.keeps_case(&key.name);

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::condition::{Condition, Conditions, Leaf, Search};
+use super::facet::{self, FacetSource};
 use super::rql::{
     Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path,
     Query, Select, Source,
 };
+use super::suggestion::{self, Suggestion};
 use super::values::{self, Parameters};
 use crate::document::to_id_key;
 use crate::indexes::{
@@ -42,9 +44,22 @@ pub enum OrderKey {
     Random(Option<String>),
 }
 
+/// What the answer lists.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Documents, groups or projections of them.
+    Rows,
+    /// What is in groups of them.
+    Facets(Vec<FacetSource>),
+    /// Terms like those that were typed.
+    Suggestions(Vec<Suggestion>),
+}
+
 /// A query, ready to be answered.
 #[derive(Debug, Clone)]
 pub struct Lowered {
+    /// What is answered.
+    pub output: Output,
     /// The condition.
     pub conditions: Conditions,
     /// The order.
@@ -75,6 +90,7 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
         .map(|order| lowering.order(order))
         .collect::<Result<Vec<_>>>()?;
     lowering.add_selected(query)?;
+    let output = lowering.output(query)?;
     // Clients write `limit $p0, $p1` and leave one of the two without a value.
     let paging = |part: &Option<Expression>| match part {
         None => Ok(None),
@@ -86,6 +102,7 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
     let (skip, take) = (paging(&query.paging.skip)?, paging(&query.paging.take)?);
     let needs_index = lowering.needs_index || !orders.is_empty();
     Ok(Lowered {
+        output,
         conditions: Conditions {
             root,
             leaves: lowering.leaves,
@@ -98,9 +115,20 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
     })
 }
 
-struct Lowering<'a> {
-    parameters: &'a Parameters,
-    leaves: Vec<Leaf>,
+/// The facets of a query that has nothing else.
+///
+/// # Errors
+/// As [`lower`].
+pub(super) fn lower_facets(query: &Query, parameters: &Parameters) -> Result<Vec<FacetSource>> {
+    match Lowering::new(query, parameters)?.output(query)? {
+        Output::Facets(sources) => Ok(sources),
+        _ => Ok(Vec::new()),
+    }
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) parameters: &'a Parameters,
+    pub(super) leaves: Vec<Leaf>,
     wanted: AutoDefinition,
     is_grouped: bool,
     group_by: &'a [GroupKey],
@@ -167,12 +195,41 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
+    fn output(&mut self, query: &Query) -> Result<Output> {
+        let Some(Select::Items { items, .. }) = &query.select else {
+            return Ok(Output::Rows);
+        };
+        let is_of_facets = facet::are_facets(items)?;
+        if !is_of_facets && !suggestion::are_suggestions(items)? {
+            return Ok(Output::Rows);
+        }
+        if self.is_grouped {
+            return Err(Error::invalid(
+                "facets and suggestions are of documents or of an index, not of 'group by'",
+            ));
+        }
+        self.needs_index = true;
+        if !is_of_facets {
+            let suggestions = items.iter().map(|it| self.suggestion(it, &query.source));
+            return suggestions.collect::<Result<_>>().map(Output::Suggestions);
+        }
+        let sources = items.iter().map(|it| self.facet_source(it));
+        let sources: Vec<FacetSource> = sources.collect::<Result<_>>()?;
+        let has_set_up = sources.iter().any(|it| matches!(it, FacetSource::SetUp(_)));
+        if has_set_up && !matches!(query.source, Source::Index(_)) {
+            return Err(Error::invalid(
+                "a facet set-up needs an index: 'from index …' must name one",
+            ));
+        }
+        Ok(Output::Facets(sources))
+    }
+
     fn leaf(&mut self, leaf: Leaf) -> Condition {
         self.leaves.push(leaf);
         Condition::Leaf(self.leaves.len() - 1)
     }
 
-    fn field(&mut self, path: &Path, kind: FieldKind) -> FieldKey {
+    pub(super) fn field(&mut self, path: &Path, kind: FieldKind) -> FieldKey {
         self.needs_index = true;
         let key = FieldKey::new(path.to_string(), kind);
         if !self.is_grouped {
@@ -251,7 +308,7 @@ impl<'a> Lowering<'a> {
         key.map_or_else(|| path.clone(), |it| it.path.clone())
     }
 
-    fn condition(&mut self, expression: &Expression, exact: bool) -> Result<Condition> {
+    pub(super) fn condition(&mut self, expression: &Expression, exact: bool) -> Result<Condition> {
         match &expression.kind {
             ExpressionKind::Literal(super::rql::Literal::Bool(value)) => Ok(if *value {
                 Condition::All

@@ -6,6 +6,8 @@
 mod answer;
 mod condition;
 mod evaluate;
+mod facet;
+mod facet_values;
 mod lower;
 mod order;
 mod plan;
@@ -13,11 +15,18 @@ mod prepared;
 mod project;
 pub mod rql;
 mod search;
+mod suggestion;
 mod values;
 
 pub use answer::{Answer, QueryResult, Ready};
 pub use condition::{Condition, Conditions, Leaf, Search};
-pub use lower::{Lowered, OnlyIds, Order, OrderKey};
+pub use facet::{
+    Facet, FacetAggregation, FacetBy, FacetOptions, FacetRange, FacetSource, MAX_FACET_PARTS,
+    MAX_FACETS,
+};
+pub use facet_values::MAX_FACET_TERMS;
+pub use lower::{Lowered, OnlyIds, Order, OrderKey, Output};
 pub use plan::{Considered, Plan};
 pub use prepared::PreparedQuery;
+pub use suggestion::{Distance, MAX_SUGGESTED_TERMS, MAX_SUGGESTIONS, Suggestion};
 pub use values::Parameters;

@@ -1,6 +1,6 @@
 //! A query that was read: parsed, lowered, and what its results look like.
 
-use super::lower::{Lowered, OnlyIds, lower, only_ids};
+use super::lower::{Lowered, OnlyIds, Output, lower, only_ids};
 use super::project::Projection;
 use super::rql::{self, Expression, ExpressionKind, Method, Query, Select, Source};
 use super::values::Parameters;
@@ -49,7 +49,10 @@ impl PreparedQuery {
             return Err(unsupported("'filter'"));
         }
         let lowered = lower(&query, &parameters)?;
-        let projection = Projection::of(&query, &parameters)?;
+        let projection = match lowered.output {
+            Output::Rows => Projection::of(&query, &parameters)?,
+            _ => Projection::Whole,
+        };
         let (mut includes, mut included_paths, mut with_timings) = (Vec::new(), Vec::new(), false);
         for include in &query.include {
             match include_of(include)? {
@@ -83,6 +86,19 @@ impl PreparedQuery {
             return None;
         }
         only_ids(&self.lowered.conditions)
+    }
+
+    /// Checks that the answer is made of documents or groups.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is made of facets or suggestions; `what` says what needs documents.
+    pub fn check_rows(&self, what: &str) -> Result<()> {
+        match self.lowered.output {
+            Output::Rows => Ok(()),
+            _ => Err(Error::invalid(format!(
+                "{what} needs documents; this query asks for facets or suggestions"
+            ))),
+        }
     }
 
     /// The name of the collection, if it is one's documents that are asked for.
