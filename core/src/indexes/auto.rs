@@ -139,6 +139,8 @@ fn show_field(field: &FieldKey) -> String {
         FieldKind::Default => field.name.clone(),
         FieldKind::Exact => format!("Exact({})", field.name),
         FieldKind::Search => format!("Search({})", field.name),
+        // As the protocol has it: `BySpatial.point(…)`.
+        FieldKind::Spatial => field.name.replacen('s', "S", 1),
     }
 }
 

@@ -20,6 +20,7 @@ mod map;
 mod number;
 mod reduce;
 mod references;
+mod spatial_field;
 mod step;
 pub(crate) mod tables;
 mod term;
@@ -44,6 +45,7 @@ pub use map::{
     ObjectMap, ObjectReduce,
 };
 pub use number::Number;
+pub use spatial_field::SpatialPaths;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use roaring::RoaringTreemap;
 use std::collections::HashMap;
 
+use super::place::Place;
 use crate::indexes::{FieldKey, FieldValue};
 
 /// A condition.
@@ -72,6 +73,8 @@ pub enum Leaf {
     },
     /// Words are in the field.
     Search(Search),
+    /// The field has a shape that lies so to another.
+    Place(Place),
     /// The entry is of one of these documents.
     Ids(Vec<Bytes>),
     /// The entry is of a document whose id begins so.

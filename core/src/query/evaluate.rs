@@ -6,7 +6,7 @@ use bytes::Bytes;
 use roaring::RoaringTreemap;
 
 use super::condition::{Condition, Conditions, Found, Leaf, combine, needs_all};
-use super::search;
+use super::{place, search};
 use crate::indexes::tables::{
     ENTRIES, POSTINGS, SOURCES, decode_numbers, decode_posting, posting_bound, posting_range,
 };
@@ -77,7 +77,13 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     /// The numbers of a field in its kinds.
     fn kinds_of(&self, name: &str) -> Vec<u16> {
-        [FieldKind::Default, FieldKind::Exact, FieldKind::Search]
+        let kinds = [
+            FieldKind::Default,
+            FieldKind::Exact,
+            FieldKind::Search,
+            FieldKind::Spatial,
+        ];
+        kinds
             .into_iter()
             .filter_map(|kind| self.progress.find_field(name, kind))
             .collect()
@@ -140,6 +146,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 }
                 entries
             }
+            Leaf::Place(wanted) => place::find(self, wanted).await?,
             Leaf::Search(wanted) => return search::find(self, wanted).await,
             Leaf::Ids(keys) => {
                 let found = self.snapshot.get_many(SOURCES, keys).await?;

@@ -1,6 +1,7 @@
 //! From the syntax tree of a query to what an index is asked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -16,6 +17,7 @@ use crate::document::to_id_key;
 use crate::indexes::{
     Aggregation, AutoDefinition, FieldKey, FieldKind, FieldValue, GroupField, Grouping,
 };
+use crate::spatial::Shape;
 use crate::{Error, ErrorKind, Result};
 
 /// What results are sorted by.
@@ -40,6 +42,15 @@ pub enum OrderKey {
     Id,
     /// How well it matches, best first.
     Score,
+    /// How far it is from a place.
+    Distance {
+        /// The field with places.
+        field: FieldKey,
+        /// From where.
+        from: Arc<Shape>,
+        /// Distances within the same step count as equal; 0 for exact ones.
+        step_km: f64,
+    },
     /// Chance, by a seed if there is one.
     Random(Option<String>),
 }
@@ -131,6 +142,7 @@ pub(super) struct Lowering<'a> {
     pub(super) leaves: Vec<Leaf>,
     wanted: AutoDefinition,
     is_grouped: bool,
+    is_of_index: bool,
     group_by: &'a [GroupKey],
     needs_index: bool,
 }
@@ -167,6 +179,7 @@ impl<'a> Lowering<'a> {
                 grouping,
             },
             is_grouped,
+            is_of_index: matches!(query.source, Source::Index(_)),
             group_by: &query.group_by,
             needs_index: is_grouped || matches!(query.source, Source::Index(_)),
         })
@@ -237,6 +250,21 @@ impl<'a> Lowering<'a> {
             return key;
         }
         FieldKey::new(key.name, FieldKind::Default)
+    }
+
+    pub(super) fn is_of_index(&self) -> bool {
+        self.is_of_index
+    }
+
+    /// A spatial field, which an automatic index has to have.
+    pub(super) fn spatial_key(&mut self, name: String) -> Result<FieldKey> {
+        if self.is_grouped {
+            return Err(unsupported("spatial search in grouped queries"));
+        }
+        self.needs_index = true;
+        let key = FieldKey::new(name, FieldKind::Spatial);
+        self.wanted.fields.insert(key.clone());
+        Ok(key)
     }
 
     /// The field of a group's result that a call stands for.
@@ -466,6 +494,13 @@ impl<'a> Lowering<'a> {
                 }
             }
             Method::Search | Method::Lucene => self.search(call),
+            Method::SpatialWithin
+            | Method::SpatialContains
+            | Method::SpatialDisjoint
+            | Method::SpatialIntersects => {
+                let place = self.place(call)?;
+                Ok(self.leaf(Leaf::Place(place)))
+            }
             Method::Fuzzy => {
                 #[allow(clippy::cast_possible_truncation)]
                 let similarity = values::number(argument(1)?, self.parameters)? as f32;
@@ -551,6 +586,7 @@ impl<'a> Lowering<'a> {
         let by = match &order.value.kind {
             ExpressionKind::Call(call) => match call.method {
                 Method::Score => OrderKey::Score,
+                Method::SpatialDistance => self.distance(call)?,
                 Method::Random => {
                     let seed = call.arguments.first();
                     let seed = seed

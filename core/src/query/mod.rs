@@ -10,6 +10,7 @@ mod facet;
 mod facet_values;
 mod lower;
 mod order;
+mod place;
 mod plan;
 mod prepared;
 mod project;
@@ -26,6 +27,7 @@ pub use facet::{
 };
 pub use facet_values::MAX_FACET_TERMS;
 pub use lower::{Lowered, OnlyIds, Order, OrderKey, Output};
+pub use place::Place;
 pub use plan::{Considered, Plan};
 pub use prepared::PreparedQuery;
 pub use suggestion::{Distance, MAX_SUGGESTED_TERMS, MAX_SUGGESTIONS, Suggestion};

@@ -1,5 +1,8 @@
 //! Facets, shapes and words over random documents, against what a plain loop over them finds.
 
+#[cfg(feature = "spatial")]
+mod places;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
