@@ -35,8 +35,8 @@ pub use definition::{
     FieldKey, FieldKind, FieldOptions, IndexDefinition, IndexRecord, IndexSource, IndexState,
     LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
 };
-pub(crate) use entry_builder::decode_positions;
 pub use entry_builder::{FieldForm, FieldForms};
+pub(crate) use entry_builder::{decode_positions, values_of_json};
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use index::{Index, IndexView, IndexingError};

@@ -52,6 +52,18 @@ impl SpatialPaths {
         }
     }
 
+    /// Reads what clients put in quotes: `spatial.point(Lat, Lng)`.
+    pub fn parse_quoted(text: &str) -> Option<Self> {
+        let inner = |prefix: &str| text.strip_prefix(prefix)?.strip_suffix(')');
+        if let Some((latitude, longitude)) =
+            inner("spatial.point(").and_then(|it| it.split_once(','))
+        {
+            let (latitude, longitude) = (latitude.trim(), longitude.trim());
+            return Some(Self::Point(latitude.to_owned(), longitude.to_owned()));
+        }
+        inner("spatial.wkt(").map(|it| Self::Wkt(it.trim().to_owned()))
+    }
+
     /// The paths.
     pub fn paths(&self) -> Vec<&str> {
         match self {

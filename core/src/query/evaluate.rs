@@ -6,7 +6,7 @@ use bytes::Bytes;
 use roaring::RoaringTreemap;
 
 use super::condition::{Condition, Conditions, Found, Leaf, combine, needs_all};
-use super::{place, search};
+use super::{more_like_this, place, search};
 use crate::indexes::tables::{
     ENTRIES, POSTINGS, SOURCES, decode_numbers, decode_posting, posting_bound, posting_range,
 };
@@ -37,6 +37,8 @@ impl<S: Snapshot> Evaluation<'_, S> {
             if self.is_everywhere(leaf) {
                 replace_leaf(&mut root, at);
                 sets.push(Found::default());
+            } else if let Leaf::MoreLikeThis(wanted) = leaf {
+                sets.push(more_like_this::find(self, wanted).await?);
             } else {
                 sets.push(self.leaf(leaf).await?);
             }
@@ -108,7 +110,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
             .any(|it| it.kind == FieldKind::Default && it.keeps_case)
     }
 
-    async fn leaf(&self, leaf: &Leaf) -> Result<Found> {
+    pub(super) async fn leaf(&self, leaf: &Leaf) -> Result<Found> {
         let entries = match leaf {
             Leaf::AnyOf { field, values } => self.any_of(field, values).await?,
             Leaf::Between { field, from, to } => self.between(field, from, to).await?,
@@ -131,12 +133,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
             }
             Leaf::Matches { field, pattern } => {
                 let keeps_case = self.field(field).is_some_and(|it| it.1);
-                let pattern = regex_lite::RegexBuilder::new(pattern)
-                    .case_insensitive(!keeps_case)
-                    .build()
-                    .map_err(|reason| {
-                        Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}"))
-                    })?;
+                let pattern = compiled_pattern(pattern, keeps_case)?;
                 self.of_texts(field, |text| pattern.is_match(text)).await?
             }
             Leaf::Exists { name } => {
@@ -155,6 +152,13 @@ impl<S: Snapshot> Evaluation<'_, S> {
                     entries.extend(decode_numbers(&numbers)?);
                 }
                 entries
+            }
+            Leaf::IdBetween(range) => self.of_sources(range.clone(), b"").await?,
+            // Only at the top: what a document is like cannot depend on what is like it.
+            Leaf::MoreLikeThis(_) => {
+                return Err(Error::invalid(
+                    "moreLikeThis() cannot stand in what another one is to be like",
+                ));
             }
             Leaf::IdStartsWith(prefix) => self.of_sources(KeyRange::prefix(prefix), b"").await?,
             Leaf::IdEndsWith(suffix) => self.of_sources(KeyRange::all(), suffix).await?,
@@ -269,6 +273,17 @@ impl<S: Snapshot> Evaluation<'_, S> {
     }
 }
 
+/// A pattern, ready to be matched.
+///
+/// # Errors
+/// `InvalidRequest` when it is malformed.
+pub(super) fn compiled_pattern(pattern: &str, keeps_case: bool) -> Result<regex_lite::Regex> {
+    regex_lite::RegexBuilder::new(pattern)
+        .case_insensitive(!keeps_case)
+        .build()
+        .map_err(|reason| Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}")))
+}
+
 pub(super) fn pages(space: crate::storage::KeySpace, range: KeyRange) -> Pages {
     Pages::new(space, range, Direction::Forward, usize::MAX)
 }
@@ -282,7 +297,7 @@ fn after_term(field: u16, term: &Term) -> Bytes {
 }
 
 /// The terms of what equals a value: a number is found as a text that reads so, and the reverse.
-fn equal_terms(value: &FieldValue, keeps_case: bool) -> Vec<Term> {
+pub(super) fn equal_terms(value: &FieldValue, keeps_case: bool) -> Vec<Term> {
     let mut terms = vec![Term::of_value(value, keeps_case)];
     match value {
         FieldValue::Number(number) => terms.push(Term::text(&number.to_text())),

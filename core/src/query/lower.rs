@@ -1,12 +1,14 @@
 //! From the syntax tree of a query to what an index is asked.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::condition::{Condition, Conditions, Leaf, Search};
 use super::facet::{self, FacetSource};
+use super::filter::Filter;
 use super::rql::{
     Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path,
     Query, Select, Source,
@@ -18,6 +20,7 @@ use crate::indexes::{
     Aggregation, AutoDefinition, FieldKey, FieldKind, FieldValue, GroupField, Grouping,
 };
 use crate::spatial::Shape;
+use crate::storage::KeyRange;
 use crate::{Error, ErrorKind, Result};
 
 /// What results are sorted by.
@@ -73,6 +76,10 @@ pub struct Lowered {
     pub output: Output,
     /// The condition.
     pub conditions: Conditions,
+    /// What is checked on each document that was found.
+    pub filter: Option<Arc<Filter>>,
+    /// After how many documents the check stops.
+    pub filter_limit: usize,
     /// The order.
     pub orders: Vec<Order>,
     /// The automatic index that could answer it.
@@ -102,6 +109,11 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
         .collect::<Result<Vec<_>>>()?;
     lowering.add_selected(query)?;
     let output = lowering.output(query)?;
+    let conditions = Conditions {
+        root,
+        leaves: std::mem::take(&mut lowering.leaves),
+    };
+    let filter = lowering.filter(query)?;
     // Clients write `limit $p0, $p1` and leave one of the two without a value.
     let paging = |part: &Option<Expression>| match part {
         None => Ok(None),
@@ -111,13 +123,13 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
         },
     };
     let (skip, take) = (paging(&query.paging.skip)?, paging(&query.paging.take)?);
+    let filter_limit = paging(&query.paging.filter_limit)?;
     let needs_index = lowering.needs_index || !orders.is_empty();
     Ok(Lowered {
         output,
-        conditions: Conditions {
-            root,
-            leaves: lowering.leaves,
-        },
+        conditions,
+        filter,
+        filter_limit: filter_limit.unwrap_or(usize::MAX),
         orders,
         wanted: lowering.wanted,
         skip: skip.unwrap_or(0),
@@ -140,7 +152,7 @@ pub(super) fn lower_facets(query: &Query, parameters: &Parameters) -> Result<Vec
 pub(super) struct Lowering<'a> {
     pub(super) parameters: &'a Parameters,
     pub(super) leaves: Vec<Leaf>,
-    wanted: AutoDefinition,
+    pub(super) wanted: AutoDefinition,
     is_grouped: bool,
     is_of_index: bool,
     group_by: &'a [GroupKey],
@@ -155,7 +167,7 @@ fn unsupported(what: &str) -> Error {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(query: &'a Query, parameters: &'a Parameters) -> Result<Self> {
+    pub(super) fn new(query: &'a Query, parameters: &'a Parameters) -> Result<Self> {
         let collection = match &query.source {
             Source::Collection(name) => Some(name.clone()),
             Source::AllDocuments | Source::Index(_) => None,
@@ -272,27 +284,19 @@ impl<'a> Lowering<'a> {
         let Some(grouping) = &mut self.wanted.grouping else {
             return Ok(None);
         };
-        let aggregation = match call.method {
-            Method::Count => Aggregation::Count,
-            Method::Sum => match call.arguments.first().map(|it| &it.kind) {
-                Some(ExpressionKind::Field(path)) => Aggregation::Sum(path.to_string()),
-                _ => return Err(Error::invalid("sum() takes a field")),
-            },
-            Method::Key => {
-                return match self.group_by {
-                    [key] => Ok(Some(FieldKey::new(
-                        key.path.to_string(),
-                        FieldKind::Default,
-                    ))),
-                    _ => Ok(None),
-                };
-            }
-            Method::Average | Method::Min | Method::Max => {
-                return Err(unsupported(&format!("{}() of groups", call.name)));
-            }
-            _ => return Ok(None),
+        if call.method == Method::Key {
+            return match self.group_by {
+                [key] => Ok(Some(FieldKey::new(
+                    key.path.to_string(),
+                    FieldKind::Default,
+                ))),
+                _ => Ok(None),
+            };
+        }
+        let Some(aggregation) = aggregation_of(call)? else {
+            return Ok(None);
         };
-        let name = aggregation.field_name().to_owned();
+        let name = aggregation.field_name().into_owned();
         grouping.aggregations.insert(aggregation);
         Ok(Some(FieldKey::new(name, FieldKind::Default)))
     }
@@ -367,7 +371,10 @@ impl<'a> Lowering<'a> {
                         from: Some((from, true)),
                         to: Some((to, true)),
                     })),
-                    Operand::Id => Err(unsupported("a range of ids")),
+                    Operand::Id => Ok(self.leaf(Leaf::IdBetween(KeyRange {
+                        start: Bound::Included(to_id_key(&from.to_text())),
+                        end: Bound::Included(to_id_key(&to.to_text())),
+                    }))),
                 }
             }
             ExpressionKind::In { value, list, all } => {
@@ -438,7 +445,14 @@ impl<'a> Lowering<'a> {
             _ => {}
         }
         let Operand::Field(field) = operand else {
-            return Err(unsupported("a range of ids"));
+            let key = to_id_key(&value.to_text());
+            let (start, end) = match comparison {
+                Comparison::Less => (Bound::Unbounded, Bound::Excluded(key)),
+                Comparison::LessOrEqual => (Bound::Unbounded, Bound::Included(key)),
+                Comparison::Greater => (Bound::Excluded(key), Bound::Unbounded),
+                _ => (Bound::Included(key), Bound::Unbounded),
+            };
+            return Ok(self.leaf(Leaf::IdBetween(KeyRange { start, end })));
         };
         let (from, to) = match comparison {
             Comparison::Less => (None, Some((value, false))),
@@ -494,6 +508,10 @@ impl<'a> Lowering<'a> {
                 }
             }
             Method::Search | Method::Lucene => self.search(call),
+            Method::MoreLikeThis => {
+                let wanted = self.more_like_this(call)?;
+                Ok(self.leaf(Leaf::MoreLikeThis(wanted)))
+            }
             Method::SpatialWithin
             | Method::SpatialContains
             | Method::SpatialDisjoint
@@ -594,12 +612,16 @@ impl<'a> Lowering<'a> {
                         .transpose()?;
                     OrderKey::Random(seed)
                 }
-                Method::Id | Method::Key | Method::Count | Method::Sum => {
-                    match self.operand(&order.value, false)? {
-                        Operand::Id => OrderKey::Id,
-                        Operand::Field(field) => OrderKey::Field(field),
-                    }
-                }
+                Method::Id
+                | Method::Key
+                | Method::Count
+                | Method::Sum
+                | Method::Min
+                | Method::Max
+                | Method::Average => match self.operand(&order.value, false)? {
+                    Operand::Id => OrderKey::Id,
+                    Operand::Field(field) => OrderKey::Field(field),
+                },
                 _ => return Err(unsupported(&format!("ordering by {}()", call.name))),
             },
             _ => match self.operand(&order.value, false)? {
@@ -613,6 +635,25 @@ impl<'a> Lowering<'a> {
             descending: order.descending,
             nulls_first: order.nulls.map(|it| it == super::rql::NullsOrder::First),
         })
+    }
+}
+
+/// What a call computes of a group.
+///
+/// # Errors
+/// `InvalidRequest` when it is not of a field.
+pub(super) fn aggregation_of(call: &Call) -> Result<Option<Aggregation>> {
+    let of_path = match call.method {
+        Method::Count => return Ok(Some(Aggregation::Count)),
+        Method::Sum => Aggregation::Sum,
+        Method::Min => Aggregation::Min,
+        Method::Max => Aggregation::Max,
+        Method::Average => Aggregation::Average,
+        _ => return Ok(None),
+    };
+    match call.arguments.first().map(|it| &it.kind) {
+        Some(ExpressionKind::Field(path)) => Ok(Some(of_path(path.to_string()))),
+        _ => Err(Error::invalid(format!("{}() takes a field", call.name))),
     }
 }
 
@@ -634,7 +675,10 @@ pub fn only_ids(conditions: &Conditions) -> Option<OnlyIds> {
         (Condition::All, _) => Some(OnlyIds::All),
         (Condition::Nothing, _) => Some(OnlyIds::These(Vec::new())),
         (Condition::Leaf(0), [Leaf::Ids(keys)]) => Some(OnlyIds::These(keys.clone())),
-        (Condition::Leaf(0), [Leaf::IdStartsWith(prefix)]) => Some(OnlyIds::Prefix(prefix.clone())),
+        (Condition::Leaf(0), [Leaf::IdStartsWith(prefix)]) => {
+            Some(OnlyIds::Between(KeyRange::prefix(prefix)))
+        }
+        (Condition::Leaf(0), [Leaf::IdBetween(range)]) => Some(OnlyIds::Between(range.clone())),
         _ => None,
     }
 }
@@ -646,6 +690,6 @@ pub enum OnlyIds {
     All,
     /// Documents by key.
     These(Vec<Bytes>),
-    /// Documents by the beginning of their key.
-    Prefix(Bytes),
+    /// Documents whose key is in a range.
+    Between(KeyRange),
 }

@@ -99,6 +99,12 @@ impl Lowering<'_> {
                     }
                 }
             }
+            ExpressionKind::Field(quoted)
+                if !self.is_of_index()
+                    && let Some(paths) = SpatialPaths::parse_quoted(&quoted.to_string()) =>
+            {
+                paths
+            }
             _ if self.is_of_index() => {
                 return Err(Error::invalid(
                     "an index has spatial fields of its own: name one of them",
