@@ -17,6 +17,7 @@ pub mod replication;
 pub mod revisions;
 pub mod schema;
 pub mod smuggler;
+pub mod spatial;
 pub mod storage;
 pub mod verify;
 pub mod version;

@@ -6,6 +6,7 @@
     reason = "a test may panic, and tells one story from end to end"
 )]
 
+mod oracle;
 mod story;
 
 use std::collections::BTreeMap;

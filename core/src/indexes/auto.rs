@@ -1,5 +1,6 @@
 //! Automatic indexes: what queries need, named after it, and merged as queries come.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +14,23 @@ pub enum Aggregation {
     Count,
     /// The sum of a field's numbers.
     Sum(String),
+    /// The least of a field's values.
+    Min(String),
+    /// The greatest of a field's values.
+    Max(String),
+    /// The average of a field's numbers.
+    Average(String),
 }
 
 impl Aggregation {
     /// The name of its result.
-    pub fn field_name(&self) -> &str {
+    pub fn field_name(&self) -> Cow<'_, str> {
         match self {
-            Self::Count => "Count",
-            Self::Sum(path) => path,
+            Self::Count => Cow::Borrowed("Count"),
+            Self::Sum(path) => Cow::Borrowed(path),
+            Self::Min(path) => Cow::Owned(format!("min({path})")),
+            Self::Max(path) => Cow::Owned(format!("max({path})")),
+            Self::Average(path) => Cow::Owned(format!("avg({path})")),
         }
     }
 }
@@ -72,7 +82,7 @@ impl AutoDefinition {
             None => self.fields.iter().map(show_field).collect(),
             Some(grouping) => {
                 let results = grouping.aggregations.iter().map(Aggregation::field_name);
-                let results = results.map(str::to_owned);
+                let results = results.map(Cow::into_owned);
                 let searched = self
                     .fields
                     .iter()
@@ -139,6 +149,8 @@ fn show_field(field: &FieldKey) -> String {
         FieldKind::Default => field.name.clone(),
         FieldKind::Exact => format!("Exact({})", field.name),
         FieldKind::Search => format!("Search({})", field.name),
+        // As the protocol has it: `BySpatial.point(…)`.
+        FieldKind::Spatial => field.name.replacen('s', "S", 1),
     }
 }
 

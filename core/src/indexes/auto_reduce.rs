@@ -1,4 +1,6 @@
-//! The map and reduce of `group by`: counts and sums.
+//! The map and reduce of `group by`: counts, sums, the least, the greatest and averages.
+//!
+//! An average is kept with its sum and count beside it, so that averages can be reduced again.
 
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use serde_json::{Number as JsonNumber, Value};
 
 use super::auto::{Aggregation, GroupField, Grouping};
 use super::map::{CompiledIndex, CompiledMap, Loads, Object, ObjectMap, ObjectReduce};
+use super::{FieldValue, Term};
 use crate::document::{CollectionName, StoredDocument, find_property};
 use crate::{Error, Result};
 
@@ -38,24 +41,20 @@ pub(super) fn compile(
         ));
     }
     let list = lists.first().map(|it| (*it).clone());
-    let sums = grouping
+    let results = grouping
         .aggregations
         .iter()
-        .map(|it| match it {
-            Aggregation::Count => Ok(("Count".to_owned(), None)),
-            Aggregation::Sum(path) => Ok((path.clone(), Some(PathInList::parse(path, false)?))),
-        })
+        .map(Folded::of)
         .collect::<Result<Vec<_>>>()?;
-    let names = sums.iter().map(|(name, _)| name.clone()).collect();
     let keys = fields.iter().map(|(name, _)| name.clone()).collect();
     Ok(CompiledIndex {
         maps: vec![CompiledMap::Objects(Arc::new(GroupMap {
             collection,
             list,
             fields,
-            sums,
+            results: results.clone(),
         }))],
-        reduce: Some(Arc::new(GroupReduce { keys, sums: names })),
+        reduce: Some(Arc::new(GroupReduce { keys, results })),
     })
 }
 
@@ -118,8 +117,7 @@ struct GroupMap {
     collection: Option<CollectionName>,
     list: Option<Vec<String>>,
     fields: Vec<(String, PathInList)>,
-    /// Each aggregation's name, with what is summed; nothing for a count.
-    sums: Vec<(String, Option<PathInList>)>,
+    results: Vec<Folded>,
 }
 
 impl GroupMap {
@@ -132,27 +130,22 @@ impl GroupMap {
         for (name, path) in &self.fields {
             output.insert(name.clone(), json(path).unwrap_or(Value::Null));
         }
-        for (name, path) in &self.sums {
-            let value = match path {
-                None => Value::from(1),
-                Some(path) => {
-                    let mut sum = Sum::default();
-                    // A list of the document is summed whole when items are not told apart.
-                    match path.list.as_ref().filter(|_| self.list != path.list) {
-                        None => sum.add(&json(path).unwrap_or(Value::Null)),
-                        Some(list) => {
-                            let items = descend(document, list).map_or(Vec::new(), list_items);
-                            for item in items {
-                                let found = descend(item.get(), &path.names);
-                                let value = found.and_then(|it| serde_json::from_str(it).ok());
-                                sum.add(&value.unwrap_or(Value::Null));
-                            }
-                        }
+        for folded in &self.results {
+            let values = match &folded.path {
+                None => Vec::new(),
+                // A list of the document is folded whole when items are not told apart.
+                Some(path) => match path.list.as_ref().filter(|_| self.list != path.list) {
+                    None => json(path).into_iter().collect(),
+                    Some(list) => {
+                        let items = descend(document, list).map_or(Vec::new(), list_items);
+                        let found = items.iter().filter_map(|it| descend(it.get(), &path.names));
+                        found
+                            .filter_map(|it| serde_json::from_str(it).ok())
+                            .collect()
                     }
-                    sum.to_json()
-                }
+                },
             };
-            output.insert(name.clone(), value);
+            folded.add_first(&values, &mut output);
         }
         output
     }
@@ -182,7 +175,7 @@ impl ObjectMap for GroupMap {
 #[derive(Debug)]
 struct GroupReduce {
     keys: Vec<String>,
-    sums: Vec<String>,
+    results: Vec<Folded>,
 }
 
 impl ObjectReduce for GroupReduce {
@@ -196,15 +189,135 @@ impl ObjectReduce for GroupReduce {
 
     fn reduce(&self, key: &Value, inputs: &[Object]) -> Result<Object> {
         let mut result = key.as_object().cloned().unwrap_or_default();
-        for name in &self.sums {
-            let mut sum = Sum::default();
-            for input in inputs {
-                sum.add(input.get(name).unwrap_or(&Value::Null));
-            }
-            result.insert(name.clone(), sum.to_json());
+        for folded in &self.results {
+            folded.add_again(inputs, &mut result);
         }
         Ok(result)
     }
+}
+
+/// How a result is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Count,
+    Sum,
+    Least,
+    Greatest,
+    Average,
+}
+
+/// One result of a group.
+#[derive(Debug, Clone)]
+struct Folded {
+    name: String,
+    by: By,
+    /// What it is computed of; nothing for a count.
+    path: Option<PathInList>,
+}
+
+impl Folded {
+    fn of(aggregation: &Aggregation) -> Result<Self> {
+        let (by, path) = match aggregation {
+            Aggregation::Count => (By::Count, None),
+            Aggregation::Sum(path) => (By::Sum, Some(path)),
+            Aggregation::Min(path) => (By::Least, Some(path)),
+            Aggregation::Max(path) => (By::Greatest, Some(path)),
+            Aggregation::Average(path) => (By::Average, Some(path)),
+        };
+        Ok(Self {
+            name: aggregation.field_name().into_owned(),
+            by,
+            path: path.map(|it| PathInList::parse(it, false)).transpose()?,
+        })
+    }
+
+    fn part_name(&self, part: &str) -> String {
+        format!("{}.{part}", self.name)
+    }
+
+    /// The result of values of one document or item.
+    fn add_first(&self, values: &[Value], output: &mut Object) {
+        let mut values: Vec<&Value> = values
+            .iter()
+            .flat_map(|it| {
+                it.as_array()
+                    .map_or(std::slice::from_ref(it), Vec::as_slice)
+            })
+            .collect();
+        let value = match self.by {
+            By::Count => Value::from(1),
+            By::Sum => sum(values),
+            By::Least => extreme(values, false),
+            By::Greatest => extreme(values, true),
+            By::Average => {
+                values.retain(|it| it.is_number());
+                let count = Value::from(values.len());
+                self.add_average(sum(values), count, output);
+                return;
+            }
+        };
+        output.insert(self.name.clone(), value);
+    }
+
+    /// The result of results.
+    fn add_again(&self, inputs: &[Object], output: &mut Object) {
+        let of = |name: &str| {
+            let values = inputs.iter().filter_map(|it| it.get(name));
+            values.collect::<Vec<&Value>>()
+        };
+        let value = match self.by {
+            By::Count | By::Sum => sum(of(&self.name)),
+            By::Least => extreme(of(&self.name), false),
+            By::Greatest => extreme(of(&self.name), true),
+            By::Average => {
+                let total = sum(of(&self.part_name("sum")));
+                let count = sum(of(&self.part_name("count")));
+                self.add_average(total, count, output);
+                return;
+            }
+        };
+        output.insert(self.name.clone(), value);
+    }
+
+    fn add_average(&self, total: Value, count: Value, output: &mut Object) {
+        let average = match (total.as_f64(), count.as_f64()) {
+            (Some(total), Some(count)) if count > 0.0 => JsonNumber::from_f64(total / count),
+            _ => None,
+        };
+        let average = average.map_or(Value::Null, Value::Number);
+        output.insert(self.name.clone(), average);
+        output.insert(self.part_name("sum"), total);
+        output.insert(self.part_name("count"), count);
+    }
+}
+
+fn sum(values: Vec<&Value>) -> Value {
+    let mut sum = Sum::default();
+    values.into_iter().for_each(|it| sum.add(it));
+    sum.to_json()
+}
+
+/// The least or greatest value as queries compare them; nulls and objects are none.
+fn extreme(values: Vec<&Value>, greatest: bool) -> Value {
+    let mut best: Option<(Term, &Value)> = None;
+    for value in values {
+        let term = match value {
+            Value::Number(number) => Term::number(super::Number::from_json(number)),
+            Value::String(text) => Term::of_value(&FieldValue::Text(text.clone()), true),
+            _ => continue,
+        };
+        let is_better = best.as_ref().is_none_or(|(known, _)| {
+            if greatest {
+                term > *known
+            } else {
+                term < *known
+            }
+        });
+        if is_better {
+            best = Some((term, value));
+        }
+    }
+    best.map_or(Value::Null, |(_, value)| value.clone())
 }
 
 /// A sum that stays exact while all it adds are integers.

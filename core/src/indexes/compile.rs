@@ -13,6 +13,7 @@ use super::IndexDefinition;
 use super::map::{
     CompiledIndex, CompiledMap, IndexCompiler, LoadedTexts, Loads, Object, ObjectMap, ObjectReduce,
 };
+use super::spatial_field::{marked_point, marked_text};
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::formula::{
     Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, ReduceDefinition,
@@ -243,11 +244,15 @@ fn push_member(name: &str, value: &Value<'_>, object: &mut Object) -> Result<()>
         Value::Special(special) => match &**special {
             Special::Field(field) => push_member(&field.name, &field.value, object)?,
             Special::Boosted { value, .. } => push_member(name, value, object)?,
-            Special::Point { .. } | Special::Wkt(_) => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("the spatial field '{name}' is not implemented yet"),
-                ));
+            Special::Point {
+                latitude,
+                longitude,
+            } => {
+                let point = marked_point(to_json(latitude)?, to_json(longitude)?);
+                object.insert(name.to_owned(), point);
+            }
+            Special::Wkt(text) => {
+                object.insert(name.to_owned(), marked_text(to_json(text)?));
             }
         },
         Value::Array(items) if items.iter().any(is_created) => {
@@ -305,5 +310,5 @@ impl ObjectReduce for FormulaReduce {
 
 fn to_json(value: &Value<'_>) -> Result<Json> {
     serde_json::from_str(&value.to_json())
-        .map_err(|reason| Error::corrupted(format!("the key of a group: {reason}")))
+        .map_err(|reason| Error::corrupted(format!("a computed value: {reason}")))
 }

@@ -25,6 +25,8 @@ pub enum FieldKind {
     Exact,
     /// Texts are cut into words by an analyzer.
     Search,
+    /// Values are shapes on the earth.
+    Spatial,
 }
 
 /// A field of an index: a name and how it is made into terms.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::analyzer::Analyzer;
-use super::definition::{FieldKind, IndexDefinition};
+use super::definition::{FieldKind, FieldOptions, IndexDefinition};
 use super::field_path::push_values;
 use super::map::Object;
+use super::spatial_field::{shapes_of_json, spatial_entry_field};
 use super::tables::{EntryField, Posted, Progress};
 use super::{FieldValue, Number, Term};
 use crate::Result;
@@ -58,6 +59,7 @@ impl FieldForms {
     pub fn of_definition(definition: &IndexDefinition) -> Result<Self> {
         let mut forms = Self::default();
         for (name, options) in &definition.fields {
+            check_spatial(name, options)?;
             let list = forms_of(options.indexing.as_deref(), options.analyzer.as_deref())?;
             let is_stored = options.is_stored();
             if name == "__all_fields" {
@@ -86,6 +88,29 @@ impl FieldForms {
             (None, None) => default,
         }
     }
+}
+
+/// Spatial fields are on the earth, and circles in kilometres unless they say so.
+fn check_spatial(name: &str, options: &FieldOptions) -> Result<()> {
+    let Some(Value::Object(spatial)) = options.other.get("Spatial") else {
+        return Ok(());
+    };
+    for (option, known) in [("Type", "Geography"), ("Units", "Kilometers")] {
+        match spatial.get(option) {
+            None | Some(Value::Null) => {}
+            Some(value) if value.as_str() == Some(known) => {}
+            Some(other) => {
+                return Err(crate::Error::new(
+                    crate::ErrorKind::Unsupported,
+                    format!(
+                        "the spatial field '{name}' has {option} {other}: only '{known}' is \
+                         implemented yet"
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn forms_of(indexing: Option<&str>, analyzer: Option<&str>) -> Result<Vec<FieldForm>> {
@@ -120,6 +145,8 @@ fn forms_of(indexing: Option<&str>, analyzer: Option<&str>) -> Result<Vec<FieldF
 pub fn entry_field(number: u16, form: &FieldForm, values: &[FieldValue]) -> Option<EntryField> {
     let (mut terms, words) = match form.kind {
         FieldKind::Search => analyzed(form.analyzer, values),
+        // Shapes are no terms of values.
+        FieldKind::Spatial => return None,
         FieldKind::Default | FieldKind::Exact => {
             let terms = values.iter().map(|value| Posted {
                 term: Term::of_value(value, form.keeps_case),
@@ -203,6 +230,11 @@ pub fn fields_of_object(
 ) -> Result<Vec<EntryField>> {
     let mut fields = Vec::with_capacity(object.len());
     for (name, value) in object {
+        if let Some(shapes) = shapes_of_json(value)? {
+            let number = progress.field_number(name, FieldKind::Spatial)?;
+            fields.extend(spatial_entry_field(number, &shapes)?);
+            continue;
+        }
         let mut values = Vec::new();
         values_of_json(value, &mut values);
         for form in forms.of(name) {

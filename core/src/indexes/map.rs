@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::field_path::{FieldPath, FieldReader};
 use super::follow::ALL_DOCUMENTS;
-use super::{FieldKey, FieldValue};
+use super::{FieldKey, FieldKind, FieldValue, SpatialPaths};
 use crate::Result;
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::storage::{MaybeSend, MaybeSync};
@@ -110,8 +110,8 @@ pub struct FieldsMap {
     /// The fields, in the order of [`Self::read`]'s values.
     pub fields: Vec<FieldKey>,
     body: FieldReader,
-    /// For each field, its place among the values of the body or of the metadata.
-    places: Vec<(bool, usize)>,
+    /// For each field, its places among the values of the body or of the metadata: of a point two.
+    places: Vec<Vec<(bool, usize)>>,
     metadata: FieldReader,
 }
 
@@ -124,18 +124,30 @@ impl FieldsMap {
         let (mut body, mut metadata) = (Vec::<FieldPath>::new(), Vec::<FieldPath>::new());
         let mut places = Vec::new();
         for field in fields {
-            let path = FieldPath::parse(&field.name)?;
-            let is_metadata = path.names()[0] == "@metadata" && path.names().len() > 1;
-            let (paths, path) = if is_metadata {
-                (&mut metadata, path.without_first())
-            } else {
-                (&mut body, path)
+            let of_shape = match field.kind {
+                FieldKind::Spatial => Some(SpatialPaths::parse(&field.name)?),
+                _ => None,
             };
-            let known = paths.iter().position(|it| *it == path);
-            places.push((is_metadata, known.unwrap_or(paths.len())));
-            if known.is_none() {
-                paths.push(path);
+            let names = match &of_shape {
+                Some(paths) => paths.paths(),
+                None => vec![field.name.as_str()],
+            };
+            let mut of_field = Vec::with_capacity(names.len());
+            for name in names {
+                let path = FieldPath::parse(name)?;
+                let is_metadata = path.names()[0] == "@metadata" && path.names().len() > 1;
+                let (paths, path) = if is_metadata {
+                    (&mut metadata, path.without_first())
+                } else {
+                    (&mut body, path)
+                };
+                let known = paths.iter().position(|it| *it == path);
+                of_field.push((is_metadata, known.unwrap_or(paths.len())));
+                if known.is_none() {
+                    paths.push(path);
+                }
             }
+            places.push(of_field);
         }
         Ok(Self {
             collection,
@@ -161,23 +173,42 @@ impl FieldsMap {
                 .map_err(|_| crate::Error::corrupted("a document's metadata is not UTF-8"))?;
             self.metadata.read(text)?
         };
-        // Several kinds of a field share a place; the last one may take the values.
-        let mut values = Vec::with_capacity(self.places.len());
-        for (number, (is_metadata, place)) in self.places.iter().enumerate() {
-            let from = if *is_metadata {
+        let mut take = |(is_metadata, place): (bool, usize), is_last: bool| {
+            let from = if is_metadata {
                 &mut metadata
             } else {
                 &mut body
             };
-            let is_last = !self.places[number + 1..].contains(&(*is_metadata, *place));
-            values.push(if is_last {
-                std::mem::take(&mut from[*place])
+            // Several fields share a place; the last one may take the values.
+            if is_last {
+                std::mem::take(&mut from[place])
             } else {
-                from[*place].clone()
+                from[place].clone()
+            }
+        };
+        let mut values = Vec::with_capacity(self.places.len());
+        for (number, places) in self.places.iter().enumerate() {
+            let later = &self.places[number + 1..];
+            let is_last = |place| !later.iter().any(|it| it.contains(place));
+            values.push(match places.as_slice() {
+                [place] => take(*place, is_last(place)),
+                places => by_turns(places.iter().map(|it| take(*it, false)).collect())?,
             });
         }
         Ok(values)
     }
+}
+
+/// The first of each list, the second of each, and so on.
+fn by_turns(lists: Vec<Vec<FieldValue>>) -> Result<Vec<FieldValue>> {
+    let length = lists.first().map_or(0, Vec::len);
+    if lists.iter().any(|it| it.len() != length) {
+        return Err(crate::Error::invalid(
+            "a spatial field has another number of latitudes than of longitudes",
+        ));
+    }
+    let at = |at: usize| lists.iter().map(move |it| it[at].clone());
+    Ok((0..length).flat_map(at).collect())
 }
 
 /// What maps load while they run.

@@ -20,6 +20,7 @@ mod map;
 mod number;
 mod reduce;
 mod references;
+mod spatial_field;
 mod step;
 pub(crate) mod tables;
 mod term;
@@ -34,8 +35,8 @@ pub use definition::{
     FieldKey, FieldKind, FieldOptions, IndexDefinition, IndexRecord, IndexSource, IndexState,
     LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
 };
-pub(crate) use entry_builder::decode_positions;
 pub use entry_builder::{FieldForm, FieldForms};
+pub(crate) use entry_builder::{decode_positions, values_of_json};
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use index::{Index, IndexView, IndexingError};
@@ -44,6 +45,7 @@ pub use map::{
     ObjectMap, ObjectReduce,
 };
 pub use number::Number;
+pub use spatial_field::SpatialPaths;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::FieldKind;
 use super::entry_builder::{FieldForm, entry_field, fields_of_object};
 use super::entry_writer::{EntryWriter, SourceEntries};
 use super::follow::Followed;
@@ -18,6 +19,7 @@ use super::index::{Index, IndexView, IndexingError};
 use super::map::{CompiledMap, Loads, Object};
 use super::reduce::GroupWriter;
 use super::references;
+use super::spatial_field::{SpatialPaths, spatial_entry_field};
 use super::tables::{Cursor, ERRORS, Entry, Progress, STATE, STATE_KEY};
 use crate::database::Database;
 use crate::document::{CollectionName, StoredDocument};
@@ -438,6 +440,11 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                     let mut fields = Vec::with_capacity(values.len());
                     for (key, values) in map.fields.iter().zip(&values) {
                         let number = self.progress.field_number(&key.name, key.kind)?;
+                        if key.kind == FieldKind::Spatial {
+                            let shapes = SpatialPaths::parse(&key.name)?.shapes(values)?;
+                            fields.extend(spatial_entry_field(number, &shapes)?);
+                            continue;
+                        }
                         let form = FieldForm::of_kind(key.kind);
                         fields.extend(entry_field(number, &form, values));
                     }

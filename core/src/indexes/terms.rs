@@ -114,7 +114,12 @@ fn find_field(progress: &Progress, name: &str) -> Option<u16> {
             return progress.find_field(&name[start.len()..name.len() - 1], kind);
         }
     }
-    [FieldKind::Default, FieldKind::Exact, FieldKind::Search]
-        .into_iter()
-        .find_map(|kind| progress.find_field(name, kind))
+    [
+        FieldKind::Default,
+        FieldKind::Exact,
+        FieldKind::Search,
+        FieldKind::Spatial,
+    ]
+    .into_iter()
+    .find_map(|kind| progress.find_field(name, kind))
 }

@@ -1,21 +1,26 @@
 //! Answering: from a plan to rows, all from one state of the index and one of the documents.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::condition::Found;
+use super::condition::{Conditions, Found, Leaf};
 use super::evaluate::Evaluation;
-use super::lower::OnlyIds;
+use super::facet::{Facet, FacetSource, facets_of_set_up};
+use super::facet_values::facet_json;
+use super::lower::{OnlyIds, Output};
 use super::order;
 use super::plan::Plan;
 use super::prepared::PreparedQuery;
-use super::project::{self, Projection, Row};
+use super::project::{self, AtHand, Projection, Row};
+use super::remarks;
+use super::result::QueryResult;
 use super::rql::ExpressionKind;
-use crate::document::{CollectionName, StoredDocument};
-use crate::host::Timestamp;
+use super::suggestion::suggestion_json;
+use crate::document::{CollectionName, StoredDocument, to_id_key};
+use crate::host::{ScriptEngine, Timestamp};
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
 use crate::indexes::{Cursor, Followed, Index, IndexView, Indexes, Object};
 use crate::reader::{Pages, ReadTransaction};
@@ -24,12 +29,14 @@ use crate::schema::etags::{self, ItemKind};
 use crate::schema::{COLLECTION_ETAGS, COLLECTIONS, DOCUMENTS, ETAGS, collection_etags};
 use crate::storage::{Direction, Environment, KeyRange, Snapshot, Store};
 use crate::version::Etag;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 type DocumentsOf<E> = <<E as Environment>::Store as Store>::Snapshot;
 
 /// How many documents are read at a time.
 const CHUNK: usize = 256;
+/// How often a row is made again because it asked for more documents.
+const MOST_LOADS: usize = 512;
 
 /// A plan with the states it will be answered from.
 pub struct Ready<E: Environment> {
@@ -40,16 +47,8 @@ pub struct Ready<E: Environment> {
     etag: i64,
     last_query_at: Option<Timestamp>,
     nonce: u64,
-}
-
-/// A result.
-pub enum QueryResult {
-    /// A whole document, and how well it matches if words were searched.
-    Document(StoredDocument, Option<f32>),
-    /// A document's projection: properties without braces.
-    Projection(Vec<u8>, StoredDocument),
-    /// The result of a group, as it is or projected: properties without braces.
-    Group(Vec<u8>, bool),
+    scripts: Option<Arc<dyn ScriptEngine>>,
+    now: Timestamp,
 }
 
 /// What a query answers.
@@ -58,6 +57,12 @@ pub struct Answer {
     pub results: Vec<QueryResult>,
     /// How many there are without paging.
     pub total: u64,
+    /// How many documents a filter looked at.
+    pub scanned: u64,
+    /// By field and document (or the group asked for): pieces of text with found words marked.
+    pub highlights: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// By document, why it was found.
+    pub explanations: BTreeMap<String, Vec<String>>,
     /// What the results refer to, as far as it was asked for.
     pub includes: Vec<(String, Option<StoredDocument>)>,
 }
@@ -111,7 +116,10 @@ impl<E: Environment> Indexes<E> {
                 false
             }
         };
-        if !query.includes.is_empty() || !query.query.load.is_empty() {
+        let has_set_up = matches!(&query.lowered.output, Output::Facets(sources)
+            if sources.iter().any(|it| matches!(it, FacetSource::SetUp(_))));
+        let shows_others = !query.query.load.is_empty() || query.projection.loads() || has_set_up;
+        if !query.includes.is_empty() || shows_others {
             // Results show other documents too.
             update_hash(&mut hash, Followed::All.newest(&tx).await?);
         }
@@ -123,6 +131,8 @@ impl<E: Environment> Indexes<E> {
             etag: hash.digest().cast_signed(),
             last_query_at,
             nonce,
+            scripts: None,
+            now: self.database().now(),
         })
     }
 }
@@ -133,6 +143,15 @@ fn update_hash(hash: &mut Xxh3, newest: Cursor) {
 }
 
 impl<E: Environment> Ready<E> {
+    /// Lends an engine for what results show that formulas cannot express.
+    #[must_use]
+    pub fn with_scripts(self, engine: Arc<dyn ScriptEngine>) -> Self {
+        Self {
+            scripts: Some(engine),
+            ..self
+        }
+    }
+
     /// What answers.
     pub fn plan(&self) -> &Plan<E::Store> {
         &self.plan
@@ -192,12 +211,19 @@ impl<E: Environment> Ready<E> {
             skip: query.lowered.skip,
             take,
         };
-        let (results, total) = match (&self.plan, &self.view) {
+        let Listed {
+            results,
+            total,
+            scanned,
+        } = match (&self.plan, &self.view) {
+            (Plan::Index(index), Some(view)) if query.lowered.output != Output::Rows => {
+                self.computed(query, index, view).await?
+            }
             (Plan::Index(index), Some(view)) => {
                 self.answer_by_index(query, index, view, page).await?
             }
             (Plan::Documents(ids), _) => self.answer_by_documents(query, ids, page).await?,
-            (Plan::Index(_), None) => (Vec::new(), 0),
+            (Plan::Index(_), None) => Listed::default(),
         };
         let documents: Vec<&StoredDocument> =
             results.iter().filter_map(QueryResult::document).collect();
@@ -206,11 +232,62 @@ impl<E: Environment> Ready<E> {
         } else {
             self.tx.includes(&documents, &query.includes).await?
         };
-        Ok(Answer {
+        let mut answer = Answer {
             results,
             total,
+            scanned,
+            highlights: BTreeMap::new(),
+            explanations: BTreeMap::new(),
             includes,
-        })
+        };
+        if let (Plan::Index(index), Some(view)) = (&self.plan, &self.view) {
+            let evaluation = evaluation_of(index, view);
+            remarks::add(&evaluation, query, &mut answer).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Facets or suggestions.
+    async fn computed(
+        &self,
+        query: &PreparedQuery,
+        index: &Index<E::Store>,
+        view: &IndexView<DocumentsOf<E>>,
+    ) -> Result<Listed> {
+        let evaluation = evaluation_of(index, view);
+        let mut results = Vec::new();
+        match &query.lowered.output {
+            Output::Rows => {}
+            Output::Suggestions(suggestions) => {
+                for suggestion in suggestions {
+                    let json = suggestion_json(&evaluation, suggestion).await?;
+                    results.push(QueryResult::Computed(json));
+                }
+            }
+            Output::Facets(sources) => {
+                let found = evaluation.find(&query.lowered.conditions).await?;
+                for source in sources {
+                    let facets = match source {
+                        FacetSource::Facet(facet) => vec![facet.clone()],
+                        FacetSource::SetUp(id) => self.facets_of(query, id).await?,
+                    };
+                    for facet in &facets {
+                        let json = facet_json(&evaluation, facet, &found.entries).await?;
+                        results.push(QueryResult::Computed(json));
+                    }
+                }
+            }
+        }
+        let total = results.len() as u64;
+        Ok(Listed::new(results, total))
+    }
+
+    async fn facets_of(&self, query: &PreparedQuery, id: &str) -> Result<Vec<Facet>> {
+        let found = self.tx.documents(&[id.to_owned()]).await?;
+        let Some(document) = found.into_iter().next().flatten() else {
+            return Err(Error::invalid(format!("there is no facet set-up '{id}'")));
+        };
+        facets_of_set_up(id, document.body(), &query.query, &query.parameters)
     }
 
     async fn answer_by_index(
@@ -219,19 +296,19 @@ impl<E: Environment> Ready<E> {
         index: &Index<E::Store>,
         view: &IndexView<DocumentsOf<E>>,
         page: Page,
-    ) -> Result<(Vec<QueryResult>, u64)> {
-        let evaluation = Evaluation {
-            snapshot: &view.snapshot,
-            progress: &view.progress,
-            forms: index.forms(),
-        };
-        let found = evaluation.find(&query.lowered.conditions).await?;
+    ) -> Result<Listed> {
+        let evaluation = evaluation_of(index, view);
+        let conditions = self.with_stop_words(&query.lowered.conditions).await?;
+        let found = evaluation.find(&conditions).await?;
         let is_fanned_out = view.progress.most_outputs > 1
             && !index.is_map_reduce()
             && !query.skips_duplicate_check
             && matches!(query.projection, Projection::Whole);
-        if query.is_distinct || is_fanned_out {
-            return self.distinct(query, index, view, &found, page).await;
+        let is_distinct = query.is_distinct || is_fanned_out;
+        if is_distinct || query.lowered.filter.is_some() {
+            return self
+                .one_by_one(query, index, view, &found, page, is_distinct)
+                .await;
         }
         let wanted = page.skip.saturating_add(page.take);
         let sorted = order::sorted(
@@ -248,19 +325,21 @@ impl<E: Environment> Ready<E> {
         for chunk in numbers.chunks(CHUNK) {
             results.extend(self.rows(query, index, view, &found, chunk).await?);
         }
-        Ok((results, found.entries.len()))
+        Ok(Listed::new(results, found.entries.len()))
     }
 
-    /// Equal results, or entries of the same document, count once.
-    async fn distinct(
+    /// Looks at each result: only those count that fulfil the filter, and equal results, or entries
+    /// of the same document, count once.
+    async fn one_by_one(
         &self,
         query: &PreparedQuery,
         index: &Index<E::Store>,
         view: &IndexView<DocumentsOf<E>>,
         found: &Found,
         page: Page,
-    ) -> Result<(Vec<QueryResult>, u64)> {
-        let sorted = order::sorted(
+        is_distinct: bool,
+    ) -> Result<Listed> {
+        let mut sorted = order::sorted(
             &view.snapshot,
             &view.progress,
             found,
@@ -269,10 +348,13 @@ impl<E: Environment> Ready<E> {
             self.nonce,
         )
         .await?;
+        if query.lowered.filter.is_some() {
+            sorted.truncate(query.lowered.filter_limit);
+        }
         let (mut seen, mut results, mut total) = (HashSet::new(), Vec::new(), 0u64);
         for chunk in sorted.chunks(CHUNK) {
             for row in self.rows(query, index, view, found, chunk).await? {
-                if !seen.insert(row.identity()) {
+                if is_distinct && !seen.insert(row.identity()) {
                     continue;
                 }
                 let place = usize::try_from(total).unwrap_or(usize::MAX);
@@ -282,7 +364,38 @@ impl<E: Environment> Ready<E> {
                 }
             }
         }
-        Ok((results, total))
+        Ok(Listed {
+            results,
+            total,
+            scanned: query
+                .lowered
+                .filter
+                .as_ref()
+                .map_or(0, |_| sorted.len() as u64),
+        })
+    }
+
+    /// Similarity may leave out the words of a document, which is read here.
+    async fn with_stop_words(&self, conditions: &Conditions) -> Result<Conditions> {
+        let mut conditions = conditions.clone();
+        for leaf in &mut conditions.leaves {
+            let Leaf::MoreLikeThis(wanted) = leaf else {
+                continue;
+            };
+            let Some(id) = wanted.options.stop_words_id.clone() else {
+                continue;
+            };
+            let found = self.tx.documents(std::slice::from_ref(&id)).await?;
+            match found.first() {
+                Some(Some(document)) => wanted.options.take_stop_words(document),
+                _ => {
+                    return Err(Error::invalid(format!(
+                        "there is no document '{id}' with stop words"
+                    )));
+                }
+            }
+        }
+        Ok(conditions)
     }
 
     async fn rows(
@@ -300,7 +413,11 @@ impl<E: Environment> Ready<E> {
             .map(|it| it.ok_or_else(|| Error::corrupted("an index entry is missing")))
             .collect::<Result<_>>()?;
         if index.is_map_reduce() {
-            return entries.iter().map(|it| group_row(query, it)).collect();
+            let mut rows = Vec::with_capacity(entries.len());
+            for entry in &entries {
+                rows.extend(self.group_row(query, entry).await?);
+            }
+            return Ok(rows);
         }
         let sources = entries
             .iter()
@@ -314,6 +431,11 @@ impl<E: Environment> Ready<E> {
             let Some(document) = document else {
                 continue;
             };
+            if let Some(filter) = &query.lowered.filter
+                && !filter.holds(&document)?
+            {
+                continue;
+            }
             let stored = if shows_stored {
                 stored_of(&Entry::decode(entry)?)?
             } else {
@@ -336,14 +458,78 @@ impl<E: Environment> Ready<E> {
             return Ok(QueryResult::Document(document, score));
         }
         let loaded = self.loaded(query, &document).await?;
-        let row = Row {
-            document: Some(&document),
-            stored,
-            loaded: &loaded,
-        };
-        let mut json = Vec::with_capacity(128);
-        project::write(&query.projection, &row, &mut json)?;
+        let json = self
+            .projected(query, Some(&document), stored, &loaded)
+            .await?;
         Ok(QueryResult::Projection(json, document))
+    }
+
+    /// Makes a row, loading what it asks for.
+    async fn projected(
+        &self,
+        query: &PreparedQuery,
+        document: Option<&StoredDocument>,
+        stored: Option<&Object>,
+        loaded: &HashMap<String, Vec<StoredDocument>>,
+    ) -> Result<Vec<u8>> {
+        let mut at_hand = AtHand::new();
+        let mut asked = Vec::new();
+        for _ in 0..MOST_LOADS {
+            let row = Row {
+                document,
+                stored,
+                loaded,
+                at_hand: &at_hand,
+            };
+            let mut json = Vec::with_capacity(128);
+            let missing = match (&query.projection, &self.scripts) {
+                (Projection::Script(script), Some(engine)) => {
+                    script
+                        .run(&**engine, self.now, &row, &at_hand, &asked, &mut json)
+                        .await?
+                }
+                (projection, _) => project::write(projection, &row, &mut json)?,
+            };
+            if missing.is_empty() {
+                return Ok(json);
+            }
+            let found = self.tx.documents(&missing).await?;
+            for (id, document) in missing.iter().zip(found) {
+                let text = document.as_ref().map(project::text_of).transpose()?;
+                at_hand.insert(to_id_key(id), text);
+            }
+            asked.extend(missing);
+        }
+        Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("'select' loads more than {MOST_LOADS} documents one after the other"),
+        ))
+    }
+
+    /// The row of a group; `None` when it does not fulfil the filter.
+    async fn group_row(&self, query: &PreparedQuery, entry: &Bytes) -> Result<Option<QueryResult>> {
+        let entry = Entry::decode(entry)?;
+        let stored = match (&query.lowered.filter, &query.projection) {
+            (None, Projection::Whole) => None,
+            _ => stored_of(&entry)?,
+        };
+        if let (Some(filter), Some(stored)) = (&query.lowered.filter, &stored)
+            && !filter.holds_for_group(&entry.source, stored)
+        {
+            return Ok(None);
+        }
+        if matches!(query.projection, Projection::Whole) {
+            let text = &entry.stored;
+            let inner = text
+                .get(1..text.len().saturating_sub(1))
+                .unwrap_or_default();
+            return Ok(Some(QueryResult::Group(inner.to_vec(), false)));
+        }
+        let loaded = HashMap::new();
+        let json = self
+            .projected(query, None, stored.as_ref(), &loaded)
+            .await?;
+        Ok(Some(QueryResult::Group(json, true)))
     }
 
     async fn loaded(
@@ -383,39 +569,68 @@ impl<E: Environment> Ready<E> {
         query: &PreparedQuery,
         ids: &OnlyIds,
         page: Page,
-    ) -> Result<(Vec<QueryResult>, u64)> {
+    ) -> Result<Listed> {
         let collection = query.collection().map(CollectionName::new).transpose()?;
-        let (keys, total) = match ids {
-            OnlyIds::All => self.newest_last(collection.as_ref(), page).await?,
-            OnlyIds::These(keys) => {
-                let mut seen = HashSet::new();
-                let keys = keys.iter().filter(|it| seen.insert((*it).clone()));
-                let keys: Vec<Bytes> = keys.cloned().collect();
-                let found = self.tx.documents_by_key(keys).await?;
-                let of_collection = found.into_iter().flatten().filter(|it| {
-                    collection
-                        .as_ref()
-                        .is_none_or(|collection| is_in(it.collection(), collection))
-                });
-                let documents: Vec<StoredDocument> = of_collection.collect();
-                let total = documents.len() as u64;
-                let mut rows = Vec::new();
-                for document in documents.into_iter().skip(page.skip).take(page.take) {
-                    rows.push(self.row(query, document, None, None).await?);
-                }
-                return Ok((rows, total));
-            }
-            OnlyIds::Prefix(prefix) => self.of_prefix(collection.as_ref(), prefix, page).await?,
+        // A filter looks at all of them.
+        let read = match &query.lowered.filter {
+            None => page,
+            Some(_) => Page {
+                skip: 0,
+                take: query.lowered.filter_limit,
+            },
         };
-        let mut rows = Vec::with_capacity(keys.len());
+        let (keys, mut total) = match ids {
+            OnlyIds::All => self.newest_last(collection.as_ref(), read).await?,
+            OnlyIds::These(keys) => self.of_keys(collection.as_ref(), keys, read).await?,
+            OnlyIds::Between(range) => self.of_range(collection.as_ref(), range, read).await?,
+        };
+        let scanned = keys.len() as u64;
+        if query.lowered.filter.is_some() {
+            total = 0;
+        }
+        let mut results = Vec::new();
         for chunk in keys.chunks(CHUNK) {
             for document in self.tx.documents_by_key(chunk.to_vec()).await? {
                 let document =
                     document.ok_or_else(|| Error::corrupted("an etag names a missing document"))?;
-                rows.push(self.row(query, document, None, None).await?);
+                if let Some(filter) = &query.lowered.filter {
+                    if !filter.holds(&document)? {
+                        continue;
+                    }
+                    let place = usize::try_from(total).unwrap_or(usize::MAX);
+                    total += 1;
+                    if place < page.skip || results.len() >= page.take {
+                        continue;
+                    }
+                }
+                results.push(self.row(query, document, None, None).await?);
             }
         }
-        Ok((rows, total))
+        Ok(Listed {
+            results,
+            total,
+            scanned: query.lowered.filter.as_ref().map_or(0, |_| scanned),
+        })
+    }
+
+    /// Those of some documents that are there and in the collection.
+    async fn of_keys(
+        &self,
+        collection: Option<&CollectionName>,
+        keys: &[Bytes],
+        page: Page,
+    ) -> Result<(Vec<Bytes>, u64)> {
+        let mut seen = HashSet::new();
+        let keys = keys.iter().filter(|it| seen.insert((*it).clone()));
+        let found = self.tx.documents_by_key(keys.cloned().collect()).await?;
+        let of_collection = found
+            .into_iter()
+            .flatten()
+            .filter(|it| collection.is_none_or(|collection| is_in(it.collection(), collection)));
+        let keys: Vec<Bytes> = of_collection.map(|it| it.key().clone()).collect();
+        let total = keys.len() as u64;
+        let keys = keys.into_iter().skip(page.skip).take(page.take);
+        Ok((keys.collect(), total))
     }
 
     /// A collection's documents in the order they were last written.
@@ -468,19 +683,14 @@ impl<E: Environment> Ready<E> {
         Ok((keys, total))
     }
 
-    async fn of_prefix(
+    async fn of_range(
         &self,
         collection: Option<&CollectionName>,
-        prefix: &Bytes,
+        range: &KeyRange,
         page: Page,
     ) -> Result<(Vec<Bytes>, u64)> {
         let (mut keys, mut total) = (Vec::new(), 0u64);
-        let mut pages = Pages::new(
-            DOCUMENTS,
-            KeyRange::prefix(prefix),
-            Direction::Forward,
-            usize::MAX,
-        );
+        let mut pages = Pages::new(DOCUMENTS, range.clone(), Direction::Forward, usize::MAX);
         while let Some(entries) = pages.next(&self.tx.snapshot).await? {
             for (key, value) in entries {
                 if let Some(collection) = collection {
@@ -500,6 +710,35 @@ impl<E: Environment> Ready<E> {
     }
 }
 
+/// A page of results, and how many there are.
+#[derive(Default)]
+struct Listed {
+    results: Vec<QueryResult>,
+    total: u64,
+    scanned: u64,
+}
+
+impl Listed {
+    fn new(results: Vec<QueryResult>, total: u64) -> Self {
+        Self {
+            results,
+            total,
+            scanned: 0,
+        }
+    }
+}
+
+fn evaluation_of<'a, S: Store>(
+    index: &'a Index<S>,
+    view: &'a IndexView<S::Snapshot>,
+) -> Evaluation<'a, S::Snapshot> {
+    Evaluation {
+        snapshot: &view.snapshot,
+        progress: &view.progress,
+        forms: index.forms(),
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Page {
     skip: usize,
@@ -511,37 +750,13 @@ fn is_in(name: &str, collection: &CollectionName) -> bool {
         || CollectionName::new(name).is_ok_and(|it| it.key() == collection.key())
 }
 
-fn stored_of(entry: &Entry) -> Result<Option<Object>> {
+pub(super) fn stored_of(entry: &Entry) -> Result<Option<Object>> {
     if entry.stored.is_empty() {
         return Ok(None);
     }
     serde_json::from_slice(&entry.stored)
         .map(Some)
         .map_err(|reason| Error::corrupted(format!("stored values of an index: {reason}")))
-}
-
-fn group_row(query: &PreparedQuery, entry: &Bytes) -> Result<QueryResult> {
-    let entry = Entry::decode(entry)?;
-    match &query.projection {
-        Projection::Whole => {
-            let text = &entry.stored;
-            let inner = text
-                .get(1..text.len().saturating_sub(1))
-                .unwrap_or_default();
-            Ok(QueryResult::Group(inner.to_vec(), false))
-        }
-        projection => {
-            let stored = stored_of(&entry)?;
-            let row = Row {
-                document: None,
-                stored: stored.as_ref(),
-                loaded: &HashMap::new(),
-            };
-            let mut json = Vec::with_capacity(128);
-            project::write(projection, &row, &mut json)?;
-            Ok(QueryResult::Group(json, true))
-        }
-    }
 }
 
 /// The texts in a JSON text: itself, or the items of a list.
@@ -553,80 +768,5 @@ fn texts_of(json: &str) -> Vec<String> {
             .filter_map(|it| it.as_str().map(str::to_owned))
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-impl QueryResult {
-    /// The document behind the result.
-    pub fn document(&self) -> Option<&StoredDocument> {
-        match self {
-            Self::Document(document, _) | Self::Projection(_, document) => Some(document),
-            Self::Group(..) => None,
-        }
-    }
-
-    /// What two results have in common when they count as the same.
-    fn identity(&self) -> Vec<u8> {
-        match self {
-            Self::Document(document, _) => document.key().to_vec(),
-            Self::Projection(json, _) | Self::Group(json, _) => json.clone(),
-        }
-    }
-
-    /// About how many bytes the result's JSON has.
-    pub fn byte_count(&self) -> usize {
-        match self {
-            Self::Document(document, _) => document.byte_count() + 192,
-            Self::Projection(json, _) | Self::Group(json, _) => json.len() + 256,
-        }
-    }
-
-    /// Appends the result as clients read it.
-    pub fn write_json(&self, json: &mut Vec<u8>) {
-        match self {
-            Self::Document(document, None) => document.write_json(json),
-            Self::Document(document, Some(score)) => {
-                document.write_json(json);
-                // The metadata stands last.
-                json.truncate(json.len() - 2);
-                json.extend_from_slice(b",\"@index-score\":");
-                serde_json::to_writer(&mut *json, score).expect("a Vec takes any number");
-                json.extend_from_slice(b"}}");
-            }
-            Self::Projection(fields, document) => {
-                json.push(b'{');
-                json.extend_from_slice(fields);
-                let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };
-                json.extend_from_slice(comma);
-                json.extend_from_slice(
-                    b"\"@metadata\":{\"@projection\":true,\"@change-vector\":\"",
-                );
-                json.extend_from_slice(document.change_vector().as_bytes());
-                json.extend_from_slice(b"\",\"@id\":");
-                serde_json::to_writer(&mut *json, document.id()).expect("a Vec takes any text");
-                json.extend_from_slice(b",\"@last-modified\":\"");
-                json.extend_from_slice(&document.last_modified().to_ascii());
-                json.extend_from_slice(b"\"}}");
-            }
-            Self::Group(fields, is_projection) => {
-                json.push(b'{');
-                json.extend_from_slice(fields);
-                let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };
-                json.extend_from_slice(comma);
-                json.extend_from_slice(if *is_projection {
-                    b"\"@metadata\":{\"@projection\":true,\"@change-vector\":null}}"
-                } else {
-                    b"\"@metadata\":{\"@change-vector\":null}}"
-                });
-            }
-        }
-    }
-
-    /// Appends the result with its metadata only.
-    pub fn write_metadata_json(&self, json: &mut Vec<u8>) {
-        match self.document() {
-            Some(document) => document.write_metadata_json(json),
-            None => self.write_json(json),
-        }
     }
 }

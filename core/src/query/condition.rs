@@ -4,7 +4,10 @@ use bytes::Bytes;
 use roaring::RoaringTreemap;
 use std::collections::HashMap;
 
+use super::more_like_this::MoreLikeThis;
+use super::place::Place;
 use crate::indexes::{FieldKey, FieldValue};
+use crate::storage::KeyRange;
 
 /// A condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +75,14 @@ pub enum Leaf {
     },
     /// Words are in the field.
     Search(Search),
+    /// The field has a shape that lies so to another.
+    Place(Place),
+    /// The entry is like another, by its words.
+    MoreLikeThis(MoreLikeThis),
     /// The entry is of one of these documents.
     Ids(Vec<Bytes>),
+    /// The entry is of a document whose key is in a range.
+    IdBetween(KeyRange),
     /// The entry is of a document whose id begins so.
     IdStartsWith(Bytes),
     /// The entry is of a document whose id ends so.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use roaring::RoaringTreemap;
 
 use super::condition::{Condition, Conditions, Found, Leaf, combine, needs_all};
-use super::search;
+use super::{more_like_this, place, search};
 use crate::indexes::tables::{
     ENTRIES, POSTINGS, SOURCES, decode_numbers, decode_posting, posting_bound, posting_range,
 };
@@ -37,6 +37,8 @@ impl<S: Snapshot> Evaluation<'_, S> {
             if self.is_everywhere(leaf) {
                 replace_leaf(&mut root, at);
                 sets.push(Found::default());
+            } else if let Leaf::MoreLikeThis(wanted) = leaf {
+                sets.push(more_like_this::find(self, wanted).await?);
             } else {
                 sets.push(self.leaf(leaf).await?);
             }
@@ -77,7 +79,13 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     /// The numbers of a field in its kinds.
     fn kinds_of(&self, name: &str) -> Vec<u16> {
-        [FieldKind::Default, FieldKind::Exact, FieldKind::Search]
+        let kinds = [
+            FieldKind::Default,
+            FieldKind::Exact,
+            FieldKind::Search,
+            FieldKind::Spatial,
+        ];
+        kinds
             .into_iter()
             .filter_map(|kind| self.progress.find_field(name, kind))
             .collect()
@@ -85,7 +93,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     /// The number of a field, and whether its terms keep their case. An index that has the field
     /// in another kind only answers from that.
-    fn field(&self, key: &FieldKey) -> Option<(u16, bool)> {
+    pub(super) fn field(&self, key: &FieldKey) -> Option<(u16, bool)> {
         let number = self.progress.find_field(&key.name, key.kind);
         if let Some(number) = number {
             let keeps_case = key.kind == FieldKind::Exact || self.keeps_case(&key.name);
@@ -102,7 +110,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
             .any(|it| it.kind == FieldKind::Default && it.keeps_case)
     }
 
-    async fn leaf(&self, leaf: &Leaf) -> Result<Found> {
+    pub(super) async fn leaf(&self, leaf: &Leaf) -> Result<Found> {
         let entries = match leaf {
             Leaf::AnyOf { field, values } => self.any_of(field, values).await?,
             Leaf::Between { field, from, to } => self.between(field, from, to).await?,
@@ -125,12 +133,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
             }
             Leaf::Matches { field, pattern } => {
                 let keeps_case = self.field(field).is_some_and(|it| it.1);
-                let pattern = regex_lite::RegexBuilder::new(pattern)
-                    .case_insensitive(!keeps_case)
-                    .build()
-                    .map_err(|reason| {
-                        Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}"))
-                    })?;
+                let pattern = compiled_pattern(pattern, keeps_case)?;
                 self.of_texts(field, |text| pattern.is_match(text)).await?
             }
             Leaf::Exists { name } => {
@@ -140,6 +143,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 }
                 entries
             }
+            Leaf::Place(wanted) => place::find(self, wanted).await?,
             Leaf::Search(wanted) => return search::find(self, wanted).await,
             Leaf::Ids(keys) => {
                 let found = self.snapshot.get_many(SOURCES, keys).await?;
@@ -148,6 +152,13 @@ impl<S: Snapshot> Evaluation<'_, S> {
                     entries.extend(decode_numbers(&numbers)?);
                 }
                 entries
+            }
+            Leaf::IdBetween(range) => self.of_sources(range.clone(), b"").await?,
+            // Only at the top: what a document is like cannot depend on what is like it.
+            Leaf::MoreLikeThis(_) => {
+                return Err(Error::invalid(
+                    "moreLikeThis() cannot stand in what another one is to be like",
+                ));
             }
             Leaf::IdStartsWith(prefix) => self.of_sources(KeyRange::prefix(prefix), b"").await?,
             Leaf::IdEndsWith(suffix) => self.of_sources(KeyRange::all(), suffix).await?,
@@ -262,6 +273,17 @@ impl<S: Snapshot> Evaluation<'_, S> {
     }
 }
 
+/// A pattern, ready to be matched.
+///
+/// # Errors
+/// `InvalidRequest` when it is malformed.
+pub(super) fn compiled_pattern(pattern: &str, keeps_case: bool) -> Result<regex_lite::Regex> {
+    regex_lite::RegexBuilder::new(pattern)
+        .case_insensitive(!keeps_case)
+        .build()
+        .map_err(|reason| Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}")))
+}
+
 pub(super) fn pages(space: crate::storage::KeySpace, range: KeyRange) -> Pages {
     Pages::new(space, range, Direction::Forward, usize::MAX)
 }
@@ -275,7 +297,7 @@ fn after_term(field: u16, term: &Term) -> Bytes {
 }
 
 /// The terms of what equals a value: a number is found as a text that reads so, and the reverse.
-fn equal_terms(value: &FieldValue, keeps_case: bool) -> Vec<Term> {
+pub(super) fn equal_terms(value: &FieldValue, keeps_case: bool) -> Vec<Term> {
     let mut terms = vec![Term::of_value(value, keeps_case)];
     match value {
         FieldValue::Number(number) => terms.push(Term::text(&number.to_text())),

@@ -1,19 +1,26 @@
 //! From the syntax tree of a query to what an index is asked.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::condition::{Condition, Conditions, Leaf, Search};
+use super::facet::{self, FacetSource};
+use super::filter::Filter;
 use super::rql::{
     Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path,
     Query, Select, Source,
 };
+use super::suggestion::{self, Suggestion};
 use super::values::{self, Parameters};
 use crate::document::to_id_key;
 use crate::indexes::{
     Aggregation, AutoDefinition, FieldKey, FieldKind, FieldValue, GroupField, Grouping,
 };
+use crate::spatial::Shape;
+use crate::storage::KeyRange;
 use crate::{Error, ErrorKind, Result};
 
 /// What results are sorted by.
@@ -38,15 +45,41 @@ pub enum OrderKey {
     Id,
     /// How well it matches, best first.
     Score,
+    /// How far it is from a place.
+    Distance {
+        /// The field with places.
+        field: FieldKey,
+        /// From where.
+        from: Arc<Shape>,
+        /// Distances within the same step count as equal; 0 for exact ones.
+        step_km: f64,
+    },
     /// Chance, by a seed if there is one.
     Random(Option<String>),
+}
+
+/// What the answer lists.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Documents, groups or projections of them.
+    Rows,
+    /// What is in groups of them.
+    Facets(Vec<FacetSource>),
+    /// Terms like those that were typed.
+    Suggestions(Vec<Suggestion>),
 }
 
 /// A query, ready to be answered.
 #[derive(Debug, Clone)]
 pub struct Lowered {
+    /// What is answered.
+    pub output: Output,
     /// The condition.
     pub conditions: Conditions,
+    /// What is checked on each document that was found.
+    pub filter: Option<Arc<Filter>>,
+    /// After how many documents the check stops.
+    pub filter_limit: usize,
     /// The order.
     pub orders: Vec<Order>,
     /// The automatic index that could answer it.
@@ -75,6 +108,12 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
         .map(|order| lowering.order(order))
         .collect::<Result<Vec<_>>>()?;
     lowering.add_selected(query)?;
+    let output = lowering.output(query)?;
+    let conditions = Conditions {
+        root,
+        leaves: std::mem::take(&mut lowering.leaves),
+    };
+    let filter = lowering.filter(query)?;
     // Clients write `limit $p0, $p1` and leave one of the two without a value.
     let paging = |part: &Option<Expression>| match part {
         None => Ok(None),
@@ -84,12 +123,13 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
         },
     };
     let (skip, take) = (paging(&query.paging.skip)?, paging(&query.paging.take)?);
+    let filter_limit = paging(&query.paging.filter_limit)?;
     let needs_index = lowering.needs_index || !orders.is_empty();
     Ok(Lowered {
-        conditions: Conditions {
-            root,
-            leaves: lowering.leaves,
-        },
+        output,
+        conditions,
+        filter,
+        filter_limit: filter_limit.unwrap_or(usize::MAX),
         orders,
         wanted: lowering.wanted,
         skip: skip.unwrap_or(0),
@@ -98,11 +138,23 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
     })
 }
 
-struct Lowering<'a> {
-    parameters: &'a Parameters,
-    leaves: Vec<Leaf>,
-    wanted: AutoDefinition,
+/// The facets of a query that has nothing else.
+///
+/// # Errors
+/// As [`lower`].
+pub(super) fn lower_facets(query: &Query, parameters: &Parameters) -> Result<Vec<FacetSource>> {
+    match Lowering::new(query, parameters)?.output(query)? {
+        Output::Facets(sources) => Ok(sources),
+        _ => Ok(Vec::new()),
+    }
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) parameters: &'a Parameters,
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) wanted: AutoDefinition,
     is_grouped: bool,
+    is_of_index: bool,
     group_by: &'a [GroupKey],
     needs_index: bool,
 }
@@ -115,7 +167,7 @@ fn unsupported(what: &str) -> Error {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(query: &'a Query, parameters: &'a Parameters) -> Result<Self> {
+    pub(super) fn new(query: &'a Query, parameters: &'a Parameters) -> Result<Self> {
         let collection = match &query.source {
             Source::Collection(name) => Some(name.clone()),
             Source::AllDocuments | Source::Index(_) => None,
@@ -139,6 +191,7 @@ impl<'a> Lowering<'a> {
                 grouping,
             },
             is_grouped,
+            is_of_index: matches!(query.source, Source::Index(_)),
             group_by: &query.group_by,
             needs_index: is_grouped || matches!(query.source, Source::Index(_)),
         })
@@ -167,12 +220,41 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
+    fn output(&mut self, query: &Query) -> Result<Output> {
+        let Some(Select::Items { items, .. }) = &query.select else {
+            return Ok(Output::Rows);
+        };
+        let is_of_facets = facet::are_facets(items)?;
+        if !is_of_facets && !suggestion::are_suggestions(items)? {
+            return Ok(Output::Rows);
+        }
+        if self.is_grouped {
+            return Err(Error::invalid(
+                "facets and suggestions are of documents or of an index, not of 'group by'",
+            ));
+        }
+        self.needs_index = true;
+        if !is_of_facets {
+            let suggestions = items.iter().map(|it| self.suggestion(it, &query.source));
+            return suggestions.collect::<Result<_>>().map(Output::Suggestions);
+        }
+        let sources = items.iter().map(|it| self.facet_source(it));
+        let sources: Vec<FacetSource> = sources.collect::<Result<_>>()?;
+        let has_set_up = sources.iter().any(|it| matches!(it, FacetSource::SetUp(_)));
+        if has_set_up && !matches!(query.source, Source::Index(_)) {
+            return Err(Error::invalid(
+                "a facet set-up needs an index: 'from index …' must name one",
+            ));
+        }
+        Ok(Output::Facets(sources))
+    }
+
     fn leaf(&mut self, leaf: Leaf) -> Condition {
         self.leaves.push(leaf);
         Condition::Leaf(self.leaves.len() - 1)
     }
 
-    fn field(&mut self, path: &Path, kind: FieldKind) -> FieldKey {
+    pub(super) fn field(&mut self, path: &Path, kind: FieldKind) -> FieldKey {
         self.needs_index = true;
         let key = FieldKey::new(path.to_string(), kind);
         if !self.is_grouped {
@@ -182,32 +264,39 @@ impl<'a> Lowering<'a> {
         FieldKey::new(key.name, FieldKind::Default)
     }
 
+    pub(super) fn is_of_index(&self) -> bool {
+        self.is_of_index
+    }
+
+    /// A spatial field, which an automatic index has to have.
+    pub(super) fn spatial_key(&mut self, name: String) -> Result<FieldKey> {
+        if self.is_grouped {
+            return Err(unsupported("spatial search in grouped queries"));
+        }
+        self.needs_index = true;
+        let key = FieldKey::new(name, FieldKind::Spatial);
+        self.wanted.fields.insert(key.clone());
+        Ok(key)
+    }
+
     /// The field of a group's result that a call stands for.
     fn group_result(&mut self, call: &Call) -> Result<Option<FieldKey>> {
         let Some(grouping) = &mut self.wanted.grouping else {
             return Ok(None);
         };
-        let aggregation = match call.method {
-            Method::Count => Aggregation::Count,
-            Method::Sum => match call.arguments.first().map(|it| &it.kind) {
-                Some(ExpressionKind::Field(path)) => Aggregation::Sum(path.to_string()),
-                _ => return Err(Error::invalid("sum() takes a field")),
-            },
-            Method::Key => {
-                return match self.group_by {
-                    [key] => Ok(Some(FieldKey::new(
-                        key.path.to_string(),
-                        FieldKind::Default,
-                    ))),
-                    _ => Ok(None),
-                };
-            }
-            Method::Average | Method::Min | Method::Max => {
-                return Err(unsupported(&format!("{}() of groups", call.name)));
-            }
-            _ => return Ok(None),
+        if call.method == Method::Key {
+            return match self.group_by {
+                [key] => Ok(Some(FieldKey::new(
+                    key.path.to_string(),
+                    FieldKind::Default,
+                ))),
+                _ => Ok(None),
+            };
+        }
+        let Some(aggregation) = aggregation_of(call)? else {
+            return Ok(None);
         };
-        let name = aggregation.field_name().to_owned();
+        let name = aggregation.field_name().into_owned();
         grouping.aggregations.insert(aggregation);
         Ok(Some(FieldKey::new(name, FieldKind::Default)))
     }
@@ -251,7 +340,7 @@ impl<'a> Lowering<'a> {
         key.map_or_else(|| path.clone(), |it| it.path.clone())
     }
 
-    fn condition(&mut self, expression: &Expression, exact: bool) -> Result<Condition> {
+    pub(super) fn condition(&mut self, expression: &Expression, exact: bool) -> Result<Condition> {
         match &expression.kind {
             ExpressionKind::Literal(super::rql::Literal::Bool(value)) => Ok(if *value {
                 Condition::All
@@ -282,7 +371,10 @@ impl<'a> Lowering<'a> {
                         from: Some((from, true)),
                         to: Some((to, true)),
                     })),
-                    Operand::Id => Err(unsupported("a range of ids")),
+                    Operand::Id => Ok(self.leaf(Leaf::IdBetween(KeyRange {
+                        start: Bound::Included(to_id_key(&from.to_text())),
+                        end: Bound::Included(to_id_key(&to.to_text())),
+                    }))),
                 }
             }
             ExpressionKind::In { value, list, all } => {
@@ -353,7 +445,14 @@ impl<'a> Lowering<'a> {
             _ => {}
         }
         let Operand::Field(field) = operand else {
-            return Err(unsupported("a range of ids"));
+            let key = to_id_key(&value.to_text());
+            let (start, end) = match comparison {
+                Comparison::Less => (Bound::Unbounded, Bound::Excluded(key)),
+                Comparison::LessOrEqual => (Bound::Unbounded, Bound::Included(key)),
+                Comparison::Greater => (Bound::Excluded(key), Bound::Unbounded),
+                _ => (Bound::Included(key), Bound::Unbounded),
+            };
+            return Ok(self.leaf(Leaf::IdBetween(KeyRange { start, end })));
         };
         let (from, to) = match comparison {
             Comparison::Less => (None, Some((value, false))),
@@ -409,6 +508,17 @@ impl<'a> Lowering<'a> {
                 }
             }
             Method::Search | Method::Lucene => self.search(call),
+            Method::MoreLikeThis => {
+                let wanted = self.more_like_this(call)?;
+                Ok(self.leaf(Leaf::MoreLikeThis(wanted)))
+            }
+            Method::SpatialWithin
+            | Method::SpatialContains
+            | Method::SpatialDisjoint
+            | Method::SpatialIntersects => {
+                let place = self.place(call)?;
+                Ok(self.leaf(Leaf::Place(place)))
+            }
             Method::Fuzzy => {
                 #[allow(clippy::cast_possible_truncation)]
                 let similarity = values::number(argument(1)?, self.parameters)? as f32;
@@ -494,6 +604,7 @@ impl<'a> Lowering<'a> {
         let by = match &order.value.kind {
             ExpressionKind::Call(call) => match call.method {
                 Method::Score => OrderKey::Score,
+                Method::SpatialDistance => self.distance(call)?,
                 Method::Random => {
                     let seed = call.arguments.first();
                     let seed = seed
@@ -501,12 +612,16 @@ impl<'a> Lowering<'a> {
                         .transpose()?;
                     OrderKey::Random(seed)
                 }
-                Method::Id | Method::Key | Method::Count | Method::Sum => {
-                    match self.operand(&order.value, false)? {
-                        Operand::Id => OrderKey::Id,
-                        Operand::Field(field) => OrderKey::Field(field),
-                    }
-                }
+                Method::Id
+                | Method::Key
+                | Method::Count
+                | Method::Sum
+                | Method::Min
+                | Method::Max
+                | Method::Average => match self.operand(&order.value, false)? {
+                    Operand::Id => OrderKey::Id,
+                    Operand::Field(field) => OrderKey::Field(field),
+                },
                 _ => return Err(unsupported(&format!("ordering by {}()", call.name))),
             },
             _ => match self.operand(&order.value, false)? {
@@ -520,6 +635,25 @@ impl<'a> Lowering<'a> {
             descending: order.descending,
             nulls_first: order.nulls.map(|it| it == super::rql::NullsOrder::First),
         })
+    }
+}
+
+/// What a call computes of a group.
+///
+/// # Errors
+/// `InvalidRequest` when it is not of a field.
+pub(super) fn aggregation_of(call: &Call) -> Result<Option<Aggregation>> {
+    let of_path = match call.method {
+        Method::Count => return Ok(Some(Aggregation::Count)),
+        Method::Sum => Aggregation::Sum,
+        Method::Min => Aggregation::Min,
+        Method::Max => Aggregation::Max,
+        Method::Average => Aggregation::Average,
+        _ => return Ok(None),
+    };
+    match call.arguments.first().map(|it| &it.kind) {
+        Some(ExpressionKind::Field(path)) => Ok(Some(of_path(path.to_string()))),
+        _ => Err(Error::invalid(format!("{}() takes a field", call.name))),
     }
 }
 
@@ -541,7 +675,10 @@ pub fn only_ids(conditions: &Conditions) -> Option<OnlyIds> {
         (Condition::All, _) => Some(OnlyIds::All),
         (Condition::Nothing, _) => Some(OnlyIds::These(Vec::new())),
         (Condition::Leaf(0), [Leaf::Ids(keys)]) => Some(OnlyIds::These(keys.clone())),
-        (Condition::Leaf(0), [Leaf::IdStartsWith(prefix)]) => Some(OnlyIds::Prefix(prefix.clone())),
+        (Condition::Leaf(0), [Leaf::IdStartsWith(prefix)]) => {
+            Some(OnlyIds::Between(KeyRange::prefix(prefix)))
+        }
+        (Condition::Leaf(0), [Leaf::IdBetween(range)]) => Some(OnlyIds::Between(range.clone())),
         _ => None,
     }
 }
@@ -553,6 +690,6 @@ pub enum OnlyIds {
     All,
     /// Documents by key.
     These(Vec<Bytes>),
-    /// Documents by the beginning of their key.
-    Prefix(Bytes),
+    /// Documents whose key is in a range.
+    Between(KeyRange),
 }

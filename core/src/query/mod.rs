@@ -6,18 +6,39 @@
 mod answer;
 mod condition;
 mod evaluate;
+mod facet;
+mod facet_values;
+mod filter;
+mod highlight;
 mod lower;
+mod more_like_this;
 mod order;
+mod place;
 mod plan;
 mod prepared;
 mod project;
+mod remarks;
+mod result;
+mod row_script;
 pub mod rql;
 mod search;
+mod suggestion;
 mod values;
 
-pub use answer::{Answer, QueryResult, Ready};
+pub use answer::{Answer, Ready};
 pub use condition::{Condition, Conditions, Leaf, Search};
-pub use lower::{Lowered, OnlyIds, Order, OrderKey};
+pub use facet::{
+    Facet, FacetAggregation, FacetBy, FacetOptions, FacetRange, FacetSource, MAX_FACET_PARTS,
+    MAX_FACETS,
+};
+pub use facet_values::MAX_FACET_TERMS;
+pub use filter::Filter;
+pub use highlight::{Highlight, MAX_FRAGMENT_CHARS, MAX_FRAGMENTS};
+pub use lower::{Lowered, OnlyIds, Order, OrderKey, Output};
+pub use more_like_this::{LikenessBase, LikenessOptions, MAX_LIKENESS_TERMS, MoreLikeThis};
+pub use place::Place;
 pub use plan::{Considered, Plan};
 pub use prepared::PreparedQuery;
+pub use result::QueryResult;
+pub use suggestion::{Distance, MAX_SUGGESTED_TERMS, MAX_SUGGESTIONS, Suggestion};
 pub use values::Parameters;

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::condition::Found;
 use super::lower::{Order, OrderKey};
+use super::place::distance_km;
 use super::rql::OrderType;
 use crate::indexes::tables::{
     ENTRIES, Entry, POSTINGS, decode_posting, entry_key, posting_bound, posting_range,
@@ -82,6 +83,7 @@ enum SortKey {
     Runs(Vec<Run>),
     Hash(u64),
     Score(f32),
+    Distance(f64),
 }
 
 /// A piece of an alphanumeric text.
@@ -100,6 +102,7 @@ impl SortKey {
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
             (Self::Runs(a), Self::Runs(b)) => a.cmp(b),
             (Self::Hash(a), Self::Hash(b)) => a.cmp(b),
+            (Self::Distance(a), Self::Distance(b)) => a.total_cmp(b),
             // The best first.
             (Self::Score(a), Self::Score(b)) => b.total_cmp(a),
             _ => Ordering::Equal,
@@ -119,12 +122,15 @@ async fn by_keys<S: Snapshot>(
         .iter()
         .map(|order| match &order.by {
             OrderKey::Field(field) => find_field(progress, field),
+            OrderKey::Distance { field, .. } => {
+                progress.find_field(&field.name, FieldKind::Spatial)
+            }
             _ => None,
         })
         .collect();
     let needs_entries = orders
         .iter()
-        .any(|it| matches!(it.by, OrderKey::Field(_) | OrderKey::Id));
+        .any(|it| !matches!(it.by, OrderKey::Score | OrderKey::Random(_)));
     let mut keyed: Vec<(Vec<SortKey>, u64)> = Vec::with_capacity(found.entries.len() as usize);
     let numbers: Vec<u64> = found.entries.iter().collect();
     for chunk in numbers.chunks(CHUNK) {
@@ -140,20 +146,30 @@ async fn by_keys<S: Snapshot>(
                 (_, entry) => entry.map(|it| Entry::decode(&it)).transpose()?,
             };
             let entry = entry.unwrap_or_default();
-            let key = |(order, field): (&Order, &Option<u16>)| match &order.by {
-                OrderKey::Field(_) => {
-                    field.map_or(SortKey::Missing, |field| field_key(&entry, field, order))
-                }
-                OrderKey::Id => SortKey::Term(entry.source.to_vec()),
-                OrderKey::Score => SortKey::Score(found.scores.get(number).copied().unwrap_or(0.0)),
-                OrderKey::Random(seed) => {
-                    let seed = seed
-                        .as_ref()
-                        .map_or(nonce, |seed| xxhash_rust::xxh3::xxh3_64(seed.as_bytes()));
-                    SortKey::Hash(xxh3_64_with_seed(&number.to_le_bytes(), seed))
-                }
+            let key = |(order, field): (&Order, &Option<u16>)| {
+                Ok(match &order.by {
+                    OrderKey::Field(_) => {
+                        field.map_or(SortKey::Missing, |field| field_key(&entry, field, order))
+                    }
+                    OrderKey::Id => SortKey::Term(entry.source.to_vec()),
+                    OrderKey::Score => {
+                        SortKey::Score(found.scores.get(number).copied().unwrap_or(0.0))
+                    }
+                    OrderKey::Random(seed) => {
+                        let seed = seed
+                            .as_ref()
+                            .map_or(nonce, |seed| xxhash_rust::xxh3::xxh3_64(seed.as_bytes()));
+                        SortKey::Hash(xxh3_64_with_seed(&number.to_le_bytes(), seed))
+                    }
+                    OrderKey::Distance { from, step_km, .. } => match field {
+                        None => SortKey::Missing,
+                        Some(field) => distance_km(&entry, *field, from, *step_km)?
+                            .map_or(SortKey::Missing, SortKey::Distance),
+                    },
+                })
             };
-            keyed.push((orders.iter().zip(&fields).map(key).collect(), *number));
+            let keys: Result<_> = orders.iter().zip(&fields).map(key).collect();
+            keyed.push((keys?, *number));
         }
     }
     let compare = |a: &(Vec<SortKey>, u64), b: &(Vec<SortKey>, u64)| compare(orders, a, b);

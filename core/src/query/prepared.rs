@@ -1,6 +1,7 @@
 //! A query that was read: parsed, lowered, and what its results look like.
 
-use super::lower::{Lowered, OnlyIds, lower, only_ids};
+use super::highlight::Highlight;
+use super::lower::{Lowered, OnlyIds, Output, lower, only_ids};
 use super::project::Projection;
 use super::rql::{self, Expression, ExpressionKind, Method, Query, Select, Source};
 use super::values::Parameters;
@@ -26,6 +27,10 @@ pub struct PreparedQuery {
     pub is_distinct: bool,
     /// Whether the time that parts took is to be told.
     pub with_timings: bool,
+    /// Texts that are shown with found words marked.
+    pub highlights: Vec<Highlight>,
+    /// Whether it is told why each result was found.
+    pub with_explanations: bool,
     /// Whether fan-out entries of one document are all shown.
     pub skips_duplicate_check: bool,
 }
@@ -45,19 +50,22 @@ impl PreparedQuery {
     /// # Errors
     /// As [`Self::parse`].
     pub fn of(query: Query, parameters: Parameters) -> Result<Self> {
-        if query.filter.is_some() {
-            return Err(unsupported("'filter'"));
-        }
         let lowered = lower(&query, &parameters)?;
-        let projection = Projection::of(&query, &parameters)?;
+        let projection = match lowered.output {
+            Output::Rows => Projection::of(&query, &parameters)?,
+            _ => Projection::Whole,
+        };
         let (mut includes, mut included_paths, mut with_timings) = (Vec::new(), Vec::new(), false);
+        let (mut highlights, mut with_explanations) = (Vec::new(), false);
         for include in &query.include {
-            match include_of(include)? {
+            match include_of(include, &parameters)? {
                 Include::Path(path) => {
                     includes.push(IncludePath::parse(&path)?);
                     included_paths.push(path);
                 }
                 Include::Timings => with_timings = true,
+                Include::Explanations => with_explanations = true,
+                Include::Highlight(highlight) => highlights.push(highlight),
             }
         }
         let is_distinct = match &query.select {
@@ -73,6 +81,8 @@ impl PreparedQuery {
             included_paths,
             is_distinct,
             with_timings,
+            highlights,
+            with_explanations,
             skips_duplicate_check: false,
         })
     }
@@ -83,6 +93,19 @@ impl PreparedQuery {
             return None;
         }
         only_ids(&self.lowered.conditions)
+    }
+
+    /// Checks that the answer is made of documents or groups.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is made of facets or suggestions; `what` says what needs documents.
+    pub fn check_rows(&self, what: &str) -> Result<()> {
+        match self.lowered.output {
+            Output::Rows => Ok(()),
+            _ => Err(Error::invalid(format!(
+                "{what} needs documents; this query asks for facets or suggestions"
+            ))),
+        }
     }
 
     /// The name of the collection, if it is one's documents that are asked for.
@@ -97,13 +120,21 @@ impl PreparedQuery {
 enum Include {
     Path(String),
     Timings,
+    Explanations,
+    Highlight(Highlight),
 }
 
-fn include_of(expression: &Expression) -> Result<Include> {
+fn include_of(expression: &Expression, parameters: &Parameters) -> Result<Include> {
     match &expression.kind {
         ExpressionKind::Field(path) => Ok(Include::Path(path.to_string())),
         ExpressionKind::Literal(rql::Literal::Text(text)) => Ok(Include::Path(text.clone())),
         ExpressionKind::Call(call) if call.method == Method::Timings => Ok(Include::Timings),
+        ExpressionKind::Call(call) if call.method == Method::Explanations => {
+            Ok(Include::Explanations)
+        }
+        ExpressionKind::Call(call) if call.method == Method::Highlight => {
+            Highlight::of_call(call, parameters).map(Include::Highlight)
+        }
         ExpressionKind::Call(call) => Err(unsupported(&format!("including {}()", call.name))),
         _ => Err(Error::invalid("a path must stand in 'include'")),
     }

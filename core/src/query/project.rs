@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::lower::aggregation_of;
+use super::row_script::RowScript;
 use super::rql::{Expression, ExpressionKind, Method, Path, Query, Segment, Select};
 use super::values::{Parameters, json_value};
-use crate::document::{StoredDocument, find_property};
-use crate::formula::{Formula, Text, Value as Computed};
+use crate::document::{StoredDocument, find_property, to_id_key};
+use crate::formula::{Documents, Evaluation, Formula, Text, Value as Computed};
 use crate::indexes::Object;
 use crate::{Error, ErrorKind, Result};
 
@@ -27,6 +30,8 @@ pub enum Projection {
         /// The name of the document in it.
         alias: String,
     },
+    /// What a script makes, which only a host with an engine can run.
+    Script(Box<RowScript>),
 }
 
 /// A field of a result.
@@ -59,9 +64,20 @@ pub struct Row<'a> {
     pub stored: Option<&'a Object>,
     /// Documents by the aliases under which they were loaded.
     pub loaded: &'a HashMap<String, Vec<StoredDocument>>,
+    /// Documents that a formula loaded.
+    pub at_hand: &'a AtHand,
 }
 
 impl Projection {
+    /// Whether rows show documents that they load by themselves.
+    pub fn loads(&self) -> bool {
+        match self {
+            Self::Formula { formula, .. } => formula.loads(),
+            Self::Script(_) => true,
+            Self::Whole | Self::Fields(_) => false,
+        }
+    }
+
     /// Reads `select`.
     ///
     /// # Errors
@@ -75,9 +91,20 @@ impl Projection {
         };
         let items = match &query.select {
             None => return Ok(Self::Whole),
-            Some(Select::Object { script, .. }) => return Self::of_script(query, &script.text),
+            Some(Select::Object { script, .. }) => {
+                return Ok(Self::of_formula(query, &script.text).unwrap_or_else(|| {
+                    Self::Script(Box::new(RowScript::of_object(query, parameters, script)))
+                }));
+            }
             Some(Select::Items { items, .. }) => items,
         };
+        if let [only] = items.as_slice()
+            && let ExpressionKind::Call(call) = &only.value.kind
+            && call.method == Method::Declared
+        {
+            let script = RowScript::of_call(query, parameters, call)?;
+            return Ok(Self::Script(Box::new(script)));
+        }
         let mut shown = Vec::with_capacity(items.len());
         for item in items {
             let (name, from) = match &item.value.kind {
@@ -98,20 +125,14 @@ impl Projection {
                         let keys = query.group_by.iter().map(|it| it.path.to_string());
                         ("Key".to_owned(), From::Key(keys.collect()))
                     }
-                    Method::Count if !query.group_by.is_empty() => {
-                        ("Count".to_owned(), From::Path(Path::property("Count")))
-                    }
-                    Method::Sum if !query.group_by.is_empty() => {
-                        match call.arguments.first().map(|it| &it.kind) {
-                            // Results hold sums under the whole path as one name.
-                            Some(ExpressionKind::Field(path)) => (
-                                path.to_string(),
-                                From::Path(Path::property(path.to_string())),
-                            ),
-                            _ => return Err(Error::invalid("sum() takes a field")),
+                    _ => match aggregation_of(call)?.filter(|_| !query.group_by.is_empty()) {
+                        // Results hold it under the whole text as one name.
+                        Some(aggregation) => {
+                            let name = aggregation.field_name().into_owned();
+                            (name.clone(), From::Path(Path::property(name)))
                         }
-                    }
-                    _ => return unsupported(&format!("{}()", call.name)),
+                        None => return unsupported(&format!("{}()", call.name)),
+                    },
                 },
                 ExpressionKind::Literal(_) | ExpressionKind::Parameter(_) => {
                     constant(&item.value, parameters)?
@@ -128,8 +149,11 @@ impl Projection {
 }
 
 impl Projection {
-    /// An object literal, translated.
-    fn of_script(query: &Query, text: &str) -> Result<Self> {
+    /// An object literal, translated; `None` when it needs a script engine.
+    fn of_formula(query: &Query, text: &str) -> Option<Self> {
+        if !query.functions.is_empty() {
+            return None;
+        }
         let alias = query.alias.clone().unwrap_or_else(|| "this".to_owned());
         let mut names = vec![alias.clone()];
         names.extend(query.load.iter().map(|it| it.alias.clone()));
@@ -138,34 +162,43 @@ impl Projection {
             .map(|name| format!("const {name} = input[{}];", Value::from(name.as_str())))
             .collect();
         let function = format!("input => {{ {} return ({text}); }}", variables.join(" "));
-        let formula = Formula::from_javascript(&function).map_err(|reason| {
-            Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "this 'select' needs a script engine, which queries do not use yet: {}",
-                    reason.render(&function)
-                ),
-            )
-        })?;
-        if !query.functions.is_empty() || formula.loads() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "declared functions and load() in 'select' are not implemented yet",
-            ));
-        }
-        Ok(Self::Formula {
-            formula: Box::new(formula),
-            alias,
-        })
+        let formula = Box::new(Formula::from_javascript(&function).ok()?);
+        Some(Self::Formula { formula, alias })
     }
 }
 
-fn write_formula(formula: &Formula, alias: &str, row: &Row<'_>, json: &mut Vec<u8>) -> Result<()> {
-    let text_of = |document: &StoredDocument| {
-        let mut text = Vec::with_capacity(document.byte_count() + 192);
-        document.write_json(&mut text);
-        String::from_utf8(text).map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))
-    };
+/// Documents that were loaded while rows were made: their texts as clients read them, by key.
+pub type AtHand = HashMap<Bytes, Option<String>>;
+
+/// A formula's view of what is at hand.
+struct Found<'a>(&'a AtHand);
+
+impl<'a> Documents<'a> for Found<'a> {
+    fn find(&self, id: &str) -> Option<Option<Computed<'a>>> {
+        if id.is_empty() {
+            return Some(None);
+        }
+        let text = self.0.get(&to_id_key(id))?;
+        Some(text.as_deref().map(Computed::from_json))
+    }
+}
+
+/// The text of a document as clients read it.
+///
+/// # Errors
+/// `Corrupted` when it is not UTF-8.
+pub fn text_of(document: &StoredDocument) -> Result<String> {
+    let mut text = Vec::with_capacity(document.byte_count() + 192);
+    document.write_json(&mut text);
+    String::from_utf8(text).map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))
+}
+
+fn write_formula(
+    formula: &Formula,
+    alias: &str,
+    row: &Row<'_>,
+    json: &mut Vec<u8>,
+) -> Result<Vec<String>> {
     let own = match (row.document, row.stored) {
         (Some(document), _) => text_of(document)?,
         (None, Some(stored)) => serde_json::to_string(stored).expect("objects have text keys"),
@@ -180,13 +213,20 @@ fn write_formula(formula: &Formula, alias: &str, row: &Row<'_>, json: &mut Vec<u
     for (name, text) in &others {
         members.push((Text::from((*name).clone()), Computed::from_json(text)));
     }
-    let result = formula.evaluate(Computed::object(members))?;
+    let found = Found(row.at_hand);
+    let mut evaluation = Evaluation::new(&found);
+    let result = evaluation.run(formula, Computed::object(members));
+    if !evaluation.missing().is_empty() {
+        // What was computed without a document that is there is void, failures included.
+        return Ok(evaluation.missing().to_vec());
+    }
+    let result = result?;
     let text = result.to_json();
     match text.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
         Some(inner) => json.extend_from_slice(inner.as_bytes()),
         None => return Err(Error::invalid("'select' must make objects")),
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 fn constant(value: &Expression, parameters: &Parameters) -> Result<(String, From)> {
@@ -198,18 +238,23 @@ fn constant(value: &Expression, parameters: &Parameters) -> Result<(String, From
     Ok((name, From::Constant(value.to_string())))
 }
 
-/// Appends the properties of a projected row, without braces.
+/// Appends the properties of a projected row, without braces, or answers the ids of documents that
+/// are not at hand and without which the row cannot be made.
 ///
 /// # Errors
 /// What a formula cannot do with the row's values.
-pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Result<()> {
+pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Result<Vec<String>> {
     match projection {
-        Projection::Whole => Ok(()),
+        Projection::Whole => Ok(Vec::new()),
         Projection::Fields(fields) => {
             write_fields(fields, row, json);
-            Ok(())
+            Ok(Vec::new())
         }
         Projection::Formula { formula, alias } => write_formula(formula, alias, row, json),
+        Projection::Script(_) => Err(Error::new(
+            ErrorKind::Unsupported,
+            "this 'select' needs a script engine, which this host does not lend",
+        )),
     }
 }
 

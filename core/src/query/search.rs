@@ -19,7 +19,7 @@ const LENGTH_WEIGHT: f32 = 0.75;
 
 /// A part of what was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     /// Words that stand one after the other; mostly one.
     Words(Vec<(String, u32)>),
     /// A word with `*` or `?` in it.
@@ -27,7 +27,7 @@ enum Part {
 }
 
 /// Where a word stands: by entry, how many words the field has and the word's places.
-type Places = HashMap<u64, (u32, Vec<u32>)>;
+pub(super) type Places = HashMap<u64, (u32, Vec<u32>)>;
 
 /// The entries that a search finds.
 pub(super) async fn find<S: Snapshot>(
@@ -46,21 +46,7 @@ pub(super) async fn find<S: Snapshot>(
         None => Analyzer::LowerCaseKeyword,
         Some(_) => analyzer_of(evaluation, &search.name),
     };
-    let words = progress
-        .fields
-        .get(usize::from(field))
-        .map_or(0, |it| it.words);
-    let entries = progress
-        .fields
-        .get(usize::from(field))
-        .map_or(0, |it| it.entries);
-    let searcher = Searcher {
-        evaluation,
-        field,
-        entries,
-        #[allow(clippy::cast_precision_loss)]
-        average_words: words.max(1) as f32 / entries.max(1) as f32,
-    };
+    let searcher = Searcher::of_field(evaluation, field);
     let parts = parts_of(&search.text, analyzer, search.proximity.is_some());
     let mut found: Option<Found> = None;
     for part in &parts {
@@ -105,7 +91,7 @@ fn merged(before: Found, one: Found, all: bool) -> Found {
 }
 
 /// Cuts what was typed into words, `"phrases"` and `pat*terns`.
-fn parts_of(text: &str, analyzer: Analyzer, as_phrase: bool) -> Vec<Part> {
+pub(super) fn parts_of(text: &str, analyzer: Analyzer, as_phrase: bool) -> Vec<Part> {
     let mut parts = Vec::new();
     let words = |text: &str| -> Option<Part> {
         let words = analyzer.words(text, 0).into_iter();
@@ -131,14 +117,39 @@ fn parts_of(text: &str, analyzer: Analyzer, as_phrase: bool) -> Vec<Part> {
     parts
 }
 
-struct Searcher<'a, S> {
+pub(super) struct Searcher<'a, S> {
     evaluation: &'a Evaluation<'a, S>,
     field: u16,
     entries: u64,
     average_words: f32,
 }
 
-impl<S: Snapshot> Searcher<'_, S> {
+impl<'a, S: Snapshot> Searcher<'a, S> {
+    /// Searches a field by its number.
+    pub(super) fn of_field(evaluation: &'a Evaluation<'a, S>, field: u16) -> Self {
+        let state = evaluation.progress.fields.get(usize::from(field));
+        let words = state.map_or(0, |it| it.words);
+        let entries = state.map_or(0, |it| it.entries);
+        Self {
+            evaluation,
+            field,
+            entries,
+            #[allow(clippy::cast_precision_loss)]
+            average_words: words.max(1) as f32 / entries.max(1) as f32,
+        }
+    }
+
+    /// How many entries have the field.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Where a term stands.
+    pub(super) async fn places_of(&self, term: &Term) -> Result<Places> {
+        self.places_in(posting_range(self.field, term.as_bytes()))
+            .await
+    }
+
     async fn places(&self, word: &str) -> Result<Places> {
         let term = Term::exact_text(word);
         self.places_in(posting_range(self.field, term.as_bytes()))
@@ -246,7 +257,7 @@ impl<S: Snapshot> Searcher<'_, S> {
         Ok(self.scored(&places))
     }
 
-    fn scored(&self, places: &Places) -> Found {
+    pub(super) fn scored(&self, places: &Places) -> Found {
         let entries: RoaringTreemap = places.keys().copied().collect();
         let scores = places
             .iter()
@@ -257,7 +268,7 @@ impl<S: Snapshot> Searcher<'_, S> {
 
     /// BM25 of one word: how often it is there, among how many words, in how many entries.
     #[allow(clippy::cast_precision_loss)]
-    fn score(&self, frequency: usize, words: u32, entries_with: usize) -> f32 {
+    pub(super) fn score(&self, frequency: usize, words: u32, entries_with: usize) -> f32 {
         let (all, with) = (self.entries as f32, entries_with as f32);
         let rarity = (1.0 + (all - with + 0.5).max(0.0) / (with + 0.5)).ln();
         let frequency = frequency as f32;
@@ -290,7 +301,7 @@ fn is_near(first: &[u32], others: &[&Vec<u32>], distance: u32) -> bool {
 }
 
 /// Whether `text` fits a pattern of `*` and `?`, in linear time for each star.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);

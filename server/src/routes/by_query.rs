@@ -158,6 +158,7 @@ impl Run {
 
     /// The ids of what an index finds, all from one state of it.
     async fn found_by_index(&self, mut query: PreparedQuery) -> Result<Vec<String>> {
+        query.check_rows("changing by query")?;
         let Some(ready) = queries::ready(&self.database, &query, self.wait).await? else {
             return Err(Error::new(
                 ErrorKind::NotFound,

@@ -1,5 +1,6 @@
 //! `/databases/{db}/queries`: asking and explaining.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
@@ -126,6 +127,7 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     let Some(ready) = ready(&database, &query, sent.wait()?).await? else {
         return Ok(empty(StatusCode::NOT_FOUND));
     };
+    let found_index_after = began.elapsed();
     let tag = ready.etag().to_string();
     let etag = etag_value(&tag)?;
     if call.if_none_match() == Some(tag.as_str()) {
@@ -139,6 +141,7 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
         query: &query,
         ready: &ready,
         answer: &answer,
+        found_index_after,
         duration: began.elapsed(),
     };
     Ok(json_with_etag(shown.to_json(byte_count), etag))
@@ -176,6 +179,7 @@ pub async fn ready(
             Plan::Documents(_) => None,
         };
         let ready = database.use_store(indexes.ready(plan, query).await)?;
+        let ready = ready.with_scripts(Arc::clone(&database.scripts) as _);
         let (Some(wait), Some(progress)) = (wait, progress) else {
             return Ok(Some(ready));
         };
@@ -216,6 +220,8 @@ struct Shown<'a, 'c> {
     query: &'a PreparedQuery,
     ready: &'a Ready<NativeEnvironment>,
     answer: &'a Answer,
+    /// How long it took to choose the index and to wait for it.
+    found_index_after: Duration,
     duration: Duration,
 }
 
@@ -236,7 +242,7 @@ impl Shown<'_, '_> {
             let capped = answer.total.saturating_sub(skip).min(take as u64);
             member("CappedMaxResults", &capped.to_string());
         }
-        member("ScannedResults", "0");
+        member("ScannedResults", &answer.scanned.to_string());
         member("SkippedResults", "0");
         member("DurationInMs", &self.duration.as_millis().to_string());
         let paths = match self.query.included_paths.as_slice() {
@@ -295,10 +301,26 @@ impl Shown<'_, '_> {
             self.ready.etag(),
             self.call.server.databases.node_tag(),
         );
+        if !self.query.highlights.is_empty() {
+            text.push_str(&format!(
+                ",\"Highlightings\":{}",
+                json!(self.answer.highlights)
+            ));
+        }
+        if self.query.with_explanations {
+            let explanations = json!(self.answer.explanations);
+            text.push_str(&format!(",\"Explanations\":{explanations}"));
+        }
         if self.query.with_timings {
+            let part =
+                |duration: Duration| json!({ "DurationInMs": duration.as_millis(), "Timings": {} });
+            let parts = json!({
+                "Index": part(self.found_index_after),
+                "Query": part(self.duration.saturating_sub(self.found_index_after)),
+            });
             let duration = self.duration.as_millis();
             text.push_str(&format!(
-                ",\"Timings\":{{\"DurationInMs\":{duration},\"Timings\":{{}}}}"
+                ",\"Timings\":{{\"DurationInMs\":{duration},\"Timings\":{parts}}}"
             ));
         }
         json.extend_from_slice(text.as_bytes());

@@ -44,8 +44,12 @@ globalThis.main = (() => {
     load: (id, collection) => load(id, collection, true),
     noTracking: Object.freeze({ load: (id, collection) => load(id, collection, false) }),
     createField: created,
+    // The mark by which the core knows shapes.
+    createSpatialField: (first, longitude) => ({
+      "@spatial": longitude === undefined ? first ?? null : [first ?? null, longitude],
+    }),
   });
-  for (const name of ["createSpatialField", "cmpxchg", "attachmentsFor", "loadAttachment", "loadAttachments", "counterNamesFor", "timeSeriesNamesFor", "createVector", "loadVector"]) {
+  for (const name of ["cmpxchg", "attachmentsFor", "loadAttachment", "loadAttachments", "counterNamesFor", "timeSeriesNamesFor", "createVector", "loadVector"]) {
     globalThis[name] = () => {
       throw new Error(`${name}() is not supported`);
     };

@@ -213,11 +213,11 @@ pub enum ExpressionKind {
         /// `all in`: the field's values include all of the list.
         all: bool,
     },
-    /// `sum(Price) as 'total'` inside `facet(…)`.
+    /// Inside `facet(…)`: `sum(Price) as 'total'`, or a range such as `Price < 5`.
     Named {
-        /// The aggregation.
+        /// The aggregation or the range.
         value: Box<Expression>,
-        /// Its name in the result.
+        /// Its name in the result; of a range its text.
         name: String,
     },
 }

@@ -448,7 +448,16 @@ impl Parser<'_> {
                 let right = self.nested(Self::condition_start)?;
                 range = join(range, right, true);
             }
-            return Ok(range);
+            // Clients find a range's values by its text.
+            let span = range.span.clone();
+            let name = self.text[span.clone()].to_owned();
+            return Ok(Expression {
+                kind: ExpressionKind::Named {
+                    value: Box::new(range),
+                    name,
+                },
+                span,
+            });
         }
         let first = match &first.kind {
             ExpressionKind::Literal(Literal::Text(_)) => self.text_as_field(first),

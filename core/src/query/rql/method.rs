@@ -140,7 +140,7 @@ use Place as P;
 const AGGREGATION: &[Place] = &[P::Operand, P::OrderBy, P::Select, P::InFacet];
 
 #[rustfmt::skip]
-pub(super) const METHODS: [Signature; 37] = [
+pub(super) const METHODS: [Signature; 38] = [
     method(M::Id, "id", &[P::Operand, P::OrderBy, P::Select, P::InFacet], &[A::FieldOrValue], 0),
     method(M::Search, "search", &[P::Condition], &[A::Field, A::Value, A::Operator], 2),
     method(M::Lucene, "lucene", &[P::Condition], &[A::Field, A::Value], 2),
@@ -172,6 +172,7 @@ pub(super) const METHODS: [Signature; 37] = [
     method(M::Min, "min", AGGREGATION, &[A::Field], 1),
     method(M::Max, "max", AGGREGATION, &[A::Field], 1),
     method(M::Average, "avg", AGGREGATION, &[A::Field], 1),
+    method(M::Average, "average", AGGREGATION, &[A::Field], 1),
     repeating(method(M::Facet, "facet", &[P::Select], &[A::FacetPart], 0)),
     method(M::Suggest, "suggest", &[P::Select], &[A::Field, A::Value, A::Value], 2),
     method(M::Highlight, "highlight", &[P::Include], &[A::Field, A::Value, A::Value, A::Value], 3),

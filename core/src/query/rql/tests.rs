@@ -245,7 +245,7 @@ fn groups_facets_and_scripts() {
     };
     assert_eq!(
         show(&items[0].value),
-        "facet((Less Price 10) (and (GreaterOrEqual Price 10) (Less Price 20)) (Greater Price $m) (sum(Qty) as t) $o)"
+        "facet(((Less Price 10) as Price < 10) ((and (GreaterOrEqual Price 10) (Less Price 20)) as Price >= 10 and Price < 20) ((Greater Price $m) as Price > $m) (sum(Qty) as t) $o)"
     );
     let query = parsed(
         "from Orders as o select { a: o.Name /* } */, b: '}', c: x => { return 1 } } limit 2",

@@ -1,0 +1,171 @@
+//! Remarks on results: which words were found where, and why a document is a result.
+
+use super::answer::{Answer, stored_of};
+use super::condition::{Condition, Conditions, Found, Leaf};
+use super::evaluate::Evaluation;
+use super::highlight;
+use super::prepared::PreparedQuery;
+use crate::Result;
+use crate::document::StoredDocument;
+use crate::indexes::tables::{ENTRIES, Entry, SOURCES, decode_numbers, entry_key};
+use crate::indexes::{FieldValue, Object};
+use crate::storage::Snapshot;
+
+/// Adds the remarks that a query asks for.
+///
+/// # Errors
+/// Whatever the store reports.
+pub(super) async fn add<S: Snapshot>(
+    evaluation: &Evaluation<'_, S>,
+    query: &PreparedQuery,
+    answer: &mut Answer,
+) -> Result<()> {
+    if query.highlights.is_empty() && !query.with_explanations {
+        return Ok(());
+    }
+    let reasons = if query.with_explanations {
+        reasons(evaluation, &query.lowered.conditions).await?
+    } else {
+        Vec::new()
+    };
+    for highlight in &query.highlights {
+        answer
+            .highlights
+            .entry(highlight.field.clone())
+            .or_default();
+    }
+    let Answer {
+        results,
+        highlights,
+        explanations,
+        ..
+    } = answer;
+    for document in results.iter().filter_map(|it| it.document()) {
+        let entries = entries_of(evaluation, document).await?;
+        for highlight in &query.highlights {
+            let stored = entries.iter().find_map(|(_, stored)| stored.as_ref());
+            let Some(text) = highlight::text_of(&highlight.field, document, stored) else {
+                continue;
+            };
+            let conditions = &query.lowered.conditions;
+            let fragments = highlight.fragments(&text, conditions, evaluation.forms);
+            if fragments.is_empty() {
+                continue;
+            }
+            let key = highlight.group_key.as_deref();
+            let key = key.and_then(|it| highlight::text_of(it, document, stored));
+            let of_field = highlights.entry(highlight.field.clone()).or_default();
+            let key = key.unwrap_or_else(|| document.id().to_owned());
+            of_field.entry(key).or_default().extend(fragments);
+        }
+        if query.with_explanations {
+            let lines = entries
+                .iter()
+                .map(|(entry, _)| explanation(*entry, &reasons));
+            explanations.insert(document.id().to_owned(), lines.collect());
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a document, with their stored values.
+async fn entries_of<S: Snapshot>(
+    evaluation: &Evaluation<'_, S>,
+    document: &StoredDocument,
+) -> Result<Vec<(u64, Option<Object>)>> {
+    let found = evaluation
+        .snapshot
+        .get_many(SOURCES, &[document.key().clone()])
+        .await?;
+    let Some(numbers) = found.into_iter().next().flatten() else {
+        return Ok(Vec::new());
+    };
+    let numbers = decode_numbers(&numbers)?;
+    let keys: Vec<_> = numbers.iter().map(|it| entry_key(*it)).collect();
+    let entries = evaluation.snapshot.get_many(ENTRIES, &keys).await?;
+    let mut all = Vec::with_capacity(numbers.len());
+    for (number, entry) in numbers.into_iter().zip(entries) {
+        let stored = match entry {
+            Some(entry) => stored_of(&Entry::decode(&entry)?)?,
+            None => None,
+        };
+        all.push((number, stored));
+    }
+    Ok(all)
+}
+
+/// What each part of a condition finds by itself, the whole first.
+async fn reasons<S: Snapshot>(
+    evaluation: &Evaluation<'_, S>,
+    conditions: &Conditions,
+) -> Result<Vec<(String, Found)>> {
+    let mut reasons = vec![(
+        "all conditions".to_owned(),
+        evaluation.find(conditions).await?,
+    )];
+    for leaf in &conditions.leaves {
+        let alone = Conditions {
+            root: Condition::Leaf(0),
+            leaves: vec![leaf.clone()],
+        };
+        reasons.push((describe(leaf), evaluation.find(&alone).await?));
+    }
+    Ok(reasons)
+}
+
+fn explanation(entry: u64, reasons: &[(String, Found)]) -> String {
+    let lines = reasons
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (reason, found))| {
+            let indent = if at == 0 { "" } else { "  " };
+            match found.scores.get(&entry) {
+                Some(score) => Some(format!("{indent}{score} = score of {reason}")),
+                None if found.entries.contains(entry) => Some(format!("{indent}matches {reason}")),
+                None => None,
+            }
+        });
+    lines.collect::<Vec<String>>().join("\n")
+}
+
+fn describe(leaf: &Leaf) -> String {
+    let shown = |values: &[FieldValue]| {
+        let texts: Vec<String> = values
+            .iter()
+            .map(|it| format!("'{}'", it.to_text()))
+            .collect();
+        texts.join(", ")
+    };
+    match leaf {
+        Leaf::AnyOf { field, values } => format!("{} in ({})", field.name, shown(values)),
+        Leaf::Between { field, from, to } => {
+            let bound = |bound: &Option<(FieldValue, bool)>, strict: &str, loose: &str| {
+                bound
+                    .as_ref()
+                    .map_or_else(String::new, |(value, included)| {
+                        format!(
+                            " {} '{}'",
+                            if *included { loose } else { strict },
+                            value.to_text()
+                        )
+                    })
+            };
+            format!(
+                "{}{}{}",
+                field.name,
+                bound(from, ">", ">="),
+                bound(to, "<", "<=")
+            )
+        }
+        Leaf::StartsWith { field, prefix } => format!("startsWith({}, '{prefix}')", field.name),
+        Leaf::EndsWith { field, suffix } => format!("endsWith({}, '{suffix}')", field.name),
+        Leaf::Matches { field, pattern } => format!("regex({}, '{pattern}')", field.name),
+        Leaf::Exists { name } => format!("exists({name})"),
+        Leaf::Search(search) => format!("search({}, '{}')", search.name, search.text),
+        Leaf::Place(place) => format!("{:?} a shape: {}", place.relation, place.field.name),
+        Leaf::MoreLikeThis(_) => "moreLikeThis()".to_owned(),
+        Leaf::Ids(_) | Leaf::IdBetween(_) | Leaf::IdStartsWith(_) | Leaf::IdEndsWith(_) => {
+            "id()".to_owned()
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Results as clients read them.
+
+use crate::document::StoredDocument;
+
+/// A result.
+pub enum QueryResult {
+    /// A whole document, and how well it matches if words were searched.
+    Document(StoredDocument, Option<f32>),
+    /// A document's projection: properties without braces.
+    Projection(Vec<u8>, StoredDocument),
+    /// The result of a group, as it is or projected: properties without braces.
+    Group(Vec<u8>, bool),
+    /// What was computed over all that was found, as JSON.
+    Computed(Vec<u8>),
+}
+
+impl QueryResult {
+    /// The document behind the result.
+    pub fn document(&self) -> Option<&StoredDocument> {
+        match self {
+            Self::Document(document, _) | Self::Projection(_, document) => Some(document),
+            Self::Group(..) | Self::Computed(_) => None,
+        }
+    }
+
+    /// What two results have in common when they count as the same.
+    pub(super) fn identity(&self) -> Vec<u8> {
+        match self {
+            Self::Document(document, _) => document.key().to_vec(),
+            Self::Projection(json, _) | Self::Group(json, _) | Self::Computed(json) => json.clone(),
+        }
+    }
+
+    /// About how many bytes the result's JSON has.
+    pub fn byte_count(&self) -> usize {
+        match self {
+            Self::Document(document, _) => document.byte_count() + 192,
+            Self::Projection(json, _) | Self::Group(json, _) | Self::Computed(json) => {
+                json.len() + 256
+            }
+        }
+    }
+
+    /// Appends the result as clients read it.
+    pub fn write_json(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Document(document, None) => document.write_json(json),
+            Self::Document(document, Some(score)) => {
+                document.write_json(json);
+                // The metadata stands last.
+                json.truncate(json.len() - 2);
+                json.extend_from_slice(b",\"@index-score\":");
+                serde_json::to_writer(&mut *json, score).expect("a Vec takes any number");
+                json.extend_from_slice(b"}}");
+            }
+            Self::Projection(fields, document) => {
+                json.push(b'{');
+                json.extend_from_slice(fields);
+                let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };
+                json.extend_from_slice(comma);
+                json.extend_from_slice(
+                    b"\"@metadata\":{\"@projection\":true,\"@change-vector\":\"",
+                );
+                json.extend_from_slice(document.change_vector().as_bytes());
+                json.extend_from_slice(b"\",\"@id\":");
+                serde_json::to_writer(&mut *json, document.id()).expect("a Vec takes any text");
+                json.extend_from_slice(b",\"@last-modified\":\"");
+                json.extend_from_slice(&document.last_modified().to_ascii());
+                json.extend_from_slice(b"\"}}");
+            }
+            Self::Computed(text) => json.extend_from_slice(text),
+            Self::Group(fields, is_projection) => {
+                json.push(b'{');
+                json.extend_from_slice(fields);
+                let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };
+                json.extend_from_slice(comma);
+                json.extend_from_slice(if *is_projection {
+                    b"\"@metadata\":{\"@projection\":true,\"@change-vector\":null}}"
+                } else {
+                    b"\"@metadata\":{\"@change-vector\":null}}"
+                });
+            }
+        }
+    }
+
+    /// Appends the result with its metadata only.
+    pub fn write_metadata_json(&self, json: &mut Vec<u8>) {
+        match self.document() {
+            Some(document) => document.write_metadata_json(json),
+            None => self.write_json(json),
+        }
+    }
+}

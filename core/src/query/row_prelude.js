@@ -1,0 +1,36 @@
+// What scripts of 'select' find beside their row.
+(() => {
+  let known;
+  let needs;
+  const isObject = (value) => typeof value === "object" && value !== null;
+
+  // A document that is not at hand counts as missing; the row is made again when it is there.
+  const load = (id) => {
+    if (id === null || id === undefined) return null;
+    if (Array.isArray(id)) return id.map(load);
+    const text = String(id);
+    if (Object.hasOwn(known, text)) return known[text];
+    needs.add(text);
+    return null;
+  };
+
+  Object.assign(globalThis, {
+    load,
+    id: (document) => (isObject(document) ? document["@metadata"]?.["@id"] ?? null : null),
+    getMetadata: (document) => (isObject(document) ? document["@metadata"] ?? {} : {}),
+    makeRows: (row) => (text) => {
+      const input = JSON.parse(text);
+      known = input.known;
+      needs = new Set();
+      let result;
+      try {
+        result = row(input.row, input.parameters);
+      } catch (error) {
+        if (needs.size === 0) throw error;
+      }
+      if (needs.size > 0) return JSON.stringify({ needs: [...needs] });
+      if (!isObject(result) || Array.isArray(result)) throw new TypeError("'select' must make objects");
+      return JSON.stringify({ result: JSON.stringify(result) });
+    },
+  });
+})();
