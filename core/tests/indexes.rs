@@ -9,85 +9,15 @@
 mod story;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use pinyon_core::commands::BatchCommand;
-use pinyon_core::indexes::{FormulaCompiler, IndexDefinition, Indexes, StepLimits};
+use pinyon_core::indexes::{IndexDefinition, StepLimits};
 use pinyon_core::query::{Parameters, PreparedQuery};
-use pinyon_core::storage::{Fault, FaultEnvironment, MemoryEnvironment, StoreName};
-use pinyon_core::{Database, Error, Result};
+use pinyon_core::storage::Fault;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use story::{Story, TestStore, delete, put};
-
-type TestIndexes = Indexes<FaultEnvironment<MemoryEnvironment>>;
-
-async fn open(story: &Story, database: &Database<TestStore>) -> TestIndexes {
-    let store = StoreName::new("documents").unwrap();
-    let environment = story.environment.clone();
-    Indexes::open(
-        environment,
-        database.clone(),
-        &store,
-        Arc::new(FormulaCompiler),
-    )
-    .await
-    .unwrap()
-}
-
-async fn catch_up(indexes: &TestIndexes) {
-    loop {
-        let mut processed = 0;
-        for index in indexes.list() {
-            let report = index
-                .step(indexes.database(), StepLimits::default())
-                .await
-                .unwrap();
-            processed += report.processed;
-            indexes.settle(&index).await.unwrap();
-        }
-        if processed == 0 {
-            return;
-        }
-    }
-}
-
-async fn ask(indexes: &TestIndexes, text: &str) -> Result<(Vec<Value>, u64, bool)> {
-    ask_with(indexes, text, Parameters::new()).await
-}
-
-async fn ask_with(
-    indexes: &TestIndexes,
-    text: &str,
-    parameters: Parameters,
-) -> Result<(Vec<Value>, u64, bool)> {
-    let query = PreparedQuery::parse(text, parameters)?;
-    let plan = indexes.plan(&query).await?;
-    catch_up(indexes).await;
-    let ready = indexes.ready(plan, &query).await?;
-    let answer = ready.answer(&query, usize::MAX).await?;
-    let results = answer.results.iter().map(|it| {
-        let mut json = Vec::new();
-        it.write_json(&mut json);
-        serde_json::from_slice(&json).map_err(|reason| {
-            Error::invalid(format!("{reason}: {}", String::from_utf8_lossy(&json)))
-        })
-    });
-    Ok((
-        results.collect::<Result<_>>()?,
-        answer.total,
-        ready.is_stale(),
-    ))
-}
-
-fn ids(results: &[Value]) -> Vec<String> {
-    let id = |it: &Value| it["@metadata"]["@id"].as_str().unwrap_or("?").to_owned();
-    results.iter().map(id).collect()
-}
-
-async fn write(database: &Database<TestStore>, commands: Vec<BatchCommand>) {
-    database.write_batch(commands).await.unwrap();
-}
+use story::indexes::{TestIndexes, ask, catch_up, ids, open, write};
+use story::{Story, delete, put};
 
 fn order(id: &str, body: &str) -> BatchCommand {
     let text = format!(

@@ -15,6 +15,7 @@ use super::definition::{
 };
 use super::index::Index;
 use super::map::IndexCompiler;
+use super::output_catalog::abandoned;
 use super::{AutoDefinition, FieldForms};
 use crate::commands::{ChangeIndexes, Operation};
 use crate::database::Database;
@@ -35,7 +36,7 @@ pub struct Indexes<E: Environment> {
     open: RwLock<BTreeMap<String, Open<E::Store>>>,
     /// Taken out, but perhaps still read; their stores go when nobody reads them any more.
     retired: std::sync::Mutex<Vec<Open<E::Store>>>,
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
     changed: Event,
 }
 
@@ -247,8 +248,9 @@ impl<E: Environment> Indexes<E> {
     /// Those of the compiler; `InvalidRequest` when the index is locked.
     pub async fn put(&self, definition: IndexDefinition) -> Result<()> {
         let _changing = self.changing.lock().await;
-        self.compiler.compile(&definition)?;
+        let compiled = self.compiler.compile(&definition)?;
         FieldForms::of_definition(&definition)?;
+        self.check_output(&definition, &compiled).await?;
         let mut name = definition.name.clone();
         if let Some(existing) = self.find(&name) {
             let record = existing.record();
@@ -320,6 +322,7 @@ impl<E: Environment> Indexes<E> {
             lock_mode,
             priority,
             is_disabled,
+            abandoned_outputs: Vec::new(),
             source,
         };
         let store = self.environment.open(&record.store_name()?).await?;
@@ -328,7 +331,7 @@ impl<E: Environment> Indexes<E> {
         Ok(self.insert(index))
     }
 
-    async fn change(&self, index: &Index<E::Store>, record: IndexRecord) -> Result<()> {
+    pub(super) async fn change(&self, index: &Index<E::Store>, record: IndexRecord) -> Result<()> {
         self.save(std::slice::from_ref(&record), &[]).await?;
         index.set_record(record);
         Ok(())
@@ -352,6 +355,8 @@ impl<E: Environment> Indexes<E> {
                 )));
             }
         }
+        // What it writes to its collection must not come after what its successor writes.
+        let _resting = index.stepping.lock().await;
         self.save(&[], &[name]).await?;
         self.remove(name);
         self.remove_replacement(name).await?;
@@ -365,6 +370,9 @@ impl<E: Environment> Indexes<E> {
     pub async fn reset(&self, name: &str) -> Result<()> {
         let _changing = self.changing.lock().await;
         let mut record = (*self.get(name)?.record()).clone();
+        let old = self.get(name)?;
+        // A result that the old one is about to write would come after those of the new one.
+        let _resting = old.stepping.lock().await;
         let store = self.fresh_store(&mut record).await?;
         let index = Index::open(record, store, &*self.compiler).await?;
         self.insert(index);
@@ -412,6 +420,9 @@ impl<E: Environment> Indexes<E> {
     /// Whatever the storage reports.
     pub async fn settle(&self, index: &Open<E::Store>) -> Result<()> {
         let record = index.record();
+        if !record.abandoned_outputs.is_empty() {
+            return self.sweep_abandoned(index).await;
+        }
         let is_replacement = record.name.starts_with(REPLACEMENT_PREFIX);
         let covered = self.covered_by(index);
         if !is_replacement && covered.is_empty() {
@@ -459,9 +470,16 @@ impl<E: Environment> Indexes<E> {
         let replacement_name = format!("{REPLACEMENT_PREFIX}{name}");
         let replacement = self.get(&replacement_name)?;
         let mut record = (*replacement.record()).clone();
-        record.name = self
-            .find(name)
-            .map_or_else(|| name.to_owned(), |it| it.name());
+        let old = self.find(name);
+        record.name = old.as_ref().map_or_else(|| name.to_owned(), |it| it.name());
+        // As when it is reset: what the old one writes must not come later.
+        let _resting = match &old {
+            Some(old) => {
+                record.abandoned_outputs = abandoned(old, &replacement);
+                Some(old.stepping.lock().await)
+            }
+            None => None,
+        };
         self.save(std::slice::from_ref(&record), &[&replacement_name])
             .await?;
         replacement.set_record(record.clone());

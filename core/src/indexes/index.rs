@@ -11,12 +11,13 @@ use super::definition::{IndexRecord, IndexSource, IndexState};
 use super::entry_builder::FieldForms;
 use super::follow::Followed;
 use super::map::{CompiledIndex, CompiledMap, FieldsMap, IndexCompiler};
+use super::output::Output;
 use super::tables::{ERRORS, FORMAT, Progress, STATE, STATE_KEY};
 use super::{AutoDefinition, auto_reduce};
 use crate::document::CollectionName;
 use crate::host::Timestamp;
 use crate::reader::{Pages, ReadTransaction};
-use crate::storage::{Direction, KeyRange, Snapshot, Store};
+use crate::storage::{Direction, Durability, KeyRange, Snapshot, Store, WriteBatch};
 use crate::{Error, ErrorKind, Result};
 
 /// What queries read: one state of an index.
@@ -32,6 +33,8 @@ pub struct Index<S: Store> {
     record: RwLock<Arc<IndexRecord>>,
     pub(super) compiled: CompiledIndex,
     pub(super) forms: FieldForms,
+    /// Where its results are written as documents.
+    pub(super) output: Option<Output>,
     pub(super) store: S,
     /// Held by whoever runs a step.
     pub(super) stepping: Mutex<()>,
@@ -67,6 +70,10 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// `Corrupted` when the store holds something else; those of the compiler.
     pub async fn open(record: IndexRecord, store: S, compiler: &dyn IndexCompiler) -> Result<Self> {
+        let output = match &record.source {
+            IndexSource::Auto(_) => None,
+            IndexSource::Static(definition) => Output::of_definition(definition)?,
+        };
         let (compiled, forms) = match &record.source {
             IndexSource::Auto(definition) => (compile_auto(definition)?, FieldForms::default()),
             IndexSource::Static(definition) => (
@@ -74,7 +81,7 @@ impl<S: Store> Index<S> {
                 FieldForms::of_definition(definition)?,
             ),
         };
-        Self::start(record, store, compiled, forms, None).await
+        Self::start(record, store, (compiled, forms, output), None).await
     }
 
     /// Opens an index that this host cannot run: it is listed, and says so when it is asked.
@@ -84,20 +91,21 @@ impl<S: Store> Index<S> {
             reduce: None,
         };
         let fault = Some(why.message().to_owned());
-        Self::start(record, store, compiled, FieldForms::default(), fault).await
+        let nothing = (compiled, FieldForms::default(), None);
+        Self::start(record, store, nothing, fault).await
     }
 
     async fn start(
         record: IndexRecord,
         store: S,
-        compiled: CompiledIndex,
-        forms: FieldForms,
+        (compiled, forms, output): (CompiledIndex, FieldForms, Option<Output>),
         fault: Option<String>,
     ) -> Result<Self> {
         let index = Self {
             record: RwLock::new(Arc::new(record)),
             compiled,
             forms,
+            output,
             store,
             stepping: Mutex::new(()),
             view: RwLock::new(None),
@@ -206,6 +214,22 @@ impl<S: Store> Index<S> {
     /// `None` while a commit is under way, so that no reader keeps the old state alive.
     pub(super) fn set_view(&self, view: Option<IndexView<S::Snapshot>>) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view.map(Arc::new);
+    }
+
+    /// Commits to the index's store and shows the new state.
+    pub(super) async fn commit_batch(
+        &self,
+        batch: WriteBatch,
+        durability: Durability,
+    ) -> Result<()> {
+        self.set_view(None);
+        let committed = self.store.commit(batch, durability).await;
+        // Whether it was committed or not, what is there now is what queries see.
+        if let Ok(view) = self.read_view().await {
+            self.set_view(Some(view));
+        }
+        self.notify_progress();
+        committed
     }
 
     pub(super) fn notify_progress(&self) {
@@ -317,7 +341,10 @@ impl<S: Store> Index<S> {
         cutoff: Option<u64>,
         first_only: bool,
     ) -> Result<Vec<String>> {
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<String> = self.output_reason(&view.progress).into_iter().collect();
+        if first_only && !reasons.is_empty() {
+            return Ok(reasons);
+        }
         let cutoff = cutoff.unwrap_or(u64::MAX);
         let progress = &view.progress;
         let followed = self.followed().into_iter().map(|it| (it, false));

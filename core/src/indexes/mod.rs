@@ -13,11 +13,16 @@ mod compile;
 mod definition;
 mod entry_builder;
 mod entry_writer;
+mod feeding;
 mod field_path;
 mod follow;
 mod index;
 mod map;
 mod number;
+mod output;
+mod output_catalog;
+mod output_pattern;
+mod output_writer;
 mod reduce;
 mod references;
 mod step;
@@ -44,6 +49,7 @@ pub use map::{
     ObjectMap, ObjectReduce,
 };
 pub use number::Number;
+pub use output::Output;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};
