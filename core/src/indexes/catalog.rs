@@ -140,7 +140,7 @@ impl<E: Environment> Indexes<E> {
         Ok(())
     }
 
-    async fn save(&self, put: &[IndexRecord], deleted: &[&str]) -> Result<()> {
+    pub(super) async fn save(&self, put: &[IndexRecord], deleted: &[&str]) -> Result<()> {
         let puts = put
             .iter()
             .map(|it| (name_key(&it.name), Some(it.encode().into())));
@@ -158,6 +158,7 @@ impl<E: Environment> Indexes<E> {
 
     fn insert(&self, index: Index<E::Store>) -> Open<E::Store> {
         let index = Arc::new(index);
+        index.set_opened(self.database.now());
         let key = to_name_key(&index.name());
         let replaced = self
             .open
@@ -169,7 +170,7 @@ impl<E: Environment> Indexes<E> {
         index
     }
 
-    fn remove(&self, name: &str) {
+    pub(super) fn remove(&self, name: &str) {
         let removed = self
             .open
             .write()
@@ -322,6 +323,7 @@ impl<E: Environment> Indexes<E> {
             lock_mode,
             priority,
             is_disabled,
+            idle_since_query_ticks: None,
             abandoned_outputs: Vec::new(),
             source,
         };
@@ -449,7 +451,10 @@ impl<E: Environment> Indexes<E> {
 
     /// The automatic indexes that `index` makes superfluous.
     fn covered_by(&self, index: &Index<E::Store>) -> Vec<String> {
-        let Some(own) = index.auto_definition() else {
+        let Some(own) = index
+            .auto_definition()
+            .filter(|_| !index.record().is_idle())
+        else {
             return Vec::new();
         };
         self.list()

@@ -234,6 +234,9 @@ pub struct IndexRecord {
     pub priority: Priority,
     /// Whether it was switched off.
     pub is_disabled: bool,
+    /// Set while it is idle: when it was last asked before, in ticks.
+    #[serde(default)]
+    pub idle_since_query_ticks: Option<i64>,
     /// Collections that the index it replaced wrote and it does not, until they are cleared.
     #[serde(default)]
     pub abandoned_outputs: Vec<String>,
@@ -254,6 +257,11 @@ impl IndexRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes)
             .map_err(|reason| Error::corrupted(format!("a record of 'indexes': {reason}")))
+    }
+
+    /// Whether it rests because nobody asked it for long.
+    pub fn is_idle(&self) -> bool {
+        self.idle_since_query_ticks.is_some()
     }
 
     /// The store's name.

@@ -42,6 +42,8 @@ pub struct Index<S: Store> {
     view: RwLock<Option<Arc<IndexView<S::Snapshot>>>>,
     progressed: Event,
     last_query_at: AtomicI64,
+    /// Before this nobody could ask it.
+    opened_at: AtomicI64,
     is_paused: AtomicBool,
     is_retired: AtomicBool,
     /// Why the definition cannot be run on this host.
@@ -111,6 +113,7 @@ impl<S: Store> Index<S> {
             view: RwLock::new(None),
             progressed: Event::new(),
             last_query_at: AtomicI64::new(0),
+            opened_at: AtomicI64::new(0),
             is_paused: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
             fault,
@@ -264,8 +267,11 @@ impl<S: Store> Index<S> {
         if self.fault.is_some() || self.view().await?.progress.failure.is_some() {
             return Ok(IndexState::Error);
         }
-        Ok(if self.record().is_disabled {
+        let record = self.record();
+        Ok(if record.is_disabled {
             IndexState::Disabled
+        } else if record.is_idle() {
+            IndexState::Idle
         } else {
             IndexState::Normal
         })
@@ -288,6 +294,16 @@ impl<S: Store> Index<S> {
             0 => None,
             ticks => Some(Timestamp::from_ticks(ticks)),
         }
+    }
+
+    pub(super) fn set_opened(&self, now: Timestamp) {
+        self.opened_at.store(now.ticks(), Ordering::Relaxed);
+    }
+
+    /// Since when nobody asked it, as far as is known.
+    pub(super) fn unasked_since(&self) -> Timestamp {
+        let asked = self.last_query_at.load(Ordering::Relaxed);
+        Timestamp::from_ticks(asked.max(self.opened_at.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {

@@ -16,6 +16,7 @@ mod entry_writer;
 mod feeding;
 mod field_path;
 mod follow;
+mod idle;
 mod index;
 mod map;
 mod number;
@@ -43,6 +44,7 @@ pub(crate) use entry_builder::decode_positions;
 pub use entry_builder::{FieldForm, FieldForms};
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
+pub use idle::IdleLimits;
 pub use index::{Index, IndexView, IndexingError};
 pub use map::{
     CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,

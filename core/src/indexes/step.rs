@@ -114,7 +114,8 @@ impl<S: Store> Index<S> {
         limits: StepLimits,
     ) -> Result<StepReport> {
         let _alone = self.stepping.lock().await;
-        if self.record().is_disabled || self.is_paused() || self.is_retired() {
+        let record = self.record();
+        if record.is_disabled || record.is_idle() || self.is_paused() || self.is_retired() {
             return Ok(StepReport::default());
         }
         let current = self.view().await?;

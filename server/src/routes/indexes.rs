@@ -162,6 +162,8 @@ fn definition(index: &Index<NativeStore>) -> Value {
         members.insert("Priority".to_owned(), json!(record.priority));
         let state = if record.is_disabled {
             IndexState::Disabled
+        } else if record.is_idle() {
+            IndexState::Idle
         } else {
             IndexState::Normal
         };
