@@ -16,7 +16,7 @@ use super::definition::{
 use super::index::Index;
 use super::map::IndexCompiler;
 use super::output_catalog::abandoned;
-use super::{AutoDefinition, FieldForms};
+use super::{AutoDefinition, FieldForms, PortableIndex};
 use crate::commands::{ChangeIndexes, Operation};
 use crate::database::Database;
 use crate::reader::Pages;
@@ -87,6 +87,11 @@ impl<E: Environment> Indexes<E> {
     }
 
     async fn open_index(&self, mut record: IndexRecord) -> Result<Index<E::Store>> {
+        if record.store.is_empty() {
+            // It was defined while nothing was open that could have given it one.
+            record.store = self.new_store_name()?;
+            self.save(std::slice::from_ref(&record), &[]).await?;
+        }
         let store = match self.environment.open(&record.store_name()?).await {
             Ok(store) => store,
             Err(error) if error.kind() == ErrorKind::Corrupted => {
@@ -290,6 +295,25 @@ impl<E: Environment> Indexes<E> {
             self.remove(&replacement);
         }
         Ok(())
+    }
+
+    /// Takes in a definition that came in a dump.
+    ///
+    /// # Errors
+    /// As [`Self::put`] and [`Self::put_auto`].
+    pub async fn put_portable(&self, index: PortableIndex) -> Result<()> {
+        match index.source {
+            IndexSource::Static(definition) => self.put(*definition).await,
+            IndexSource::Auto(definition) => {
+                let name = self.put_auto(definition).await?.name();
+                self.modify(&name, |record| {
+                    record.lock_mode = index.lock_mode;
+                    record.priority = index.priority;
+                    record.is_disabled = index.is_disabled;
+                })
+                .await
+            }
+        }
     }
 
     /// Makes an automatic index, or answers the one of that name.

@@ -24,6 +24,7 @@ mod output;
 mod output_catalog;
 mod output_pattern;
 mod output_writer;
+mod portable;
 mod reduce;
 mod references;
 mod step;
@@ -52,6 +53,7 @@ pub use map::{
 };
 pub use number::Number;
 pub use output::Output;
+pub use portable::PortableIndex;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};

@@ -94,6 +94,7 @@ async fn follow(
     index: Arc<NativeIndex>,
     mut place: Place,
 ) {
+    let mut held = None;
     loop {
         // Before looking, so that nothing that comes meanwhile is missed.
         let committed = indexes.database().listen();
@@ -101,16 +102,22 @@ async fn follow(
         if index.is_retired() {
             return;
         }
-        let turn = place.turn(index.record().priority).await;
+        let turn = place.turn(index.record().priority, held.take()).await;
         let stepped = index.step(indexes.database(), StepLimits::default()).await;
-        drop(turn);
         let settled = match stepped {
             Ok(report) if report.has_more => {
+                held = Some(turn);
                 tokio::task::yield_now().await;
                 continue;
             }
-            Ok(_) => indexes.settle(&index).await,
-            Err(error) => Err(error),
+            Ok(_) => {
+                drop(turn);
+                indexes.settle(&index).await
+            }
+            Err(error) => {
+                drop(turn);
+                Err(error)
+            }
         };
         match settled {
             Ok(()) => {}

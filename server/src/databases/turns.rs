@@ -89,8 +89,9 @@ fn stride(priority: Priority) -> u64 {
 }
 
 impl Place {
-    /// Waits for a turn.
-    pub async fn turn(&mut self, priority: Priority) -> Turn {
+    /// Waits for a turn. Whoever has more to do hands in the turn that it `held`, so that it stands
+    /// in line before that one ends.
+    pub async fn turn(&mut self, priority: Priority, held: Option<Turn>) -> Turn {
         let coming = {
             let state = self.turns.state.lock();
             let mut state = state.unwrap_or_else(PoisonError::into_inner);
@@ -101,6 +102,7 @@ impl Place {
             state.waiting.insert((self.mark, number), sender);
             coming
         };
+        drop(held);
         self.turns.hand_out();
         match coming.await {
             Ok(turn) => turn,
@@ -130,15 +132,15 @@ mod tests {
     async fn shares_follow_priorities() {
         let turns = Turns::new(1);
         let took = Arc::new(Mutex::new(Vec::new()));
-        let first = turns.place().turn(Priority::Normal).await;
+        let first = turns.place().turn(Priority::Normal, None).await;
         let mut tasks = Vec::new();
         for priority in [Priority::Low, Priority::Normal, Priority::High] {
             let (mut place, took) = (turns.place(), Arc::clone(&took));
             tasks.push(tokio::spawn(async move {
+                let mut held = None;
                 for _ in 0..100 {
-                    let turn = place.turn(priority).await;
+                    held = Some(place.turn(priority, held.take()).await);
                     took.lock().unwrap().push(priority);
-                    drop(turn);
                 }
             }));
         }
@@ -163,15 +165,15 @@ mod tests {
     #[tokio::test]
     async fn who_waits_no_more_takes_no_turn() {
         let turns = Turns::new(1);
-        let first = turns.place().turn(Priority::High).await;
+        let first = turns.place().turn(Priority::High, None).await;
         let mut place = turns.place();
         let gone = tokio::spawn(async move {
-            let _turn = place.turn(Priority::High).await;
+            let _turn = place.turn(Priority::High, None).await;
         });
         tokio::task::yield_now().await;
         gone.abort();
         assert!(gone.await.is_err());
         drop(first);
-        let _turn = turns.place().turn(Priority::Low).await;
+        let _turn = turns.place().turn(Priority::Low, None).await;
     }
 }
