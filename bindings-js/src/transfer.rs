@@ -63,7 +63,9 @@ impl Import {
             database: self.database.clone(),
             durability: Durability::Relaxed,
         };
-        let options = ImportOptions::new(Format::detect(&beginning));
+        let mut options = ImportOptions::new(Format::detect(&beginning));
+        // They are open here, and would not hear of it.
+        options.selection.indexes = false;
         let mut report = ImportReport::default();
         let stream = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, Error>));
         import(&target, stream, &options, &mut report, |_| ())

@@ -10,85 +10,15 @@ mod oracle;
 mod story;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use pinyon_core::commands::BatchCommand;
-use pinyon_core::indexes::{FormulaCompiler, IndexDefinition, Indexes, StepLimits};
+use pinyon_core::indexes::{IdleLimits, IndexDefinition, IndexState, StepLimits};
 use pinyon_core::query::{Parameters, PreparedQuery};
-use pinyon_core::storage::{Fault, FaultEnvironment, MemoryEnvironment, StoreName};
-use pinyon_core::{Database, Error, Result};
+use pinyon_core::storage::Fault;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use story::{Story, TestStore, delete, put};
-
-type TestIndexes = Indexes<FaultEnvironment<MemoryEnvironment>>;
-
-async fn open(story: &Story, database: &Database<TestStore>) -> TestIndexes {
-    let store = StoreName::new("documents").unwrap();
-    let environment = story.environment.clone();
-    Indexes::open(
-        environment,
-        database.clone(),
-        &store,
-        Arc::new(FormulaCompiler),
-    )
-    .await
-    .unwrap()
-}
-
-async fn catch_up(indexes: &TestIndexes) {
-    loop {
-        let mut processed = 0;
-        for index in indexes.list() {
-            let report = index
-                .step(indexes.database(), StepLimits::default())
-                .await
-                .unwrap();
-            processed += report.processed;
-            indexes.settle(&index).await.unwrap();
-        }
-        if processed == 0 {
-            return;
-        }
-    }
-}
-
-async fn ask(indexes: &TestIndexes, text: &str) -> Result<(Vec<Value>, u64, bool)> {
-    ask_with(indexes, text, Parameters::new()).await
-}
-
-async fn ask_with(
-    indexes: &TestIndexes,
-    text: &str,
-    parameters: Parameters,
-) -> Result<(Vec<Value>, u64, bool)> {
-    let query = PreparedQuery::parse(text, parameters)?;
-    let plan = indexes.plan(&query).await?;
-    catch_up(indexes).await;
-    let ready = indexes.ready(plan, &query).await?;
-    let answer = ready.answer(&query, usize::MAX).await?;
-    let results = answer.results.iter().map(|it| {
-        let mut json = Vec::new();
-        it.write_json(&mut json);
-        serde_json::from_slice(&json).map_err(|reason| {
-            Error::invalid(format!("{reason}: {}", String::from_utf8_lossy(&json)))
-        })
-    });
-    Ok((
-        results.collect::<Result<_>>()?,
-        answer.total,
-        ready.is_stale(),
-    ))
-}
-
-fn ids(results: &[Value]) -> Vec<String> {
-    let id = |it: &Value| it["@metadata"]["@id"].as_str().unwrap_or("?").to_owned();
-    results.iter().map(id).collect()
-}
-
-async fn write(database: &Database<TestStore>, commands: Vec<BatchCommand>) {
-    database.write_batch(commands).await.unwrap();
-}
+use story::indexes::{TestIndexes, ask, catch_up, define, ids, open, write};
+use story::{Story, delete, put};
 
 fn order(id: &str, body: &str) -> BatchCommand {
     let text = format!(
@@ -241,6 +171,68 @@ fn an_index_says_exactly_when_it_is_behind() {
         assert!(is_stale().await, "a departure counts");
         let (results, ..) = ask(&indexes, "from Orders where A = 1").await.unwrap();
         assert!(results.is_empty(), "{results:?}");
+    });
+}
+
+#[test]
+fn an_automatic_index_that_nobody_asks_rests_and_goes() {
+    const MINUTE_MS: i64 = 60_000;
+    let story = Story::new();
+    let rest = async |indexes: &TestIndexes| {
+        indexes.rest_unused(&IdleLimits::default()).await.unwrap();
+    };
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        write(&database, vec![order("orders/1", r#"{"A":1,"B":1}"#)]).await;
+        define(&indexes, DEFINED[0]).await.unwrap();
+        ask(&indexes, "from Orders where A = 1").await.unwrap();
+        let name = "Auto/Orders/ByA";
+        let state = async || indexes.get(name).unwrap().state().await.unwrap();
+        story.clock.advance_ms(29 * MINUTE_MS);
+        rest(&indexes).await;
+        assert_eq!(state().await, IndexState::Normal);
+        ask(&indexes, "from Orders where A = 1").await.unwrap();
+        story.clock.advance_ms(29 * MINUTE_MS);
+        rest(&indexes).await;
+        assert_eq!(state().await, IndexState::Normal, "it was asked since");
+        story.clock.advance_ms(MINUTE_MS);
+        rest(&indexes).await;
+        assert_eq!(state().await, IndexState::Idle);
+        // It stands still, and takes no part in what other queries need.
+        write(&database, vec![order("orders/2", r#"{"A":1,"B":2}"#)]).await;
+        catch_up(&indexes).await;
+        let index = indexes.get(name).unwrap();
+        assert_eq!(index.view().await.unwrap().progress.entry_count, 1);
+        ask(&indexes, "from Orders where B = 2").await.unwrap();
+        assert!(indexes.find("Auto/Orders/ByB").is_some());
+        assert!(indexes.find("Auto/Orders/ByAAndB").is_none());
+        // A query that nothing else answers wakes it.
+        let (results, ..) = ask(&indexes, "from Orders where A = 1").await.unwrap();
+        assert_eq!(ids(&results), ["orders/1", "orders/2"]);
+        assert_eq!(state().await, IndexState::Normal);
+        story.clock.advance_ms(31 * MINUTE_MS);
+        rest(&indexes).await;
+        indexes.close().await.unwrap();
+    });
+    story.run_seeded(8, async |database| {
+        let indexes = open(&story, &database).await;
+        let names = || -> Vec<String> { indexes.list().iter().map(|it| it.name()).collect() };
+        let index = indexes.get("Auto/Orders/ByA").unwrap();
+        assert_eq!(
+            index.state().await.unwrap(),
+            IndexState::Idle,
+            "also in another life"
+        );
+        drop(index);
+        story.clock.advance_ms((72 * 60 - 32) * MINUTE_MS);
+        rest(&indexes).await;
+        assert_eq!(names().len(), 3);
+        story.clock.advance_ms(MINUTE_MS);
+        rest(&indexes).await;
+        assert_eq!(names(), ["Lines"], "a client's own index stays");
+        let (results, ..) = ask(&indexes, "from Orders where A = 1").await.unwrap();
+        assert_eq!(results.len(), 2, "and comes back with the query");
+        indexes.close().await.unwrap();
     });
 }
 

@@ -57,6 +57,8 @@ fn a_dump_yields_its_items_and_counts_the_rest() {
         r#"Docs item 1 (line 2, byte 168): {"Name":"\"]","@metadata":{"@id":"users/1"}}"#,
         r#"Docs item 2 (line 3, byte 214): {"a":"@export-type","@metadata":{"@id":"users/2"}}"#,
         r#"Tombstones item 1 (line 4, byte 304): {"Key":"users/3","Type":"Document"}"#,
+        r#"Indexes item 1 (line 5, byte 428): {"Type":"Map"}"#,
+        r#"Indexes item 2 (line 5, byte 443): {"Type":"AutoMap"}"#,
         r#"Identities item 1 (line 5, byte 477): {"Key":"users|","Value":"3"}"#,
     ];
     assert_eq!(items, expected);

@@ -13,13 +13,15 @@ use futures_util::stream;
 use pinyon_core::attachments::AttachmentUpload;
 use pinyon_core::commands::{BatchCommand, Configure};
 use pinyon_core::document::{CollectionName, DocumentId};
+use pinyon_core::indexes::{LockMode, PortableIndex, Priority};
 use pinyon_core::smuggler::{
     DatabaseTarget, ExistingDocument, ExportFormat, Exporter, Format, ImportOptions, ImportReport,
     ImportTarget, import,
 };
 use pinyon_core::storage::Durability;
 use pinyon_core::{Database, ErrorKind, Result};
-use story::{Story, TestStore, delete, json, put, write_one};
+use serde_json::Value;
+use story::{Story, TestStore, delete, indexes, json, put, write_one};
 
 async fn import_text(
     database: &Database<TestStore>,
@@ -274,7 +276,8 @@ fn what_is_not_imported_is_told() {
             report.left_out(),
             [
                 "1 contents that no attachment has (2 bytes)",
-                "Indexes: 2 items"
+                "Indexes item 1 (line 2, byte 110): the index has no Type",
+                "Indexes item 2 (line 2, byte 113): the index has no Type",
             ]
         );
         assert_eq!((report.deleted, report.needless_tombstones), (0, 2));
@@ -326,6 +329,10 @@ impl ImportTarget for LateTarget {
 
     async fn configure(&self, configure: Configure) -> Result<()> {
         self.inner.configure(configure).await
+    }
+
+    async fn define_index(&self, index: PortableIndex) -> Result<()> {
+        self.inner.define_index(index).await
     }
 
     async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<()> {
@@ -399,5 +406,79 @@ fn of_an_id_that_stands_twice_the_last_document_remains() {
         for (id, _, body) in stored {
             assert_eq!(body, r#"{"round":5}"#, "{id}");
         }
+    });
+}
+
+#[test]
+fn indexes_go_along_and_what_they_made_does_not() {
+    let definition = r#"{"Name":"Totals","Maps":["map('Orders', o => ({ Of: o.Of, N: 1 }))"],
+        "Reduce":"groupBy(x => x.Of).aggregate(g => ({ Of: g.key, N: g.values.reduce((s, x) => s + x.N, 0) }))",
+        "OutputReduceToCollection":"Totals","Priority":"High","LockMode":"LockedIgnore"}"#;
+    let grouped = "from Orders group by Of select key() as Of, count() as C";
+    let as_dump = ImportOptions::new(Format::Dump);
+    let source = Story::new();
+    let dump = source.run(async |database| {
+        let indexes = indexes::open(&source, &database).await;
+        indexes::define(&indexes, definition).await.unwrap();
+        let text = r#"{"Of":"a","@metadata":{"@collection":"Orders"}}"#;
+        indexes::write(
+            &database,
+            vec![put("orders/1", text), put("orders/2", text)],
+        )
+        .await;
+        indexes::ask(&indexes, grouped).await.unwrap();
+        let stored = contents(&database).await;
+        assert_eq!(stored.len(), 3, "two orders and a total");
+        indexes.close().await.unwrap();
+        export_text(&database, DUMP).await
+    });
+    let parsed: Value = serde_json::from_slice(&dump).unwrap();
+    assert_eq!(parsed["Docs"].as_array().unwrap().len(), 2);
+    let types: Vec<&Value> = parsed["Indexes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["Type"])
+        .collect();
+    assert_eq!(types, ["AutoMapReduce", "JavaScriptMapReduce"]);
+    assert_eq!(parsed["Indexes"][1]["IndexDefinition"]["Priority"], "High");
+    let target = Story::new();
+    target.run(async |database| {
+        let (result, report) = import_text(&database, &dump, &as_dump).await;
+        result.unwrap();
+        assert_eq!((report.documents, report.indexes), (2, 2));
+        assert!(report.left_out().is_empty(), "{:?}", report.left_out());
+        let indexes = indexes::open(&target, &database).await;
+        let names: Vec<String> = indexes.list().iter().map(|it| it.name()).collect();
+        assert_eq!(names, ["Auto/Orders/ByCountReducedByOf", "Totals"]);
+        let (groups, ..) = indexes::ask(&indexes, grouped).await.unwrap();
+        assert_eq!(groups[0]["C"], 2);
+        assert_eq!(indexes.list().len(), 2, "the query found its index there");
+        assert_eq!(
+            contents(&database).await.len(),
+            3,
+            "the total was made anew"
+        );
+        let record = indexes.get("totals").unwrap().record();
+        assert_eq!(
+            (record.priority, record.lock_mode),
+            (Priority::High, LockMode::LockedIgnore)
+        );
+        // The same once more changes nothing.
+        let (result, report) = import_text(&database, &dump, &as_dump).await;
+        result.unwrap();
+        assert_eq!(report.indexes, 2);
+        indexes.close().await.unwrap();
+        // What is not understood is told, and the rest is there.
+        let odd = String::from_utf8(dump.clone()).unwrap();
+        let odd = odd.replace(r#""Type":"AutoMapReduce""#, r#""Type":"AutoVector""#);
+        let (result, report) = import_text(&database, odd.as_bytes(), &as_dump).await;
+        result.unwrap();
+        assert_eq!(report.indexes, 1);
+        assert!(
+            report.left_out()[0].contains("'AutoVector'"),
+            "{:?}",
+            report.left_out()
+        );
     });
 }

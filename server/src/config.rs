@@ -141,6 +141,16 @@ pub struct Config {
     /// Databases unused for this long are closed until they are asked for again; 0 for never
     #[arg(long, env = "PINYON_IDLE_DATABASE_TIMEOUT_S", default_value_t = 900)]
     pub idle_database_timeout_s: u64,
+    /// Automatic indexes that no query used for this long rest until one does; 0 for never
+    #[arg(long, env = "PINYON_AUTO_INDEX_IDLE_AFTER_S", default_value_t = 1800)]
+    pub auto_index_idle_after_s: u32,
+    /// Automatic indexes that rest, and that no query used for this long, are deleted; 0 for never
+    #[arg(
+        long,
+        env = "PINYON_AUTO_INDEX_DELETE_AFTER_S",
+        default_value_t = 259_200
+    )]
+    pub auto_index_delete_after_s: u32,
     /// How long deleted documents are remembered for replicas that were away
     #[arg(long, env = "PINYON_TOMBSTONE_RETENTION_H", default_value_t = 336)]
     pub tombstone_retention_h: u32,

@@ -13,6 +13,9 @@ use crate::schema::{COLLECTION_ETAGS, DOCUMENTS, TOMBSTONES, collection_etags};
 use crate::storage::Snapshot;
 use crate::version::Etag;
 
+/// What a tombstone still tells of its document.
+const KEPT_FLAGS: DocumentFlags = DocumentFlags::HAS_REVISIONS.with(DocumentFlags::ARTIFICIAL);
+
 /// Deletes one document.
 #[derive(Debug, Clone)]
 pub struct DeleteDocument {
@@ -85,8 +88,10 @@ pub(super) async fn bury<S: Snapshot>(
     key: &Bytes,
     record: &DocumentRecord,
 ) -> Result<String> {
-    let previous = Previous::Document(record.clone());
-    follow_on_edge(tx, key, &previous, record.collection()).await?;
+    if !record.flags.contains(DocumentFlags::ARTIFICIAL) {
+        let previous = Previous::Document(record.clone());
+        follow_on_edge(tx, key, &previous, record.collection()).await?;
+    }
     unlink(tx, key, record).await?;
     tx.delete(DOCUMENTS, key.clone());
     let id = if record.id().is_empty() {
@@ -98,7 +103,7 @@ pub(super) async fn bury<S: Snapshot>(
         etag: Etag::ZERO,
         deleted_etag: record.etag,
         last_modified: tx.now(),
-        flags: record.flags.only(DocumentFlags::HAS_REVISIONS),
+        flags: record.flags.only(KEPT_FLAGS),
         context: record.context.clone(),
         dot: record.dot,
         origin: None,

@@ -23,6 +23,7 @@ mod run_batch;
 pub(crate) mod store_version;
 mod transaction;
 mod verify_versions;
+mod write_outputs;
 
 pub use change_hilo::{HiloRange, NextHiloRange, ReturnHiloRange};
 pub use change_identity::{NextIdentity, SeedIdentity};
@@ -40,6 +41,7 @@ pub use remember_request::{DoneAlready, RememberRequest};
 pub use run_batch::{BatchCommand, CommandOutcome};
 pub use transaction::Transaction;
 pub use verify_versions::VerifyVersions;
+pub use write_outputs::{OutputDocument, WriteOutputs};
 
 use std::sync::Arc;
 
@@ -142,6 +144,8 @@ pub enum Operation {
     WriteContent(WriteContent),
     /// Contents to give back.
     SweepLooseContents(SweepLooseContents),
+    /// Results of an index as documents.
+    WriteOutputs(WriteOutputs),
     /// Something to exchange with another replica.
     Replicate(Box<ReplicationCommand>),
 }
@@ -196,6 +200,7 @@ impl Operation {
             Self::SweepRefreshes(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::WriteContent(write) => write.run(tx).await.map(|()| Outcome::Done),
             Self::SweepLooseContents(step) => step.run(tx).await.map(Outcome::Cleaned),
+            Self::WriteOutputs(write) => write.run(tx).await.map(Outcome::Cleaned),
             Self::Replicate(command) => command.run(tx).await.map(Outcome::Replicated),
         }
     }
@@ -210,6 +215,7 @@ impl Operation {
             Self::WriteContent(write) => {
                 ENVELOPE + write.chunks.iter().map(bytes::Bytes::len).sum::<usize>()
             }
+            Self::WriteOutputs(write) => ENVELOPE + write.byte_count(),
             Self::Replicate(command) => ENVELOPE + command.byte_count(),
             _ => ENVELOPE,
         }
@@ -221,6 +227,11 @@ impl Operation {
             Self::Batch(commands) => commands
                 .iter()
                 .filter_map(BatchCommand::document_key)
+                .collect(),
+            Self::WriteOutputs(write) => write
+                .documents
+                .iter()
+                .map(|it| it.id.key().clone())
                 .collect(),
             _ => Vec::new(),
         }

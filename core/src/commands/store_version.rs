@@ -6,7 +6,6 @@
 use bytes::Bytes;
 
 use super::{Transaction, WrittenDocument};
-use crate::Result;
 use crate::document::{CollectionName, Schedule};
 use crate::host::Timestamp;
 use crate::notices::{Notice, NoticeKind};
@@ -19,6 +18,7 @@ use crate::schema::{
 };
 use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Dot, Etag, Origin};
+use crate::{Error, Result};
 
 /// What stands under an id before a write.
 pub(crate) enum Previous {
@@ -133,7 +133,8 @@ async fn store_local<S: Snapshot>(
     version: NewVersion<'_>,
     is_recorded: bool,
 ) -> Result<WrittenDocument> {
-    if tx.edge().is_some() {
+    check_author(previous, &version)?;
+    if tx.edge().is_some() && !version.flags.contains(DocumentFlags::ARTIFICIAL) {
         let written = crate::replication::LocalWrite::put(&version);
         crate::replication::follow_local_write(tx, version.key, previous, written).await?;
     }
@@ -149,6 +150,21 @@ async fn store_local<S: Snapshot>(
         last_modified: tx.now(),
     };
     store(tx, previous, version, is_recorded, lineage).await
+}
+
+/// Results of an index are changed by the index alone.
+fn check_author(previous: &Previous, version: &NewVersion<'_>) -> Result<()> {
+    let is_result = |it: &DocumentRecord| it.flags.contains(DocumentFlags::ARTIFICIAL);
+    if previous.document().is_some_and(is_result)
+        && !version.flags.contains(DocumentFlags::ARTIFICIAL)
+    {
+        return Err(Error::invalid(format!(
+            "The document {} is a result of an index and cannot be written; it changes when the \
+             documents do that it was computed from.",
+            version.id
+        )));
+    }
+    Ok(())
 }
 
 async fn store<S: Snapshot>(

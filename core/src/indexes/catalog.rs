@@ -15,7 +15,8 @@ use super::definition::{
 };
 use super::index::Index;
 use super::map::IndexCompiler;
-use super::{AutoDefinition, FieldForms};
+use super::output_catalog::abandoned;
+use super::{AutoDefinition, FieldForms, PortableIndex};
 use crate::commands::{ChangeIndexes, Operation};
 use crate::database::Database;
 use crate::reader::Pages;
@@ -35,7 +36,7 @@ pub struct Indexes<E: Environment> {
     open: RwLock<BTreeMap<String, Open<E::Store>>>,
     /// Taken out, but perhaps still read; their stores go when nobody reads them any more.
     retired: std::sync::Mutex<Vec<Open<E::Store>>>,
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
     changed: Event,
 }
 
@@ -86,6 +87,11 @@ impl<E: Environment> Indexes<E> {
     }
 
     async fn open_index(&self, mut record: IndexRecord) -> Result<Index<E::Store>> {
+        if record.store.is_empty() {
+            // It was defined while nothing was open that could have given it one.
+            record.store = self.new_store_name()?;
+            self.save(std::slice::from_ref(&record), &[]).await?;
+        }
         let store = match self.environment.open(&record.store_name()?).await {
             Ok(store) => store,
             Err(error) if error.kind() == ErrorKind::Corrupted => {
@@ -139,7 +145,7 @@ impl<E: Environment> Indexes<E> {
         Ok(())
     }
 
-    async fn save(&self, put: &[IndexRecord], deleted: &[&str]) -> Result<()> {
+    pub(super) async fn save(&self, put: &[IndexRecord], deleted: &[&str]) -> Result<()> {
         let puts = put
             .iter()
             .map(|it| (name_key(&it.name), Some(it.encode().into())));
@@ -157,6 +163,7 @@ impl<E: Environment> Indexes<E> {
 
     fn insert(&self, index: Index<E::Store>) -> Open<E::Store> {
         let index = Arc::new(index);
+        index.set_opened(self.database.now());
         let key = to_name_key(&index.name());
         let replaced = self
             .open
@@ -168,7 +175,7 @@ impl<E: Environment> Indexes<E> {
         index
     }
 
-    fn remove(&self, name: &str) {
+    pub(super) fn remove(&self, name: &str) {
         let removed = self
             .open
             .write()
@@ -247,8 +254,9 @@ impl<E: Environment> Indexes<E> {
     /// Those of the compiler; `InvalidRequest` when the index is locked.
     pub async fn put(&self, definition: IndexDefinition) -> Result<()> {
         let _changing = self.changing.lock().await;
-        self.compiler.compile(&definition)?;
+        let compiled = self.compiler.compile(&definition)?;
         FieldForms::of_definition(&definition)?;
+        self.check_output(&definition, &compiled).await?;
         let mut name = definition.name.clone();
         if let Some(existing) = self.find(&name) {
             let record = existing.record();
@@ -289,6 +297,25 @@ impl<E: Environment> Indexes<E> {
         Ok(())
     }
 
+    /// Takes in a definition that came in a dump.
+    ///
+    /// # Errors
+    /// As [`Self::put`] and [`Self::put_auto`].
+    pub async fn put_portable(&self, index: PortableIndex) -> Result<()> {
+        match index.source {
+            IndexSource::Static(definition) => self.put(*definition).await,
+            IndexSource::Auto(definition) => {
+                let name = self.put_auto(definition).await?.name();
+                self.modify(&name, |record| {
+                    record.lock_mode = index.lock_mode;
+                    record.priority = index.priority;
+                    record.is_disabled = index.is_disabled;
+                })
+                .await
+            }
+        }
+    }
+
     /// Makes an automatic index, or answers the one of that name.
     ///
     /// # Errors
@@ -320,6 +347,8 @@ impl<E: Environment> Indexes<E> {
             lock_mode,
             priority,
             is_disabled,
+            idle_since_query_ticks: None,
+            abandoned_outputs: Vec::new(),
             source,
         };
         let store = self.environment.open(&record.store_name()?).await?;
@@ -328,7 +357,7 @@ impl<E: Environment> Indexes<E> {
         Ok(self.insert(index))
     }
 
-    async fn change(&self, index: &Index<E::Store>, record: IndexRecord) -> Result<()> {
+    pub(super) async fn change(&self, index: &Index<E::Store>, record: IndexRecord) -> Result<()> {
         self.save(std::slice::from_ref(&record), &[]).await?;
         index.set_record(record);
         Ok(())
@@ -352,6 +381,8 @@ impl<E: Environment> Indexes<E> {
                 )));
             }
         }
+        // What it writes to its collection must not come after what its successor writes.
+        let _resting = index.stepping.lock().await;
         self.save(&[], &[name]).await?;
         self.remove(name);
         self.remove_replacement(name).await?;
@@ -365,6 +396,9 @@ impl<E: Environment> Indexes<E> {
     pub async fn reset(&self, name: &str) -> Result<()> {
         let _changing = self.changing.lock().await;
         let mut record = (*self.get(name)?.record()).clone();
+        let old = self.get(name)?;
+        // A result that the old one is about to write would come after those of the new one.
+        let _resting = old.stepping.lock().await;
         let store = self.fresh_store(&mut record).await?;
         let index = Index::open(record, store, &*self.compiler).await?;
         self.insert(index);
@@ -412,6 +446,9 @@ impl<E: Environment> Indexes<E> {
     /// Whatever the storage reports.
     pub async fn settle(&self, index: &Open<E::Store>) -> Result<()> {
         let record = index.record();
+        if !record.abandoned_outputs.is_empty() {
+            return self.sweep_abandoned(index).await;
+        }
         let is_replacement = record.name.starts_with(REPLACEMENT_PREFIX);
         let covered = self.covered_by(index);
         if !is_replacement && covered.is_empty() {
@@ -438,7 +475,10 @@ impl<E: Environment> Indexes<E> {
 
     /// The automatic indexes that `index` makes superfluous.
     fn covered_by(&self, index: &Index<E::Store>) -> Vec<String> {
-        let Some(own) = index.auto_definition() else {
+        let Some(own) = index
+            .auto_definition()
+            .filter(|_| !index.record().is_idle())
+        else {
             return Vec::new();
         };
         self.list()
@@ -459,9 +499,16 @@ impl<E: Environment> Indexes<E> {
         let replacement_name = format!("{REPLACEMENT_PREFIX}{name}");
         let replacement = self.get(&replacement_name)?;
         let mut record = (*replacement.record()).clone();
-        record.name = self
-            .find(name)
-            .map_or_else(|| name.to_owned(), |it| it.name());
+        let old = self.find(name);
+        record.name = old.as_ref().map_or_else(|| name.to_owned(), |it| it.name());
+        // As when it is reset: what the old one writes must not come later.
+        let _resting = match &old {
+            Some(old) => {
+                record.abandoned_outputs = abandoned(old, &replacement);
+                Some(old.stepping.lock().await)
+            }
+            None => None,
+        };
         self.save(std::slice::from_ref(&record), &[&replacement_name])
             .await?;
         replacement.set_record(record.clone());

@@ -32,13 +32,6 @@ impl IndexCompiler for FormulaCompiler {
         if !definition.additional_sources.is_empty() {
             return Err(unsupported(name, "additional sources need a script engine"));
         }
-        if definition
-            .output_reduce_to_collection
-            .as_ref()
-            .is_some_and(|it| !it.is_empty())
-        {
-            return Err(unsupported(name, "the output of a reduce as documents"));
-        }
         let maps = definition
             .maps
             .iter()

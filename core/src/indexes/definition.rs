@@ -95,6 +95,10 @@ pub struct IndexDefinition {
     pub state: IndexState,
     /// The collection that results are written to as documents.
     pub output_reduce_to_collection: Option<String>,
+    /// Ids of documents that list results, with fields of theirs: `reports/{Day:yyyy-MM}`.
+    pub pattern_for_output_reduce_to_collection_references: Option<String>,
+    /// The collection of those documents.
+    pub pattern_references_collection_name: Option<String>,
     /// `Rolling` or `Parallel`.
     pub deployment_mode: Option<String>,
     /// Settings.
@@ -177,6 +181,9 @@ impl IndexDefinition {
             && self.additional_sources == other.additional_sources
             && self.configuration == other.configuration
             && self.output_reduce_to_collection == other.output_reduce_to_collection
+            && self.pattern_for_output_reduce_to_collection_references
+                == other.pattern_for_output_reduce_to_collection_references
+            && self.pattern_references_collection_name == other.pattern_references_collection_name
     }
 
     /// What is wanted for a field.
@@ -229,6 +236,12 @@ pub struct IndexRecord {
     pub priority: Priority,
     /// Whether it was switched off.
     pub is_disabled: bool,
+    /// Set while it is idle: when it was last asked before, in ticks.
+    #[serde(default)]
+    pub idle_since_query_ticks: Option<i64>,
+    /// Collections that the index it replaced wrote and it does not, until they are cleared.
+    #[serde(default)]
+    pub abandoned_outputs: Vec<String>,
     /// What it is made from.
     pub source: IndexSource,
 }
@@ -246,6 +259,11 @@ impl IndexRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes)
             .map_err(|reason| Error::corrupted(format!("a record of 'indexes': {reason}")))
+    }
+
+    /// Whether it rests because nobody asked it for long.
+    pub fn is_idle(&self) -> bool {
+        self.idle_since_query_ticks.is_some()
     }
 
     /// The store's name.

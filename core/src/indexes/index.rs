@@ -11,12 +11,13 @@ use super::definition::{IndexRecord, IndexSource, IndexState};
 use super::entry_builder::FieldForms;
 use super::follow::Followed;
 use super::map::{CompiledIndex, CompiledMap, FieldsMap, IndexCompiler};
+use super::output::Output;
 use super::tables::{ERRORS, FORMAT, Progress, STATE, STATE_KEY};
 use super::{AutoDefinition, auto_reduce};
 use crate::document::CollectionName;
 use crate::host::Timestamp;
 use crate::reader::{Pages, ReadTransaction};
-use crate::storage::{Direction, KeyRange, Snapshot, Store};
+use crate::storage::{Direction, Durability, KeyRange, Snapshot, Store, WriteBatch};
 use crate::{Error, ErrorKind, Result};
 
 /// What queries read: one state of an index.
@@ -32,6 +33,8 @@ pub struct Index<S: Store> {
     record: RwLock<Arc<IndexRecord>>,
     pub(super) compiled: CompiledIndex,
     pub(super) forms: FieldForms,
+    /// Where its results are written as documents.
+    pub(super) output: Option<Output>,
     pub(super) store: S,
     /// Held by whoever runs a step.
     pub(super) stepping: Mutex<()>,
@@ -39,6 +42,8 @@ pub struct Index<S: Store> {
     view: RwLock<Option<Arc<IndexView<S::Snapshot>>>>,
     progressed: Event,
     last_query_at: AtomicI64,
+    /// Before this nobody could ask it.
+    opened_at: AtomicI64,
     is_paused: AtomicBool,
     is_retired: AtomicBool,
     /// Why the definition cannot be run on this host.
@@ -67,6 +72,10 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// `Corrupted` when the store holds something else; those of the compiler.
     pub async fn open(record: IndexRecord, store: S, compiler: &dyn IndexCompiler) -> Result<Self> {
+        let output = match &record.source {
+            IndexSource::Auto(_) => None,
+            IndexSource::Static(definition) => Output::of_definition(definition)?,
+        };
         let (compiled, forms) = match &record.source {
             IndexSource::Auto(definition) => (compile_auto(definition)?, FieldForms::default()),
             IndexSource::Static(definition) => (
@@ -74,7 +83,7 @@ impl<S: Store> Index<S> {
                 FieldForms::of_definition(definition)?,
             ),
         };
-        Self::start(record, store, compiled, forms, None).await
+        Self::start(record, store, (compiled, forms, output), None).await
     }
 
     /// Opens an index that this host cannot run: it is listed, and says so when it is asked.
@@ -84,25 +93,27 @@ impl<S: Store> Index<S> {
             reduce: None,
         };
         let fault = Some(why.message().to_owned());
-        Self::start(record, store, compiled, FieldForms::default(), fault).await
+        let nothing = (compiled, FieldForms::default(), None);
+        Self::start(record, store, nothing, fault).await
     }
 
     async fn start(
         record: IndexRecord,
         store: S,
-        compiled: CompiledIndex,
-        forms: FieldForms,
+        (compiled, forms, output): (CompiledIndex, FieldForms, Option<Output>),
         fault: Option<String>,
     ) -> Result<Self> {
         let index = Self {
             record: RwLock::new(Arc::new(record)),
             compiled,
             forms,
+            output,
             store,
             stepping: Mutex::new(()),
             view: RwLock::new(None),
             progressed: Event::new(),
             last_query_at: AtomicI64::new(0),
+            opened_at: AtomicI64::new(0),
             is_paused: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
             fault,
@@ -208,6 +219,22 @@ impl<S: Store> Index<S> {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view.map(Arc::new);
     }
 
+    /// Commits to the index's store and shows the new state.
+    pub(super) async fn commit_batch(
+        &self,
+        batch: WriteBatch,
+        durability: Durability,
+    ) -> Result<()> {
+        self.set_view(None);
+        let committed = self.store.commit(batch, durability).await;
+        // Whether it was committed or not, what is there now is what queries see.
+        if let Ok(view) = self.read_view().await {
+            self.set_view(Some(view));
+        }
+        self.notify_progress();
+        committed
+    }
+
     pub(super) fn notify_progress(&self) {
         self.progressed.notify(usize::MAX);
     }
@@ -240,8 +267,11 @@ impl<S: Store> Index<S> {
         if self.fault.is_some() || self.view().await?.progress.failure.is_some() {
             return Ok(IndexState::Error);
         }
-        Ok(if self.record().is_disabled {
+        let record = self.record();
+        Ok(if record.is_disabled {
             IndexState::Disabled
+        } else if record.is_idle() {
+            IndexState::Idle
         } else {
             IndexState::Normal
         })
@@ -264,6 +294,16 @@ impl<S: Store> Index<S> {
             0 => None,
             ticks => Some(Timestamp::from_ticks(ticks)),
         }
+    }
+
+    pub(super) fn set_opened(&self, now: Timestamp) {
+        self.opened_at.store(now.ticks(), Ordering::Relaxed);
+    }
+
+    /// Since when nobody asked it, as far as is known.
+    pub(super) fn unasked_since(&self) -> Timestamp {
+        let asked = self.last_query_at.load(Ordering::Relaxed);
+        Timestamp::from_ticks(asked.max(self.opened_at.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {
@@ -317,7 +357,10 @@ impl<S: Store> Index<S> {
         cutoff: Option<u64>,
         first_only: bool,
     ) -> Result<Vec<String>> {
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<String> = self.output_reason(&view.progress).into_iter().collect();
+        if first_only && !reasons.is_empty() {
+            return Ok(reasons);
+        }
         let cutoff = cutoff.unwrap_or(u64::MAX);
         let progress = &view.progress;
         let followed = self.followed().into_iter().map(|it| (it, false));

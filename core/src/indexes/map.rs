@@ -273,6 +273,11 @@ impl Loads {
         std::mem::take(&mut self.referenced)
     }
 
+    /// What the document in work referred to.
+    pub(crate) fn referenced(&self) -> &BTreeSet<(String, Bytes)> {
+        &self.referenced
+    }
+
     /// Takes what was asked for and not at hand.
     pub(crate) fn take_missing(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.missing).into_iter().collect()

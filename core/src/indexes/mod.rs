@@ -13,11 +13,18 @@ mod compile;
 mod definition;
 mod entry_builder;
 mod entry_writer;
+mod feeding;
 mod field_path;
 mod follow;
+mod idle;
 mod index;
 mod map;
 mod number;
+mod output;
+mod output_catalog;
+mod output_pattern;
+mod output_writer;
+mod portable;
 mod reduce;
 mod references;
 mod spatial_field;
@@ -39,6 +46,7 @@ pub use entry_builder::{FieldForm, FieldForms};
 pub(crate) use entry_builder::{decode_positions, values_of_json};
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
+pub use idle::IdleLimits;
 pub use index::{Index, IndexView, IndexingError};
 pub use map::{
     CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
@@ -46,6 +54,8 @@ pub use map::{
 };
 pub use number::Number;
 pub use spatial_field::SpatialPaths;
+pub use output::Output;
+pub use portable::PortableIndex;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};

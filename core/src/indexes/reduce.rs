@@ -294,8 +294,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             let group = self.existing_group(&key).await?;
             let result = self.reduce_group(&key, &group, leaves).await;
             let entries = match result {
-                Ok(None) => Vec::new(),
+                Ok(None) => {
+                    self.follow_result(&key, None).await?;
+                    Vec::new()
+                }
                 Ok(Some(result)) => {
+                    self.follow_result(&key, Some(&result)).await?;
                     let fields = fields_of_object(&result, &self.index.forms, &mut self.progress)?;
                     vec![Entry {
                         source: key.clone(),
@@ -307,6 +311,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                 Err(error) => {
                     self.progress.reduce_errors += 1;
                     self.record_error("Reduce", None, &error);
+                    self.follow_result(&key, None).await?;
                     Vec::new()
                 }
             };

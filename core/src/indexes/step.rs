@@ -25,7 +25,7 @@ use crate::database::Database;
 use crate::document::{CollectionName, StoredDocument};
 use crate::host::Timestamp;
 use crate::reader::ReadTransaction;
-use crate::storage::{Durability, Store};
+use crate::storage::{Durability, Store, WriteBatch};
 use crate::{Error, ErrorKind, Result};
 
 /// How much one step does before it commits.
@@ -116,7 +116,8 @@ impl<S: Store> Index<S> {
         limits: StepLimits,
     ) -> Result<StepReport> {
         let _alone = self.stepping.lock().await;
-        if self.record().is_disabled || self.is_paused() || self.is_retired() {
+        let record = self.record();
+        if record.is_disabled || record.is_idle() || self.is_paused() || self.is_retired() {
             return Ok(StepReport::default());
         }
         let current = self.view().await?;
@@ -125,7 +126,15 @@ impl<S: Store> Index<S> {
         }
         let tx = database.read().await?;
         if !self.is_behind(&current.progress, &tx).await? {
-            return Ok(StepReport::default());
+            if self.output_reason(&current.progress).is_none() {
+                return Ok(StepReport::default());
+            }
+            drop(current);
+            let (processed, has_more) = self.write_outputs(database, Some(&tx)).await?;
+            return Ok(StepReport {
+                processed,
+                has_more,
+            });
         }
         let view = IndexView {
             snapshot: self.store.snapshot().await?,
@@ -146,8 +155,15 @@ impl<S: Store> Index<S> {
         };
         drop(current);
         step.run().await?;
-        let report = step.report;
+        let mut report = step.report;
         step.commit().await?;
+        if self.output_reason(&self.view().await?.progress).is_some() {
+            // Documents are searched for what is no result any more only when all were followed,
+            // which the next step finds out.
+            let (processed, _) = self.write_outputs(database, None).await?;
+            report.processed += processed;
+            report.has_more = true;
+        }
         Ok(report)
     }
 
@@ -172,6 +188,30 @@ impl<S: Store> Index<S> {
             }
         }
         Ok(false)
+    }
+}
+
+/// Adds to the errors kept for people to read.
+pub(super) fn put_error(
+    batch: &mut WriteBatch,
+    progress: &mut Progress,
+    now: Timestamp,
+    action: &str,
+    document: Option<&str>,
+    error: &Error,
+) {
+    let record = IndexingError {
+        timestamp: now.to_text(),
+        document: document.map(str::to_owned),
+        action: action.to_owned(),
+        error: error.message().to_owned(),
+    };
+    let number = progress.next_error;
+    progress.next_error += 1;
+    let text = serde_json::to_vec(&record).expect("plain data");
+    batch.put(ERRORS, Bytes::copy_from_slice(&number.to_be_bytes()), text);
+    if let Some(old) = number.checked_sub(KEPT_ERRORS) {
+        batch.delete(ERRORS, Bytes::copy_from_slice(&old.to_be_bytes()));
     }
 }
 
@@ -396,6 +436,10 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             let mapped = self.run_maps(&maps, document);
             let missing = self.loads.take_missing();
             if missing.is_empty() {
+                let mapped = mapped.and_then(|mapped| {
+                    self.check_loads()?;
+                    Ok(mapped)
+                });
                 return Ok(self.counted(document, mapped));
             }
             self.loads.take_referenced();
@@ -409,6 +453,23 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             format!("the map loads more than {MOST_LOADS} documents one after the other"),
         ));
         Ok(self.counted(document, failed))
+    }
+
+    /// What loads its own results would never come to rest.
+    fn check_loads(&mut self) -> Result<()> {
+        let Some(output) = &self.index.output else {
+            return Ok(());
+        };
+        let is_own = |it: &&(String, Bytes)| output.owns(&it.0, &it.1);
+        let Some((_, key)) = self.loads.referenced().iter().find(is_own).cloned() else {
+            return Ok(());
+        };
+        self.loads.take_referenced();
+        Err(Error::invalid(format!(
+            "the map loads '{}', which this index itself writes to '{}'",
+            String::from_utf8_lossy(&key),
+            output.collection.as_str()
+        )))
     }
 
     fn counted(&mut self, document: &StoredDocument, mapped: Result<Mapped>) -> Mapped {
@@ -486,20 +547,8 @@ impl<D: Store, S: Store> Step<'_, D, S> {
     }
 
     pub(super) fn record_error(&mut self, action: &str, document: Option<&str>, error: &Error) {
-        let record = IndexingError {
-            timestamp: self.now.to_text(),
-            document: document.map(str::to_owned),
-            action: action.to_owned(),
-            error: error.message().to_owned(),
-        };
-        let number = self.progress.next_error;
-        self.progress.next_error += 1;
-        let text = serde_json::to_vec(&record).expect("plain data");
-        let batch = self.writer.batch();
-        batch.put(ERRORS, Bytes::copy_from_slice(&number.to_be_bytes()), text);
-        if let Some(old) = number.checked_sub(KEPT_ERRORS) {
-            batch.delete(ERRORS, Bytes::copy_from_slice(&old.to_be_bytes()));
-        }
+        let (batch, progress) = (self.writer.batch(), &mut self.progress);
+        put_error(batch, progress, self.now, action, document, error);
     }
 
     /// An index of which too much fails answers wrongly; better it says so.
@@ -561,14 +610,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         self.progress.batches += 1;
         let mut batch = std::mem::take(&mut self.writer).finish();
         batch.put(STATE, STATE_KEY, self.progress.encode());
-        self.index.set_view(None);
-        let committed = self.index.store.commit(batch, Durability::Relaxed).await;
-        // Whether it was committed or not, what is there now is what queries see.
-        let view = self.index.read_view().await;
-        if let Ok(view) = view {
-            self.index.set_view(Some(view));
-        }
-        self.index.notify_progress();
-        committed
+        let durability = if self.index.output.is_some() {
+            // Documents will be written that only this commit knows of.
+            Durability::Durable
+        } else {
+            Durability::Relaxed
+        };
+        self.index.commit_batch(batch, durability).await
     }
 }

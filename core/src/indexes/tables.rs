@@ -32,6 +32,15 @@ pub const PAGES: KeySpace = KeySpace::new(8);
 /// Which slots of which groups a document's outputs stand in, by document key.
 pub const SLOTS: KeySpace = KeySpace::new(9);
 
+/// Of an index that writes its results as documents: what they shall be and are not yet, by
+/// document key.
+pub const PENDING_OUTPUTS: KeySpace = KeySpace::new(10);
+/// The documents that results became, by document key; the value is the id of the document that
+/// lists it, or empty.
+pub const OUTPUTS: KeySpace = KeySpace::new(11);
+/// Key of a document that lists results, a zero, key of the result; the value is the result's id.
+pub const OUTPUT_LISTS: KeySpace = KeySpace::new(12);
+
 /// The key of [`Progress`].
 pub const STATE_KEY: &[u8] = b"progress";
 /// The format of everything in an index's store.
@@ -92,6 +101,13 @@ pub struct Progress {
     pub failure: Option<String>,
     /// A number that grows with every batch.
     pub batches: u64,
+    /// Whether results are not yet the documents that they shall be.
+    #[serde(default)]
+    pub has_pending_outputs: bool,
+    /// How far collections were searched for documents that an earlier life of the index made and
+    /// that it makes no more; by collection, `u64::MAX` when it was searched to the end.
+    #[serde(default)]
+    pub searched_outputs: BTreeMap<String, u64>,
 }
 
 impl Progress {

@@ -1,7 +1,7 @@
 //! Planning: which documents or which index answer a query.
 //!
 //! A query of a collection is answered by an automatic index that has all fields it names: the
-//! widest, since it outlives the others. If there is none, one is made that takes over what the
+//! widest, since it outlives the others; an idle one only if there is no other. If there is none, one is made that takes over what the
 //! others of its kind do. What names only ids needs none. Nothing scans documents.
 
 use std::sync::Arc;
@@ -53,16 +53,24 @@ impl<E: Environment> Indexes<E> {
         if let Some(ids) = query.only_ids() {
             return Ok(Plan::Documents(ids));
         }
+        loop {
+            let index = self.find_index(query).await?;
+            // One that is deleted while it is woken is looked for again.
+            if self.wake(&index).await? {
+                return Ok(Plan::Index(index));
+            }
+        }
+    }
+
+    async fn find_index(&self, query: &PreparedQuery) -> Result<Open<E>> {
         if let Source::Index(name) = &query.query.source {
-            return self.get(name).map(Plan::Index);
+            return self.get(name);
         }
         let wanted = &query.lowered.wanted;
-        if let (Some(index), _) = self.best_match(wanted) {
-            return Ok(Plan::Index(index));
+        match self.best_match(wanted) {
+            (Some(index), _) => Ok(index),
+            _ => self.put_auto(self.merged_definition(wanted)).await,
         }
-        self.put_auto(self.merged_definition(wanted))
-            .await
-            .map(Plan::Index)
     }
 
     /// What would answer `query` now, and what was passed over.
@@ -90,6 +98,7 @@ impl<E: Environment> Indexes<E> {
         let autos = self
             .list()
             .into_iter()
+            .filter(|it| !it.record().is_idle())
             .filter_map(|it| it.auto_definition());
         autos
             .filter(|it| it.is_of_same_kind(wanted))
@@ -104,7 +113,9 @@ impl<E: Environment> Indexes<E> {
                 reason: reason.to_owned(),
             });
         };
-        let mut best: Option<(usize, Open<E>)> = None;
+        const NARROWER: &str = "It was not the widest index matching this query";
+        const IDLE: &str = "It is idle, and another index is not";
+        let mut best: Option<((bool, usize), Open<E>)> = None;
         for index in self.list() {
             let Some(definition) = index.auto_definition() else {
                 pass_over(&index, "It is not an automatic index");
@@ -119,18 +130,23 @@ impl<E: Environment> Indexes<E> {
             } else if index.record().is_disabled {
                 pass_over(&index, "It is disabled");
             } else {
-                match &best {
-                    Some((width, _)) if *width >= definition.width() => {
-                        pass_over(&index, "It was not the widest index matching this query");
+                let rank = (!index.record().is_idle(), definition.width());
+                let passed = match best.take() {
+                    None => {
+                        best = Some((rank, index));
+                        continue;
                     }
-                    _ => {
-                        if let Some((_, narrower)) = best.take() {
-                            let reason = "It was not the widest index matching this query";
-                            pass_over(&narrower, reason);
-                        }
-                        best = Some((definition.width(), index));
+                    Some((other, other_index)) if other >= rank => {
+                        best = Some((other, other_index));
+                        index
                     }
-                }
+                    Some((_, other_index)) => {
+                        best = Some((rank, index));
+                        other_index
+                    }
+                };
+                let is_idle = passed.record().is_idle();
+                pass_over(&passed, if is_idle { IDLE } else { NARROWER });
             }
         }
         (best.map(|(_, index)| index), considered)

@@ -13,7 +13,7 @@ use super::wire::{WireFact, WireState, fact_to_wire, set_to_wire};
 use crate::conflicts::{of_record, of_tombstone};
 use crate::reader::Pages;
 use crate::schema::conflicts::{self, DocumentVersion};
-use crate::schema::documents::DocumentRecord;
+use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::ledger::{self, Fact};
 use crate::schema::tombstones::Tombstone;
@@ -71,6 +71,11 @@ pub(super) struct Selection<'a> {
     pub(super) scope: Option<&'a Scope>,
     /// What the other side has already heard by an answer.
     pub(super) told: &'a BTreeSet<Etag>,
+}
+
+/// What an index computes, each replica computes for itself.
+fn is_artificial(flags: DocumentFlags) -> bool {
+    flags.contains(DocumentFlags::ARTIFICIAL)
 }
 
 impl<S: Snapshot> ReadTransaction<S> {
@@ -194,12 +199,12 @@ impl<S: Snapshot> ReadTransaction<S> {
         let in_scope = |it: &str| selection.scope.is_none_or(|scope| scope.contains(&key, it));
         if space == DOCUMENTS {
             let record = DocumentRecord::decode(value)?;
-            let is_in = in_scope(record.collection());
+            let is_in = in_scope(record.collection()) && !is_artificial(record.flags);
             return Ok(is_in.then(|| Item::State(of_record(&key, &record))));
         }
         let tombstone = Tombstone::decode(&value)?;
         if !tombstone.is_conflict() {
-            let is_in = in_scope(&tombstone.collection);
+            let is_in = in_scope(&tombstone.collection) && !is_artificial(tombstone.flags);
             return Ok(is_in.then(|| Item::State(of_tombstone(&tombstone))));
         }
         let stored = self

@@ -25,7 +25,7 @@ pub(crate) async fn follow_put<S: Snapshot>(
     new: &mut DocumentParts<'_>,
     is_recorded: bool,
 ) -> Result<()> {
-    if !tx.knows_revisions() {
+    if !tx.knows_revisions() || new.flags.contains(DocumentFlags::ARTIFICIAL) {
         return Ok(());
     }
     let id_key = Bytes::copy_from_slice(new.key);
@@ -75,6 +75,9 @@ pub(crate) async fn follow_delete<S: Snapshot>(
     deleted: &DocumentRecord,
     tombstone: &mut Tombstone,
 ) -> Result<()> {
+    if deleted.flags.contains(DocumentFlags::ARTIFICIAL) {
+        return Ok(());
+    }
     let collection = CollectionName::new(deleted.collection())?;
     let kept = tx.kept_revisions(collection.key()).await?;
     let has_revisions = deleted.flags.contains(DocumentFlags::HAS_REVISIONS);

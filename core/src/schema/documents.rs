@@ -23,7 +23,7 @@ pub struct DocumentFlags(u32);
 
 impl DocumentFlags {
     /// The names of the bits, in the order clients see them.
-    const NAMES: [&'static str; 10] = [
+    const NAMES: [&'static str; 11] = [
         "HasRevisions",
         "HasAttachments",
         "Conflicted",
@@ -34,6 +34,7 @@ impl DocumentFlags {
         "FromReplication",
         "Artificial",
         "ForceCreated",
+        "FromIndex",
     ];
 
     /// No flag.
@@ -54,14 +55,18 @@ impl DocumentFlags {
     pub const DELETE_REVISION: Self = Self(1 << 6);
     /// The version came from another database.
     pub const FROM_REPLICATION: Self = Self(1 << 7);
+    /// The document is not anybody's write but computed from others; it stays in its database.
+    pub const ARTIFICIAL: Self = Self(1 << 8);
     /// The revision was made on request, not by configuration.
     pub const FORCE_CREATED: Self = Self(1 << 9);
+    /// The document is a result of an index.
+    pub const FROM_INDEX: Self = Self(1 << 10);
     /// Not shown: the metadata holds `@expires` or `@refresh`.
     pub const SCHEDULED: Self = Self(1 << 16);
     /// Not shown: before this version there was no document.
     pub const FIRST_VERSION: Self = Self(1 << 17);
 
-    const KNOWN: u32 = 0x3ff | Self::SCHEDULED.0 | Self::FIRST_VERSION.0;
+    const KNOWN: u32 = 0x7ff | Self::SCHEDULED.0 | Self::FIRST_VERSION.0;
 
     /// The bits as stored.
     pub const fn bits(self) -> u32 {

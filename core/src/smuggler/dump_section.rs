@@ -17,6 +17,8 @@ pub enum Section {
     Deletions,
     /// Identity counters.
     Identities,
+    /// Definitions of indexes.
+    Indexes,
     /// Anything else.
     Other,
 }
@@ -24,7 +26,7 @@ pub enum Section {
 impl Section {
     /// The section a property of the dump stands for, in any case.
     pub fn from_name(name: &str) -> Self {
-        const NAMES: [(&str, Section); 7] = [
+        const NAMES: [(&str, Section); 8] = [
             ("Docs", Section::Documents),
             ("RevisionDocuments", Section::Revisions),
             ("DatabaseRecord", Section::DatabaseRecord),
@@ -33,6 +35,7 @@ impl Section {
             ("Tombstones", Section::Tombstones),
             ("DocsDeletions", Section::Deletions),
             ("Identities", Section::Identities),
+            ("Indexes", Section::Indexes),
         ];
         let found = NAMES
             .iter()
@@ -55,6 +58,7 @@ impl fmt::Display for Section {
             Self::Tombstones => "Tombstones",
             Self::Deletions => "DocsDeletions",
             Self::Identities => "Identities",
+            Self::Indexes => "Indexes",
             Self::Other => "other",
         })
     }

@@ -3,16 +3,18 @@
 //! The content of an attachment stands once in a dump, as raw bytes behind an object that tells
 //! its size, before the first document or revision that has it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::Selection;
 use crate::attachments::{ListedAttachment, parse_hash};
 use crate::document::{CollectionName, StoredDocument, to_id_key};
-use crate::reader::ReadTransaction;
-use crate::schema::TOMBSTONES;
+use crate::indexes::{IndexRecord, REPLACEMENT_PREFIX, to_name_key};
+use crate::reader::{Pages, ReadTransaction};
 use crate::schema::blobs::{BlobRecord, ContentHash};
+use crate::schema::documents::DocumentFlags;
 use crate::schema::etags::ItemKind;
 use crate::schema::tombstones::Tombstone;
+use crate::schema::{INDEXES, TOMBSTONES};
 use crate::storage::{Direction, KeyRange, PageLimits, Snapshot};
 use crate::version::Etag;
 use crate::{Error, Result};
@@ -46,6 +48,8 @@ pub struct ExportCounts {
     pub tombstones: u64,
     /// Identities; only in dumps.
     pub identities: u64,
+    /// Definitions of indexes; only in dumps.
+    pub indexes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,7 @@ enum Stage {
     /// Tombstones in this range.
     Tombstones(KeyRange),
     Identities,
+    Indexes,
     Done,
 }
 
@@ -76,7 +81,9 @@ enum Stage {
 /// while exporter.write_next(&mut text).await? {
 ///     // Here a host writes the text away and clears it.
 /// }
-/// assert_eq!(text, br#"{"BuildVersion":1,"Docs":[],"RevisionDocuments":[],"Tombstones":[],"Identities":[]}"#);
+/// let text = String::from_utf8(text).unwrap();
+/// let sections = r#""Docs":[],"RevisionDocuments":[],"Tombstones":[],"Identities":[],"Indexes":[]"#;
+/// assert_eq!(text, format!("{{\"BuildVersion\":1,{sections}}}"));
 /// # Ok::<(), pinyon_core::Error>(())
 /// # }).unwrap();
 /// ```
@@ -195,6 +202,13 @@ impl<S: Snapshot> Exporter<S> {
                 if self.selection.identities {
                     self.write_identities(text).await?;
                 }
+                self.begin_section("Indexes", text);
+                Stage::Indexes
+            }
+            Stage::Indexes => {
+                if self.selection.indexes {
+                    self.write_indexes(text).await?;
+                }
                 text.extend_from_slice(b"]}");
                 Stage::Done
             }
@@ -264,9 +278,11 @@ impl<S: Snapshot> Exporter<S> {
         let collection = CollectionName::new(document.collection())?;
         match kind {
             ItemKind::Revision => Ok(self.selection.has_collection(collection.as_str())),
-            _ => self
-                .selection
-                .has_document(&collection, document.stored_metadata()),
+            _ => self.selection.has_document(
+                &collection,
+                document.stored_metadata(),
+                document.flags(),
+            ),
         }
     }
 
@@ -375,7 +391,8 @@ impl<S: Snapshot> Exporter<S> {
         let last = page.entries.last().map(|(key, _)| key.clone());
         for (_, value) in page.entries {
             let tombstone = Tombstone::decode(&value)?;
-            if !self.selection.has_collection(&tombstone.collection) {
+            let is_artificial = tombstone.flags.contains(DocumentFlags::ARTIFICIAL);
+            if is_artificial || !self.selection.has_collection(&tombstone.collection) {
                 continue;
             }
             self.separate(text);
@@ -412,6 +429,32 @@ impl<S: Snapshot> Exporter<S> {
             "LastModified": tombstone.last_modified.to_text(),
         });
         serde_json::to_writer(text, &item).expect("a Vec takes any text");
+        Ok(())
+    }
+
+    /// What shall replace an index stands for it.
+    async fn write_indexes(&mut self, text: &mut Vec<u8>) -> Result<()> {
+        let records = Pages::new(INDEXES, KeyRange::all(), Direction::Forward, usize::MAX)
+            .all(self.transaction.snapshot())
+            .await?;
+        let mut by_name = BTreeMap::new();
+        let records = records.into_iter().map(|(_, it)| IndexRecord::decode(&it));
+        for record in records.collect::<Result<Vec<_>>>()? {
+            let replaced = record.name.strip_prefix(REPLACEMENT_PREFIX);
+            let (name, is_replacement) = match replaced {
+                Some(name) => (name.to_owned(), true),
+                None => (record.name.clone(), false),
+            };
+            let key = to_name_key(&name);
+            if is_replacement || !by_name.contains_key(&key) {
+                by_name.insert(key, IndexRecord { name, ..record });
+            }
+        }
+        for record in by_name.into_values() {
+            self.separate(text);
+            serde_json::to_writer(&mut *text, &record.to_portable()).expect("a Vec takes any text");
+            self.counts.indexes += 1;
+        }
         Ok(())
     }
 

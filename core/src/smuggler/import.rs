@@ -17,13 +17,14 @@ use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 
 use super::import_contents::Contents;
 use super::import_item::{
-    DocumentRules, configurations_of, deleted_id, identity_of, is_hilo, to_text,
+    DocumentRules, configurations_of, deleted_id, flags_of, identity_of, is_hilo, to_text,
 };
 use super::import_target::ExistingDocument;
 use super::{Format, ImportReport, ImportTarget, Item, Piece, Place, Reader, Section, Selection};
 use crate::attachments::ImportDocument;
 use crate::commands::{BatchCommand, Configure, DeleteDocument, ExpectedVersion};
 use crate::document::{DocumentId, IdRequest, find_property};
+use crate::indexes::PortableIndex;
 use crate::{Error, ErrorKind, Result};
 
 /// How an import goes.
@@ -214,6 +215,7 @@ enum Errand {
     None,
     Identity(String, i64),
     Configurations(Vec<Configure>),
+    Index(Box<PortableIndex>),
 }
 
 impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
@@ -254,6 +256,10 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
             }
             let errand = match self.take_item(item) {
                 Ok(errand) => errand,
+                Err(reason) if place.section == Section::Indexes && is_not_understood(&reason) => {
+                    self.report.add_refused_index(&place.to_string(), &reason);
+                    continue;
+                }
                 Err(reason) => {
                     self.add_bad_item(place, &reason)?;
                     continue;
@@ -291,6 +297,18 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
                 Ok(()) => self.report.identities += 1,
                 Err(error) => self.add_failed_item(place, error)?,
             },
+            Errand::Index(index) => {
+                let name = index.name.clone();
+                match self.target.define_index(*index).await {
+                    Ok(()) => self.report.indexes += 1,
+                    // A dump is worth having without an index that this version cannot run.
+                    Err(error) if is_not_understood(&error) => {
+                        let what = format!("the index '{name}'");
+                        self.report.add_refused_index(&what, &error);
+                    }
+                    Err(error) => self.add_failed_item(place, error)?,
+                }
+            }
             Errand::Configurations(configurations) => {
                 for configure in configurations {
                     self.target.configure(configure).await?;
@@ -311,9 +329,11 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
             Section::DatabaseRecord if !selection.configurations => {}
             Section::Tombstones | Section::Deletions if !selection.tombstones => {}
             Section::Identities if !selection.identities => {}
+            Section::Indexes if !selection.indexes => {}
             Section::Documents => {
                 let put = rules.to_put(item)?;
-                if !selection.has_document(&put.document.collection, &put.document.metadata)? {
+                let (collection, metadata) = (&put.document.collection, &put.document.metadata);
+                if !selection.has_document(collection, metadata, flags_of(item)?)? {
                     return Ok(Errand::None);
                 }
                 let is_dump = self.options.format == Format::Dump;
@@ -346,6 +366,10 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
             Section::Identities => {
                 let (name, value) = identity_of(item)?;
                 return Ok(Errand::Identity(name, value));
+            }
+            Section::Indexes => {
+                let index = PortableIndex::parse(to_text(item.bytes)?);
+                return index.map(|it| Errand::Index(Box::new(it)));
             }
             Section::Other => {}
         }
@@ -561,6 +585,14 @@ fn hilo_max(text: &str) -> i64 {
     find_property(text, "Max")
         .and_then(|max| max.parse().ok())
         .unwrap_or(0)
+}
+
+/// Whether a definition is beyond what this version, or this host, can run.
+fn is_not_understood(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidRequest | ErrorKind::Unsupported
+    )
 }
 
 /// Whether the batch was refused because of what is in it.

@@ -233,6 +233,15 @@ pub(super) fn identity_of(item: Item<'_>) -> Result<(String, i64)> {
     Ok((identity.key, value))
 }
 
+/// The flags that a document had where it comes from.
+pub(super) fn flags_of(item: Item<'_>) -> Result<DocumentFlags> {
+    let metadata = find_property(to_text(item.bytes)?, "@metadata").unwrap_or("{}");
+    let flags = find_property(metadata, "@flags").unwrap_or("null");
+    let flags: Option<String> = serde_json::from_str(flags)
+        .map_err(|_| Error::invalid("@metadata.@flags must be a string"))?;
+    Ok(DocumentFlags::from_text(&flags.unwrap_or_default()))
+}
+
 fn to_invalid(reason: serde_json::Error) -> Error {
     Error::invalid(format!("the JSON is not valid: {reason}"))
 }

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::Result;
 use crate::attachments::{AttachmentContent, AttachmentUpload};
-use crate::commands::{BatchCommand, Configure, Operation, SeedIdentity};
+use crate::commands::{BatchCommand, ChangeIndexes, Configure, Operation, SeedIdentity};
 use crate::database::Database;
 use crate::document::DocumentId;
-use crate::storage::{Durability, MaybeSend, MaybeSync, Store};
+use crate::indexes::{IndexRecord, LockMode, PortableIndex, to_name_key};
+use crate::schema::INDEXES;
+use crate::storage::{Durability, MaybeSend, MaybeSync, Snapshot as _, Store};
+use crate::{Error, Result};
 
 /// What is stored under an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,9 @@ pub trait ImportTarget: MaybeSend + MaybeSync {
 
     /// Replaces a configuration.
     fn configure(&self, configure: Configure) -> impl Future<Output = Result<()>> + MaybeSend;
+
+    /// Defines an index.
+    fn define_index(&self, index: PortableIndex) -> impl Future<Output = Result<()>> + MaybeSend;
 
     /// Runs commands in order, all or nothing.
     fn write(&self, commands: Arc<[BatchCommand]>) -> impl Future<Output = Result<()>> + MaybeSend;
@@ -98,6 +103,36 @@ impl<S: Store> ImportTarget for DatabaseTarget<S> {
 
     async fn configure(&self, configure: Configure) -> Result<()> {
         let operation = Operation::Configure(configure);
+        self.database
+            .execute_with(operation, self.durability)
+            .await
+            .map(drop)
+    }
+
+    /// The indexes are not open here: what it yields is seen when they are.
+    async fn define_index(&self, index: PortableIndex) -> Result<()> {
+        let key = bytes::Bytes::from(to_name_key(&index.name).into_bytes());
+        let tx = self.database.read().await?;
+        let found = tx.snapshot().get_many(INDEXES, std::slice::from_ref(&key));
+        let found = found.await?.into_iter().next().flatten();
+        if let Some(record) = found {
+            let record = IndexRecord::decode(&record)?;
+            match record.lock_mode {
+                LockMode::Unlock if record.source == index.source => return Ok(()),
+                LockMode::Unlock => {}
+                LockMode::LockedIgnore => return Ok(()),
+                LockMode::LockedError => {
+                    return Err(Error::invalid(format!(
+                        "the index '{}' is locked against changes",
+                        record.name
+                    )));
+                }
+            }
+        }
+        let record = index.to_record(self.database.now().ticks()).encode();
+        let operation = Operation::ChangeIndexes(ChangeIndexes {
+            records: vec![(key, Some(record.into()))],
+        });
         self.database
             .execute_with(operation, self.durability)
             .await

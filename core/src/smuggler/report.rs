@@ -32,6 +32,10 @@ pub struct ImportReport {
     pub needless_tombstones: u64,
     /// Identities raised, or already as high.
     pub identities: u64,
+    /// Indexes defined, or defined so already.
+    pub indexes: u64,
+    /// Indexes that were not understood, the first of them with the reason.
+    pub refused_indexes: (u64, Vec<String>),
     /// HiLo documents left as they were because their range is already as high.
     pub kept_hilo: u64,
     /// Items left out because of errors.
@@ -55,6 +59,14 @@ impl ImportReport {
         }
     }
 
+    pub(super) fn add_refused_index(&mut self, what: &str, reason: &crate::Error) {
+        self.refused_indexes.0 += 1;
+        if self.refused_indexes.1.len() < Self::MAX_BAD_ITEMS {
+            let line = format!("{what}: {}", reason.message());
+            self.refused_indexes.1.push(line);
+        }
+    }
+
     /// What the input held that this version does not import, one line for each kind; never the
     /// bad items, which are counted on their own.
     pub fn left_out(&self) -> Vec<String> {
@@ -63,6 +75,11 @@ impl ImportReport {
             lines.push(format!(
                 "{contents} contents that no attachment has ({bytes} bytes)"
             ));
+        }
+        lines.extend(self.refused_indexes.1.iter().cloned());
+        let untold = self.refused_indexes.0 - self.refused_indexes.1.len() as u64;
+        if untold > 0 {
+            lines.push(format!("{untold} more indexes"));
         }
         for summary in &self.sections {
             let name = &summary.name;

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::document::{CollectionName, Schedule};
 use crate::host::Timestamp;
+use crate::schema::documents::DocumentFlags;
 
 /// The kinds of items that are meant; by default all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,11 @@ pub struct Selection {
     pub tombstones: bool,
     /// Identities.
     pub identities: bool,
+    /// Definitions of indexes.
+    pub indexes: bool,
+    /// Documents that indexes made, which are made anew from the others; imported, they are
+    /// documents as all others.
+    pub artificial: bool,
     /// The configurations of revisions, expiration and refresh.
     pub configurations: bool,
     /// If not empty: documents, revisions and tombstones of these collections only, by lower-cased
@@ -31,6 +37,8 @@ impl Default for Selection {
             revisions: true,
             tombstones: true,
             identities: true,
+            indexes: true,
+            artificial: false,
             configurations: true,
             collections: Vec::new(),
             expired_by: None,
@@ -47,7 +55,15 @@ impl Selection {
         self.collections.contains(&key)
     }
 
-    pub(super) fn has_document(&self, collection: &CollectionName, metadata: &str) -> Result<bool> {
+    pub(super) fn has_document(
+        &self,
+        collection: &CollectionName,
+        metadata: &str,
+        flags: DocumentFlags,
+    ) -> Result<bool> {
+        if flags.contains(DocumentFlags::ARTIFICIAL) && !self.artificial {
+            return Ok(false);
+        }
         if !self.documents || !self.has_collection(collection.as_str()) {
             return Ok(false);
         }

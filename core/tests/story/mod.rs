@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod indexes;
+
 use std::sync::Arc;
 
 use pinyon_core::commands::{

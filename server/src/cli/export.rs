@@ -24,7 +24,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 const HELP: &str = "\
 The file shows one moment of the database, however long the export takes. It appears under its
 name once it is complete. A .ravendbdump holds documents, revisions, attachments, configurations,
-tombstones and identities and can be imported here and into RavenDB; JSON lines hold documents with
+tombstones, identities and definitions of indexes and can be imported here and into RavenDB; JSON lines hold documents with
 their @metadata. Files that end in .gz, and dumps, are compressed by gzip.
 
 Examples:
@@ -188,6 +188,7 @@ async fn export_dump(remote: &Remote, output: &mut Output) -> Result<ExportCount
         attachments: count("/Documents/Attachments/ReadCount"),
         tombstones: count("/Tombstones/ReadCount"),
         identities: count("/Identities/ReadCount"),
+        indexes: count("/Indexes/ReadCount"),
         ..ExportCounts::default()
     })
 }
@@ -223,12 +224,13 @@ fn broke_off(reason: &io::Error) -> Error {
 )]
 fn tell(file: &Path, counts: ExportCounts) {
     eprintln!(
-        "exported {} documents, {} revisions, {} attachments, {} tombstones, {} identities to {}",
+        "exported {} documents, {} revisions, {} attachments, {} tombstones, {} identities, {} indexes to {}",
         counts.documents,
         counts.revisions,
         counts.attachments,
         counts.tombstones,
         counts.identities,
+        counts.indexes,
         file.display()
     );
 }

@@ -29,8 +29,8 @@ const HELP: &str = "\
 The input is a .ravendbdump (of RavenDB 4 or later, or of `pinyon export`), a JSON array of
 documents, JSON documents one after another, or JSON lines; plain or compressed by gzip or
 Zstandard. Imported documents replace those that have their ids, and get new change vectors.
-A dump's revisions, attachments and configurations (revisions, their bin, expiration, refresh) come
-along. What the input holds beyond that is counted and reported.
+A dump's revisions, attachments, indexes and configurations (revisions, their bin, expiration,
+refresh) come along. What the input holds beyond that is counted and reported.
 
 A document's id is its @metadata.@id. In JSON without that, --id-property names the property that
 holds it; otherwise the database makes ids from --id-prefix, or from the collection's name.
@@ -212,6 +212,7 @@ async fn send_dump(remote: &Remote, input: Input, skip_errors: bool) -> CommandR
         configurations: count("/DatabaseRecord/ReadCount"),
         deleted: count("/Tombstones/ReadCount"),
         identities: count("/Identities/ReadCount"),
+        indexes: count("/Indexes/ReadCount"),
         kept_hilo: count("/Documents/SkippedCount"),
         bad_item_count: count("/Documents/ErroredCount"),
         ..ImportReport::default()
@@ -273,6 +274,7 @@ fn tell_counts(name: &str, report: &ImportReport, is_complete: bool) -> Result<(
         (report.configurations, "configurations"),
         (report.deleted, "deletions"),
         (report.identities, "identities"),
+        (report.indexes, "indexes"),
         (report.kept_hilo, "HiLo ranges kept as they were"),
         (report.bad_item_count, "items left out"),
     ] {

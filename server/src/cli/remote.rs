@@ -9,6 +9,7 @@ use flate2::read::GzEncoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pinyon_core::commands::{BatchCommand, Configure, ExpectedVersion, PutDocument};
 use pinyon_core::document::{DocumentId, IdRequest};
+use pinyon_core::indexes::PortableIndex;
 use pinyon_core::smuggler::{ExistingDocument, ImportTarget};
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
@@ -325,6 +326,10 @@ impl ImportTarget for Remote {
 
     async fn configure(&self, _: Configure) -> Result<()> {
         Err(only_in_dumps("configurations"))
+    }
+
+    async fn define_index(&self, _: PortableIndex) -> Result<()> {
+        Err(only_in_dumps("indexes"))
     }
 
     async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<()> {

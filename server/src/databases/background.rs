@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pinyon_core::Result;
 use pinyon_core::host::Timestamp;
+use pinyon_core::indexes::IdleLimits;
 use pinyon_core::version::Etag;
 use tokio::task::JoinHandle;
 
@@ -32,12 +33,29 @@ async fn run(server: Arc<Server>) {
         for database in server.databases.open_databases() {
             database.log_notices();
         }
+        rest_unused_indexes(&server).await;
         if !idle.is_zero() {
             server.databases.close_idle(idle).await;
         }
         if now >= next_cleanup {
             next_cleanup = now + cleanup_every;
             clean_tombstones(&server).await;
+        }
+    }
+}
+
+async fn rest_unused_indexes(server: &Server) {
+    let limits = IdleLimits {
+        idle_after_ms: i64::from(server.config.auto_index_idle_after_s) * 1000,
+        delete_after_ms: i64::from(server.config.auto_index_delete_after_s) * 1000,
+    };
+    for database in server.databases.open_databases() {
+        if let Err(error) = database.indexes.rest_unused(&limits).await {
+            tracing::warn!(
+                database = database.record.name,
+                ?error,
+                "unused indexes could not be put to rest"
+            );
         }
     }
 }

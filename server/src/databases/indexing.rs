@@ -9,6 +9,8 @@ use pinyon_core::{Error, ErrorKind};
 use pinyon_storage_native::{NativeEnvironment, NativeStore};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
+use super::turns::{Place, Turns};
+
 /// How long an index rests after a step that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How often stores of retired indexes are looked at while there are any.
@@ -24,10 +26,11 @@ pub struct Indexing {
 
 impl Indexing {
     /// Starts a task for each index there is, and for each that comes.
-    pub fn start(database: &str, indexes: &Arc<NativeIndexes>) -> Self {
+    pub fn start(database: &str, indexes: &Arc<NativeIndexes>, turns: &Arc<Turns>) -> Self {
         let (database, indexes) = (database.to_owned(), Arc::clone(indexes));
+        let supervising = supervise(database, indexes, Arc::clone(turns));
         Self {
-            supervisor: Mutex::new(Some(tokio::spawn(supervise(database, indexes)))),
+            supervisor: Mutex::new(Some(tokio::spawn(supervising))),
         }
     }
 
@@ -55,7 +58,7 @@ impl Drop for Indexing {
     }
 }
 
-async fn supervise(database: String, indexes: Arc<NativeIndexes>) {
+async fn supervise(database: String, indexes: Arc<NativeIndexes>, turns: Arc<Turns>) {
     // Dropped with this task, and all of its tasks with it.
     let mut tasks = JoinSet::new();
     let mut running: HashMap<String, AbortHandle> = HashMap::new();
@@ -68,7 +71,8 @@ async fn supervise(database: String, indexes: Arc<NativeIndexes>) {
             // A rebuilt index has another store, and is another index.
             let store = index.record().store.clone();
             running.entry(store).or_insert_with(|| {
-                let follow = follow(database.clone(), Arc::clone(&indexes), index);
+                let place = turns.place();
+                let follow = follow(database.clone(), Arc::clone(&indexes), index, place);
                 tasks.spawn(follow)
             });
         }
@@ -84,7 +88,13 @@ async fn supervise(database: String, indexes: Arc<NativeIndexes>) {
     }
 }
 
-async fn follow(database: String, indexes: Arc<NativeIndexes>, index: Arc<NativeIndex>) {
+async fn follow(
+    database: String,
+    indexes: Arc<NativeIndexes>,
+    index: Arc<NativeIndex>,
+    mut place: Place,
+) {
+    let mut held = None;
     loop {
         // Before looking, so that nothing that comes meanwhile is missed.
         let committed = indexes.database().listen();
@@ -92,14 +102,22 @@ async fn follow(database: String, indexes: Arc<NativeIndexes>, index: Arc<Native
         if index.is_retired() {
             return;
         }
+        let turn = place.turn(index.record().priority, held.take()).await;
         let stepped = index.step(indexes.database(), StepLimits::default()).await;
         let settled = match stepped {
             Ok(report) if report.has_more => {
+                held = Some(turn);
                 tokio::task::yield_now().await;
                 continue;
             }
-            Ok(_) => indexes.settle(&index).await,
-            Err(error) => Err(error),
+            Ok(_) => {
+                drop(turn);
+                indexes.settle(&index).await
+            }
+            Err(error) => {
+                drop(turn);
+                Err(error)
+            }
         };
         match settled {
             Ok(()) => {}

@@ -10,6 +10,7 @@ mod indexing;
 mod open_database;
 mod record;
 pub mod sweeps;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -31,6 +32,7 @@ pub use record::{DatabaseRecord, check_name, to_name_key};
 use crate::config::Config;
 use crate::http_error;
 use crate::scripts::ScriptRuntime;
+use turns::Turns;
 
 /// How long a deleted or disabled database's running requests may go on.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -43,6 +45,7 @@ pub struct Databases {
     host: Host,
     options: DatabaseOptions,
     scripts: Arc<ScriptRuntime>,
+    turns: Arc<Turns>,
     /// Seconds of this process, counted by its background work.
     now_s: AtomicU64,
 }
@@ -132,6 +135,7 @@ impl Databases {
             host,
             options,
             scripts: Arc::new(ScriptRuntime::new(config.script_limits())),
+            turns: Turns::new(std::thread::available_parallelism().map_or(1, usize::from)),
             now_s: AtomicU64::new(0),
         })
     }
@@ -208,7 +212,7 @@ impl Databases {
     async fn open_now(&self, record: DatabaseRecord) -> Result<OpenDatabase> {
         let environment = self.environment.clone();
         let (host, options) = (self.host.clone(), self.options.clone());
-        let scripts = Arc::clone(&self.scripts);
+        let (scripts, turns) = (Arc::clone(&self.scripts), Arc::clone(&self.turns));
         let runtime = tokio::runtime::Handle::current();
         let opening = tokio::task::spawn_blocking(move || {
             runtime.block_on(OpenDatabase::open(
@@ -217,6 +221,7 @@ impl Databases {
                 &host,
                 options,
                 &scripts,
+                &turns,
             ))
         });
         opening.await.map_err(|reason| {

@@ -16,6 +16,7 @@ use crate::scripts::{DatabaseScripts, ScriptCompiler, ScriptRuntime};
 use super::DatabaseRecord;
 use super::indexing::Indexing;
 use super::sweeps::SweepPlan;
+use super::turns::Turns;
 
 /// An open database. Requests hold it while they use it; it is closed by its slot alone.
 pub struct OpenDatabase {
@@ -45,6 +46,7 @@ impl OpenDatabase {
         host: &Host,
         options: DatabaseOptions,
         scripts: &Arc<ScriptRuntime>,
+        turns: &Arc<Turns>,
     ) -> Result<Self> {
         let store_name = record.store_name()?;
         let store = environment.open(&store_name).await?;
@@ -60,7 +62,7 @@ impl OpenDatabase {
         )
         .await?;
         let indexes = Arc::new(indexes);
-        let indexing = Indexing::start(&record.name, &indexes);
+        let indexing = Indexing::start(&record.name, &indexes, turns);
         Ok(Self {
             record,
             indexes,

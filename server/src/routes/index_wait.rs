@@ -64,7 +64,11 @@ impl IndexWait {
             } else {
                 self.names.iter().any(|it| it.eq_ignore_ascii_case(&name))
             };
-            if !is_concerned || index.record().is_disabled || index.is_paused() {
+            if !is_concerned
+                || index.record().is_disabled
+                || index.record().is_idle()
+                || index.is_paused()
+            {
                 continue;
             }
             loop {

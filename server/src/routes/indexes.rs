@@ -103,23 +103,7 @@ fn chosen(call: &Call<'_>, database: &OpenDatabase) -> Result<Option<Vec<NativeI
 
 /// What kind of index it is, in the protocol's words.
 pub fn index_type(index: &Index<NativeStore>) -> &'static str {
-    let record = index.record();
-    match &record.source {
-        IndexSource::Auto(definition) if definition.grouping.is_some() => "AutoMapReduce",
-        IndexSource::Auto(_) => "AutoMap",
-        IndexSource::Static(definition) => {
-            let is_script = definition.maps.iter().any(|it| {
-                let text = it.trim_start();
-                text.starts_with("map(") || text.starts_with("map (")
-            });
-            match (is_script, definition.reduce.is_some()) {
-                (true, true) => "JavaScriptMapReduce",
-                (true, false) => "JavaScriptMap",
-                (false, true) => "MapReduce",
-                (false, false) => "Map",
-            }
-        }
-    }
+    index.record().index_type()
 }
 
 fn definition(index: &Index<NativeStore>) -> Value {
@@ -162,6 +146,8 @@ fn definition(index: &Index<NativeStore>) -> Value {
         members.insert("Priority".to_owned(), json!(record.priority));
         let state = if record.is_disabled {
             IndexState::Disabled
+        } else if record.is_idle() {
+            IndexState::Idle
         } else {
             IndexState::Normal
         };

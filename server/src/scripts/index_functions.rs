@@ -51,8 +51,7 @@ impl IndexCompiler for ScriptCompiler {
 
 fn is_javascript(definition: &IndexDefinition) -> bool {
     let begins = |text: &String| text.trim_start().starts_with("map");
-    let writes = definition.output_reduce_to_collection.as_ref();
-    definition.maps.iter().all(begins) && writes.is_none_or(String::is_empty)
+    definition.maps.iter().all(begins)
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use pinyon_core::attachments::AttachmentUpload;
 use pinyon_core::commands::{BatchCommand, Configure};
 use pinyon_core::document::DocumentId;
+use pinyon_core::indexes::PortableIndex;
 use pinyon_core::smuggler::{
     DatabaseTarget, ExistingDocument, Format, ImportOptions, ImportReport, ImportTarget,
 };
@@ -189,6 +190,10 @@ impl ImportTarget for Target<'_> {
     async fn configure(&self, configure: Configure) -> Result<()> {
         let changed = self.databases.configure(&self.database, configure);
         changed.await.map(drop)
+    }
+
+    async fn define_index(&self, index: PortableIndex) -> Result<()> {
+        self.database.indexes.put_portable(index).await
     }
 
     async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<()> {

@@ -19,6 +19,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     include_expired: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    include_artificial: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     transform_script: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption_key: Option<String>,
@@ -29,10 +31,10 @@ pub struct Options {
 }
 
 /// What clients mean when they say nothing.
-const USUAL: &str = "Documents,RevisionDocuments,DatabaseRecord,Identities,Attachments";
+const USUAL: &str = "Documents,RevisionDocuments,DatabaseRecord,Identities,Attachments,Indexes";
 /// Everything that there is here.
 pub const EVERYTHING: &str =
-    "Documents,RevisionDocuments,DatabaseRecord,Identities,Attachments,Tombstones";
+    "Documents,RevisionDocuments,DatabaseRecord,Identities,Attachments,Tombstones,Indexes";
 
 impl Options {
     /// Reads the protocol's JSON; an empty text has no options.
@@ -90,6 +92,8 @@ impl Options {
             revisions: has("RevisionDocuments"),
             tombstones: has("Tombstones"),
             identities: has("Identities"),
+            indexes: has("Indexes"),
+            artificial: self.include_artificial.unwrap_or_default(),
             configurations: has("DatabaseRecord"),
             collections: collections.map(|name| name.to_lowercase()).collect(),
             expired_by: (self.include_expired == Some(false)).then_some(now),
@@ -119,6 +123,7 @@ mod tests {
             "IncludeExpired":false,"TransformScript":null,"CompressionAlgorithm":"Gzip","New":1}"#;
         let selection = Options::parse(text).unwrap().selection(NOW);
         assert!(selection.documents && selection.tombstones && !selection.revisions);
+        assert!(selection.indexes && !selection.identities && !selection.artificial);
         assert_eq!(selection.collections, ["users"]);
         assert_eq!(selection.expired_by, Some(NOW));
     }

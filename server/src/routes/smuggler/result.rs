@@ -37,6 +37,7 @@ pub fn exported(done: ExportCounts) -> Value {
         "RevisionDocuments": with_attachments(counts(revisions, 0, 0), 0, 0),
         "Tombstones": counts(done.tombstones, 0, 0),
         "Identities": counts(done.identities, 0, 0),
+        "Indexes": counts(done.indexes, 0, 0),
         "Messages": [],
         "Message": format!(
             "Exported {documents} documents, {revisions} revisions, {attachments} attachments."
@@ -64,6 +65,7 @@ pub fn imported(done: &ImportReport) -> Value {
         "RevisionDocuments": with_attachments(counts(revisions, 0, 0), 0, 0),
         "Tombstones": counts(done.deleted, done.needless_tombstones, 0),
         "Identities": counts(done.identities, 0, 0),
+        "Indexes": counts(done.indexes, 0, done.refused_indexes.0),
         "DatabaseRecord": counts(done.configurations, 0, 0),
         "Messages": messages,
         "Message": format!(
