@@ -18,6 +18,7 @@ pub mod revisions;
 pub mod schema;
 pub mod smuggler;
 pub mod storage;
+pub mod validation;
 pub mod verify;
 pub mod version;
 
