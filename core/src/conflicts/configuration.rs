@@ -68,8 +68,7 @@ impl ConflictsConfiguration {
                 return Err(match error.details::<ScriptFailure>() {
                     Some(failure) => Error::invalid(format!(
                         "the conflict script of '{name}' cannot be used: {failure}"
-                    ))
-                    .with_source(failure.clone()),
+                    )),
                     None => error,
                 });
             }

@@ -78,8 +78,7 @@ impl ValidationConfiguration {
                 return Err(match error.details::<ScriptFailure>() {
                     Some(failure) => Error::invalid(format!(
                         "the validation function of '{name}' cannot be used: {failure}"
-                    ))
-                    .with_source(failure.clone()),
+                    )),
                     None => error,
                 });
             }
