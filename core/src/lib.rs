@@ -19,6 +19,7 @@ pub mod schema;
 pub mod smuggler;
 pub mod spatial;
 pub mod storage;
+pub mod validation;
 pub mod verify;
 pub mod version;
 

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::conflicts::ConflictsConfiguration;
 use crate::document::{CollectionName, IdPattern, IncludePath, StoredDocument, to_id_key};
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::collections::CollectionStatistics;
-use crate::schema::configuration::{EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY};
+use crate::schema::configuration::{
+    CONFLICTS_KEY, EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY, VALIDATION_KEY,
+};
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::identities::Identity;
@@ -20,6 +23,7 @@ use crate::schema::{
     collection_etags,
 };
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
+use crate::validation::ValidationConfiguration;
 use crate::version::{Etag, Incarnations};
 use crate::{Error, Result};
 
@@ -525,6 +529,26 @@ impl<S: Snapshot> ReadTransaction<S> {
     pub async fn refresh_configuration(&self) -> Result<Option<RefreshConfiguration>> {
         let text = self.configuration(REFRESH_KEY).await?;
         text.map(|text| RefreshConfiguration::parse(&text))
+            .transpose()
+    }
+
+    /// How conflicts are resolved; `None` when that was never configured.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn conflicts_configuration(&self) -> Result<Option<ConflictsConfiguration>> {
+        let text = self.configuration(CONFLICTS_KEY).await?;
+        text.map(|text| ConflictsConfiguration::parse(&text))
+            .transpose()
+    }
+
+    /// What edges may write, by functions; `None` when that was never configured.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn validation_configuration(&self) -> Result<Option<ValidationConfiguration>> {
+        let text = self.configuration(VALIDATION_KEY).await?;
+        text.map(|text| ValidationConfiguration::parse(&text))
             .transpose()
     }
 

@@ -12,12 +12,15 @@ use pinyon_core::commands::{
 };
 use pinyon_core::conflicts::ConflictsConfiguration;
 use pinyon_core::document::{DocumentId, IdRequest, parse_document};
-use pinyon_core::host::{Host, ManualClock, SeededRandom, Timestamp};
+use pinyon_core::host::{
+    Host, ManualClock, ScriptCall, ScriptEngine, ScriptFailure, ScriptFailureKind, ScriptFuture,
+    SeededRandom, Timestamp,
+};
 use pinyon_core::replication::edge::{EdgeEvent, EdgeOptions, EdgePhase, EdgeSession};
 use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
-use pinyon_core::replication::{Message, Scope, StreamLimits, Validate};
-use pinyon_core::schema::conflicts::DocumentVersion;
+use pinyon_core::replication::{Message, Scope, StreamLimits};
 use pinyon_core::storage::{Environment, MemoryEnvironment, MemoryStore, StoreName};
+use pinyon_core::validation::ValidationConfiguration;
 use pinyon_core::verify::verify;
 use pinyon_core::{Database, DatabaseOptions, Error, ErrorKind, Limits, Result};
 
@@ -323,6 +326,7 @@ fn a_server_told_to_takes_the_latest_and_keeps_the_other_as_revision() {
         );
         let latest = ConflictsConfiguration {
             resolve_to_latest: true,
+            ..ConflictsConfiguration::default()
         };
         hub.configure(Configure::Conflicts(latest)).await.unwrap();
         put(&hub, "people/1", "Base").await;
@@ -343,32 +347,63 @@ fn a_server_told_to_takes_the_latest_and_keeps_the_other_as_revision() {
     });
 }
 
-struct NoBobs;
+/// An engine for tests of what is around scripts: it "runs" those that name what it shall do.
+#[derive(Default)]
+struct ToyEngine {
+    /// Where somebody else writes `people/1` while the first script runs.
+    raced: Mutex<Option<Memory>>,
+    inputs: Mutex<Vec<serde_json::Value>>,
+}
 
-impl Validate for NoBobs {
-    fn validate(
-        &self,
-        _: &str,
-        _: Option<&DocumentVersion>,
-        new: &DocumentVersion,
-    ) -> Result<(), String> {
-        match new.body.contains("Bob") {
-            true => Err("no Bobs here".to_owned()),
-            false => Ok(()),
-        }
+impl ScriptEngine for ToyEngine {
+    fn call(&self, call: ScriptCall) -> ScriptFuture<'_> {
+        let input: serde_json::Value = serde_json::from_str(&call.input).unwrap();
+        let script = &call.program.parts.last().unwrap().text;
+        let failed = |kind, message: &str| {
+            let failure = ScriptFailure {
+                kind,
+                message: message.to_owned(),
+                place: None,
+            };
+            Err(failure.into_error())
+        };
+        let is_bob = input["doc"]["Name"] == "Bob";
+        let answer = match is_bob {
+            true if script.contains("LOOPS") => failed(ScriptFailureKind::Time, "too long"),
+            true if script.contains("FAILS") => failed(ScriptFailureKind::Thrown, "a bug"),
+            true => Ok(r#"{"reason":"no Bobs here"}"#.to_owned()),
+            false => Ok("{}".to_owned()),
+        };
+        let raced = self.raced.lock().unwrap().take();
+        self.inputs.lock().unwrap().push(input);
+        Box::pin(async move {
+            if let Some(hub) = raced {
+                put(&hub, "people/1", "Raced").await;
+            }
+            answer
+        })
     }
+}
+
+async fn validate(hub: &Database<MemoryStore>, collection: &str, script: &str) {
+    let text = format!(r#"{{"Collections":{{"{collection}":{{"Script":"{script}"}}}}}}"#);
+    let configuration = ValidationConfiguration::parse(&text).unwrap();
+    hub.configure(Configure::Validation(configuration))
+        .await
+        .unwrap();
 }
 
 #[test]
 fn a_refused_document_is_refused_alone_and_stays_in_the_queue() {
     story(async |world| {
         let (hub, eva) = (world.database().await, world.database().await);
+        validate(&hub, "People", "").await;
         for number in 0..10 {
             let name = if number == 4 { "Bob" } else { "Eva" };
             put(&eva, &format!("people/{number}"), name).await;
         }
         let options = HubOptions {
-            validator: Some(Arc::new(NoBobs)),
+            scripts: Some(Arc::new(ToyEngine::default())),
             ..world.hub_options()
         };
         let mut line = world
@@ -414,6 +449,77 @@ fn a_refused_document_is_refused_alone_and_stays_in_the_queue() {
 }
 
 #[test]
+fn a_function_that_fails_is_named_and_holds_nobody_up() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        validate(&hub, "people", "LOOPS").await;
+        for (number, name) in ["Eva", "Bob", "Ida", "Bob", "Ole"].into_iter().enumerate() {
+            put(&eva, &format!("people/{number}"), name).await;
+        }
+        let options = HubOptions {
+            scripts: Some(Arc::new(ToyEngine::default())),
+            ..world.hub_options()
+        };
+        let mut line = world
+            .connect_with(&hub, &eva, EdgeOptions::default(), options)
+            .await;
+        // One that runs out of time in each push; the others come with later ones.
+        for _ in 0..3 {
+            let again = line.edge.on_tick().await.unwrap();
+            line.exchange(again.iter().map(|it| it.to_vec()).collect())
+                .await;
+        }
+        for (number, expected) in [(0, true), (1, false), (2, true), (3, false), (4, true)] {
+            let arrived = name(&hub, &format!("people/{number}")).await;
+            assert_eq!(arrived.is_some(), expected, "{number}");
+        }
+        let read = eva.read().await.unwrap();
+        let waiting = read.pending_documents(0, 10).await.unwrap();
+        assert_eq!(waiting.len(), 2);
+        for write in waiting {
+            let refusal = write.refusal.unwrap();
+            assert_eq!(refusal.code, "ValidatorFailed");
+            assert!(refusal.reason.contains("'people'"), "{}", refusal.reason);
+        }
+        assert_eq!(line.hub.take_warnings().len(), 2);
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+#[test]
+fn a_write_is_judged_over_what_it_really_replaces() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        validate(&hub, "People", "").await;
+        let engine = Arc::new(ToyEngine::default());
+        *engine.raced.lock().unwrap() = Some(hub.clone());
+        let options = HubOptions {
+            scripts: Some(Arc::clone(&engine) as _),
+            ..world.hub_options()
+        };
+        put(&eva, "people/1", "Eva").await;
+        let mut line = world
+            .connect_with(&hub, &eva, EdgeOptions::default(), options)
+            .await;
+        line.sync().await;
+        let inputs = engine.inputs.lock().unwrap();
+        assert_eq!(inputs.len(), 2, "{inputs:?}");
+        assert!(inputs[0]["olds"][0].is_null());
+        assert_eq!(inputs[1]["olds"][0]["Name"], "Raced");
+        assert_eq!(inputs[1]["doc"]["@metadata"]["@id"], "people/1");
+        assert!(
+            hub.read()
+                .await
+                .unwrap()
+                .conflict("people/1")
+                .await
+                .unwrap()
+                .is_some()
+        );
+    });
+}
+
+#[test]
 fn a_write_can_be_given_up() {
     story(async |world| {
         let (hub, eva) = (world.database().await, world.database().await);
@@ -434,6 +540,14 @@ fn a_write_can_be_given_up() {
     });
 }
 
+fn grants(read: Scope, write: Scope) -> Grants {
+    Grants {
+        read,
+        write,
+        user: r#"{"sub":"eva"}"#.into(),
+    }
+}
+
 fn scope(prefixes: &[&str], collections: &[&str]) -> Scope {
     Scope::new(prefixes, collections).unwrap()
 }
@@ -449,10 +563,10 @@ fn with_token(token: &str) -> EdgeOptions {
 fn nobody_sees_or_writes_what_is_not_granted() {
     story(async |world| {
         let (hub, eva) = (world.database().await, world.database().await);
-        let grants = Grants {
-            read: scope(&["groups/", "users/eva/"], &[]),
-            write: scope(&["users/eva/"], &["Notes"]),
-        };
+        let grants = grants(
+            scope(&["groups/", "users/eva/"], &[]),
+            scope(&["users/eva/"], &["Notes"]),
+        );
         *world.grants.lock().unwrap() = vec![("eva".to_owned(), grants)];
         put(&hub, "groups/1", "Bees").await;
         put(&hub, "users/adam/1", "secret").await;
@@ -489,7 +603,7 @@ fn access_withdrawn_purges_and_access_granted_backfills() {
         let reads = |prefix: &str| {
             let read = scope(&[prefix], &[]);
             let write = scope(&[], &[]);
-            vec![("eva".to_owned(), Grants { read, write })]
+            vec![("eva".to_owned(), grants(read, write))]
         };
         for group in 1..=5 {
             put(&hub, &format!("a/{group}"), "A").await;

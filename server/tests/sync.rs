@@ -6,7 +6,8 @@ mod support;
 
 use std::process::Command;
 
-use serde_json::Value;
+use pinyon_core::replication::edge::EdgeEvent;
+use serde_json::{Value, json};
 use support::TestServer;
 use support::edge::TestEdge;
 
@@ -136,6 +137,192 @@ fn a_conflict_is_told_to_clients_and_settled_by_one() {
     let revisions = server.get("/databases/Test/revisions?id=groups/1");
     let text = String::from_utf8(revisions.body).unwrap();
     assert!(text.contains("Adam") && text.contains("Eva"), "{text}");
+}
+
+/// Why each write that waits on an edge was refused, by document.
+fn refusals(edge: &mut TestEdge) -> Vec<(String, String, String)> {
+    let refused = edge.events.iter().filter_map(|event| match event {
+        EdgeEvent::Refused { id, refusal } => {
+            Some((id.clone(), refusal.code.clone(), refusal.reason.clone()))
+        }
+        _ => None,
+    });
+    refused.collect()
+}
+
+fn configure(server: &TestServer, path: &str, configuration: &Value) {
+    let answer = server.post(
+        &format!("/databases/Test/{path}"),
+        &configuration.to_string(),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+fn note(text: &str) -> String {
+    format!(r#"{{"Text":"{text}","@metadata":{{"@collection":"Notes"}}}}"#)
+}
+
+#[test]
+fn functions_refuse_documents_one_by_one_and_say_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = directory.path().join("keys.json");
+    let keys = keys.to_str().unwrap();
+    pinyon(&["edge-token", "--new-keys", keys]);
+    let server = TestServer::with_database(&["--sync-keys", keys, "--script-timeout-ms", "300"]);
+    let broken = json!({ "Collections": { "Notes": { "Script": "if (" } } });
+    let answer = server.post(
+        "/databases/Test/admin/validation/config",
+        &broken.to_string(),
+    );
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("'Notes'"), "{}", answer.text());
+    let function = "
+        if (doc && doc.Text === 'loop') while (true) {}
+        if (doc && doc.Text === 'bug') doc.no.such;
+        if (old && old.Owner !== user.sub) throw `${id} is ${old.Owner}'s`;
+        if (!doc) throw new Error('notes are not deleted');
+        if (!doc.Text || !user.roles.includes('author')) throw 'a note has a text';";
+    let configuration = json!({ "Collections": { "Notes": { "Script": function } } });
+    configure(&server, "admin/validation/config", &configuration);
+    let stored = server.get("/databases/Test/validation/config").json();
+    assert_eq!(stored["Collections"]["Notes"]["Script"], function);
+    let of_adam = r#"{"Owner":"adam","Text":"1","@metadata":{"@collection":"Notes"}}"#;
+    // Who speaks the client's protocol is not asked.
+    let put = server.put("/databases/Test/docs?id=notes/adam", of_adam);
+    assert_eq!(put.status, 201);
+    let mut eva = TestEdge::new();
+    let token = pinyon(&[
+        "edge-token",
+        "--keys",
+        keys,
+        "--user",
+        "eva",
+        "--database",
+        "Test",
+        "--claim",
+        "roles=[\"author\"]",
+    ]);
+    eva.connect(&server, &token).unwrap();
+    eva.sync_until(|edge| edge.load("notes/adam").is_some());
+    eva.disconnect();
+    eva.put("notes/1", &note("fine"));
+    eva.put("notes/2", &note("loop"));
+    eva.put("notes/3", &note(""));
+    eva.put("notes/4", &note("bug"));
+    eva.put("notes/adam", &note("taken over"));
+    eva.put("others/1", r#"{"Text":"loop"}"#);
+    eva.put("notes/5", &note("fine too"));
+    eva.connect(&server, &token).unwrap();
+    let expected = [
+        ("notes/2", "ValidatorFailed", "longer than 300 ms"),
+        ("notes/3", "ValidationFailed", "a note has a text"),
+        ("notes/4", "ValidatorFailed", "TypeError"),
+        ("notes/adam", "ValidationFailed", "notes/adam is adam's"),
+    ];
+    while refusals(&mut eva).len() < expected.len() || eva.pending() > expected.len() {
+        assert!(eva.turn_with_tick());
+    }
+    let refused = refusals(&mut eva);
+    for (id, code, why) in expected {
+        let of_id = refused.iter().find(|it| it.0 == id);
+        let (_, actual, reason) = of_id.unwrap_or_else(|| panic!("{id}: {refused:?}"));
+        assert!(
+            actual == code && reason.contains(why),
+            "{id}: {actual} {reason}"
+        );
+    }
+    for id in ["notes/1", "notes/5", "others/1"] {
+        assert!(server.load(id)["Text"].is_string(), "{id}");
+    }
+    assert_eq!(server.load("notes/adam")["Text"], "1");
+    assert!(
+        server
+            .log()
+            .contains("the validation function of 'Notes' failed")
+    );
+    // It stays with its author, who can mend it.
+    eva.put("notes/3", &note("now with text"));
+    while server.get("/databases/Test/docs?id=notes/3").status == 404 {
+        assert!(eva.turn());
+    }
+}
+
+#[test]
+fn a_script_resolves_conflicts_with_what_was_there_before() {
+    let mut server = TestServer::with_database(&[]);
+    let revisions = json!({ "Default": { "Disabled": false } });
+    configure(&server, "admin/revisions/config", &revisions);
+    let script = "
+        if (docs.some((it) => it.Title === 'broken')) return docs.no.such;
+        if (docs.some((it) => it.Title === 'leave')) return;
+        if (hasTombstone) return resolveToTombstone();
+        const merged = { ...docs[0] };
+        merged.Count = docs.reduce((sum, it) => sum + it.Count - base.Count, base.Count);
+        return merged;";
+    let solver = json!({ "ResolveByCollection": { "Tallies": { "Script": script } } });
+    let broken = json!({ "ResolveByCollection": { "Tallies": { "Script": "return (" } } });
+    let answer = server.post(
+        "/databases/Test/admin/replication/conflicts/solver",
+        &broken.to_string(),
+    );
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    configure(&server, "admin/replication/conflicts/solver", &solver);
+    let tally = |title: &str, count: &str| {
+        format!(r#"{{"Title":"{title}","Count":{count},"@metadata":{{"@collection":"Tallies"}}}}"#)
+    };
+    let (mut eva, mut adam) = (TestEdge::new(), TestEdge::new());
+    let ids = ["tallies/1", "tallies/2", "tallies/3", "tallies/4"];
+    for id in ids {
+        server.put(&format!("/databases/Test/docs?id={id}"), &tally("x", "10"));
+    }
+    for edge in [&mut eva, &mut adam] {
+        edge.connect(&server, "").unwrap();
+        edge.sync_until(|edge| edge.load("tallies/4").is_some());
+        edge.disconnect();
+    }
+    eva.put("tallies/1", &tally("x", "13"));
+    adam.put("tallies/1", &tally("x", "15"));
+    eva.put("tallies/2", &tally("broken", "1"));
+    adam.put("tallies/2", &tally("y", "2"));
+    eva.delete("tallies/3");
+    adam.put("tallies/3", &tally("x", "11"));
+    eva.put("tallies/4", &tally("leave", "11"));
+    adam.put("tallies/4", &tally("y", "12"));
+    for edge in [&mut eva, &mut adam] {
+        edge.connect(&server, "").unwrap();
+        edge.sync_until(|_| true);
+    }
+    assert_eq!(server.load("tallies/1")["Count"], 18);
+    let flags = server.load("tallies/1")["@metadata"]["@flags"].to_string();
+    assert!(flags.contains("Resolved"), "{flags}");
+    let revisions = server.get("/databases/Test/revisions?id=tallies/1");
+    let text = revisions.text();
+    assert!(
+        text.contains("\"Count\":13") && text.contains("\"Count\":15"),
+        "{text}"
+    );
+    assert_eq!(server.get("/databases/Test/docs?id=tallies/3").status, 404);
+    // The script that failed, and the one that wanted nothing done, left all as it was.
+    for id in ["tallies/2", "tallies/4"] {
+        assert_eq!(
+            server.get(&format!("/databases/Test/docs?id={id}")).status,
+            409
+        );
+    }
+    assert!(server.log().contains("'tallies/2' stays in conflict"));
+    for edge in [&mut eva, &mut adam] {
+        edge.sync_until(|edge| {
+            let has_all = |(text, _): (String, String)| text.contains("18");
+            edge.conflict("tallies/1") == 0 && edge.load("tallies/1").is_some_and(has_all)
+        });
+    }
+    // Another script is tried on what is in conflict already, also after a restart.
+    let keeps_first =
+        json!({ "ResolveByCollection": { "tallies": { "Script": "return docs[0]" } } });
+    configure(&server, "admin/replication/conflicts/solver", &keeps_first);
+    while server.get("/databases/Test/docs?id=tallies/2").status == 409 {}
+    server.kill_and_restart();
+    while server.get("/databases/Test/docs?id=tallies/4").status == 409 {}
 }
 
 #[test]

@@ -8,9 +8,10 @@ use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::DATABASE;
 use crate::schema::configuration::{
-    CONFLICTS_KEY, EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY,
+    CONFLICTS_KEY, EXPIRATION_KEY, REFRESH_KEY, REVISION_BIN_KEY, REVISIONS_KEY, VALIDATION_KEY,
 };
 use crate::storage::Snapshot;
+use crate::validation::ValidationConfiguration;
 
 /// Replaces one configuration whole.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub enum Configure {
     Refresh(RefreshConfiguration),
     /// How conflicts are resolved.
     Conflicts(ConflictsConfiguration),
+    /// What edges may write, by functions.
+    Validation(ValidationConfiguration),
 }
 
 impl Configure {
@@ -34,6 +37,7 @@ impl Configure {
             Self::RevisionBin(it) => (REVISION_BIN_KEY, serde_json::to_string(it)),
             Self::Expiration(it) => (EXPIRATION_KEY, serde_json::to_string(it)),
             Self::Conflicts(it) => (CONFLICTS_KEY, serde_json::to_string(it)),
+            Self::Validation(it) => (VALIDATION_KEY, serde_json::to_string(it)),
             Self::Refresh(it) => (REFRESH_KEY, serde_json::to_string(it)),
         };
         if matches!(self, Self::Revisions(_)) {

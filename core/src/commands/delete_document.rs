@@ -64,18 +64,25 @@ impl DeleteDocument {
         // Deleting again renews the tombstone, so that replicas and indexes see it once more.
         if let Some(value) = tx.get(TOMBSTONES, self.id.key()).await? {
             let mut tombstone = Tombstone::decode(&value)?;
-            if tombstone.is_conflict() {
+            let is_conflict = tombstone.is_conflict();
+            if !is_conflict && tx.edge().is_some() {
+                // A dot of the edge's own would stand for a deletion that no server hears of.
+                outcome.change_vector = Some(tombstone.context.to_text(tx.incarnations())?);
+                return Ok(outcome);
+            }
+            super::clean_tombstones::remove(tx, self.id.key(), &tombstone).await?;
+            if is_conflict {
                 outcome.deleted = true;
                 let previous = Previous::Tombstone(tombstone.clone());
                 follow_on_edge(tx, self.id.key(), &previous, &tombstone.collection).await?;
                 crate::conflicts::settle(tx, self.id.key()).await?;
-                tombstone.flags = match crate::revisions::has_some(tx, self.id.key()).await? {
-                    true => DocumentFlags::HAS_REVISIONS.with(DocumentFlags::RESOLVED),
-                    false => DocumentFlags::RESOLVED,
-                };
+                tombstone.flags = DocumentFlags::RESOLVED;
             }
-            super::clean_tombstones::remove(tx, self.id.key(), &tombstone).await?;
             sign(tx, &mut tombstone);
+            if is_conflict {
+                let key = self.id.key();
+                crate::revisions::follow_settling_deletion(tx, key, &mut tombstone).await?;
+            }
             outcome.change_vector = Some(store(tx, self.id.key(), &tombstone).await?);
         }
         Ok(outcome)
@@ -170,9 +177,7 @@ pub(crate) async fn bury_replicated<S: Snapshot>(
             super::clean_tombstones::remove(tx, key, old).await?;
         }
     }
-    if crate::revisions::has_some(tx, key).await? {
-        tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
-    }
+    crate::revisions::follow_settling_deletion(tx, key, &mut tombstone).await?;
     store(tx, key, &tombstone).await.map(|_| ())
 }
 

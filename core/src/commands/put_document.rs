@@ -62,7 +62,10 @@ impl PutDocument {
             metadata: &self.document.metadata,
             body: &self.document.body,
             schedule: self.document.schedule,
-            flags: DocumentFlags::NONE,
+            flags: match &previous {
+                Previous::Tombstone(it) if it.is_conflict() => DocumentFlags::RESOLVED,
+                _ => DocumentFlags::NONE,
+            },
         };
         store_version(tx, &previous, version).await
     }

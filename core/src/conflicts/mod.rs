@@ -8,11 +8,13 @@
 mod configuration;
 mod read;
 mod resolve;
+mod resolve_by_script;
 mod store;
 
-pub use configuration::ConflictsConfiguration;
+pub use configuration::{ConflictsConfiguration, ScriptResolver};
 pub use read::{Conflict, ConflictDetails};
 pub use resolve::resolve;
+pub use resolve_by_script::ScriptResolution;
 pub(crate) use store::{
     keep_as_revision, of_record, of_tombstone, settle, siblings_of, store_conflict,
     unite_attachments,

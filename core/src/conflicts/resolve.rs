@@ -25,7 +25,9 @@ pub fn resolve(
             false => at += 1,
         }
     }
-    if configuration.resolve_to_latest && set.is_conflict() {
+    // A script, where there is one, comes before this and runs when the conflict is stored.
+    let is_for_script = configuration.resolver_for(set).is_some();
+    if configuration.resolve_to_latest && set.is_conflict() && !is_for_script {
         // Of equal times the first in the order wins.
         let times = set.live.iter().map(|it| it.value.last_modified);
         let latest = times.max().expect("a conflict has versions");

@@ -124,7 +124,8 @@ pub(crate) async fn store_conflict<S: Snapshot>(
             crate::commands::clean_tombstones::remove(tx, key, old).await?;
         }
     }
-    if crate::revisions::has_some(tx, key).await? {
+    // What is in conflict is not deleted.
+    if crate::revisions::leave_bin(tx, key).await? {
         tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
     }
     if tombstone.collection.is_empty() {

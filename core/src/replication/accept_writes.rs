@@ -19,17 +19,19 @@ use crate::attachments::{AttachmentContent, AttachmentName, ListedAttachment, pa
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
 use crate::document::{DocumentId, DocumentText, parse_document};
+use crate::schema::configuration::VALIDATION_KEY;
 use crate::schema::conflicts::DocumentVersion;
 use crate::schema::documents::DocumentFlags;
 use crate::schema::edge::Refusal;
 use crate::schema::etags;
 use crate::schema::ledger::{self, Fact, ReplicaRecord};
-use crate::schema::{BLOBS, ETAGS, LEDGER, REPLICAS};
+use crate::schema::{BLOBS, DATABASE, ETAGS, LEDGER, REPLICAS};
 use crate::storage::Snapshot;
+use crate::validation::{Judgement, ValidationConfiguration};
 use crate::version::{
     ChangeVector, Dot, Entry, Etag, IncarnationId, Live, Origin, ReplicaId, Siblings,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Limits, Result};
 
 /// How many settled facts one push lets go of.
 const FORGOTTEN_AT_ONCE: usize = 256;
@@ -38,22 +40,8 @@ const MAX_SIBLINGS: usize = 32;
 /// The most entries of each list in an offered write.
 const MAX_ENTRIES: usize = 1024;
 
-/// Asks an application whether a version may come in; the text says why not.
-pub trait Validate: Send + Sync {
-    /// Judges `new`, which shall replace `old`. A deletion has no `new`.
-    ///
-    /// # Errors
-    /// The reason for the edge's user.
-    fn validate(
-        &self,
-        id: &str,
-        old: Option<&DocumentVersion>,
-        new: &DocumentVersion,
-    ) -> Result<(), String>;
-}
-
 /// Takes in what an edge offers.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AcceptWrites {
     /// The edge.
     pub replica: ReplicaId,
@@ -72,22 +60,16 @@ pub struct AcceptWrites {
     pub is_complete: bool,
     /// Whether other servers take in writes of edges too; then facts are kept for them.
     pub has_peers: bool,
-    /// The application's own rule.
-    pub validator: Option<Arc<dyn Validate>>,
-}
-
-impl std::fmt::Debug for AcceptWrites {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AcceptWrites")
-            .field("replica", &self.replica)
-            .field("writes", &self.writes.len())
-            .finish_non_exhaustive()
-    }
+    /// What the application's functions said of the writes, in their order; nothing where none was
+    /// asked.
+    pub judgements: Vec<Option<Judgement>>,
 }
 
 /// Why a write is not taken in now.
 enum Hindrance {
     Verdict(Verdict),
+    /// A function must be asked first, about what is here now.
+    Unjudged,
     Error(Error),
 }
 
@@ -102,6 +84,33 @@ fn refuse<T>(code: &str, reason: impl Into<String>) -> Result<T, Hindrance> {
         code: code.to_owned(),
         reason: reason.into(),
     })))
+}
+
+/// What functions said of one write, and which there are.
+#[derive(Clone, Copy)]
+struct Validated<'a> {
+    configuration: Option<&'a ValidationConfiguration>,
+    judgement: Option<&'a Judgement>,
+}
+
+impl Validated<'_> {
+    fn check(
+        &self,
+        stored: &Siblings<DocumentVersion>,
+        new: &DocumentVersion,
+    ) -> Result<(), Hindrance> {
+        let Some(configuration) = self.configuration else {
+            return Ok(());
+        };
+        if configuration.functions_for(new, stored).is_empty() {
+            return Ok(());
+        }
+        let fitting = self.judgement.filter(|it| it.fits(stored, configuration));
+        match fitting.ok_or(Hindrance::Unjudged)?.refusal.clone() {
+            Some(refusal) => Err(Hindrance::Verdict(Verdict::Refused(refusal))),
+            None => Ok(()),
+        }
+    }
 }
 
 impl AcceptWrites {
@@ -123,17 +132,37 @@ impl AcceptWrites {
             .transpose()?;
         let mut record = known.unwrap_or_default();
         hold_contents(tx, &self.contents).await?;
+        let validation = match tx
+            .get(DATABASE, &Bytes::from_static(VALIDATION_KEY))
+            .await?
+        {
+            None => None,
+            Some(text) => {
+                let text = String::from_utf8_lossy(&text);
+                Some(ValidationConfiguration::parse(&text)?)
+            }
+        };
         let mut told = Vec::new();
+        let mut unjudged = Vec::new();
         let mut outcomes = Vec::with_capacity(self.writes.len());
-        for write in &self.writes {
+        for (at, write) in self.writes.iter().enumerate() {
             let origin = Origin {
                 replica: self.replica,
                 sequence: write.sequence,
                 hash: write.hash,
             };
-            let verdict = match self.accept(tx, write, origin, &record, &mut told).await {
+            let judged = Validated {
+                configuration: validation.as_ref(),
+                judgement: self.judgements.get(at).and_then(Option::as_ref),
+            };
+            let accepting = self.accept(tx, write, origin, judged, &record, &mut told);
+            let verdict = match accepting.await {
                 Ok(verdict) => verdict,
                 Err(Hindrance::Verdict(verdict)) => verdict,
+                Err(Hindrance::Unjudged) => {
+                    unjudged.push(at);
+                    Verdict::Behind
+                }
                 Err(Hindrance::Error(error)) => return Err(error),
             };
             if matches!(verdict, Verdict::Accepted { .. }) && write.sequence > record.sequence {
@@ -146,7 +175,11 @@ impl AcceptWrites {
         record.last_heard = tx.now();
         tx.put(REPLICAS, replica_key, record.encode());
         let_go_of_contents(tx, &self.contents).await?;
-        Ok(ReplicationOutcome::Judged { outcomes, told })
+        Ok(ReplicationOutcome::Judged {
+            outcomes,
+            told,
+            unjudged,
+        })
     }
 
     async fn accept<S: Snapshot>(
@@ -154,6 +187,7 @@ impl AcceptWrites {
         tx: &mut Transaction<S>,
         write: &EdgeWrite,
         origin: Origin,
+        validated: Validated<'_>,
         record: &ReplicaRecord,
         told: &mut Vec<Etag>,
     ) -> Result<Verdict, Hindrance> {
@@ -186,6 +220,7 @@ impl AcceptWrites {
             accept_rule::Verdict::New => {
                 self.refuse_fork(tx, origin, record).await?;
                 let version = self.checked(tx, &id, write, &stored).await?;
+                validated.check(&stored.set, &version)?;
                 self.take_in(tx, &key, stored, (&offer, &facts), version)
                     .await?
             }
@@ -296,7 +331,7 @@ impl AcceptWrites {
             ..offered.clone()
         };
         if !offered.is_deletion {
-            let text = match parse_parts(offered, tx) {
+            let text = match parse_parts(offered, &tx.limits) {
                 Ok(text) => text,
                 Err(error) => return refuse(code_of(&error), error.message()),
             };
@@ -322,12 +357,6 @@ impl AcceptWrites {
                     stored.set.live.len()
                 ),
             );
-        }
-        if let Some(validator) = &self.validator {
-            let old = stored.set.sole().map(|it| &it.value);
-            if let Err(reason) = validator.validate(id.as_str(), old, &version) {
-                return refuse("ValidationFailed", reason);
-            }
         }
         Ok(version)
     }
@@ -444,17 +473,15 @@ fn code_of(error: &Error) -> &'static str {
     }
 }
 
-fn parse_parts<S: Snapshot>(
-    offered: &DocumentVersion,
-    tx: &Transaction<S>,
-) -> Result<DocumentText> {
+/// The text of an offered document, which may be anything.
+pub(super) fn parse_parts(offered: &DocumentVersion, limits: &Limits) -> Result<DocumentText> {
     let body = offered.body.trim_end();
     let Some(inside) = body.strip_suffix('}').filter(|it| it.starts_with('{')) else {
         return Err(Error::invalid("a document must be a JSON object"));
     };
     let comma = if inside.trim() == "{" { "" } else { "," };
     let text = format!("{inside}{comma}\"@metadata\":{{{}}}}}", offered.metadata);
-    parse_document(&text, &tx.limits)
+    parse_document(&text, limits)
 }
 
 fn answer<S: Snapshot>(

@@ -18,11 +18,10 @@ use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::outgoing::{Selection, StreamLimits};
 use super::wire::EdgeWrite;
-use super::{
-    AcceptWrites, MintIncarnation, ReplicationCommand, ReplicationOutcome, Scope, Validate,
-};
+use super::{AcceptWrites, MintIncarnation, ReplicationCommand, ReplicationOutcome, Scope};
 use crate::commands::{Operation, Outcome};
 use crate::database::Database;
+use crate::host::ScriptEngine;
 use crate::schema::REPLICAS;
 use crate::schema::blobs::ContentHash;
 use crate::schema::ledger::ReplicaRecord;
@@ -37,6 +36,8 @@ pub struct Grants {
     pub read: Scope,
     /// What may be written.
     pub write: Scope,
+    /// Who it is, as JSON: what validation functions know of them.
+    pub user: Arc<str>,
 }
 
 impl Grants {
@@ -45,6 +46,7 @@ impl Grants {
         Self {
             read: Scope::everything(),
             write: Scope::everything(),
+            user: "null".into(),
         }
     }
 }
@@ -70,8 +72,8 @@ pub struct HubOptions {
     /// Whether an edge that has seen more of this database than it remembers makes it begin a new
     /// life. The host allows it after opening, until it happened once.
     pub may_mint: bool,
-    /// The application's own rule.
-    pub validator: Option<Arc<dyn Validate>>,
+    /// What runs validation functions and conflict scripts.
+    pub scripts: Option<Arc<dyn ScriptEngine + Send + Sync>>,
     /// How large a part of the stream is.
     pub stream: StreamLimits,
     /// The most writes of one push.
@@ -86,7 +88,7 @@ impl HubOptions {
             peers: Arc::new([]),
             is_complete: Arc::new(AtomicBool::new(true)),
             may_mint: true,
-            validator: None,
+            scripts: None,
             stream: StreamLimits::default(),
             max_writes: 1024,
         }
@@ -97,6 +99,7 @@ impl HubOptions {
 struct Edge {
     replica: ReplicaId,
     write: Scope,
+    user: Arc<str>,
     scope: Scope,
     asked: Scope,
     position: Etag,
@@ -121,11 +124,12 @@ struct Arriving<S: Store> {
 
 /// One connection's server side.
 pub struct HubSession<S: Store> {
-    database: Database<S>,
-    options: HubOptions,
+    pub(super) database: Database<S>,
+    pub(super) options: HubOptions,
     edge: Option<Edge>,
     arriving: Option<Arriving<S>>,
     minted: bool,
+    pub(super) warnings: Vec<String>,
 }
 
 impl<S: Store> HubSession<S> {
@@ -140,12 +144,18 @@ impl<S: Store> HubSession<S> {
             edge: None,
             arriving: None,
             minted: false,
+            warnings: Vec::new(),
         }
     }
 
     /// Whether this session made the database begin a new life.
     pub fn has_minted(&self) -> bool {
         self.minted
+    }
+
+    /// What the application's scripts did wrong since the last call, for whoever runs the server.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// The replica, once it said hello.
@@ -358,6 +368,7 @@ impl<S: Store> HubSession<S> {
         self.edge = Some(Edge {
             replica,
             write: grants.write,
+            user: grants.user,
             scope,
             asked,
             position: from,
@@ -423,13 +434,14 @@ impl<S: Store> HubSession<S> {
 
     fn on_token(&mut self, token: &str) -> Result<Vec<Message>> {
         let grants = self.options.authorize.authorize(token)?;
-        let edge = self.edge.as_ref().ok_or_else(unexpected)?;
+        let edge = self.edge.as_mut().ok_or_else(unexpected)?;
         if grants.read.within(&edge.asked) != edge.scope || grants.write != edge.write {
             return Err(Error::new(
                 ErrorKind::Unauthorized,
                 "the new token allows other documents; connect again",
             ));
         }
+        edge.user = grants.user;
         Ok(Vec::new())
     }
 
@@ -451,14 +463,15 @@ impl<S: Store> HubSession<S> {
             members: members.into(),
             is_complete: self.options.is_complete.load(Ordering::Acquire),
             has_peers: !self.options.peers.is_empty(),
-            validator: self.options.validator.clone(),
+            judgements: Vec::new(),
         };
-        let outcome = self
-            .replicate(ReplicationCommand::AcceptWrites(accept))
-            .await?;
-        let ReplicationOutcome::Judged { outcomes, told } = outcome else {
-            return Err(unexpected());
-        };
+        let user = Arc::clone(&edge.user);
+        let offered = accept.writes.iter();
+        let offered: Vec<_> = offered
+            .map(|it| (it.version.id.clone(), it.replaces.clone()))
+            .collect();
+        let (outcomes, told) = self.accept_validated(accept, &user).await?;
+        self.resolve_by_scripts(&offered, &outcomes).await?;
         if let Some(edge) = &mut self.edge {
             edge.told
                 .extend(told.into_iter().filter(|etag| *etag > edge.position));
@@ -466,7 +479,10 @@ impl<S: Store> HubSession<S> {
         Ok(vec![Message::Outcomes(outcomes)])
     }
 
-    async fn replicate(&self, command: ReplicationCommand) -> Result<ReplicationOutcome> {
+    pub(super) async fn replicate(
+        &self,
+        command: ReplicationCommand,
+    ) -> Result<ReplicationOutcome> {
         match self
             .database
             .execute(Operation::Replicate(Box::new(command)))
@@ -494,6 +510,6 @@ fn check_versions((lowest, highest): (u64, u64)) -> Result<()> {
     ))
 }
 
-fn unexpected() -> Error {
+pub(super) fn unexpected() -> Error {
     Error::invalid("the edge sent something out of turn")
 }

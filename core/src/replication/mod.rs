@@ -25,13 +25,14 @@ mod mint_incarnation;
 mod outgoing;
 mod records;
 mod scope;
+mod validated_push;
 mod wire;
 mod wire_codec;
 
 use bytes::Bytes;
 
 pub use accept_rule::{Offer, admit, facts_of, judge};
-pub use accept_writes::{AcceptWrites, Validate};
+pub use accept_writes::AcceptWrites;
 pub use apply_pull::{ApplyPull, EndResync};
 pub use edge_steps::{
     BecomeEdge, DiscardPending, MarkSent, RenewReplica, RetryRefused, SettleWrites,
@@ -90,6 +91,9 @@ pub enum ReplicationOutcome {
         outcomes: Vec<WriteOutcome>,
         /// The etags of documents of which the edge needs to hear nothing else.
         told: Vec<Etag>,
+        /// Which of the writes, by number, wait for a validation function. Their verdicts say
+        /// `Behind`.
+        unjudged: Vec<usize>,
     },
     /// Which writes may leave, by document, and up to which sequence nothing is open any more.
     Marked {

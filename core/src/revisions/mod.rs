@@ -24,5 +24,7 @@ pub use delete::{DeleteRevisions, RevisionSelection};
 pub use enforce::{EnforceRevisions, EnforcedRevisions};
 pub use import::ImportRevision;
 pub use record::{ForceRevision, ForcedRevision};
-pub(crate) use record::{follow_delete, follow_put, has_some, record};
+pub(crate) use record::{
+    follow_delete, follow_put, follow_settling_deletion, has_some, leave_bin, record,
+};
 pub use revert::{RevertDatabase, RevertDocument, RevertTarget, RevertedDatabase};

@@ -111,6 +111,60 @@ pub(crate) async fn follow_delete<S: Snapshot>(
     Ok(())
 }
 
+/// As [`follow_delete`], for a deletion that no document made way for: it settled a conflict, or
+/// won over versions that became revisions. What has revisions and is gone must be in the bin.
+pub(crate) async fn follow_settling_deletion<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    tombstone: &mut Tombstone,
+) -> Result<()> {
+    if !has_some(tx, id_key).await? {
+        return Ok(());
+    }
+    let collection = CollectionName::new(tombstone.collection.as_str())?;
+    let kept = tx.kept_revisions(collection.key()).await?;
+    if kept.is_some_and(|kept| kept.purge_on_delete) {
+        purge(tx, id_key).await?;
+        tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
+        return Ok(());
+    }
+    tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
+    let all = tx
+        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+        .await?;
+    if let Some((key, newest)) = all.last()
+        && DocumentRecord::decode(newest.clone())?
+            .flags
+            .contains(DocumentFlags::DELETE_REVISION)
+    {
+        let (_, etag) = revisions::decode_key(key)?;
+        tx.put(REVISION_BIN, etags::key(etag), key.clone());
+        return Ok(());
+    }
+    let parts = DocumentParts {
+        etag: tombstone.etag,
+        last_modified: tombstone.last_modified,
+        flags: DocumentFlags::DELETE_REVISION.with(DocumentFlags::HAS_REVISIONS),
+        context: &tombstone.context,
+        dot: tombstone.dot,
+        origin: None,
+        id: &tombstone.id,
+        key: id_key,
+        collection: collection.as_str(),
+        attachments: "",
+        metadata: &metadata_of_deletion(&collection),
+        body: "{}",
+    };
+    record(tx, &parts).await.map(drop)
+}
+
+fn metadata_of_deletion(collection: &CollectionName) -> String {
+    format!(
+        "\"@collection\":{}",
+        serde_json::to_string(collection.as_str()).expect("any text can be a JSON string")
+    )
+}
+
 /// Makes the revision that tells of a deletion.
 pub(super) async fn record_deletion<S: Snapshot>(
     tx: &mut Transaction<S>,
@@ -121,10 +175,7 @@ pub(super) async fn record_deletion<S: Snapshot>(
     dot: Dot,
     last_modified: Timestamp,
 ) -> Result<()> {
-    let metadata = format!(
-        "\"@collection\":{}",
-        serde_json::to_string(collection.as_str()).expect("any text can be a JSON string")
-    );
+    let metadata = metadata_of_deletion(collection);
     let parts = DocumentParts {
         etag: dot.etag,
         last_modified,
@@ -300,7 +351,7 @@ pub(super) async fn remove_where<S: Snapshot>(
 
 /// A document that lives again is no longer in the bin; its delete revision stays. Answers whether
 /// it has revisions.
-pub(super) async fn leave_bin<S: Snapshot>(
+pub(crate) async fn leave_bin<S: Snapshot>(
     tx: &mut Transaction<S>,
     id_key: &Bytes,
 ) -> Result<bool> {

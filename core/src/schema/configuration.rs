@@ -6,6 +6,8 @@ pub const REVISIONS_KEY: &[u8] = b"configuration/revisions";
 pub const REVISION_BIN_KEY: &[u8] = b"configuration/revision-bin";
 /// How conflicts are resolved.
 pub const CONFLICTS_KEY: &[u8] = b"configuration/conflicts";
+/// The validation functions.
+pub const VALIDATION_KEY: &[u8] = b"configuration/validation";
 /// The newest etag of a tombstone that was removed, as text.
 pub const PURGED_KEY: &[u8] = b"purged";
 /// The expiration configuration.

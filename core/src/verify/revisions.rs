@@ -174,7 +174,11 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             let documents = self.get_many(DOCUMENTS, ids).await;
             let tombstones = self.get_many(TOMBSTONES, ids).await;
             for ((id_key, document), tombstone) in ids.iter().zip(documents).zip(tombstones) {
-                lives.push(document.is_some());
+                let tombstone_of = tombstone.clone().map(|value| Tombstone::decode(&value));
+                // What is in conflict is not deleted.
+                let is_conflict =
+                    tombstone_of.is_some_and(|it| it.is_ok_and(|it| it.is_conflict()));
+                lives.push(document.is_some() || is_conflict);
                 self.check_flagged(id_key, document, tombstone);
             }
         }

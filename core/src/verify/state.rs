@@ -12,11 +12,12 @@ use crate::schema::DATABASE;
 use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
 use crate::schema::configuration::{
     CONFLICTS_KEY, EXPIRATION_KEY, PEER_POSITION_PREFIX, PURGED_KEY, REFRESH_KEY, REVISION_BIN_KEY,
-    REVISIONS_KEY,
+    REVISIONS_KEY, VALIDATION_KEY,
 };
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::schema::edge::{EDGE_KEY, EdgeRecord};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
+use crate::validation::ValidationConfiguration;
 use crate::version::{ChangeVector, Dot, Etag};
 
 impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
@@ -114,6 +115,7 @@ fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
         key if key.starts_with(PEER_POSITION_PREFIX) => {
             crate::replication::parse_purged(text).map(drop)
         }
+        VALIDATION_KEY => ValidationConfiguration::parse(text).map(drop),
         PURGED_KEY => crate::replication::parse_purged(text).map(drop),
         REFRESH_KEY => RefreshConfiguration::parse(text).map(drop),
         _ => return Some("this version knows no such record".to_owned()),

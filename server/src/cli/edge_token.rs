@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use pinyon_core::host::{Clock, OsRandom, Random, SystemClock};
 use pinyon_core::{Error, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::CommandResult;
 use crate::sync::{Access, Claims};
@@ -66,6 +66,19 @@ pub struct Args {
     /// The audience it names
     #[arg(long)]
     audience: Option<String>,
+    /// A further claim, for validation functions: a name, and JSON or a plain text; repeat it for
+    /// several
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = parse_claim)]
+    claims: Vec<(String, Value)>,
+}
+
+fn parse_claim(text: &str) -> std::result::Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("it has no '='")?;
+    if ["sub", "exp", "iss", "aud", "databases", "read", "write"].contains(&name) {
+        return Err(format!("'{name}' has an option of its own"));
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.to_owned(), value))
 }
 
 /// Prints a token, or makes a file of keys.
@@ -140,6 +153,7 @@ fn token(args: &Args) -> Result<String> {
         databases: args.databases.clone(),
         read: Some(access(&args.read_prefixes, &args.read_collections)),
         write: (!args.read_only).then(|| access(&args.write_prefixes, &args.write_collections)),
+        others: args.claims.iter().cloned().collect(),
     };
     let mut header = Header::new(Algorithm::HS256);
     header.kid.clone_from(&key.common.key_id);

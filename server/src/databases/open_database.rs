@@ -63,7 +63,7 @@ impl OpenDatabase {
         .await?;
         let indexes = Arc::new(indexes);
         let indexing = Indexing::start(&record.name, &indexes, turns);
-        Ok(Self {
+        let opened = Self {
             record,
             indexes,
             indexing,
@@ -75,7 +75,34 @@ impl OpenDatabase {
             is_broken: AtomicBool::new(false),
             logged_notices: AtomicU64::new(0),
             has_minted: AtomicBool::new(false),
-        })
+        };
+        let conflicts = opened.read().await?.conflicts_configuration().await?;
+        if conflicts.is_some_and(|it| !it.resolve_by_collection.is_empty()) {
+            opened.start_resolving();
+        }
+        Ok(opened)
+    }
+
+    /// Begins to resolve by scripts what is in conflict already: such as a crash left, or a script
+    /// that came later.
+    pub fn start_resolving(&self) {
+        let (documents, scripts) = (self.documents.clone(), Arc::clone(&self.scripts));
+        let database = self.record.name.clone();
+        tokio::spawn(async move {
+            match documents.resolve_conflicts_by_script(&*scripts).await {
+                Ok((settled, failures)) => {
+                    if settled > 0 {
+                        tracing::info!(database, settled, "conflicts were resolved by script");
+                    }
+                    for why in failures {
+                        tracing::warn!(database, why, "a document stays in conflict");
+                    }
+                }
+                // It is being closed; the next opening begins anew.
+                Err(error) if error.kind() == ErrorKind::Closed => {}
+                Err(error) => tracing::warn!(database, ?error, "conflicts were not resolved"),
+            }
+        });
     }
 
     /// A read transaction.

@@ -369,6 +369,7 @@ impl Databases {
             Configure::Revisions(it) => ("Revisions", serde_json::to_value(it), false),
             Configure::RevisionBin(it) => ("RevisionsBin", serde_json::to_value(it), !it.disabled),
             Configure::Conflicts(it) => ("ConflictSolverConfig", serde_json::to_value(it), false),
+            Configure::Validation(it) => ("Validation", serde_json::to_value(it), false),
             Configure::Expiration(it) => ("Expiration", serde_json::to_value(it), !it.disabled),
             Configure::Refresh(it) => ("Refresh", serde_json::to_value(it), !it.disabled),
         };

@@ -89,5 +89,13 @@ fn summary(conflict: &Conflict) -> Value {
 pub async fn configure(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
     let configuration = ConflictsConfiguration::parse(as_text(&body)?)?;
-    super::expiration::configure(call, Configure::Conflicts(configuration)).await
+    let database = call.open_database().await?;
+    let now = call.server.host.clock.now();
+    configuration.check(&*database.scripts, now).await?;
+    let has_scripts = !configuration.resolve_by_collection.is_empty();
+    let reply = super::expiration::configure(call, Configure::Conflicts(configuration)).await?;
+    if has_scripts {
+        database.start_resolving();
+    }
+    Ok(reply)
 }

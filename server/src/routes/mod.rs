@@ -35,6 +35,7 @@ mod studio;
 pub mod sync;
 mod topology;
 mod uploads;
+mod validation;
 mod version;
 mod write_assurance;
 
@@ -149,6 +150,8 @@ endpoints! {
     Sync "GET sync",
     Conflicts "GET replication/conflicts",
     ConfigureConflicts "POST admin/replication/conflicts/solver",
+    ValidationConfiguration "GET validation/config",
+    ConfigureValidation "POST admin/validation/config",
     Databases "GET databases",
     GetDatabase "GET admin/databases",
     CreateDatabase "PUT admin/databases",
@@ -280,6 +283,8 @@ fn find_in_database(method: &str, path: &str) -> Option<Endpoint> {
         ("GET", "sync") => Endpoint::Sync,
         ("GET", "replication/conflicts") => Endpoint::Conflicts,
         ("POST", "admin/replication/conflicts/solver") => Endpoint::ConfigureConflicts,
+        ("GET", "validation/config") => Endpoint::ValidationConfiguration,
+        ("POST", "admin/validation/config") => Endpoint::ConfigureValidation,
         _ => return None,
     })
 }
@@ -466,6 +471,8 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::Sync => sync::get(call),
         Endpoint::Conflicts => conflicts::get(call).await,
         Endpoint::ConfigureConflicts => conflicts::configure(call).await,
+        Endpoint::ValidationConfiguration => validation::get(call).await,
+        Endpoint::ConfigureValidation => validation::configure(call).await,
         Endpoint::Databases => databases::list(call).await,
         Endpoint::GetDatabase => admin::get(call).await,
         Endpoint::CreateDatabase => admin::create(call).await,

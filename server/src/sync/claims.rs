@@ -6,7 +6,8 @@
 //!   "write": { "prefixes": ["users/eva/"], "collections": ["Notes"] } }
 //! ```
 //! What is not said is not allowed: without `read` nothing is seen, without `write` nothing is
-//! taken. An empty list of prefixes or collections means any.
+//! taken. An empty list of prefixes or collections means any. Other claims are passed to validation
+//! functions with these.
 
 use pinyon_core::Result;
 use pinyon_core::replication::Scope;
@@ -44,6 +45,9 @@ pub struct Claims {
     /// What may be written.
     #[serde(default)]
     pub write: Option<Access>,
+    /// What else the issuer says, for validation functions.
+    #[serde(flatten)]
+    pub others: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Claims {
@@ -65,6 +69,9 @@ impl Claims {
         Ok(Grants {
             read: scope(&self.read)?,
             write: scope(&self.write)?,
+            user: serde_json::to_string(self)
+                .expect("claims are plain data")
+                .into(),
         })
     }
 }

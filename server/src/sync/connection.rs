@@ -11,8 +11,8 @@ use hyper_tungstenite::tungstenite::Message as Frame;
 use hyper_tungstenite::tungstenite::protocol::CloseFrame;
 use hyper_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use hyper_util::rt::TokioIo;
+use pinyon_core::replication::Message;
 use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
-use pinyon_core::replication::{Message, Scope};
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeStore;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -84,10 +84,7 @@ impl Authorize for Bearer {
             // As everything else on this port: whoever reaches it may do it.
             None => {
                 self.enter(&mut self.current(), "")?;
-                Ok(Grants {
-                    read: Scope::everything(),
-                    write: Scope::everything(),
-                })
+                Ok(Grants::everything())
             }
         }
     }
@@ -148,6 +145,7 @@ impl Connection {
         let options = HubOptions {
             // Once after opening: a restored backup shows at the first edge that comes.
             may_mint: open.may_mint(),
+            scripts: Some(Arc::clone(&open.scripts) as _),
             ..HubOptions::new(Arc::clone(&bearer) as Arc<dyn Authorize>)
         };
         let session = HubSession::new(open.documents.clone(), options);
@@ -229,6 +227,9 @@ impl Connection {
             self.wait_for_turn(writes.len()).await;
         }
         let answers = open.use_store(self.session.on_message(message).await)?;
+        for warning in self.session.take_warnings() {
+            tracing::warn!(database = self.bearer.database, warning, "a script failed");
+        }
         if self.session.has_minted() {
             open.forbid_minting();
         }

@@ -155,6 +155,7 @@ mod tests {
             databases: vec!["school".to_owned()],
             read: Some(crate::sync::Access::default()),
             write: None,
+            others: serde_json::Map::new(),
         }
     }
 

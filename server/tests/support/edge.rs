@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_executor::LocalPool;
 use futures_util::task::LocalSpawnExt;
-use pinyon_core::commands::{BatchCommand, ExpectedVersion, PutDocument};
-use pinyon_core::document::{IdRequest, parse_document};
+use pinyon_core::commands::{BatchCommand, DeleteDocument, ExpectedVersion, PutDocument};
+use pinyon_core::document::{DocumentId, IdRequest, parse_document};
 use pinyon_core::host::{Host, OsRandom, SystemClock};
 use pinyon_core::replication::edge::{EdgeEvent, EdgeOptions, EdgePhase, EdgeSession};
 use pinyon_core::storage::{Environment, MemoryEnvironment, MemoryStore, StoreName};
@@ -132,6 +132,16 @@ impl TestEdge {
         !is_over
     }
 
+    /// As [`Self::turn`], and offers again what waits, as hosts do now and then.
+    pub fn turn_with_tick(&mut self) -> bool {
+        if let Some((session, socket)) = &mut self.connection {
+            for frame in self.pool.run_until(session.on_tick()).unwrap() {
+                let _ = socket.send(Message::Binary(frame));
+            }
+        }
+        self.turn()
+    }
+
     /// Lets things happen until everything is exchanged and `is_there` says so.
     pub fn sync_until(&mut self, mut is_there: impl FnMut(&mut Self) -> bool) {
         let begun = Instant::now();
@@ -195,6 +205,17 @@ impl TestEdge {
             document: parse_document(text, &Limits::default()).unwrap(),
         };
         let writing = self.database.write_batch(vec![BatchCommand::Put(put)]);
+        self.pool.run_until(writing).unwrap();
+    }
+
+    pub fn delete(&mut self, id: &str) {
+        let delete = DeleteDocument {
+            id: DocumentId::new(id, 512).unwrap(),
+            expected: ExpectedVersion::Any,
+        };
+        let writing = self
+            .database
+            .write_batch(vec![BatchCommand::Delete(delete)]);
         self.pool.run_until(writing).unwrap();
     }
 

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use pinyon_core::Result;
 use pinyon_core::replication::edge::{EdgeOptions, EdgeSession};
 use pinyon_core::replication::hub::HubSession;
-use pinyon_core::replication::{Message, Verdict};
+use pinyon_core::replication::{EdgeWrite, Message, Verdict};
+use pinyon_core::version::{Origin, ReplicaId};
 
-use crate::history::History;
-use crate::replica::{Contents, Replica, SimulatedStore, World, event_of};
+use crate::history::{Event, History};
+use crate::replica::{Contents, OwnDeletions, Replica, SimulatedStore, World, event_of, name_of};
 
 /// A connection: both sides' state machines, and what is on its way between them.
 pub(crate) struct Connection {
@@ -18,6 +20,8 @@ pub(crate) struct Connection {
     hub_side: HubSession<SimulatedStore>,
     to_hub: VecDeque<Vec<u8>>,
     to_edge: VecDeque<Vec<u8>>,
+    /// Who the edge said it is.
+    named: Option<ReplicaId>,
 }
 
 /// An edge of the run.
@@ -26,16 +30,24 @@ pub(crate) struct Edge {
     pub(crate) home: usize,
     pub(crate) connection: Option<Connection>,
     /// What it was some time ago.
-    pub(crate) earlier: Option<Contents>,
+    pub(crate) earlier: Option<(Contents, OwnDeletions)>,
+    /// The deletions it made.
+    pub(crate) deletions: OwnDeletions,
 }
 
 impl Edge {
-    pub(crate) async fn new(world: &World, home: usize, contents: &Contents) -> Result<Self> {
+    pub(crate) async fn new(
+        world: &World,
+        home: usize,
+        contents: &Contents,
+        deletions: OwnDeletions,
+    ) -> Result<Self> {
         Ok(Self {
             replica: Replica::open(world, "A", contents).await?,
             home,
             connection: None,
             earlier: None,
+            deletions,
         })
     }
 
@@ -43,17 +55,21 @@ impl Edge {
         &mut self,
         life: u64,
         hub_side: HubSession<SimulatedStore>,
+        history: &mut History,
     ) -> Result<()> {
         let database = self.replica.database.clone();
         let (edge_side, hello) = EdgeSession::begin(database, EdgeOptions::default()).await?;
-        self.connection = Some(Connection {
+        let mut connection = Connection {
             server: self.home,
             life,
             edge_side,
             hub_side,
-            to_hub: hello.iter().map(|it| it.to_vec()).collect(),
+            to_hub: VecDeque::new(),
             to_edge: VecDeque::new(),
-        });
+            named: None,
+        };
+        connection.send(&hello, &self.deletions, history)?;
+        self.connection = Some(connection);
         Ok(())
     }
 
@@ -65,26 +81,21 @@ impl Edge {
         };
         match which % 5 {
             0 | 1 => connection.hub_receives(history).await,
-            2 => connection.edge_receives().await,
+            2 => connection.edge_receives(&self.deletions, history).await,
             3 => connection.pump().await,
             _ => {
                 let frames = connection.edge_side.on_local_write().await?;
-                let has_some = !frames.is_empty();
-                connection
-                    .to_hub
-                    .extend(frames.iter().map(|it| it.to_vec()));
-                Ok(has_some)
+                connection.send(&frames, &self.deletions, history)?;
+                Ok(!frames.is_empty())
             }
         }
     }
 
     /// Offers again what the server could not take, and asks where the stream is.
-    pub(crate) async fn tick(&mut self) -> Result<()> {
+    pub(crate) async fn tick(&mut self, history: &mut History) -> Result<()> {
         if let Some(connection) = &mut self.connection {
             let frames = connection.edge_side.on_tick().await?;
-            connection
-                .to_hub
-                .extend(frames.iter().map(|it| it.to_vec()));
+            connection.send(&frames, &self.deletions, history)?;
         }
         Ok(())
     }
@@ -102,19 +113,26 @@ impl Connection {
             return Ok(false);
         };
         let message = Message::decode(&frame)?;
-        let offered: Vec<usize> = match &message {
-            Message::Push { writes, .. } => {
-                writes.iter().map(|it| event_of(&it.version.body)).collect()
-            }
+        let named = self.named;
+        let offered: Vec<Vec<Event>> = match &message {
+            Message::Push { writes, .. } => writes
+                .iter()
+                .map(|it| match it.version.is_deletion {
+                    false => vec![event_of(&it.version.body)],
+                    true => {
+                        let events = history.deletions_named(&name_of(&origin_of(named, it)));
+                        let events = events.expect("what was sent was named");
+                        events.iter().copied().collect()
+                    }
+                })
+                .collect(),
             _ => Vec::new(),
         };
         for answer in self.hub_side.on_message(message).await? {
             if let Message::Outcomes(outcomes) = &answer {
-                for (event, outcome) in offered.iter().zip(outcomes) {
+                for (events, outcome) in offered.iter().zip(outcomes) {
                     match &outcome.verdict {
-                        Verdict::Accepted { .. } => {
-                            history.accepted.insert(*event);
-                        }
+                        Verdict::Accepted { .. } => history.accepted.extend(events),
                         Verdict::Refused(refusal) => panic!("refused: {refusal:?}"),
                         Verdict::Behind | Verdict::Forked => {}
                     }
@@ -125,13 +143,32 @@ impl Connection {
         Ok(true)
     }
 
-    async fn edge_receives(&mut self) -> Result<bool> {
+    async fn edge_receives(&mut self, own: &OwnDeletions, history: &mut History) -> Result<bool> {
         let Some(frame) = self.to_edge.pop_front() else {
             return Ok(false);
         };
         let answers = self.edge_side.on_frame(&frame).await?;
-        self.to_hub.extend(answers.iter().map(|it| it.to_vec()));
+        self.send(&answers, own, history)?;
         Ok(true)
+    }
+
+    /// Puts frames of the edge on their way, and notes what the deletions in them will be called.
+    fn send(&mut self, frames: &[Bytes], own: &OwnDeletions, history: &mut History) -> Result<()> {
+        for frame in frames {
+            match Message::decode(frame)? {
+                Message::Hello { replica, .. } => self.named = Some(replica),
+                Message::Push { writes, .. } => {
+                    for write in writes.iter().filter(|it| it.version.is_deletion) {
+                        let event = own.get(&write.version.id);
+                        let event = *event.expect("an edge sends its own deletions");
+                        history.name_deletion(event, name_of(&origin_of(self.named, write)));
+                    }
+                }
+                _ => {}
+            }
+            self.to_hub.push_back(frame.to_vec());
+        }
+        Ok(())
     }
 
     async fn pump(&mut self) -> Result<bool> {
@@ -140,5 +177,13 @@ impl Connection {
         };
         self.to_edge.push_back(frame.to_vec());
         Ok(true)
+    }
+}
+
+fn origin_of(replica: Option<ReplicaId>, write: &EdgeWrite) -> Origin {
+    Origin {
+        replica: replica.expect("an edge says hello first"),
+        sequence: write.sequence,
+        hash: write.hash,
     }
 }

@@ -1,6 +1,6 @@
 //! What really happened: for each event, every event its author had seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An event's number.
 pub(crate) type Event = usize;
@@ -14,6 +14,11 @@ pub(crate) struct History {
     pub(crate) accepted: BTreeSet<Event>,
     /// Events that only a lost disk knew.
     pub(crate) lost_with_disk: BTreeSet<Event>,
+    /// The events that are deletions, with their documents.
+    deletions: BTreeMap<Event, String>,
+    /// A deletion has no text to tell its event by, so it is known by the name of its dot or by its
+    /// origin. Clones that delete one document under one sequence are one to everybody.
+    deletions_by_name: BTreeMap<String, BTreeSet<Event>>,
 }
 
 impl History {
@@ -29,6 +34,24 @@ impl History {
         seen[event / 64] |= 1 << (event % 64);
         self.seen.push(seen);
         event
+    }
+
+    /// Notes that `event` deleted a document.
+    pub(crate) fn add_deletion(&mut self, event: Event, id: &str) {
+        self.deletions.insert(event, id.to_owned());
+    }
+
+    /// Notes a name under which a deletion may be met.
+    pub(crate) fn name_deletion(&mut self, event: Event, name: String) {
+        self.deletions_by_name
+            .entry(name)
+            .or_default()
+            .insert(event);
+    }
+
+    /// The events of the deletion that is called so.
+    pub(crate) fn deletions_named(&self, name: &str) -> Option<&BTreeSet<Event>> {
+        self.deletions_by_name.get(name)
     }
 
     /// Whether the author of `event` had seen `earlier`, or it is the same.
@@ -50,9 +73,21 @@ impl History {
                 *is_replaced |= earlier != *event && self.had_seen(*event, earlier);
             }
         }
-        let is_missing = |it: &&Event| {
-            !replaced[**it] && !live.contains(*it) && !self.lost_with_disk.contains(*it)
+        let is_accounted_for =
+            |it: &Event| replaced[*it] || live.contains(it) || self.lost_with_disk.contains(it);
+        // Deletions side by side say the same, and one of them stays.
+        let is_said_by_another = |it: &Event| {
+            let mut others = self.deletions.iter();
+            self.deletions.get(it).is_some_and(|id| {
+                others.any(|(other, of)| {
+                    of == id
+                        && self.accepted.contains(other)
+                        && is_accounted_for(other)
+                        && !self.had_seen(*it, *other)
+                })
+            })
         };
+        let is_missing = |it: &&Event| !is_accounted_for(it) && !is_said_by_another(it);
         self.accepted.iter().filter(is_missing).copied().collect()
     }
 

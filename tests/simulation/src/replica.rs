@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use futures_executor::LocalSpawner;
 use futures_util::task::LocalSpawnExt;
-use pinyon_core::commands::{BatchCommand, ExpectedVersion, Operation, Outcome, PutDocument};
-use pinyon_core::document::{IdRequest, parse_document};
+use pinyon_core::commands::{
+    BatchCommand, DeleteDocument, ExpectedVersion, Operation, Outcome, PutDocument,
+};
+use pinyon_core::document::{DocumentId, IdRequest, parse_document};
 use pinyon_core::host::{Host, ManualClock, SeededRandom};
 use pinyon_core::replication::{ReplicationCommand, ReplicationOutcome};
+use pinyon_core::schema::conflicts::DocumentVersion;
 use pinyon_core::storage::{
     Direction, Durability, Environment, FaultEnvironment, FaultPlan, FaultStore, KeyRange,
     KeySpace, MemoryEnvironment, MemoryStore, PageLimits, Snapshot, Store, StoreName, WriteBatch,
 };
-use pinyon_core::version::NodeTag;
+use pinyon_core::version::{Live, NodeTag, Origin};
 use pinyon_core::{Database, DatabaseOptions, Limits, Result};
 
-use crate::history::Event;
+use crate::history::{Event, History};
 
 pub(crate) type SimulatedStore = FaultStore<MemoryStore>;
 pub(crate) type SimulatedDatabase = Database<SimulatedStore>;
@@ -92,10 +95,38 @@ impl Replica {
         Ok(contents)
     }
 
-    /// The events that live under a document, to the eyes of whoever writes here.
-    pub(crate) async fn live_events(&self, id: &str) -> Result<Vec<Event>> {
-        let set = self.database.read().await?.live_versions(id).await?;
-        Ok(set.live.iter().map(|it| event_of(&it.value.body)).collect())
+    /// The events that live under a document, to the eyes of whoever writes here. `own` knows the
+    /// deletions that were made here and that no server has named yet.
+    pub(crate) async fn live_events(
+        &self,
+        id: &str,
+        history: &History,
+        own: &OwnDeletions,
+    ) -> Result<Vec<Event>> {
+        let read = self.database.read().await?;
+        let set = read.live_versions(id).await?;
+        let mut events = Vec::new();
+        for live in &set.live {
+            events.extend(events_of(live, &read.version_name(live.dot)?, history, own));
+        }
+        Ok(events)
+    }
+
+    /// Deletes a document; answers the name of the deletion's dot, or `None` if there was nothing.
+    pub(crate) async fn delete(&self, id: &str) -> Result<Option<String>> {
+        let delete = DeleteDocument {
+            id: DocumentId::new(id, 512)?,
+            expected: ExpectedVersion::Any,
+        };
+        self.database
+            .write_batch(vec![BatchCommand::Delete(delete)])
+            .await?;
+        // What is in memory is written and read in one turn: nothing came between.
+        self.plan.heal();
+        let read = self.database.read().await?;
+        let set = read.live_versions(id).await?;
+        let deletion = set.live.iter().find(|it| it.value.is_deletion);
+        deletion.map(|it| read.version_name(it.dot)).transpose()
     }
 
     /// Writes an event.
@@ -122,6 +153,33 @@ impl Replica {
             other => panic!("replication answered with {other:?}"),
         }
     }
+}
+
+/// The latest deletion that an edge made of each document.
+pub(crate) type OwnDeletions = std::collections::BTreeMap<String, Event>;
+
+/// What a deletion of an edge is called on servers.
+pub(crate) fn name_of(origin: &Origin) -> String {
+    format!("{origin:?}")
+}
+
+/// The events that a version, whose dot is called `name`, tells of: one but for deletions of clones.
+pub(crate) fn events_of(
+    live: &Live<DocumentVersion>,
+    name: &str,
+    history: &History,
+    own: &OwnDeletions,
+) -> Vec<Event> {
+    if !live.value.is_deletion {
+        return vec![event_of(&live.value.body)];
+    }
+    let by_origin = live.origin.as_ref().map(name_of);
+    let known = by_origin.and_then(|origin| history.deletions_named(&origin));
+    if let Some(events) = known.or_else(|| history.deletions_named(name)) {
+        return events.iter().copied().collect();
+    }
+    let own = own.get(&live.value.id);
+    vec![*own.unwrap_or_else(|| panic!("whose deletion is {live:?}?"))]
 }
 
 /// The event that a document's text tells of.

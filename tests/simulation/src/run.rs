@@ -15,7 +15,7 @@ use crate::choice::Choice;
 use crate::edge::Edge;
 use crate::faults::Faults;
 use crate::history::{Event, History};
-use crate::replica::{Contents, World};
+use crate::replica::{Contents, OwnDeletions, Replica, World, events_of};
 use crate::server::Server;
 
 /// The size of a run.
@@ -31,6 +31,8 @@ pub struct Settings {
     pub steps: usize,
     /// What goes wrong.
     pub faults: Faults,
+    /// How many writes of a thousand are deletions.
+    pub deletions_per_mille: u64,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             documents: 2,
             steps: 500,
             faults: Faults::EVERYDAY,
+            deletions_per_mille: 0,
         }
     }
 }
@@ -124,7 +127,8 @@ impl Run {
         let mut edges = Vec::new();
         for _ in 0..settings.edges {
             let home = choice.below(settings.servers);
-            edges.push(Edge::new(&world, home, &Contents::new()).await?);
+            let (contents, deletions) = (Contents::new(), OwnDeletions::new());
+            edges.push(Edge::new(&world, home, &contents, deletions).await?);
         }
         Ok(Self {
             world,
@@ -176,11 +180,15 @@ impl Run {
                 self.edges[at].connection = None;
                 Ok(())
             }
-            92 if faults.evictions => self.put_edge(at, &Contents::new()).await,
+            92 if faults.evictions => {
+                self.put_edge(at, &Contents::new(), OwnDeletions::new())
+                    .await
+            }
             93 if faults.clones => {
                 let contents = self.edges[at].replica.contents().await?;
+                let deletions = self.edges[at].deletions.clone();
                 let other = self.choice.below(self.edges.len());
-                self.put_edge(other, &contents).await
+                self.put_edge(other, &contents, deletions).await
             }
             94..96 if faults.rollbacks => self.roll_back(at).await,
             96 if faults.restores => {
@@ -197,17 +205,24 @@ impl Run {
         }
     }
 
-    async fn put_edge(&mut self, at: usize, contents: &Contents) -> Result<()> {
-        self.edges[at] = Edge::new(&self.world, self.edges[at].home, contents).await?;
+    async fn put_edge(
+        &mut self,
+        at: usize,
+        contents: &Contents,
+        deletions: OwnDeletions,
+    ) -> Result<()> {
+        let home = self.edges[at].home;
+        self.edges[at] = Edge::new(&self.world, home, contents, deletions).await?;
         Ok(())
     }
 
     async fn roll_back(&mut self, at: usize) -> Result<()> {
         match self.edges[at].earlier.take() {
-            Some(earlier) => self.put_edge(at, &earlier).await,
+            Some((contents, deletions)) => self.put_edge(at, &contents, deletions).await,
             None => {
                 let contents = self.edges[at].replica.contents().await?;
-                self.edges[at].earlier = Some(contents);
+                let deletions = self.edges[at].deletions.clone();
+                self.edges[at].earlier = Some((contents, deletions));
                 Ok(())
             }
         }
@@ -226,23 +241,55 @@ impl Run {
         plan.fail_at(call, Fault::Error(ErrorKind::Unavailable));
     }
 
+    fn deletes(&self) -> bool {
+        let per_mille = self.settings.deletions_per_mille;
+        // Runs without deletions stay the runs they were.
+        per_mille > 0 && self.choice.happens(per_mille)
+    }
+
     async fn edge_writes(&mut self, at: usize) -> Result<()> {
         let id = self.id();
-        let replica = &self.edges[at].replica;
-        let Some(before) = tolerated(replica.live_events(&id).await)? else {
+        let is_deletion = self.deletes();
+        let edge = &mut self.edges[at];
+        let own = &edge.deletions;
+        let before = edge.replica.live_events(&id, &self.history, own).await;
+        let Some(before) = tolerated(before)? else {
             return Ok(());
         };
+        if is_deletion {
+            let is_there = exists(&edge.replica, &id).await;
+            let deleted = tolerated(edge.replica.delete(&id).await)?;
+            // Deleting what is gone says nothing new on an edge.
+            if deleted.flatten().is_some() && tolerated(is_there)?.unwrap_or(true) {
+                let event = self.history.add(&before);
+                self.history.add_deletion(event, &id);
+                edge.deletions.insert(id, event);
+            }
+            return Ok(());
+        }
         let event = self.history.add(&before);
         // A write that failed was seen by nobody.
-        tolerated(replica.write(&id, event).await).map(|_| ())
+        tolerated(edge.replica.write(&id, event).await).map(|_| ())
     }
 
     async fn server_writes(&mut self) -> Result<()> {
         let id = self.id();
+        let is_deletion = self.deletes();
         let replica = &self.servers[self.choice.below(self.servers.len())].replica;
-        let Some(before) = tolerated(replica.live_events(&id).await)? else {
+        let own = OwnDeletions::new();
+        let before = replica.live_events(&id, &self.history, &own).await;
+        let Some(before) = tolerated(before)? else {
             return Ok(());
         };
+        if is_deletion {
+            if let Some(name) = tolerated(replica.delete(&id).await)?.flatten() {
+                let event = self.history.add(&before);
+                self.history.add_deletion(event, &id);
+                self.history.name_deletion(event, name);
+                self.history.accepted.insert(event);
+            }
+            return Ok(());
+        }
         let event = self.history.add(&before);
         if tolerated(replica.write(&id, event).await)?.is_some() {
             self.history.accepted.insert(event);
@@ -263,7 +310,7 @@ impl Run {
         }
         if edge.connection.is_none() {
             let session = server.session(&members, &self.choice);
-            let connected = edge.connect(server.life, session).await;
+            let connected = edge.connect(server.life, session, &mut self.history).await;
             return tolerated(connected).map(|_| ());
         }
         for _ in 0..1 + self.choice.below(6) {
@@ -275,7 +322,7 @@ impl Run {
             }
         }
         if self.choice.happens(100) {
-            tolerated(edge.tick().await)?;
+            tolerated(edge.tick(&mut self.history).await)?;
         }
         Ok(())
     }
@@ -300,15 +347,18 @@ impl Run {
             return Ok(());
         }
         self.servers.iter().for_each(|it| it.replica.plan.heal());
+        let own = OwnDeletions::new();
         for document in 0..self.settings.documents {
             let id = format!("things/{document}");
             let mut elsewhere: Vec<Event> = Vec::new();
             for (other, server) in self.servers.iter().enumerate() {
                 if other != at {
-                    elsewhere.extend(server.replica.live_events(&id).await?);
+                    let events = server.replica.live_events(&id, &self.history, &own).await?;
+                    elsewhere.extend(events);
                 }
             }
-            for event in self.servers[at].replica.live_events(&id).await? {
+            let replica = &self.servers[at].replica;
+            for event in replica.live_events(&id, &self.history, &own).await? {
                 if !elsewhere.iter().any(|it| self.history.had_seen(*it, event)) {
                     self.history.lost_with_disk.insert(event);
                 }
@@ -350,11 +400,12 @@ impl Run {
             for edge in &mut self.edges {
                 let server = &self.servers[edge.home];
                 edge.connection = None;
-                edge.connect(server.life, server.session(&members, &self.choice))
+                let session = server.session(&members, &self.choice);
+                edge.connect(server.life, session, &mut self.history)
                     .await?;
                 for _ in 0..4 {
                     rest(edge, &mut self.history).await?;
-                    edge.tick().await?;
+                    edge.tick(&mut self.history).await?;
                 }
                 rest(edge, &mut self.history).await?;
             }
@@ -377,14 +428,15 @@ impl Run {
         for document in 0..self.settings.documents {
             let id = format!("things/{document}");
             let first = &self.servers[0].replica;
-            let expected = shown(first, &id).await?;
-            let events = first.live_events(&id).await?;
+            let none = OwnDeletions::new();
+            let expected = shown(first, &id, &self.history, &none).await?;
+            let events = first.live_events(&id, &self.history, &none).await?;
             report.false_conflicts += self.history.false_conflicts(&events);
             live.extend(events);
-            let servers = self.servers.iter().map(|it| &it.replica);
-            let edges = self.edges.iter().map(|it| &it.replica);
-            for replica in servers.chain(edges) {
-                let actual = shown(replica, &id).await?;
+            let servers = self.servers.iter().map(|it| (&it.replica, &none));
+            let edges = self.edges.iter().map(|it| (&it.replica, &it.deletions));
+            for (replica, own) in servers.chain(edges) {
+                let actual = shown(replica, &id, &self.history, own).await?;
                 report.longest_vector = report.longest_vector.max(actual.1);
                 report.diverged += usize::from(actual != expected);
             }
@@ -408,17 +460,30 @@ impl Run {
 /// and the live events with their dots' texts.
 type Shown = (String, usize, Vec<(String, Event)>);
 
-async fn shown(replica: &crate::replica::Replica, id: &str) -> Result<Shown> {
+async fn shown(
+    replica: &Replica,
+    id: &str,
+    history: &History,
+    own: &OwnDeletions,
+) -> Result<Shown> {
     let read = replica.database.read().await?;
     let set = read.live_versions(id).await?;
     let text = set.context.to_text(read.incarnations())?;
     let mut live = Vec::new();
     for version in &set.live {
         let name = read.version_name(version.dot)?;
-        live.push((name, crate::replica::event_of(&version.value.body)));
+        for event in events_of(version, &name, history, own) {
+            live.push((name.clone(), event));
+        }
     }
     live.sort();
     Ok((text, set.context.entries().len(), live))
+}
+
+/// Whether there is a document, or several versions of one.
+async fn exists(replica: &Replica, id: &str) -> Result<bool> {
+    let set = replica.database.read().await?.live_versions(id).await?;
+    Ok(set.is_conflict() || set.live.iter().any(|it| !it.value.is_deletion))
 }
 
 /// Lets a connection do everything it can.

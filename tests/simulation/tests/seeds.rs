@@ -93,6 +93,25 @@ fn everything_at_once_loses_nothing() {
 }
 
 #[test]
+fn deletions_are_writes_as_others_are() {
+    for (name, seeds, faults) in [
+        ("deletions", 700..730, Faults::EVERYDAY),
+        ("deletions and everything", 800..830, Faults::ALL),
+    ] {
+        let settings = Settings {
+            faults,
+            deletions_per_mille: 300,
+            ..Settings::default()
+        };
+        let report = run(name, seeds, settings);
+        if faults == Faults::EVERYDAY {
+            assert_eq!(report.false_conflicts, 0);
+            assert_eq!(report.longest_vector, 3);
+        }
+    }
+}
+
+#[test]
 fn many_edges_leave_vectors_as_short_as_the_cluster() {
     let settings = Settings {
         edges: 60,
@@ -126,6 +145,8 @@ fn a_hundred_thousand_writes() {
             for (name, faults) in [("everyday", Faults::EVERYDAY), ("everything", Faults::ALL)] {
                 let settings = Settings {
                     faults,
+                    // Half of the runs delete.
+                    deletions_per_mille: seed / 25 % 2 * 250,
                     ..Settings::default()
                 };
                 let report = run(name, seed..seed + 25, settings);

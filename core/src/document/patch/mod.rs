@@ -12,6 +12,7 @@ mod script;
 pub use call::{PatchAction, PatchEffect};
 pub(crate) use call::{Run, Seen, run_script};
 pub use json_patch::JsonPatch;
+pub(crate) use number_texts::keep_number_texts;
 pub use script::PatchScript;
 
 use crate::host::Timestamp;

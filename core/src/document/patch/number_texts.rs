@@ -12,7 +12,7 @@ use crate::document::json::top_properties;
 
 /// `new` with the texts of numbers from `old` where they are the same to JavaScript. Both are
 /// valid JSON; `new` has no white space between tokens.
-pub(super) fn keep_number_texts(old: &str, new: &str) -> String {
+pub(crate) fn keep_number_texts(old: &str, new: &str) -> String {
     let mut kept = String::with_capacity(new.len());
     write_kept(old.trim_ascii(), new, &mut kept);
     kept
