@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::CollectionRevisions;
+use super::walk::history;
 use crate::commands::store_version::Previous;
 use crate::commands::{Transaction, WrittenDocument};
 use crate::document::{CollectionName, DocumentId};
@@ -33,22 +34,26 @@ pub(crate) async fn follow_put<S: Snapshot>(
     if previous.document().is_none() && leave_bin(tx, &id_key).await? {
         new.flags = new.flags.with(DocumentFlags::HAS_REVISIONS);
     }
-    if !is_recorded {
-        return Ok(());
-    }
     let collection = CollectionName::new(new.collection)?;
-    let Some(kept) = tx.kept_revisions(collection.key()).await? else {
+    let kept = match is_recorded {
+        true => tx.kept_revisions(collection.key()).await?,
+        false => None,
+    };
+    let Some(kept) = kept else {
+        if new.flags.contains(DocumentFlags::HAS_REVISIONS) {
+            new.flags = new.flags.with(DocumentFlags::UNRECORDED);
+        }
         return Ok(());
     };
     if let Previous::Document(stored) = previous {
-        let has_revisions = stored.flags.contains(DocumentFlags::HAS_REVISIONS);
         let unchanged = stored.body() == new.body
             && stored.metadata() == new.metadata
             && stored.attachments() == new.attachments;
-        if has_revisions && unchanged {
+        if unchanged {
+            new.flags = new.flags.with(stored.flags.only(DocumentFlags::UNRECORDED));
             return Ok(());
         }
-        if !has_revisions {
+        if !is_in_history(tx, &id_key, stored).await? {
             // Revisions were off when it was written; its last version before them is kept too.
             record(tx, &DocumentParts::of_record(stored, new.key)).await?;
         }
@@ -86,7 +91,8 @@ pub(crate) async fn follow_delete<S: Snapshot>(
     if kept.is_none() && !has_revisions {
         return Ok(());
     }
-    if !has_revisions {
+    // What goes into the bin is what was deleted, not what it was when revisions were still made.
+    if !is_in_history(tx, id_key, deleted).await? {
         record(tx, &DocumentParts::of_record(deleted, id_key)).await?;
     }
     tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
@@ -106,6 +112,25 @@ pub(crate) async fn follow_delete<S: Snapshot>(
         tombstone.flags = tombstone.flags.without(DocumentFlags::HAS_REVISIONS);
     }
     Ok(())
+}
+
+/// Whether a document as it is now can be found among its revisions.
+async fn is_in_history<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    stored: &DocumentRecord,
+) -> Result<bool> {
+    if !stored.flags.contains(DocumentFlags::UNRECORDED) {
+        return Ok(stored.flags.contains(DocumentFlags::HAS_REVISIONS));
+    }
+    // A dump brings the last version also as a revision, under the vector it had elsewhere.
+    let newest = history(tx, id_key).await?.pop();
+    Ok(newest.is_some_and(|(_, newest)| {
+        !newest.flags.contains(DocumentFlags::DELETE_REVISION)
+            && newest.body() == stored.body()
+            && newest.metadata() == stored.metadata()
+            && newest.attachments() == stored.attachments()
+    }))
 }
 
 /// Makes the revision that tells of a deletion.
@@ -151,7 +176,9 @@ pub(crate) async fn record<S: Snapshot>(
     let etag = tx.take_etag();
     let key = revisions::key(version.key, etag);
     let is_delete = version.flags.contains(DocumentFlags::DELETE_REVISION);
-    let flags = version.flags.without(DocumentFlags::SCHEDULED);
+    let flags = version
+        .flags
+        .without(DocumentFlags::SCHEDULED.with(DocumentFlags::UNRECORDED));
     let flags = if is_delete {
         flags
     } else {
@@ -352,7 +379,10 @@ impl ForceRevision {
         };
         let stored = DocumentRecord::decode(value)?;
         let mut parts = DocumentParts::of_record(&stored, key);
-        parts.flags = parts.flags.with(DocumentFlags::HAS_REVISIONS);
+        parts.flags = parts
+            .flags
+            .with(DocumentFlags::HAS_REVISIONS)
+            .without(DocumentFlags::UNRECORDED);
         let mut revision = parts.clone();
         revision.flags = parts.flags.with(DocumentFlags::FORCE_CREATED);
         let is_new = record(tx, &revision).await?;

@@ -88,7 +88,9 @@ async fn unflag<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<
     if let Some(value) = tx.get(DOCUMENTS, id_key).await? {
         let stored = DocumentRecord::decode(value)?;
         let mut parts = DocumentParts::of_record(&stored, id_key);
-        parts.flags = parts.flags.without(DocumentFlags::HAS_REVISIONS);
+        parts.flags = parts
+            .flags
+            .without(DocumentFlags::HAS_REVISIONS.with(DocumentFlags::UNRECORDED));
         rewrite(tx, id_key, &stored, parts).await?;
     } else if let Some(value) = tx.get(TOMBSTONES, id_key).await? {
         let mut tombstone = Tombstone::decode(&value)?;
