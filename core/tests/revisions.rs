@@ -162,6 +162,44 @@ fn a_version_forced_while_revisions_were_off_is_recorded_once() {
 }
 
 #[test]
+fn a_version_whose_revision_was_removed_is_recorded_before_it_goes() {
+    Story::new().run(async |database| {
+        let force = BatchCommand::ForceRevision(ForceRevision {
+            id: id("a"),
+            must_exist: true,
+        });
+        written(&database, put("a", r#"{"n":1}"#)).await;
+        write_one(&database, force).await.unwrap();
+        keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("a", r#"{"n":2}"#)).await;
+        let off = CollectionRevisions {
+            disabled: true,
+            ..Default::default()
+        };
+        keep(&database, off).await;
+        let step = EnforceRevisions {
+            after: Bytes::new(),
+            limit: 10,
+            collections: Vec::new(),
+            includes_forced: false,
+        };
+        let done = database.enforce_revisions_step(step).await.unwrap();
+        assert_eq!(done.removed, 1);
+        let forced = r#"HasRevisions, Revision, ForceCreated {"n":1}"#;
+        assert_eq!(bodies(&database, "a").await, [forced]);
+        keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("a", r#"{"n":3}"#)).await;
+        let expected = [
+            r#"HasRevisions, Revision {"n":3}"#,
+            r#"HasRevisions, Revision {"n":2}"#,
+            forced,
+        ];
+        assert_eq!(bodies(&database, "a").await, expected);
+        verify(&database).await;
+    });
+}
+
+#[test]
 fn counts_and_ages_bound_what_is_kept() {
     let story = Story::new();
     story.run(async |database| {

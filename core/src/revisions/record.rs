@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::CollectionRevisions;
-use super::walk::history;
 use crate::commands::store_version::Previous;
 use crate::commands::{Transaction, WrittenDocument};
 use crate::document::{CollectionName, DocumentId};
@@ -15,6 +14,9 @@ use crate::schema::{DOCUMENTS, ETAGS, REVISION_BIN, REVISION_VECTORS, REVISIONS,
 use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Dot};
 use crate::{Error, ErrorKind, Result};
+
+/// How many revisions are in memory at once.
+const PAGE: usize = 256;
 
 const SHOWN_AS_REVISION: DocumentFlags = DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
 
@@ -124,13 +126,27 @@ async fn is_in_history<S: Snapshot>(
         return Ok(stored.flags.contains(DocumentFlags::HAS_REVISIONS));
     }
     // A dump brings the last version also as a revision, under the vector it had elsewhere.
-    let newest = history(tx, id_key).await?.pop();
-    Ok(newest.is_some_and(|(_, newest)| {
+    let newest = newest(tx, id_key).await?;
+    Ok(newest.is_some_and(|newest| {
         !newest.flags.contains(DocumentFlags::DELETE_REVISION)
             && newest.body() == stored.body()
             && newest.metadata() == stored.metadata()
             && newest.attachments() == stored.attachments()
     }))
+}
+
+/// The newest revision of a document; others go through memory a page at a time.
+async fn newest<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+) -> Result<Option<DocumentRecord>> {
+    let mut range = revisions::range(id_key);
+    let mut newest = None;
+    while let Some((key, value)) = tx.scan(REVISIONS, &range, PAGE).await?.pop() {
+        range = range.after(key);
+        newest = Some(value);
+    }
+    newest.map(DocumentRecord::decode).transpose()
 }
 
 /// Makes the revision that tells of a deletion.
@@ -273,7 +289,7 @@ pub(super) async fn retain<S: Snapshot>(
     while removed < limit {
         let page = usize::try_from(limit - removed)
             .unwrap_or(usize::MAX)
-            .min(256);
+            .min(PAGE);
         let oldest = tx.scan(REVISIONS, &revisions::range(id_key), page).await?;
         if oldest.is_empty() {
             break;
@@ -306,7 +322,7 @@ pub(super) async fn remove_where<S: Snapshot>(
     let mut range = revisions::range(id_key);
     let mut removed = 0;
     while removed < at_most {
-        let page = tx.scan(REVISIONS, &range, 256).await?;
+        let page = tx.scan(REVISIONS, &range, PAGE).await?;
         let Some((last, _)) = page.last() else {
             break;
         };
@@ -331,17 +347,21 @@ pub(super) async fn leave_bin<S: Snapshot>(
     if !has_some(tx, id_key).await? {
         return Ok(false);
     }
-    for (key, value) in tx
-        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
-        .await?
-    {
-        let revision = DocumentRecord::decode(value)?;
-        if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
-            let (_, etag) = revisions::decode_key(&key)?;
-            tx.delete(REVISION_BIN, etags::key(etag));
+    let mut range = revisions::range(id_key);
+    loop {
+        let page = tx.scan(REVISIONS, &range, PAGE).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok(true);
+        };
+        range = range.after(last.clone());
+        for (key, value) in page {
+            let revision = DocumentRecord::decode(value)?;
+            if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
+                let (_, etag) = revisions::decode_key(&key)?;
+                tx.delete(REVISION_BIN, etags::key(etag));
+            }
         }
     }
-    Ok(true)
 }
 
 /// Makes a revision of a document as it is, whatever the configuration says.
