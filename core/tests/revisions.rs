@@ -72,6 +72,8 @@ fn nothing_is_kept_unless_configured_and_the_last_version_before_is() {
         written(&database, put("a", r#"{"n":1}"#)).await;
         assert!(bodies(&database, "a").await.is_empty());
         keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("a", r#"{"n":1}"#)).await;
+        assert!(bodies(&database, "a").await.is_empty(), "nothing changed");
         written(&database, put("a", r#"{"n":2}"#)).await;
         assert_eq!(
             bodies(&database, "a").await.len(),
@@ -90,6 +92,110 @@ fn nothing_is_kept_unless_configured_and_the_last_version_before_is() {
         .await;
         written(&database, put("a", r#"{"n":3}"#)).await;
         assert_eq!(bodies(&database, "a").await.len(), 2);
+    });
+}
+
+#[test]
+fn a_version_of_the_time_without_revisions_is_not_lost_to_the_next_write_or_the_bin() {
+    Story::new().run(async |database| {
+        let off = CollectionRevisions {
+            disabled: true,
+            ..Default::default()
+        };
+        for document in ["written", "deleted", "deleted later"] {
+            keep(&database, CollectionRevisions::default()).await;
+            written(&database, put(document, r#"{"n":1}"#)).await;
+            keep(&database, off.clone()).await;
+            written(&database, put(document, r#"{"n":2}"#)).await;
+            written(&database, put(document, r#"{"n":3}"#)).await;
+            assert_eq!(bodies(&database, document).await.len(), 1);
+        }
+        write_one(&database, delete("deleted later")).await.unwrap();
+        keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("written", r#"{"n":4}"#)).await;
+        let expected = [
+            r#"HasRevisions, Revision {"n":4}"#,
+            r#"HasRevisions, Revision {"n":3}"#,
+            r#"HasRevisions, Revision {"n":1}"#,
+        ];
+        assert_eq!(bodies(&database, "written").await, expected);
+        written(&database, put("written", r#"{"n":5}"#)).await;
+        assert_eq!(bodies(&database, "written").await.len(), 4, "and only once");
+
+        write_one(&database, delete("deleted")).await.unwrap();
+        for document in ["deleted", "deleted later"] {
+            let restore = RevertDocument {
+                id: id(document),
+                target: RevertTarget::LastLive,
+            };
+            write_one(&database, BatchCommand::RevertDocument(restore))
+                .await
+                .unwrap();
+            assert_eq!(json(&database, document).await.unwrap()["n"], 3);
+        }
+        verify(&database).await;
+    });
+}
+
+#[test]
+fn a_version_forced_while_revisions_were_off_is_recorded_once() {
+    Story::new().run(async |database| {
+        written(&database, put("a", r#"{"n":1}"#)).await;
+        let force = ForceRevision {
+            id: id("a"),
+            must_exist: true,
+        };
+        let force = BatchCommand::ForceRevision(force);
+        write_one(&database, force.clone()).await.unwrap();
+        written(&database, put("a", r#"{"n":2}"#)).await;
+        written(&database, put("a", r#"{"n":3}"#)).await;
+        write_one(&database, force).await.unwrap();
+        keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("a", r#"{"n":3}"#)).await;
+        let expected = [
+            r#"HasRevisions, Revision, ForceCreated {"n":3}"#,
+            r#"HasRevisions, Revision, ForceCreated {"n":1}"#,
+        ];
+        assert_eq!(bodies(&database, "a").await, expected, "nothing changed");
+        verify(&database).await;
+    });
+}
+
+#[test]
+fn a_version_whose_revision_was_removed_is_recorded_before_it_goes() {
+    Story::new().run(async |database| {
+        let force = BatchCommand::ForceRevision(ForceRevision {
+            id: id("a"),
+            must_exist: true,
+        });
+        written(&database, put("a", r#"{"n":1}"#)).await;
+        write_one(&database, force).await.unwrap();
+        keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("a", r#"{"n":2}"#)).await;
+        let off = CollectionRevisions {
+            disabled: true,
+            ..Default::default()
+        };
+        keep(&database, off).await;
+        let step = EnforceRevisions {
+            after: Bytes::new(),
+            limit: 10,
+            collections: Vec::new(),
+            includes_forced: false,
+        };
+        let done = database.enforce_revisions_step(step).await.unwrap();
+        assert_eq!(done.removed, 1);
+        let forced = r#"HasRevisions, Revision, ForceCreated {"n":1}"#;
+        assert_eq!(bodies(&database, "a").await, [forced]);
+        keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("a", r#"{"n":3}"#)).await;
+        let expected = [
+            r#"HasRevisions, Revision {"n":3}"#,
+            r#"HasRevisions, Revision {"n":2}"#,
+            forced,
+        ];
+        assert_eq!(bodies(&database, "a").await, expected);
+        verify(&database).await;
     });
 }
 

@@ -166,7 +166,9 @@ pub(crate) async fn hold_last<S: Snapshot>(
     let Some(record) = previous.document() else {
         return Ok(String::new());
     };
-    if !tx.knows_revisions() || record.flags.contains(DocumentFlags::HAS_REVISIONS) {
+    let is_recorded = record.flags.contains(DocumentFlags::HAS_REVISIONS)
+        && !record.flags.contains(DocumentFlags::UNRECORDED);
+    if !tx.knows_revisions() || is_recorded {
         return Ok(String::new());
     }
     hold(tx, record.attachments()).await?;

@@ -144,7 +144,9 @@ async fn flag<S: Snapshot>(
         }
         if !stored.flags.contains(DocumentFlags::HAS_REVISIONS) {
             let mut parts = DocumentParts::of_record(&stored, id_key);
-            parts.flags = parts.flags.with(DocumentFlags::HAS_REVISIONS);
+            parts.flags = parts
+                .flags
+                .with(DocumentFlags::HAS_REVISIONS.with(DocumentFlags::UNRECORDED));
             rewrite(tx, id_key, &stored, parts).await?;
         }
     } else if let Some(value) = tx.get(TOMBSTONES, id_key).await? {

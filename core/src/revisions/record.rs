@@ -15,6 +15,9 @@ use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Dot};
 use crate::{Error, ErrorKind, Result};
 
+/// How many revisions are in memory at once.
+const PAGE: usize = 256;
+
 const SHOWN_AS_REVISION: DocumentFlags = DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
 
 /// Makes the revisions that follow from storing `new`, unless it shall not be recorded, and flags
@@ -33,22 +36,26 @@ pub(crate) async fn follow_put<S: Snapshot>(
     if previous.document().is_none() && leave_bin(tx, &id_key).await? {
         new.flags = new.flags.with(DocumentFlags::HAS_REVISIONS);
     }
-    if !is_recorded {
-        return Ok(());
-    }
     let collection = CollectionName::new(new.collection)?;
-    let Some(kept) = tx.kept_revisions(collection.key()).await? else {
+    let kept = match is_recorded {
+        true => tx.kept_revisions(collection.key()).await?,
+        false => None,
+    };
+    let Some(kept) = kept else {
+        if new.flags.contains(DocumentFlags::HAS_REVISIONS) {
+            new.flags = new.flags.with(DocumentFlags::UNRECORDED);
+        }
         return Ok(());
     };
     if let Previous::Document(stored) = previous {
-        let has_revisions = stored.flags.contains(DocumentFlags::HAS_REVISIONS);
         let unchanged = stored.body() == new.body
             && stored.metadata() == new.metadata
             && stored.attachments() == new.attachments;
-        if has_revisions && unchanged {
+        if unchanged {
+            new.flags = new.flags.with(stored.flags.only(DocumentFlags::UNRECORDED));
             return Ok(());
         }
-        if !has_revisions {
+        if !is_in_history(tx, &id_key, stored).await? {
             // Revisions were off when it was written; its last version before them is kept too.
             record(tx, &DocumentParts::of_record(stored, new.key)).await?;
         }
@@ -89,7 +96,8 @@ pub(crate) async fn follow_delete<S: Snapshot>(
     if kept.is_none() && !has_revisions {
         return Ok(());
     }
-    if !has_revisions {
+    // What goes into the bin is what was deleted, not what it was when revisions were still made.
+    if !is_in_history(tx, id_key, deleted).await? {
         record(tx, &DocumentParts::of_record(deleted, id_key)).await?;
     }
     tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
@@ -165,6 +173,39 @@ fn metadata_of_deletion(collection: &CollectionName) -> String {
     )
 }
 
+/// Whether a document as it is now can be found among its revisions.
+async fn is_in_history<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    stored: &DocumentRecord,
+) -> Result<bool> {
+    if !stored.flags.contains(DocumentFlags::UNRECORDED) {
+        return Ok(stored.flags.contains(DocumentFlags::HAS_REVISIONS));
+    }
+    // A dump brings the last version also as a revision, under the vector it had elsewhere.
+    let newest = newest(tx, id_key).await?;
+    Ok(newest.is_some_and(|newest| {
+        !newest.flags.contains(DocumentFlags::DELETE_REVISION)
+            && newest.body() == stored.body()
+            && newest.metadata() == stored.metadata()
+            && newest.attachments() == stored.attachments()
+    }))
+}
+
+/// The newest revision of a document; others go through memory a page at a time.
+async fn newest<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+) -> Result<Option<DocumentRecord>> {
+    let mut range = revisions::range(id_key);
+    let mut newest = None;
+    while let Some((key, value)) = tx.scan(REVISIONS, &range, PAGE).await?.pop() {
+        range = range.after(key);
+        newest = Some(value);
+    }
+    newest.map(DocumentRecord::decode).transpose()
+}
+
 /// Makes the revision that tells of a deletion.
 pub(super) async fn record_deletion<S: Snapshot>(
     tx: &mut Transaction<S>,
@@ -205,7 +246,9 @@ pub(crate) async fn record<S: Snapshot>(
     let etag = tx.take_etag();
     let key = revisions::key(version.key, etag);
     let is_delete = version.flags.contains(DocumentFlags::DELETE_REVISION);
-    let flags = version.flags.without(DocumentFlags::SCHEDULED);
+    let flags = version
+        .flags
+        .without(DocumentFlags::SCHEDULED.with(DocumentFlags::UNRECORDED));
     let flags = if is_delete {
         flags
     } else {
@@ -300,7 +343,7 @@ pub(super) async fn retain<S: Snapshot>(
     while removed < limit {
         let page = usize::try_from(limit - removed)
             .unwrap_or(usize::MAX)
-            .min(256);
+            .min(PAGE);
         let oldest = tx.scan(REVISIONS, &revisions::range(id_key), page).await?;
         if oldest.is_empty() {
             break;
@@ -333,7 +376,7 @@ pub(super) async fn remove_where<S: Snapshot>(
     let mut range = revisions::range(id_key);
     let mut removed = 0;
     while removed < at_most {
-        let page = tx.scan(REVISIONS, &range, 256).await?;
+        let page = tx.scan(REVISIONS, &range, PAGE).await?;
         let Some((last, _)) = page.last() else {
             break;
         };
@@ -358,17 +401,21 @@ pub(crate) async fn leave_bin<S: Snapshot>(
     if !has_some(tx, id_key).await? {
         return Ok(false);
     }
-    for (key, value) in tx
-        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
-        .await?
-    {
-        let revision = DocumentRecord::decode(value)?;
-        if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
-            let (_, etag) = revisions::decode_key(&key)?;
-            tx.delete(REVISION_BIN, etags::key(etag));
+    let mut range = revisions::range(id_key);
+    loop {
+        let page = tx.scan(REVISIONS, &range, PAGE).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok(true);
+        };
+        range = range.after(last.clone());
+        for (key, value) in page {
+            let revision = DocumentRecord::decode(value)?;
+            if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
+                let (_, etag) = revisions::decode_key(&key)?;
+                tx.delete(REVISION_BIN, etags::key(etag));
+            }
         }
     }
-    Ok(true)
 }
 
 /// Makes a revision of a document as it is, whatever the configuration says.
@@ -406,7 +453,10 @@ impl ForceRevision {
         };
         let stored = DocumentRecord::decode(value)?;
         let mut parts = DocumentParts::of_record(&stored, key);
-        parts.flags = parts.flags.with(DocumentFlags::HAS_REVISIONS);
+        parts.flags = parts
+            .flags
+            .with(DocumentFlags::HAS_REVISIONS)
+            .without(DocumentFlags::UNRECORDED);
         let mut revision = parts.clone();
         revision.flags = parts.flags.with(DocumentFlags::FORCE_CREATED);
         let is_new = record(tx, &revision).await?;

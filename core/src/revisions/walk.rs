@@ -7,7 +7,9 @@ use crate::commands::Transaction;
 use crate::document::CollectionName;
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{DOCUMENTS, REVISION_BIN, REVISIONS, TOMBSTONES, etags, revisions};
+use crate::schema::{
+    DOCUMENTS, REVISION_BIN, REVISION_VECTORS, REVISIONS, TOMBSTONES, etags, revisions,
+};
 use crate::storage::{KeyRange, Snapshot};
 use crate::{Error, Result};
 
@@ -71,8 +73,8 @@ pub(super) async fn settle<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes)
     if count(tx, id_key).await? == 0 {
         return unflag(tx, id_key).await;
     }
-    if tx.get(DOCUMENTS, id_key).await?.is_some() {
-        return Ok(());
+    if let Some(value) = tx.get(DOCUMENTS, id_key).await? {
+        return flag_unrecorded(tx, id_key, DocumentRecord::decode(value)?).await;
     }
     let history = history(tx, id_key).await?;
     let is_deletion = |it: &DocumentRecord| it.flags.contains(DocumentFlags::DELETE_REVISION);
@@ -83,12 +85,31 @@ pub(super) async fn settle<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes)
     Ok(())
 }
 
+/// A document whose last version is no longer among its revisions says so: the next write records
+/// it, as it does for one without revisions.
+async fn flag_unrecorded<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    stored: DocumentRecord,
+) -> Result<()> {
+    let vector_key = revisions::vector_key(&stored.context);
+    let is_there = tx.get(REVISION_VECTORS, &vector_key).await?.is_some();
+    if is_there || stored.flags.contains(DocumentFlags::UNRECORDED) {
+        return Ok(());
+    }
+    let mut parts = DocumentParts::of_record(&stored, id_key);
+    parts.flags = parts.flags.with(DocumentFlags::UNRECORDED);
+    rewrite(tx, id_key, &stored, parts).await
+}
+
 /// A document without revisions is not flagged to have some.
 async fn unflag<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
     if let Some(value) = tx.get(DOCUMENTS, id_key).await? {
         let stored = DocumentRecord::decode(value)?;
         let mut parts = DocumentParts::of_record(&stored, id_key);
-        parts.flags = parts.flags.without(DocumentFlags::HAS_REVISIONS);
+        parts.flags = parts
+            .flags
+            .without(DocumentFlags::HAS_REVISIONS.with(DocumentFlags::UNRECORDED));
         rewrite(tx, id_key, &stored, parts).await?;
     } else if let Some(value) = tx.get(TOMBSTONES, id_key).await? {
         let mut tombstone = Tombstone::decode(&value)?;

@@ -65,8 +65,10 @@ impl DocumentFlags {
     pub const SCHEDULED: Self = Self(1 << 16);
     /// Not shown: before this version there was no document.
     pub const FIRST_VERSION: Self = Self(1 << 17);
+    /// Not shown: the document has revisions, but this version was stored without making one.
+    pub const UNRECORDED: Self = Self(1 << 18);
 
-    const KNOWN: u32 = 0x7ff | Self::SCHEDULED.0 | Self::FIRST_VERSION.0;
+    const KNOWN: u32 = 0x7ff | Self::SCHEDULED.0 | Self::FIRST_VERSION.0 | Self::UNRECORDED.0;
 
     /// The bits as stored.
     pub const fn bits(self) -> u32 {

@@ -40,6 +40,8 @@ pub struct Checked {
     pub open_done: u64,
     /// Documents that were gone because their time had come.
     pub expired: u64,
+    /// Documents that were written anew by the server because their time had come.
+    pub refreshed: u64,
     /// The value of the shared counter.
     pub counter: u64,
     /// What is stored in all.
@@ -92,6 +94,7 @@ pub fn check_database(
     };
     for (history, found) in histories.iter_mut().zip(&reading.writers) {
         let before = history.state.documents.len();
+        let waiting_before = history.state.waiting();
         checked.documents += found.documents.len() as u64;
         checked.revisions += found
             .revisions
@@ -101,7 +104,10 @@ pub fn check_database(
         let open = u64::from(history.settle(found, now)?);
         checked.open_done += open;
         if open == 0 {
-            checked.expired += (before - history.state.documents.len()) as u64;
+            let gone = before - history.state.documents.len();
+            checked.expired += gone as u64;
+            let waiting = history.state.waiting();
+            checked.refreshed += (waiting_before - waiting).saturating_sub(gone) as u64;
         }
     }
     let (value, counter_etag) = check_counter(&reading, shared)?;
@@ -128,7 +134,8 @@ fn choose(history: &History, scope: &mut Scope<'_>) -> BTreeSet<String> {
         Scope::All => all.chain(&history.touched).cloned().collect(),
         Scope::Touched(random) => {
             let others = random.choose_multiple(all, OTHERS);
-            history.touched.iter().chain(others).cloned().collect()
+            let chosen = history.touched.iter().chain(history.state.unsettled());
+            chosen.chain(others).cloned().collect()
         }
     }
 }

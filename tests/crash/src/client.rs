@@ -120,7 +120,20 @@ impl Client {
         self.expect("POST", &path, &revisions, 200)?;
         let expiration = json!({ "Disabled": false, "DeleteFrequencyInSec": 1 }).to_string();
         let path = format!("/databases/{DATABASE}/admin/expiration/config");
-        self.expect("POST", &path, &expiration, 200).map(drop)
+        self.expect("POST", &path, &expiration, 200)?;
+        let refresh = json!({ "Disabled": false, "RefreshFrequencyInSec": 1 }).to_string();
+        let path = format!("/databases/{DATABASE}/admin/refresh/config");
+        self.expect("POST", &path, &refresh, 200).map(drop)
+    }
+
+    /// Deletes all revisions of a document.
+    ///
+    /// # Errors
+    /// No whole answer came.
+    pub fn delete_revisions(&self, id: &str) -> Result<Answer> {
+        let path = format!("/databases/{DATABASE}/admin/revisions");
+        let body = json!({ "DocumentIds": [id] }).to_string();
+        self.send("DELETE", &path, None, &body)
     }
 
     /// All revisions of a document, the newest first.

@@ -105,11 +105,32 @@ pub fn document(writer: usize, id: &str, serial: u64) -> Value {
     })
 }
 
+/// When something is due for a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// When it may be deleted.
+    pub expires: Option<Timestamp>,
+    /// When the server may write it anew, without this time.
+    pub refresh: Option<Timestamp>,
+}
+
+impl Times {
+    /// Of a document that may be deleted at a time, if one is given.
+    pub fn expiring(expires: Option<Timestamp>) -> Self {
+        Self {
+            expires,
+            ..Self::default()
+        }
+    }
+}
+
 /// The same with the metadata a client sends.
-pub fn with_metadata(mut document: Value, id: &str, expires: Option<Timestamp>) -> Value {
+pub fn with_metadata(mut document: Value, id: &str, times: Times) -> Value {
     document["@metadata"] = json!({ "@collection": collection_of(id) });
-    if let Some(expires) = expires {
-        document["@metadata"]["@expires"] = json!(expires.to_text());
+    for (name, time) in [("@expires", times.expires), ("@refresh", times.refresh)] {
+        if let Some(time) = time {
+            document["@metadata"][name] = json!(time.to_text());
+        }
     }
     document
 }

@@ -84,7 +84,7 @@ impl History {
     pub fn begin(&mut self, changes: Vec<Change>) -> Operation {
         self.serial += 1;
         for change in &changes {
-            if let Change::Attach { id, .. } = change {
+            if let Some(id) = change.receiver() {
                 self.expect_attachments(id);
             }
         }

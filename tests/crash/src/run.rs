@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::check::{Scope, check_database};
 use crate::client::Client;
-use crate::content::with_metadata;
+use crate::content::{Times, with_metadata};
 use crate::disk::{Disk, Fault};
 use crate::history::History;
 use crate::server;
@@ -119,7 +119,7 @@ fn start(plan: &Plan, disk: &Disk) -> Result<ServerProcess> {
 fn create_database(client: &Client) -> Result<()> {
     client.create_database()?;
     client.configure()?;
-    let counter = with_metadata(json!({ "Value": 0 }), COUNTER, None);
+    let counter = with_metadata(json!({ "Value": 0 }), COUNTER, Times::default());
     let created = client.put(COUNTER, &counter, None)?;
     if created.status != 201 {
         bail!(

@@ -1,14 +1,14 @@
 //! What must be stored of one writer: its documents with their attachments and times, and all of
 //! their revisions.
 //!
-//! Whether a document was swept just before it was written anew cannot be known from outside. Then
-//! its past has two possible forms until it is read.
+//! Whether a document was swept or refreshed just before it was written anew cannot be known from
+//! outside. Then its past has several possible forms until it is read.
 
 use std::collections::BTreeMap;
 
 use pinyon_core::host::Timestamp;
 
-use crate::content::{Attached, Kept, kept_of};
+use crate::content::{Attached, Kept, Times, kept_of};
 
 /// By name.
 pub type Attachments = BTreeMap<String, Attached>;
@@ -20,8 +20,8 @@ pub struct Version {
     pub serial: u64,
     /// Its etag, if an answer or a read told it.
     pub etag: Option<u64>,
-    /// When it may be deleted.
-    pub expires: Option<Timestamp>,
+    /// When it may be deleted, and when it may be refreshed.
+    pub times: Times,
     /// What it lists.
     pub attachments: Attachments,
 }
@@ -49,8 +49,8 @@ pub enum Change {
     Put {
         /// Its id.
         id: String,
-        /// When it may be deleted.
-        expires: Option<Timestamp>,
+        /// When it may be deleted, and when it may be refreshed.
+        times: Times,
     },
     /// Deleted, if it was there.
     Delete {
@@ -72,6 +72,26 @@ pub enum Change {
         id: String,
         /// The attachment's name.
         name: &'static str,
+    },
+    /// Given an attachment that a document has, which may be the same document.
+    Transfer {
+        /// The id of the document that has it.
+        id: String,
+        /// The attachment's name there.
+        name: &'static str,
+        /// The id of the document that gets it.
+        to: String,
+        /// The attachment's name there.
+        to_name: &'static str,
+        /// What it holds.
+        attached: Attached,
+        /// Whether the first document loses it.
+        is_move: bool,
+    },
+    /// All revisions of a document that is no more are deleted.
+    Forget {
+        /// Its id.
+        id: String,
     },
 }
 
@@ -99,7 +119,31 @@ pub struct Found {
 impl Version {
     /// Whether it may be gone.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.expires.is_some_and(|at| at <= now)
+        self.times.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Whether the server may have written it anew.
+    pub fn refresh_is_due(&self, now: Timestamp) -> bool {
+        self.times.refresh.is_some_and(|at| at <= now)
+    }
+
+    /// The revision of it that has an etag.
+    fn stored_with(&self, etag: Option<u64>) -> Revision {
+        Revision::Stored {
+            serial: self.serial,
+            etag,
+            attachments: self.attachments.clone(),
+        }
+    }
+
+    /// Whether `there` is this version after the server wrote it anew, at `now` or before.
+    fn was_refreshed(&self, there: &Self, now: Timestamp) -> bool {
+        let refreshed = Self {
+            etag: there.etag,
+            times: Times::expiring(self.times.expires),
+            ..self.clone()
+        };
+        self.refresh_is_due(now) && refreshed == *there && there.etag > self.etag
     }
 }
 
@@ -110,13 +154,24 @@ impl Change {
             Self::Put { id, .. }
             | Self::Delete { id }
             | Self::Attach { id, .. }
-            | Self::Detach { id, .. } => id,
+            | Self::Detach { id, .. }
+            | Self::Transfer { id, .. }
+            | Self::Forget { id } => id,
+        }
+    }
+
+    /// The id of the document that is given an attachment.
+    pub fn receiver(&self) -> Option<&str> {
+        match self {
+            Self::Attach { id, .. } | Self::Transfer { to: id, .. } => Some(id),
+            _ => None,
         }
     }
 
     /// A put of a document that stays.
     pub fn put(id: String) -> Self {
-        Self::Put { id, expires: None }
+        let times = Times::default();
+        Self::Put { id, times }
     }
 }
 
@@ -146,7 +201,8 @@ impl State {
     /// Makes a change of the operation `serial`, which was done at `now` or before.
     pub fn apply(&mut self, change: &Change, serial: u64, etag: Option<u64>, now: Timestamp) {
         match change {
-            Change::Put { id, expires } => {
+            Change::Put { id, times } => {
+                self.allow_for_refresh(id, now);
                 let before = self.documents.get(id);
                 if before.is_some_and(|version| version.is_due(now)) {
                     // It may have been swept, or been written anew before that.
@@ -158,12 +214,12 @@ impl State {
                 let version = Version {
                     serial,
                     etag,
-                    expires: *expires,
+                    times: *times,
                     attachments: before.map(|it| it.attachments.clone()).unwrap_or_default(),
                 };
                 self.store(id, version);
             }
-            Change::Delete { id } => self.delete(id),
+            Change::Delete { id } => self.delete(id, now),
             Change::Attach { id, name, attached } => {
                 if let Some(mut version) = self.documents.get(id).cloned() {
                     version.etag = etag;
@@ -181,7 +237,84 @@ impl State {
                     self.store(id, version);
                 }
             }
+            Change::Transfer { to, to_name, .. } => self.transfer(change, to, to_name, etag),
+            Change::Forget { id } => {
+                if !self.documents.contains_key(id) {
+                    *self.past(id) = vec![Vec::new()];
+                }
+            }
         }
+    }
+
+    fn transfer(&mut self, change: &Change, to: &str, to_name: &str, etag: Option<u64>) {
+        let Change::Transfer {
+            id, name, is_move, ..
+        } = change
+        else {
+            return;
+        };
+        let Some(mut source) = self.documents.get(id).cloned() else {
+            return;
+        };
+        let Some(attached) = source.attachments.get(*name).cloned() else {
+            return;
+        };
+        if *is_move {
+            source.attachments.remove(*name);
+            if id != to {
+                // Its new etag is not answered.
+                source.etag = None;
+                self.store(id, source.clone());
+            }
+        }
+        let receiver = match id == to {
+            true => Some(source),
+            false => self.documents.get(to).cloned(),
+        };
+        if let Some(mut receiver) = receiver {
+            receiver.attachments.insert(to_name.to_owned(), attached);
+            receiver.etag = etag;
+            self.store(to, receiver);
+        }
+    }
+
+    /// Of a document that the server may have written anew by `now`, nobody knows whether it did.
+    fn allow_for_refresh(&mut self, id: &str, now: Timestamp) {
+        let Some(version) = self.documents.get(id) else {
+            return;
+        };
+        if kept_of(id) == Kept::Nothing || !version.refresh_is_due(now) {
+            return;
+        }
+        let anew = version.stored_with(None);
+        let mut refreshed = self.past(id).clone();
+        for list in &mut refreshed {
+            list.push(anew.clone());
+        }
+        self.past(id).extend(refreshed);
+    }
+
+    /// How many documents wait to be refreshed.
+    pub fn waiting(&self) -> usize {
+        let documents = self.documents.values();
+        let waiting = documents.filter(|version| version.times.refresh.is_some());
+        waiting.count()
+    }
+
+    /// The documents whose past has several possible forms, or may become longer at any time: their
+    /// revisions are to be read.
+    pub fn unsettled(&self) -> impl Iterator<Item = &String> {
+        let pasts = self.pasts.iter().filter(|(_, forms)| forms.len() > 1);
+        let waiting = self.documents.iter();
+        let waiting = waiting.filter(|(_, version)| version.times.refresh.is_some());
+        pasts.map(|(id, _)| id).chain(waiting.map(|(id, _)| id))
+    }
+
+    /// Documents that are no more, with the number of their revisions.
+    pub fn remembered(&self) -> impl Iterator<Item = (&String, usize)> {
+        let settled = self.pasts.iter().filter(|(_, forms)| forms.len() == 1);
+        let counted = settled.map(|(id, forms)| (id, forms[0].len()));
+        counted.filter(|(id, count)| *count > 0 && !self.documents.contains_key(*id))
     }
 
     fn past(&mut self, id: &str) -> &mut Vec<Vec<Revision>> {
@@ -194,18 +327,15 @@ impl State {
         let past = self.past(id);
         if kept_of(id) != Kept::Nothing {
             for list in past {
-                list.push(Revision::Stored {
-                    serial: version.serial,
-                    etag: version.etag,
-                    attachments: version.attachments.clone(),
-                });
+                list.push(version.stored_with(version.etag));
             }
         }
         self.documents.insert(id.to_owned(), version);
     }
 
-    /// The document went, by a writer's hand or because its time had come.
-    pub fn delete(&mut self, id: &str) {
+    /// The document went, by a writer's hand or because its time had come, at `now` or before.
+    pub fn delete(&mut self, id: &str, now: Timestamp) {
+        self.allow_for_refresh(id, now);
         if self.documents.remove(id).is_some() {
             self.past(id).iter_mut().for_each(|list| end(id, list));
         }
@@ -215,18 +345,22 @@ impl State {
     pub fn settle(&mut self, found: &Found, now: Timestamp) -> Vec<String> {
         let mut differences = Vec::new();
         let mut gone = Vec::new();
+        let mut refreshed = Vec::new();
         for (id, version) in &mut self.documents {
             match found.documents.get(id) {
                 None if version.is_due(now) => gone.push(id.clone()),
                 None => differences.push(format!(
                     "{id} of operation {} is missing{}",
                     version.serial,
-                    match version.expires {
+                    match version.times.expires {
                         Some(at) => format!(", though it expires at {}", at.to_text()),
                         None => String::new(),
                     }
                 )),
                 Some(there) if is_same(version, there) => version.etag = there.etag,
+                Some(there) if version.was_refreshed(there, now) => {
+                    refreshed.push((id.clone(), there.clone()));
+                }
                 Some(there) => {
                     differences.push(format!("{id} should be {version:?} and is {there:?}"));
                 }
@@ -237,7 +371,10 @@ impl State {
                 differences.push(format!("{id} of operation {} is there", there.serial));
             }
         }
-        gone.iter().for_each(|id| self.delete(id));
+        gone.iter().for_each(|id| self.delete(id, now));
+        for (id, there) in refreshed {
+            self.store(&id, there);
+        }
         for (id, there) in &found.revisions {
             let past = self.past(id);
             if past.iter().any(|possible| is_same_past(possible, there)) {

@@ -13,7 +13,7 @@ use pinyon_core::host::{Clock as _, SystemClock};
 use serde_json::json;
 
 use crate::client::{Answer, Client, document_id, etag_of};
-use crate::content::{document, with_metadata};
+use crate::content::{Times, document, with_metadata};
 use crate::history::{Answered, History};
 use crate::state::{Change, Version};
 
@@ -118,10 +118,14 @@ impl Writer<'_> {
             return self.delete_one();
         }
         match self.random.u32(0..100) {
-            0..24 => self.put_new(),
-            24..36 => self.put_again(),
-            36..46 => self.write_slot(),
-            46..54 => self.delete_one(),
+            0..18 => self.put_new(),
+            18..28 => self.put_again(),
+            28..31 => self.put_refreshing(),
+            31..34 => self.change_refreshing(),
+            34..38 => self.transfer_attachment(),
+            38..46 => self.write_slot(),
+            46..52 => self.delete_one(),
+            52..54 => self.forget_one(),
             54..59 => self.write_mixed_batch(),
             59..64 => self.write_refused_batch(),
             64..74 => self.write_with_attachments(),
@@ -149,17 +153,18 @@ impl Writer<'_> {
             0 => Some(SystemClock.now().plus_ms(DAY_MS)),
             _ => None,
         };
-        self.put(Change::Put { id, expires })
+        let times = Times::expiring(expires);
+        self.put(Change::Put { id, times })
     }
 
     /// Stores one document by itself.
     fn put(&mut self, change: Change) -> Result<Done> {
         let operation = self.history.begin(vec![change]);
-        let Some(Change::Put { id, expires }) = operation.changes.first() else {
+        let Some(Change::Put { id, times }) = operation.changes.first() else {
             bail!("{operation:?} is no put");
         };
         let document = document(self.history.writer, id, operation.serial);
-        let document = with_metadata(document, id, *expires);
+        let document = with_metadata(document, id, *times);
         let answer = self.client.put(id, &document, None)?;
         if answer.status != 201 {
             return Ok(Done::Refused(answer));
@@ -199,7 +204,7 @@ impl Writer<'_> {
         let Some(value) = counter["Value"].as_u64() else {
             bail!("the counter has no value: {counter}");
         };
-        let next = with_metadata(json!({ "Value": value + 1 }), COUNTER, None);
+        let next = with_metadata(json!({ "Value": value + 1 }), COUNTER, Times::default());
         self.shared.open_increments.fetch_add(1, Ordering::SeqCst);
         let answer = self.client.put(COUNTER, &next, Some(vector))?;
         match answer.status {
@@ -221,10 +226,12 @@ impl Writer<'_> {
         format!("crash/{writer}/{kind}-{spread:08x}-{serial}")
     }
 
-    /// Some document of a kind that is not to expire while the test runs.
+    /// Some document to which nothing happens by itself while the test runs.
     fn any_id(&mut self, is_wanted: impl Fn(&Version) -> bool) -> Option<String> {
         let soon = SystemClock.now().plus_ms(DAY_MS / 2);
-        self.any_document(|version| !version.is_due(soon) && is_wanted(version))
+        self.any_document(|version| {
+            !version.is_due(soon) && version.times.refresh.is_none() && is_wanted(version)
+        })
     }
 
     fn any_document(&mut self, is_wanted: impl Fn(&Version) -> bool) -> Option<String> {

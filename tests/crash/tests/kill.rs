@@ -24,7 +24,8 @@ fn killed_servers_keep_what_they_acknowledged() {
             && tally.documents_compared > 0
             && tally.revisions_compared > 0
             && tally.attachments_compared > 0
-            && tally.expired > 0,
+            && tally.expired > 0
+            && tally.refreshed > 0,
         "nothing was written, so nothing was proven: {tally}"
     );
 }

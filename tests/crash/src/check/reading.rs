@@ -7,7 +7,7 @@ use pinyon_core::host::Timestamp;
 use serde_json::Value;
 
 use crate::client::{Client, Downloaded, etag_of};
-use crate::content::{Attached, CONTENT_TYPE, NAMES, collection_of, document};
+use crate::content::{Attached, CONTENT_TYPE, NAMES, Times, collection_of, document};
 use crate::history::History;
 use crate::state::{Attachments, Documents, Found, Revision, Version};
 use crate::writer::{COUNTER, prefix};
@@ -103,7 +103,10 @@ fn read_documents(client: &Client, writer: usize) -> Result<Documents> {
         let version = Version {
             serial,
             etag: Some(etag_of(&metadata["@change-vector"])?),
-            expires: expires(&metadata)?,
+            times: Times {
+                expires: time(&metadata, "@expires")?,
+                refresh: time(&metadata, "@refresh")?,
+            },
             attachments: attachments(&metadata)?,
         };
         if documents.insert(id.to_owned(), version).is_some() {
@@ -131,11 +134,11 @@ fn check_text(writer: usize, id: &str, found: &Value) -> Result<u64> {
     Ok(serial)
 }
 
-fn expires(metadata: &Value) -> Result<Option<Timestamp>> {
-    match &metadata["@expires"] {
+fn time(metadata: &Value, name: &str) -> Result<Option<Timestamp>> {
+    match &metadata[name] {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(Timestamp::parse(text)?)),
-        other => bail!("@expires is {other}"),
+        other => bail!("{name} is {other}"),
     }
 }
 

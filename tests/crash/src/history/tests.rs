@@ -1,7 +1,7 @@
 //! What a history accepts after a crash, and what it names.
 
 use super::*;
-use crate::content::Attached;
+use crate::content::{Attached, Times};
 use crate::state::{Attachments, Documents, Revision, Version};
 
 fn at(second: u32) -> Timestamp {
@@ -28,7 +28,7 @@ fn version(serial: u64, etag: u64) -> Version {
     Version {
         serial,
         etag: Some(etag),
-        expires: None,
+        times: Times::default(),
         attachments: Attachments::new(),
     }
 }
@@ -100,7 +100,7 @@ fn leased(id: &str) -> History {
     let mut history = History::new(1);
     let lease = Change::Put {
         id: id.to_owned(),
-        expires: Some(at(10)),
+        times: Times::expiring(Some(at(10))),
     };
     history.begin(vec![lease]);
     history.acknowledge(&[etag(7)], at(1)).unwrap();
@@ -109,7 +109,7 @@ fn leased(id: &str) -> History {
 
 fn lease(serial: u64, etag: u64, until: u32) -> Version {
     Version {
-        expires: Some(at(until)),
+        times: Times::expiring(Some(at(until))),
         ..version(serial, etag)
     }
 }
@@ -223,7 +223,7 @@ fn a_lease_renewed_when_it_was_due_has_two_possible_pasts() {
         let mut history = leased("crash/1/term-1");
         let put = Change::Put {
             id: "crash/1/term-1".to_owned(),
-            expires: Some(at(30)),
+            times: Times::expiring(Some(at(30))),
         };
         history.begin(vec![put]);
         history.acknowledge(&[etag(12)], at(11)).unwrap();
@@ -250,4 +250,85 @@ fn a_lease_renewed_when_it_was_due_has_two_possible_pasts() {
         history.settle(&possible[1], at(12)).is_err(),
         "it is known now"
     );
+}
+
+/// A document to be refreshed from second 10 on.
+fn refreshing(serial: u64, etag: u64) -> Version {
+    let mut version = version(serial, etag);
+    version.times.refresh = Some(at(10));
+    version
+}
+
+fn waiting(id: &str) -> History {
+    let mut history = History::new(1);
+    let times = refreshing(1, 7).times;
+    let id = id.to_owned();
+    history.begin(vec![Change::Put { id, times }]);
+    history.acknowledge(&[etag(7)], at(1)).unwrap();
+    history
+}
+
+#[test]
+fn a_document_is_refreshed_when_its_time_has_come_and_its_revision_is_there() {
+    const ID: &str = "crash/1/note-1";
+    let of = |version: Version, revisions: &[Revision]| {
+        let mut found = Found {
+            documents: documents([(ID, version)]),
+            ..Found::default()
+        };
+        found.revisions.insert(ID.to_owned(), revisions.to_vec());
+        found
+    };
+    let (first, again) = (stored(version(1, 7)), stored(version(1, 12)));
+    let before = of(refreshing(1, 7), &[first.clone()]);
+    let after = of(version(1, 12), &[first.clone(), again.clone()]);
+    assert!(waiting(ID).settle(&after, at(9)).is_err(), "too early");
+    let mut history = waiting(ID);
+    assert!(!history.settle(&before, at(11)).unwrap(), "it may be late");
+    assert!(!history.settle(&after, at(12)).unwrap());
+    assert!(history.settle(&before, at(13)).is_err(), "it was undone");
+    for wrong in [
+        of(version(1, 7), &[first.clone()]),
+        of(version(1, 12), &[first.clone()]),
+        of(version(1, 12), &[again]),
+        with_revisions(Found::default(), ID, [first]),
+    ] {
+        assert!(waiting(ID).settle(&wrong, at(12)).is_err());
+    }
+}
+
+#[test]
+fn a_moved_attachment_is_at_one_end_of_its_way() {
+    let moved = || {
+        let mut history = with_attachment(vec![]);
+        history.begin(vec![put("b")]);
+        history.acknowledge(&[etag(20)], at(1)).unwrap();
+        history.begin(vec![Change::Transfer {
+            id: "a".to_owned(),
+            name: "scan",
+            to: "b".to_owned(),
+            to_name: "photo",
+            attached: scan(),
+            is_move: true,
+        }]);
+        history
+    };
+    let with_photo = |mut version: Version| {
+        version.attachments.insert("photo".to_owned(), scan());
+        version
+    };
+    let of = |a: Version, b: Version| Found {
+        documents: documents([("a", a), ("b", b)]),
+        ..Found::default()
+    };
+    let before = of(with_scan(version(1, 10)), version(2, 20));
+    assert!(!moved().settle(&before, at(2)).unwrap());
+    let after = of(version(1, 21), with_photo(version(2, 23)));
+    assert!(moved().settle(&after, at(2)).unwrap());
+    for wrong in [
+        of(version(1, 21), version(2, 20)),
+        of(with_scan(version(1, 10)), with_photo(version(2, 23))),
+    ] {
+        assert!(moved().settle(&wrong, at(2)).is_err());
+    }
 }

@@ -60,7 +60,7 @@ fn check_all(
     for _ in 0..TRIES {
         let soon = SystemClock.now().plus_ms(SOON_MS);
         let mut documents = histories.iter().flat_map(|it| it.state.documents.values());
-        if !documents.any(|version| version.is_due(soon)) {
+        if !documents.any(|version| version.is_due(soon) || version.refresh_is_due(soon)) {
             let checked = check(histories, Scope::All)?;
             server.stop()?;
             return Ok(checked);

@@ -32,6 +32,8 @@ pub struct Tally {
     pub content_sweeps: u64,
     /// Documents that were found gone by themselves, after their time.
     pub expired: u64,
+    /// Documents that the server wrote anew, after their time.
+    pub refreshed: u64,
     /// Documents read back and compared in full.
     pub documents_compared: u64,
     /// Revisions read back and compared in full.
@@ -50,6 +52,7 @@ impl Tally {
         self.swept += shared.swept.load(Ordering::Relaxed);
         self.open_done += checked.open_done;
         self.expired += checked.expired;
+        self.refreshed += checked.refreshed;
         self.documents_compared += checked.documents;
         self.revisions_compared += checked.revisions;
         self.attachments_compared += checked.attachments;
@@ -62,8 +65,8 @@ impl fmt::Display for Tally {
             formatter,
             "{} crashes ({} while starting) and {} stops of {} data directories, {} acknowledged \
              operations and {} increments, {} operations done and not acknowledged, {} uploads \
-             broken off and {} too late, {} sweeps of contents, {} documents expired; compared {} documents, {} \
-             revisions, {} attachments",
+             broken off and {} too late, {} sweeps of contents, {} documents expired, {} \
+             refreshed; compared {} documents, {} revisions, {} attachments",
             self.crashes,
             self.crashes_at_start,
             self.stops,
@@ -75,6 +78,7 @@ impl fmt::Display for Tally {
             self.swept,
             self.content_sweeps,
             self.expired,
+            self.refreshed,
             self.documents_compared,
             self.revisions_compared,
             self.attachments_compared

@@ -147,17 +147,36 @@ fn answered(change: &Change, result: &Value) -> Result<Answered> {
         Change::Detach { id, name } if result["@id"] == **id && result["Name"] == **name => Ok(
             Answered::document(etag_of(&result["DocumentChangeVector"])?),
         ),
+        Change::Transfer {
+            id,
+            name,
+            to,
+            to_name,
+            attached,
+            ..
+        } if result["Id"] == **id
+            && result["Name"] == **name
+            && result["DestinationId"] == **to
+            && result["DestinationName"] == **to_name
+            && result["Hash"] == *attached.hash
+            && result["Size"] == attached.size =>
+        {
+            Ok(Answered {
+                attachment: Some(etag_of(&result["ChangeVector"])?),
+                document: Some(etag_of(&result["DocumentChangeVector"])?),
+            })
+        }
         _ => bail!("that is the answer to something else"),
     }
 }
 
 pub(super) fn commands(writer: usize, serial: u64, changes: &[Change]) -> Vec<Value> {
     let command = |change: &Change| match change {
-        Change::Put { id, expires } => json!({
+        Change::Put { id, times } => json!({
             "Type": "PUT",
             "Id": id,
             "ChangeVector": null,
-            "Document": with_metadata(document(writer, id, serial), id, *expires),
+            "Document": with_metadata(document(writer, id, serial), id, *times),
         }),
         Change::Delete { id } => json!({ "Type": "DELETE", "Id": id, "ChangeVector": null }),
         Change::Attach { id, name, .. } => json!({
@@ -173,6 +192,22 @@ pub(super) fn commands(writer: usize, serial: u64, changes: &[Change]) -> Vec<Va
             "Name": name,
             "ChangeVector": null,
         }),
+        Change::Transfer {
+            id,
+            name,
+            to,
+            to_name,
+            is_move,
+            ..
+        } => json!({
+            "Type": if *is_move { "AttachmentMOVE" } else { "AttachmentCOPY" },
+            "Id": id,
+            "Name": name,
+            "DestinationId": to,
+            "DestinationName": to_name,
+            "ChangeVector": null,
+        }),
+        Change::Forget { .. } => unreachable!("revisions are not deleted in batches"),
     };
     changes.iter().map(command).collect()
 }

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use pinyon_core::host::{Clock as _, SystemClock, Timestamp};
 
 use super::{DAY_MS, Done, Writer};
+use crate::content::Times;
 use crate::state::{Change, Version};
 
 impl Writer<'_> {
@@ -14,10 +15,13 @@ impl Writer<'_> {
     /// Stores a document that expires soon, sometimes with attachments.
     pub(super) fn put_lease(&mut self) -> Result<Done> {
         let kind = if self.random.bool() { "lease" } else { "term" };
-        let put = Change::Put {
-            id: self.new_id(kind),
-            expires: Some(self.soon()),
-        };
+        let mut times = Times::expiring(Some(self.soon()));
+        if self.random.u32(0..4) == 0 {
+            // Either may come first.
+            times.refresh = Some(self.soon());
+        }
+        let id = self.new_id(kind);
+        let put = Change::Put { id, times };
         if self.random.u32(0..3) > 0 {
             return self.put(put);
         }
@@ -41,7 +45,46 @@ impl Writer<'_> {
             1..3 => Some(SystemClock.now().plus_ms(DAY_MS)),
             _ => Some(self.soon()),
         };
-        self.put(Change::Put { id, expires })
+        let times = Times::expiring(expires);
+        self.put(Change::Put { id, times })
+    }
+
+    /// Stores a document that the server is to write anew soon, sometimes with attachments.
+    pub(super) fn put_refreshing(&mut self) -> Result<Done> {
+        let kind = ["note", "file", "scan"][self.random.usize(0..3)];
+        let times = Times {
+            expires: None,
+            refresh: Some(self.soon()),
+        };
+        let id = self.new_id(kind);
+        let put = Change::Put { id, times };
+        if self.random.u32(0..3) > 0 {
+            return self.put(put);
+        }
+        let mut changes = Vec::new();
+        let mut contents = Vec::new();
+        self.add_with_attachments(put, &mut changes, &mut contents);
+        self.bulk(changes, &contents)
+    }
+
+    /// Writes or deletes one that waits for that, perhaps at the very moment.
+    pub(super) fn change_refreshing(&mut self) -> Result<Done> {
+        let tomorrow = SystemClock.now().plus_ms(DAY_MS / 2);
+        let waits = |it: &Version| it.times.refresh.is_some() && !it.is_due(tomorrow);
+        let Some(id) = self.any_document(waits) else {
+            return self.put_refreshing();
+        };
+        match self.random.u32(0..3) {
+            0 => self.bulk(vec![Change::Delete { id }], &[]),
+            1 => self.put(Change::put(id)),
+            _ => {
+                let times = Times {
+                    expires: None,
+                    refresh: Some(self.soon()),
+                };
+                self.put(Change::Put { id, times })
+            }
+        }
     }
 
     /// Reads one: it may only be gone when its time has come, and then must never come back.
@@ -61,7 +104,7 @@ impl Writer<'_> {
             200 => bail!("{id} should be {version:?} and is {}", answer.body),
             404 if version.is_due(now) => {
                 self.history.touched.insert(id.clone());
-                self.history.state.delete(&id);
+                self.history.state.delete(&id, now);
             }
             404 => bail!("{id} was gone at {}: {version:?}", now.to_text()),
             _ => return Ok(Done::Refused(answer)),

@@ -9,7 +9,7 @@ use super::{Done, Writer};
 use crate::client::{Answer, etag_of, form};
 use crate::content::{Attached, NAMES, attachment_bytes};
 use crate::history::Answered;
-use crate::state::Change;
+use crate::state::{Attachments, Change};
 
 impl Writer<'_> {
     pub(super) fn put_attachment(&mut self) -> Result<Done> {
@@ -74,6 +74,68 @@ impl Writer<'_> {
         self.acknowledge(&[Answered::default()])
     }
 
+    /// Copies, moves or renames an attachment: within its document, to another one, or to one that
+    /// comes in the same batch.
+    pub(super) fn transfer_attachment(&mut self) -> Result<Done> {
+        let Some(id) = self.any_id(|version| !version.attachments.is_empty()) else {
+            return self.write_with_attachments();
+        };
+        let source = self.history.state.documents[&id].attachments.clone();
+        let listed = |name: &&'static str| source.contains_key(*name);
+        let Some(name) = self.random.choice(names_where(listed)) else {
+            bail!("{id} has attachments of other names: {source:?}");
+        };
+        let attached = source[name].clone();
+        let mut changes = Vec::new();
+        let (to, there) = match self.random.u32(0..3) {
+            0 => (id.clone(), source),
+            1 => {
+                let kind = ["file", "scan"][self.random.usize(0..2)];
+                let new = self.new_id(kind);
+                changes.push(Change::put(new.clone()));
+                (new, Attachments::new())
+            }
+            _ => {
+                let other = self.any_id(|_| true).unwrap_or_else(|| id.clone());
+                let there = self.history.state.documents[&other].attachments.clone();
+                (other, there)
+            }
+        };
+        // The same again is no new version of the document.
+        let is_new = |it: &&'static str| there.get(*it) != Some(&attached);
+        let Some(to_name) = self.random.choice(names_where(is_new)) else {
+            return self.put_new();
+        };
+        changes.push(Change::Transfer {
+            id,
+            name,
+            to,
+            to_name,
+            attached,
+            is_move: self.random.bool(),
+        });
+        self.bulk(changes, &[])
+    }
+
+    /// Deletes all revisions of a document that is no more.
+    pub(super) fn forget_one(&mut self) -> Result<Done> {
+        let remembered = self.history.state.remembered();
+        let remembered: Vec<_> = remembered.take(64).collect();
+        let Some((id, count)) = self.random.choice(remembered) else {
+            return self.delete_one();
+        };
+        let id = id.clone();
+        self.history.begin(vec![Change::Forget { id: id.clone() }]);
+        let answer = self.client.delete_revisions(&id)?;
+        if answer.status != 200 {
+            return Ok(Done::Refused(answer));
+        }
+        if answer.body["TotalDeletes"] != count {
+            bail!("of {count} revisions of {id} were deleted: {}", answer.body);
+        }
+        self.acknowledge(&[Answered::default()])
+    }
+
     /// Hangs up in the middle of an upload: nothing of it may ever be seen.
     pub(super) fn abandon_upload(&mut self) -> Result<Done> {
         self.shared.abandoned.fetch_add(1, Ordering::Relaxed);
@@ -116,4 +178,8 @@ impl Writer<'_> {
         }
         Done::Refused(answer)
     }
+}
+
+fn names_where(is_wanted: impl Fn(&&'static str) -> bool) -> Vec<&'static str> {
+    NAMES.into_iter().filter(is_wanted).collect()
 }
