@@ -25,6 +25,7 @@ mod mint_incarnation;
 mod outgoing;
 mod records;
 mod scope;
+mod sync_round;
 mod wire;
 mod wire_codec;
 
