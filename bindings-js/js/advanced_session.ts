@@ -6,6 +6,7 @@ import { PinyonError } from './errors.js';
 import { RawDocumentQuery } from './query.js';
 import type { DocumentSession } from './session.js';
 import { SessionAttachments } from './session_attachments.js';
+import { SessionPatches } from './session_patches.js';
 import { SessionRevisions } from './session_revisions.js';
 
 export interface StartingWithOptions<T extends object> {
@@ -20,14 +21,15 @@ export interface StartingWithOptions<T extends object> {
     documentType?: DocumentType<T>;
 }
 
-/** Metadata, versions, attachments, revisions: `session.advanced`. */
-export class AdvancedSession {
+/** Metadata, versions, attachments, revisions, patches: `session.advanced`. */
+export class AdvancedSession extends SessionPatches {
     readonly attachments: SessionAttachments;
     readonly revisions: SessionRevisions;
     readonly #session: DocumentSession;
 
     /** @internal */
     constructor(session: DocumentSession) {
+        super(session);
         this.#session = session;
         this.attachments = new SessionAttachments(session);
         this.revisions = new SessionRevisions(session);
@@ -76,6 +78,11 @@ export class AdvancedSession {
         const tracked = this.#session.byEntity.get(entity);
         if (!tracked) throw new PinyonError('InvalidRequest', 'the entity does not belong to this session');
         return tracked;
+    }
+
+    /** Whether the entity belongs to this session. */
+    isTracked(entity: object): boolean {
+        return this.#session.byEntity.has(entity);
     }
 
     getDocumentId(entity: object): string | null {

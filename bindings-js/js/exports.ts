@@ -13,6 +13,37 @@ export {
     type QueryOptions,
     type QueryStatistics,
 } from './query.js';
+export {
+    AbstractJavaScriptIndexCreationTask,
+    AbstractJavaScriptMultiMapIndexCreationTask,
+    type FieldIndexing,
+    type IndexDefinition,
+    type IndexFieldOptions,
+    type IndexGroup,
+    type IndexLockMode,
+    type IndexPriority,
+    type IndexTask,
+    type MapFunction,
+    type MapUtils,
+    type ReduceFunction,
+    type ReduceResults,
+} from './index_definition.js';
+export {
+    Indexes,
+    type IndexErrors,
+    type IndexingError,
+    type IndexStatistics,
+    type IndexType,
+    type StoredIndexDefinition,
+} from './indexes.js';
+export { Operations, type OperationOptions, type OperationQuery, type OperationResult, type PatchFunction } from './operations.js';
+export {
+    SessionPatches,
+    type JavaScriptArray,
+    type JavaScriptMap,
+    type JsonPatchOperation,
+    type PatchRequest,
+} from './session_patches.js';
 export { Live, LiveDocument, LiveQuery, type LiveDocumentState, type LiveResults, type LiveState } from './live.js';
 export type { DocumentChange, PendingDocument, SyncEvent, SyncState } from './protocol.js';
 export {

@@ -15,6 +15,7 @@ import type {
     SyncState,
     WriteRequest,
 } from './protocol.js';
+import { scriptEngine } from './script_engine.js';
 import { ServerLink } from './server_link.js';
 
 type Wasm = typeof import('../dist/wasm/pinyon.js');
@@ -54,6 +55,8 @@ export class DatabaseHost {
         this.#database = database;
         this.#live = new LiveEvaluations(database, (caller, key, answer) => this.onLive(caller, key, answer));
         database.onIndexesChanged(() => this.#live.pokeAll());
+        database.onCommitted(() => this.#tellOfChanges());
+        database.setScriptEngine(scriptEngine());
     }
 
     static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {
@@ -215,6 +218,45 @@ export class DatabaseHost {
         }
     }
 
+    putIndex(definition: string): Promise<void> {
+        return this.#database.putIndex(definition);
+    }
+
+    aboutIndexes(what: string, names: string[]): Promise<string> {
+        return this.#database.aboutIndexes(what, names);
+    }
+
+    async changeIndex(name: string, what: string, to: string): Promise<boolean> {
+        const wasThere = await this.#database.changeIndex(name, what, to);
+        this.#live.pokeAll();
+        return wasThere;
+    }
+
+    indexTerms(name: string, field: string, after: string | undefined, limit: number): Promise<string[]> {
+        return this.#database.indexTerms(name, field, after, limit);
+    }
+
+    waitForIndexes(names: string[]): Promise<void> {
+        return this.#database.waitForIndexes(names);
+    }
+
+    async patchByQuery(query: string, allowStale: boolean): Promise<string> {
+        try {
+            return await this.#database.patchByQuery(query, allowStale);
+        } finally {
+            // Also what was done before it failed.
+            this.#wrote();
+        }
+    }
+
+    async deleteByQuery(query: string, allowStale: boolean): Promise<string> {
+        try {
+            return await this.#database.deleteByQuery(query, allowStale);
+        } finally {
+            this.#wrote();
+        }
+    }
+
     /** Ends what was begun for a caller that is gone. */
     forget(caller: string): void {
         this.#watches.delete(caller);
@@ -305,7 +347,6 @@ export class DatabaseHost {
             this.#database,
             options,
             (state, events) => { for (const it of this.#syncing) this.onSync(it, state, events); },
-            () => this.#tellOfChanges(),
         );
         this.#link = link;
         await former?.close();
@@ -327,7 +368,6 @@ export class DatabaseHost {
 
     #wrote(): void {
         this.#link?.wrote();
-        this.#tellOfChanges();
     }
 
     #tellOfChanges(): void {

@@ -101,6 +101,14 @@ export interface HostMethods {
     sweep(): Promise<number>;
     export(format: string): Promise<Blob>;
     import(content: Blob): Promise<string>;
+    putIndex(definition: string): Promise<void>;
+    /** The `names`, `definitions`, `statistics` or `errors` of some indexes, or of all. */
+    aboutIndexes(what: string, names: string[]): Promise<string>;
+    changeIndex(name: string, what: string, to: string): Promise<boolean>;
+    indexTerms(name: string, field: string, after: string | undefined, limit: number): Promise<string[]>;
+    waitForIndexes(names: string[]): Promise<void>;
+    patchByQuery(query: string, allowStale: boolean): Promise<string>;
+    deleteByQuery(query: string, allowStale: boolean): Promise<string>;
     /** Begins to tell the caller of changes after an etag, or from now on. */
     watch(afterEtag?: number): Promise<number>;
     unwatch(): Promise<void>;

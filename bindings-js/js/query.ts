@@ -3,6 +3,7 @@
 import type { DocumentType } from './conventions.js';
 import type { Metadata } from './entity.js';
 import { PinyonError } from './errors.js';
+import { instanceOf, type IndexTask } from './index_definition.js';
 import { LiveQuery } from './live.js';
 import type { DocumentSession } from './session.js';
 
@@ -10,6 +11,8 @@ import type { DocumentSession } from './session.js';
 export interface QueryOptions<T extends object> {
     collection?: string;
     indexName?: string;
+    /** The class of an index. */
+    index?: IndexTask;
     documentType?: DocumentType<T>;
 }
 
@@ -70,7 +73,7 @@ abstract class AskedQuery<T extends object> {
 
     /** All results. Whole documents belong to the session, projections do not. */
     all(): Promise<T[]> {
-        return this.ask(this.toString());
+        return this.ask();
     }
 
     /**
@@ -82,11 +85,25 @@ abstract class AskedQuery<T extends object> {
     }
 
     /** @internal */
-    protected async ask(query: string): Promise<T[]> {
+    toWire(waits: boolean): string {
+        return JSON.stringify({ query: this.toString(), parameters: this.parameters, waitForNonStaleResults: waits });
+    }
+
+    /** @internal The ids of the results that are documents. */
+    async ids(): Promise<string[]> {
+        const { Results } = await this.#answer();
+        return Results.flatMap((it) => ((it['@metadata'] as Metadata | undefined)?.['@id'] as string | undefined) ?? []);
+    }
+
+    async #answer(): Promise<Answer> {
+        this.session.requestCount += 1;
+        return JSON.parse(await this.session.connection.call('query', this.toWire(this.#waits))) as Answer;
+    }
+
+    /** @internal */
+    protected async ask(): Promise<T[]> {
         const { session } = this;
-        session.requestCount += 1;
-        const sent = { query, parameters: this.parameters, waitForNonStaleResults: this.#waits };
-        const answer = JSON.parse(await session.connection.call('query', JSON.stringify(sent))) as Answer;
+        const answer = await this.#answer();
         this.#tell({
             totalResults: answer.TotalResults,
             indexName: answer.IndexName,
@@ -141,7 +158,8 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
     /** @internal */
     constructor(session: DocumentSession, options: QueryOptions<T>) {
         super(session, options.documentType);
-        const { collection, indexName } = options;
+        const { collection } = options;
+        const indexName = options.indexName ?? (options.index && instanceOf(options.index).getIndexName());
         if ((collection === undefined) === (indexName === undefined)) {
             throw new PinyonError('InvalidRequest', 'a query is over a collection or an index');
         }

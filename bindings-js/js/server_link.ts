@@ -27,6 +27,9 @@ interface Line {
 interface Waiter {
     resolve(): void;
     reject(reason: unknown): void;
+    /** Of which line the server was asked, and the number of that round. */
+    line?: Line;
+    round?: number;
 }
 
 /** Where frames go: `http://host/` becomes `ws://host/databases/{database}/sync`. */
@@ -41,7 +44,6 @@ export function syncUrl({ url, database }: SyncOptions): string {
 export class ServerLink {
     readonly #database: Database;
     readonly #tell: (state: SyncState, events: SyncEvent[]) => void;
-    readonly #onReceived: () => void;
     readonly #waiters = new Set<Waiter>();
     #options: SyncOptions;
     #line: Line | undefined;
@@ -50,6 +52,8 @@ export class ServerLink {
     #state: SyncState;
     #toldText = '';
     #attempts = 0;
+    /** The last round of this line after which everything was here. */
+    #roundsDone = 0;
     #isPaused: boolean;
     #isClosed = false;
     #retry: ReturnType<typeof setTimeout> | undefined;
@@ -61,12 +65,10 @@ export class ServerLink {
         database: Database,
         options: SyncOptions,
         tell: (state: SyncState, events: SyncEvent[]) => void,
-        onReceived: () => void,
     ) {
         this.#database = database;
         this.#options = options;
         this.#tell = tell;
-        this.#onReceived = onReceived;
         this.#isPaused = options.isPaused ?? false;
         this.#state = { phase: this.#isPaused ? 'paused' : 'offline', received: 0, remaining: 0, sent: 0, waiting: 0 };
     }
@@ -142,15 +144,20 @@ export class ServerLink {
         });
     }
 
-    /** Resolves when nothing that was written before is unanswered, and what the server had is here. */
+    /**
+     * Resolves when nothing that was written before is unanswered, and what the server had when it
+     * was asked is here. It is asked now, and again on the next line if this one breaks.
+     */
     whenSynced(): Promise<void> {
         this.wrote();
         return new Promise((resolve, reject) => {
             void this.#enqueue(async () => {
                 const waiter: Waiter = { resolve, reject };
                 this.#waiters.add(waiter);
+                const line = this.#line;
+                const isReached = line?.session && ['catching-up', 'live'].includes(this.#state.phase);
+                if (isReached) this.#askRounds(line, line.session as SyncSession);
                 if (this.#state.phase === 'error') this.#rejectWaiters();
-                else this.#answerWaiters();
             });
         });
     }
@@ -191,6 +198,7 @@ export class ServerLink {
         socket.binaryType = 'arraybuffer';
         const line: Line = { socket, silentTicks: 0 };
         this.#line = line;
+        this.#roundsDone = 0;
         this.#setState({ ...this.#state, phase: 'connecting' });
         socket.onopen = () => {
             void this.#enqueue(async () => {
@@ -224,7 +232,6 @@ export class ServerLink {
         const events = JSON.parse(line.session.takeEvents()) as (SyncEvent | { type: 'closed'; code: ErrorCode; reason: string })[];
         const told: SyncEvent[] = [];
         for (const event of events) {
-            if (event.type === 'received') this.#onReceived();
             if (event.type !== 'closed') told.push(event);
         }
         const closed = events.find((it) => it.type === 'closed');
@@ -232,9 +239,21 @@ export class ServerLink {
             this.#fail(line, closed.reason, closed.code);
             return;
         }
-        const status = JSON.parse(line.session.status()) as SyncState;
+        const { roundsDone, ...status } = JSON.parse(line.session.status()) as SyncState & { roundsDone: number };
+        this.#roundsDone = roundsDone;
         if (status.phase === 'live') this.#attempts = 0;
+        if (status.phase !== 'connecting') this.#askRounds(line, line.session);
         this.#setState(status, told);
+    }
+
+    /** Asks the server, for all who wait and were not asked for on this line. */
+    #askRounds(line: Line, session: SyncSession): void {
+        const waiters = [...this.#waiters].filter((it) => it.line !== line);
+        if (waiters.length === 0) return;
+        const round = session.beginRound();
+        for (const waiter of waiters) Object.assign(waiter, { line, round: round.number });
+        for (const frame of round.frames as Uint8Array<ArrayBuffer>[]) line.socket.send(frame);
+        round.free();
     }
 
     /** A line broke: another one after a while, unless there is no point in it. */
@@ -303,9 +322,12 @@ export class ServerLink {
     }
 
     #answerWaiters(): void {
-        const { phase, remaining, waiting } = this.#state;
-        if (phase !== 'live' || remaining > 0 || waiting > 0) return;
-        for (const { resolve } of this.#waiters) resolve();
-        this.#waiters.clear();
+        const { phase, waiting } = this.#state;
+        if (phase !== 'live' || waiting > 0) return;
+        for (const waiter of [...this.#waiters]) {
+            if (waiter.line !== this.#line || (waiter.round ?? Infinity) > this.#roundsDone) continue;
+            waiter.resolve();
+            this.#waiters.delete(waiter);
+        }
     }
 }

@@ -137,7 +137,7 @@ export class DocumentSession {
     query<T extends object>(options: QueryOptions<T> | DocumentType<T>): DocumentQuery<T> {
         if (typeof options === 'object') {
             const { documentType } = options;
-            const isNamed = options.collection !== undefined || options.indexName !== undefined;
+            const isNamed = [options.collection, options.indexName, options.index].some((it) => it !== undefined);
             return new DocumentQuery<T>(this, isNamed || !documentType ? options : { ...options, collection: this.#collectionOf(documentType) });
         }
         return new DocumentQuery<T>(this, { documentType: options, collection: this.#collectionOf(options) });
@@ -259,6 +259,18 @@ export class DocumentSession {
     #remember(key: string, tracked: TrackedEntity): void {
         this.tracked.set(key, tracked);
         this.byEntity.set(tracked.entity, tracked);
+    }
+
+    /** @internal An entity as the document that storing it would make. */
+    documentOf(entity: object): Record<string, unknown> {
+        const { conventions } = this;
+        const { [conventions.identityProperty]: _id, '@metadata': given, ...body } = entity as Record<string, unknown>;
+        const metadata: Metadata = { ...(given as Metadata | undefined) };
+        const collection = conventions.collectionOf(entity);
+        if (collection !== undefined) metadata['@collection'] ??= collection;
+        const typeName = conventions.typeNameOf(entity);
+        if (typeName !== undefined) metadata['Raven-Node-Type'] ??= typeName;
+        return { ...body, '@metadata': metadata };
     }
 
     /** Forgets everything; nothing unsaved is saved. */
@@ -400,6 +412,15 @@ class Save {
         const tracked = id === undefined ? undefined : this.#session.tracked.get(id.toLowerCase());
         if (!tracked || typeof changeVector !== 'string') return;
         const isChanged = this.#session.advanced.hasChanged(tracked.entity);
+        const { ModifiedDocument: patched } = result;
+        if (patched && !isChanged) {
+            // The entity becomes what the patch made of it.
+            for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
+            const { '@metadata': metadata, ...body } = patched as Record<string, unknown>;
+            Object.assign(tracked.entity, body, { [this.#session.conventions.identityProperty]: tracked.id });
+            Object.assign(tracked.metadata, metadata, { '@last-modified': result['@last-modified'] });
+            tracked.stored = textOf(tracked, this.#session.conventions);
+        }
         tracked.changeVector = changeVector;
         tracked.metadata['@change-vector'] = changeVector;
         if (!isChanged && tracked.stored) tracked.stored.metadata = JSON.stringify(tracked.metadata);

@@ -6,7 +6,10 @@ import type { Connection } from './connection.js';
 import { DocumentConventions, type DocumentType } from './conventions.js';
 import type { Metadata } from './entity.js';
 import { PinyonError, toDetails } from './errors.js';
+import type { IndexTask } from './index_definition.js';
+import { Indexes } from './indexes.js';
 import { LiveDocument, LiveQuery, type LiveSource } from './live.js';
+import { Operations } from './operations.js';
 import type { HostOptions, LiveAnswer, LiveRequest, SyncState } from './protocol.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
 import { DocumentSession, type SessionOptions } from './session.js';
@@ -103,6 +106,8 @@ export class DocumentStore {
     readonly smuggler: Smuggler;
     readonly maintenance: Maintenance;
     readonly conflicts: Conflicts;
+    readonly indexes: Indexes;
+    readonly operations: Operations;
     readonly #options: StoreOptions;
     readonly #listeners = new Map<keyof StoreEventMap, Set<(event: never) => void>>();
     /** What takes the answers of live queries, and what ends them. */
@@ -124,6 +129,8 @@ export class DocumentStore {
         this.smuggler = new Smuggler(this);
         this.maintenance = new Maintenance(this);
         this.conflicts = new Conflicts(this);
+        this.indexes = new Indexes(this);
+        this.operations = new Operations(this);
     }
 
     get database(): string {
@@ -217,6 +224,16 @@ export class DocumentStore {
         if (sync !== this.#sync) return;
         if (status === undefined) this.#sync = undefined;
         this.#emit('syncStatus', status);
+    }
+
+    /** Defines an index, as a class or an instance of it. */
+    executeIndex(task: IndexTask): Promise<void> {
+        return this.indexes.put(task);
+    }
+
+    /** Defines several. */
+    executeIndexes(tasks: IndexTask[]): Promise<void> {
+        return this.indexes.put(...tasks);
     }
 
     on<E extends keyof StoreEventMap>(event: E, listener: Listener<E>): this {

@@ -108,9 +108,9 @@ export class Sync implements AsyncIterable<SyncState> {
     }
 
     /**
-     * Resolves when the server has answered everything written here before, and what it had when
-     * it was reached, and has told since, is here. Offline it waits; it rejects when the server
-     * does not let this database sync.
+     * Resolves when the server has answered everything written here before, and everything that the
+     * server had at this moment is here: it is asked, and what it tells by then is taken in. Offline
+     * it waits; it rejects when the server does not let this database sync.
      */
     async waitForSync(): Promise<void> {
         await this.#started;

@@ -6,10 +6,12 @@ use pinyon_core::attachments::{
     AttachmentContent, AttachmentName, CopyAttachment, DeleteAttachment, PutAttachment,
 };
 use pinyon_core::commands::{
-    BatchCommand, DeleteByPrefix, DeleteDocument, ExpectedVersion, Operation, Outcome, PutDocument,
-    RememberRequest, VerifyVersions,
+    BatchCommand, DeleteByPrefix, DeleteDocument, ExpectedVersion, JsonPatchDocument,
+    PatchDocument, PutDocument, RememberRequest, VerifyVersions,
 };
-use pinyon_core::document::{DocumentId, IdRequest, parse_document};
+use pinyon_core::document::{
+    DocumentId, DocumentText, FieldPatch, IdRequest, JsonPatch, PatchScript, parse_document,
+};
 use pinyon_core::revisions::ForceRevision;
 use pinyon_core::{Error, ErrorKind, Limits};
 use serde::Deserialize;
@@ -67,6 +69,31 @@ struct Command<'a> {
     /// Which of the batch's contents is the attachment's.
     #[serde(default)]
     content: usize,
+    /// The script of a PATCH.
+    #[serde(borrow, default)]
+    patch: Option<Script<'a>>,
+    #[serde(borrow, default)]
+    patch_if_missing: Option<Script<'a>>,
+    /// What a patch stores where there is no document.
+    #[serde(borrow, default)]
+    create_if_missing: Option<&'a RawValue>,
+    /// The operations of a JsonPatch, or the changes of a FieldPATCH.
+    #[serde(borrow, default)]
+    operations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Script<'a> {
+    script: String,
+    #[serde(borrow, default)]
+    values: Option<&'a RawValue>,
+}
+
+impl Script<'_> {
+    fn parse(&self) -> Result<PatchScript, Error> {
+        PatchScript::new(&self.script, self.values.map_or("", RawValue::get))
+    }
 }
 
 impl Command<'_> {
@@ -98,6 +125,8 @@ impl Command<'_> {
                 id: self.document_id(limits)?,
                 must_exist: true,
             }),
+            "PATCH" => BatchCommand::Patch(Box::new(self.to_patch(limits)?)),
+            "JsonPatch" | "FieldPATCH" => BatchCommand::JsonPatch(self.to_json_patch(limits)?),
             "AttachmentPUT" => BatchCommand::PutAttachment(PutAttachment {
                 id: self.document_id(limits)?,
                 name: AttachmentName::new(self.name.as_str())?,
@@ -148,6 +177,42 @@ impl Command<'_> {
         })
     }
 
+    fn to_created(&self, limits: &Limits) -> Result<Option<DocumentText>, Error> {
+        let document = self.create_if_missing.filter(|it| it.get() != "null");
+        document
+            .map(|it| parse_document(it.get(), limits))
+            .transpose()
+    }
+
+    fn to_patch(&self, limits: &Limits) -> Result<PatchDocument, Error> {
+        let script = self
+            .patch
+            .as_ref()
+            .ok_or_else(|| Error::invalid("a PATCH needs a Patch with a Script"))?;
+        let if_missing = self.patch_if_missing.as_ref().map(Script::parse);
+        Ok(PatchDocument {
+            expected: self.expected(),
+            if_missing: if_missing.transpose()?,
+            create_if_missing: self.to_created(limits)?,
+            ..PatchDocument::new(self.document_id(limits)?, script.parse()?)
+        })
+    }
+
+    fn to_json_patch(&self, limits: &Limits) -> Result<JsonPatchDocument, Error> {
+        let operations = self.operations.map(RawValue::get);
+        let operations =
+            operations.ok_or_else(|| Error::invalid("a patch needs its Operations"))?;
+        Ok(JsonPatchDocument {
+            id: self.document_id(limits)?,
+            expected: self.expected(),
+            patch: match self.kind.as_str() {
+                "FieldPATCH" => FieldPatch::parse(operations)?.into(),
+                _ => JsonPatch::parse(operations)?,
+            },
+            create_if_missing: self.to_created(limits)?,
+        })
+    }
+
     fn to_verify(&self, limits: &Limits) -> Result<VerifyVersions, Error> {
         let expected = self.tracked_entities.iter().map(|(id, change_vector)| {
             let id = DocumentId::new(id.as_str(), limits.max_id_bytes)?;
@@ -195,18 +260,12 @@ impl Database {
             );
         }
         let before = commands.len() - echoes.len();
-        let operation = Operation::Batch(commands.into());
-        let outcome = match durability.map(parse_durability).transpose()? {
-            Some(durability) => self.database.execute_with(operation, durability).await?,
-            None => self.database.execute(operation).await?,
-        };
-        match outcome {
-            Outcome::Batch(outcomes) => Ok(to_json(&outcomes[before..], &echoes)),
-            other => Err(Error::new(
-                ErrorKind::Internal,
-                format!("a batch answered with {other:?}"),
-            )),
-        }
+        let durability = durability.map(parse_durability).transpose()?;
+        let outcomes = self
+            .database
+            .write_batch_with_scripts_as(&self.scripts, commands, durability)
+            .await?;
+        Ok(to_json(&outcomes[before..], &echoes))
     }
 }
 

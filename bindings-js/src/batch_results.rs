@@ -2,6 +2,8 @@
 
 use pinyon_core::attachments::hash_text;
 use pinyon_core::commands::{CommandOutcome, WrittenDocument};
+use pinyon_core::document::PatchedDocument;
+use pinyon_core::host::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// What a result repeats of its command.
@@ -56,6 +58,7 @@ fn fields(outcome: &CommandOutcome, echo: &Echo) -> Map<String, Value> {
             "Name": echo.name,
             "DocumentChangeVector": change_vector,
         }),
+        CommandOutcome::Patched(patched) => patched_fields(patched),
         // Checks answer nothing, and what else there is no command above asks for.
         _ => json!({}),
     };
@@ -63,6 +66,21 @@ fn fields(outcome: &CommandOutcome, echo: &Echo) -> Map<String, Value> {
         Value::Object(fields) => fields,
         _ => Map::new(),
     }
+}
+
+fn patched_fields(patched: &PatchedDocument) -> Value {
+    let document: Option<Value> = patched
+        .document
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
+    json!({
+        "Id": patched.id,
+        "Status": patched.status.as_str(),
+        "DocumentChangeVector": patched.change_vector,
+        "@last-modified": patched.last_modified.map(Timestamp::to_text),
+        "ModifiedDocument": document,
+        "Output": patched.output,
+    })
 }
 
 fn written_fields(written: &WrittenDocument) -> Value {

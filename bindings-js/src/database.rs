@@ -23,6 +23,7 @@ pub struct Database {
     pub(crate) indexes: Arc<BrowserIndexes>,
     durability: Durability,
     pub(crate) uploads: crate::attachments::FinishedUploads,
+    pub(crate) scripts: crate::scripts::PageEngine,
 }
 
 /// How a database is opened. Everything has a default.
@@ -99,6 +100,7 @@ impl Database {
             indexes,
             durability,
             uploads: crate::attachments::FinishedUploads::default(),
+            scripts: crate::scripts::PageEngine::default(),
         })
     }
 }

@@ -6,6 +6,7 @@
 mod attachments;
 mod batch;
 mod batch_results;
+mod by_query;
 mod changes;
 mod configuration;
 mod conflicts;
@@ -13,9 +14,11 @@ mod database;
 mod documents;
 mod error;
 mod host;
+mod indexes;
 mod live;
 mod queries;
 mod revisions;
+mod scripts;
 mod sync;
 mod transfer;
 

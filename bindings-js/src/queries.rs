@@ -108,7 +108,7 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// The states to answer from: now, or once the index has what is stored by now.
-    async fn ready(
+    pub(crate) async fn ready(
         &self,
         query: &PreparedQuery,
         waits: bool,

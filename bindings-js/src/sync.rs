@@ -31,6 +31,15 @@ pub struct SyncSession {
     greeting: Vec<Bytes>,
 }
 
+/// A round that was begun, and the frames to send for it.
+#[wasm_bindgen(getter_with_clone)]
+pub struct SyncRound {
+    /// Its number.
+    pub number: f64,
+    /// What to send.
+    pub frames: Array,
+}
+
 fn to_array(frames: &[Bytes]) -> Array {
     frames
         .iter()
@@ -107,6 +116,19 @@ impl SyncSession {
         Ok(to_array(&frames))
     }
 
+    /// Begins a round, which finds out that everything the server has now is here: its number, which
+    /// `roundsDone` of the status reaches then.
+    #[wasm_bindgen(js_name = beginRound)]
+    pub fn begin_round(&mut self) -> SyncRound {
+        let (number, frames) = self.session.begin_round();
+        #[expect(clippy::cast_precision_loss, reason = "rounds of one connection")]
+        let number = number as f64;
+        SyncRound {
+            number,
+            frames: to_array(&frames),
+        }
+    }
+
     /// The frame that shows the server a new token.
     #[wasm_bindgen(js_name = renewToken)]
     pub fn renew_token(&mut self, token: String) -> Uint8Array {
@@ -128,6 +150,7 @@ impl SyncSession {
             "remaining": status.remaining,
             "sent": status.sent,
             "waiting": status.waiting,
+            "roundsDone": status.rounds,
         })
         .to_string()
     }

@@ -305,6 +305,7 @@ fn a_json_patch_is_applied_whole_or_not_at_all() {
                 id: DocumentId::new("a", 512).unwrap(),
                 expected: ExpectedVersion::Any,
                 patch: JsonPatch::parse(operations).unwrap(),
+                create_if_missing: None,
             })]
         };
         let engine = Scripted::default();

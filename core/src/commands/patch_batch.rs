@@ -11,10 +11,10 @@ use std::sync::Arc;
 use futures_util::lock::{Mutex, MutexGuard};
 
 use super::patch_document::{StalePatch, report, whole_text};
-use super::{BatchCommand, CommandOutcome, PatchDocument, PreparedPatch};
+use super::{BatchCommand, CommandOutcome, Operation, Outcome, PatchDocument, PreparedPatch};
 use crate::document::{PatchStatus, PatchedDocument, Run, Seen, run_script};
 use crate::host::ScriptEngine;
-use crate::storage::Store;
+use crate::storage::{Durability, Store};
 use crate::{Database, Error, ErrorKind, ReadTransaction, Result};
 
 /// How often scripts of a batch are run again.
@@ -56,7 +56,21 @@ impl<S: Store> Database<S> {
     pub async fn write_batch_with_scripts(
         &self,
         engine: &dyn ScriptEngine,
+        commands: Vec<BatchCommand>,
+    ) -> Result<Vec<CommandOutcome>> {
+        self.write_batch_with_scripts_as(engine, commands, None)
+            .await
+    }
+
+    /// As [`Self::write_batch_with_scripts`], with a durability of its own instead of the database's.
+    ///
+    /// # Errors
+    /// As [`Self::write_batch_with_scripts`].
+    pub async fn write_batch_with_scripts_as(
+        &self,
+        engine: &dyn ScriptEngine,
         mut commands: Vec<BatchCommand>,
+        durability: Option<Durability>,
     ) -> Result<Vec<CommandOutcome>> {
         let patched = commands.iter().filter_map(|it| match it {
             BatchCommand::Patch(patch) => Some(&**patch.id.key()),
@@ -64,7 +78,7 @@ impl<S: Store> Database<S> {
         });
         let lanes = self.patch_lanes().enter(patched).await;
         if lanes.is_empty() {
-            return self.write_batch(commands).await;
+            return self.write_as(commands, durability).await;
         }
         let read = self.read().await?;
         for command in &mut commands {
@@ -74,7 +88,7 @@ impl<S: Store> Database<S> {
         }
         drop(read);
         for _ in 0..MAX_ATTEMPTS {
-            let error = match self.write_batch(commands.clone()).await {
+            let error = match self.write_as(commands.clone(), durability).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(error) => error,
             };
@@ -91,6 +105,25 @@ impl<S: Store> Database<S> {
             ErrorKind::Unavailable,
             format!("the documents changed {MAX_ATTEMPTS} times while their patch ran"),
         ))
+    }
+
+    async fn write_as(
+        &self,
+        commands: Vec<BatchCommand>,
+        durability: Option<Durability>,
+    ) -> Result<Vec<CommandOutcome>> {
+        let batch = Operation::Batch(commands.into());
+        let outcome = match durability {
+            Some(durability) => self.execute_with(batch, durability).await?,
+            None => self.execute(batch).await?,
+        };
+        match outcome {
+            Outcome::Batch(outcomes) => Ok(outcomes),
+            other => Err(Error::new(
+                ErrorKind::Internal,
+                format!("a batch answered with {other:?}"),
+            )),
+        }
     }
 
     /// Runs a patch and commits nothing: what it would do. Documents that the script stores or

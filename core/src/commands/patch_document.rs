@@ -147,6 +147,22 @@ fn put(id: &DocumentId, document: &DocumentText) -> PutDocument {
     }
 }
 
+/// Stores what stands in for a missing document, if there is such.
+async fn create<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id: &DocumentId,
+    document: Option<&DocumentText>,
+    missing: PatchedDocument,
+) -> Result<PatchedDocument> {
+    let Some(document) = document else {
+        return Ok(missing);
+    };
+    let written = put(id, document).run(tx).await?;
+    let mut created = with_written(missing, written, document);
+    created.status = PatchStatus::Created;
+    Ok(created)
+}
+
 impl PatchDocument {
     pub(crate) async fn run<S: Snapshot>(
         &self,
@@ -164,13 +180,7 @@ impl PatchDocument {
         }
         if self.script_for(stored.is_some()).is_none() {
             let missing = report(id, PatchStatus::DocumentDoesNotExist, None);
-            let Some(document) = &self.create_if_missing else {
-                return Ok(missing);
-            };
-            let written = put(&self.id, document).run(tx).await?;
-            let mut created = with_written(missing, written, document);
-            created.status = PatchStatus::Created;
-            return Ok(created);
+            return create(tx, &self.id, self.create_if_missing.as_ref(), missing).await;
         }
         let Some(prepared) = self.still_valid(tx, stored.as_ref(), command).await? else {
             return Err(Error::new(
@@ -267,6 +277,8 @@ pub struct JsonPatchDocument {
     pub expected: ExpectedVersion,
     /// The operations.
     pub patch: JsonPatch,
+    /// What to store when there is no document.
+    pub create_if_missing: Option<DocumentText>,
 }
 
 impl JsonPatchDocument {
@@ -279,7 +291,8 @@ impl JsonPatchDocument {
         let actual = stored.as_ref().map(StoredDocument::change_vector);
         self.expected.check("the patch", id, actual)?;
         let Some(stored) = stored else {
-            return Ok(report(id, PatchStatus::DocumentDoesNotExist, None));
+            let missing = report(id, PatchStatus::DocumentDoesNotExist, None);
+            return create(tx, &self.id, self.create_if_missing.as_ref(), missing).await;
         };
         let unchanged = report(id, PatchStatus::NotModified, Some(&stored));
         let Some(document) = self.patch.apply(&stored, &tx.limits)? else {

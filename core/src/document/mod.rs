@@ -16,7 +16,9 @@ pub use include::IncludePath;
 pub use json::{check_json, find_property};
 pub(crate) use json::{parse_object, top_properties};
 pub use metadata::{DocumentText, parse_document, parse_document_with_id};
-pub use patch::{JsonPatch, PatchAction, PatchEffect, PatchScript, PatchStatus, PatchedDocument};
+pub use patch::{
+    FieldPatch, JsonPatch, PatchAction, PatchEffect, PatchScript, PatchStatus, PatchedDocument,
+};
 pub(crate) use patch::{Run, Seen, keep_number_texts, run_script};
 pub use pattern::IdPattern;
 pub(crate) use schedule::without_property;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
+use super::sync_round::SyncRounds;
 use super::wire::{
     EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire,
 };
@@ -70,6 +71,8 @@ pub struct EdgeStatus {
     pub sent: u64,
     /// Writes that wait to be sent or answered.
     pub waiting: usize,
+    /// The last of the rounds that found everything here.
+    pub rounds: u64,
 }
 
 /// What happened, for applications.
@@ -135,6 +138,7 @@ pub struct EdgeSession<S: Store> {
     received: u64,
     sent: u64,
     remaining: u64,
+    rounds: SyncRounds,
     events: Vec<EdgeEvent>,
 }
 
@@ -163,6 +167,7 @@ impl<S: Store> EdgeSession<S> {
             received: 0,
             sent: 0,
             remaining: 0,
+            rounds: SyncRounds::default(),
             events: Vec::new(),
         };
         let hello = session.hello().await?;
@@ -208,6 +213,7 @@ impl<S: Store> EdgeSession<S> {
                 up_to,
                 last_etag,
             } => {
+                self.rounds.on_part(last_etag);
                 let lists = states.iter().flat_map(|it| lists_of(&it.live));
                 let contents = ContentFetch::of(&self.database, &hashes_of(lists)).await?;
                 self.arriving = Some(Arriving {
@@ -235,7 +241,10 @@ impl<S: Store> EdgeSession<S> {
                 piece(&self.database.read().await?, hash, offset).await?,
             ]),
             Message::Ping => Ok(vec![Message::Pong]),
-            Message::Pong => Ok(Vec::new()),
+            Message::Pong => {
+                let must_ping = self.rounds.on_pong(self.arriving.is_none());
+                Ok(Vec::from_iter(must_ping.then_some(Message::Ping)))
+            }
             _ => Err(unexpected()),
         }
     }
@@ -268,8 +277,15 @@ impl<S: Store> EdgeSession<S> {
         }
         self.queue.extend(self.behind.drain(..));
         let mut messages = self.push().await?;
+        self.rounds.on_ping();
         messages.push(Message::Ping);
         Ok(messages)
+    }
+
+    /// Begins to find out whether everything that the server has now is here; answers the number
+    /// of this round, which [`EdgeStatus::rounds`] reaches when it is, and what to send.
+    pub fn begin_round(&mut self) -> (u64, Vec<Bytes>) {
+        (self.rounds.begin(), vec![Message::Ping.encode().into()])
     }
 
     /// Offers refused writes again; answers what to send.
@@ -296,6 +312,7 @@ impl<S: Store> EdgeSession<S> {
             remaining: self.remaining,
             sent: self.sent,
             waiting: self.queue.len() + self.in_flight.len() + self.behind.len(),
+            rounds: self.rounds.done(),
         }
     }
 
@@ -417,6 +434,9 @@ impl<S: Store> EdgeSession<S> {
             self.events.push(EdgeEvent::CaughtUp);
         }
         let mut answers = vec![Message::Applied { up_to }];
+        if self.rounds.on_applied(up_to) {
+            answers.push(Message::Ping);
+        }
         answers.extend(self.push().await?);
         Ok(answers)
     }

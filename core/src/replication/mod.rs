@@ -26,6 +26,7 @@ mod outgoing;
 mod records;
 mod scope;
 mod validated_push;
+mod sync_round;
 mod wire;
 mod wire_codec;
 

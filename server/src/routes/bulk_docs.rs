@@ -398,6 +398,7 @@ impl<'a> Command<'a> {
             id,
             expected: ExpectedVersion::from_wire(self.change_vector.as_deref()),
             patch: operations.parse()?,
+            create_if_missing: None,
         };
         Ok((BatchCommand::JsonPatch(command), echo))
     }

@@ -120,6 +120,7 @@ pub async fn json_patch(call: &mut Call<'_>) -> Reply {
         id: DocumentId::new(id, limits.max_id_bytes)?,
         expected: ExpectedVersion::from_wire(call.if_match()?),
         patch: operations.parse()?,
+        create_if_missing: None,
     });
     reply(&one(&database, command).await?, false, false)
 }

@@ -1,7 +1,8 @@
 // The real server, as a process of its own.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createHmac } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -58,6 +59,15 @@ export async function startPinyon(database, origin) {
             execFileSync(PROGRAM, ['edge-token', '--keys', keys, '--user', user, '--database', database, ...more])
                 .toString()
                 .trim(),
+        /** A token that is good for some seconds only: one of the program's, signed anew. */
+        async shortToken(user, seconds) {
+            const [header, claims] = this.token(user).split('.');
+            const { keys: [key] } = JSON.parse(await readFile(keys, 'utf8'));
+            const exp = Math.floor(Date.now() / 1000) + seconds;
+            const changed = { ...JSON.parse(Buffer.from(claims, 'base64url')), exp };
+            const signed = `${header}.${Buffer.from(JSON.stringify(changed)).toString('base64url')}`;
+            return `${signed}.${createHmac('sha256', Buffer.from(key.k, 'base64url')).update(signed).digest('base64url')}`;
+        },
         /** Kills it, as a power cut would. */
         kill: end,
         /** Starts it again where it was. */

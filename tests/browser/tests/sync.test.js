@@ -194,6 +194,72 @@ test('a token that is not good enough says so, and another one goes on', async (
     await asked.close();
 });
 
+test('waitForSync asks the server: whatever it had at that moment is here', async () => {
+    const page = await openApplication(laptop, site, { database: 'rounds' });
+    await startSync(page, { token: pinyon.token('eva'), prefixes: ['rounds/'] });
+    for (let number = 0; number < 20; number += 1) {
+        // Answered, so the server has it; what it tells by itself may still be on its way.
+        const written = await pinyon.request(`/databases/${DATABASE}/docs?id=rounds/${number}`, { method: 'PUT', body: `{"number":${number}}` });
+        assert.equal(written.status, 201);
+        const outcome = await page.evaluate(async (id) => {
+            const session = store.openSession();
+            await session.store({ back: true }, `${id}/answer`);
+            await session.saveChanges();
+            await sync.waitForSync();
+            return store.openSession().load(id).then((it) => it?.number);
+        }, `rounds/${number}`);
+        assert.equal(outcome, number);
+        assert.equal((await pinyon.document(`rounds/${number}/answer`)).back, true);
+    }
+    // While others go on writing, it still ends.
+    let isWriting = true;
+    const writing = (async () => {
+        for (let number = 0; isWriting; number += 1) {
+            await pinyon.request(`/databases/${DATABASE}/docs?id=rounds/busy`, { method: 'PUT', body: `{"number":${number}}` });
+        }
+    })();
+    await page.evaluate(() => Promise.all([sync.waitForSync(), sync.waitForSync(), sync.waitForSync()]));
+    isWriting = false;
+    await writing;
+    await page.close();
+});
+
+test('a token that expires: the reason is told, and a fresh one goes on', async () => {
+    const page = await openApplication(laptop, site, { database: 'expiring' });
+    await startSync(page, { token: await pinyon.shortToken('eva', 2), prefixes: ['expiring/'] });
+    await synced(page);
+    await until(() => page.evaluate(() => sync.status.phase === 'error'), 'the end of the token');
+    const status = await page.evaluate(() => sync.status);
+    assert.equal(status.code, 'Unauthorized');
+    assert.match(status.reason, /expired/);
+    await put(page, 'expiring/1', { written: 'meanwhile' });
+    await page.evaluate(async (token) => {
+        await sync.renewToken(token);
+        await sync.waitForSync();
+    }, pinyon.token('eva'));
+    assert.equal((await pinyon.document('expiring/1')).written, 'meanwhile');
+    assert.equal(await page.evaluate(() => sync.status.phase), 'live');
+    await page.close();
+
+    // With a function, the application is asked.
+    const asking = await openApplication(laptop, site, { database: 'asking' });
+    await asking.evaluate(([url, database, tokens]) => {
+        globalThis.states = [];
+        globalThis.asked = 0;
+        const token = async () => { asked += 1; return tokens[Math.min(asked, tokens.length) - 1]; };
+        globalThis.sync = store.sync({ url, database, prefixes: ['expiring/'], token });
+        sync.on('status', ({ phase, code }) => states.push(code ?? phase));
+        return sync.waitForSync();
+    }, [pinyon.url, DATABASE, [await pinyon.shortToken('eva', 2), pinyon.token('eva')]]);
+    await until(() => asking.evaluate(() => asked === 2), 'the question for a fresh token');
+    await put(asking, 'expiring/2', { written: 'afterwards' });
+    await synced(asking);
+    assert.equal((await pinyon.document('expiring/2')).written, 'afterwards');
+    const states = await asking.evaluate(() => states);
+    assert.ok(states.includes('Unauthorized') && states.lastIndexOf('live') > states.indexOf('Unauthorized'), states.join());
+    await asking.close();
+});
+
 test('attachments travel both ways, and a deletion too', async () => {
     const pages = await Promise.all([laptop, tablet].map((it) => openApplication(it, site, { database: 'photos' })));
     const [first, second] = pages;

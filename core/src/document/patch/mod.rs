@@ -5,12 +5,14 @@
 //! serialisable as a write, and a script that loops holds up nobody.
 
 mod call;
+mod field_patch;
 mod json_patch;
 mod number_texts;
 mod script;
 
 pub use call::{PatchAction, PatchEffect};
 pub(crate) use call::{Run, Seen, run_script};
+pub use field_patch::FieldPatch;
 pub use json_patch::JsonPatch;
 pub(crate) use number_texts::keep_number_texts;
 pub use script::PatchScript;

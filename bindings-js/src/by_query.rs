@@ -1,0 +1,120 @@
+//! Changing or deleting what a query finds, in many transactions.
+//!
+//! What is found is found in one state; a document that was deleted meanwhile is passed over.
+
+use pinyon_core::Error;
+use pinyon_core::commands::{
+    BatchCommand, CommandOutcome, DeleteDocument, ExpectedVersion, PatchDocument,
+};
+use pinyon_core::document::{DocumentId, PatchScript, PatchStatus};
+use pinyon_core::query::PreparedQuery;
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+
+use crate::database::Database;
+use crate::error::{JsResult, to_js};
+use crate::queries::parse_query;
+
+/// How many documents are changed in one transaction.
+const DOCUMENTS_PER_STEP: usize = 128;
+
+/// What is done to each document.
+enum Change {
+    Patch(PatchScript),
+    Delete,
+}
+
+impl Change {
+    fn command(&self, id: DocumentId) -> BatchCommand {
+        match self {
+            Self::Patch(script) => {
+                BatchCommand::Patch(Box::new(PatchDocument::new(id, script.clone())))
+            }
+            Self::Delete => BatchCommand::Delete(DeleteDocument {
+                id,
+                expected: ExpectedVersion::Any,
+            }),
+        }
+    }
+}
+
+fn is_done(outcome: &CommandOutcome) -> bool {
+    match outcome {
+        CommandOutcome::Patched(patched) => {
+            matches!(patched.status, PatchStatus::Patched | PatchStatus::Created)
+        }
+        CommandOutcome::Deleted(deleted) => deleted.deleted,
+        _ => false,
+    }
+}
+
+impl Database {
+    /// The ids of what a query finds, all from one state.
+    async fn found_ids(&self, query: &PreparedQuery, waits: bool) -> Result<Vec<String>, Error> {
+        let ready = self.asking().ready(query, waits).await?;
+        if ready.has_groups() {
+            return Err(Error::invalid(
+                "the query finds groups, not documents, so there is nothing to change",
+            ));
+        }
+        let answer = ready.answer(query, usize::MAX).await?;
+        let found = answer.results.iter().filter_map(|it| it.document());
+        Ok(found.map(|it| it.id().to_owned()).collect())
+    }
+
+    async fn change_found(&self, sent: &str, allows_stale: bool) -> Result<Value, Error> {
+        let (mut query, _) = parse_query(sent)?;
+        let change = if query.query.update.is_some() {
+            let parameters = Value::Object(query.parameters.clone()).to_string();
+            let script = PatchScript::from_query(&query.query, &parameters)?;
+            // What is loaded is loaded by the script.
+            query.query.load.clear();
+            Change::Patch(script)
+        } else {
+            Change::Delete
+        };
+        let ids = self.found_ids(&query, !allows_stale).await?;
+        let max_id_bytes = self.database.limits().max_id_bytes;
+        let mut done = 0;
+        for chunk in ids.chunks(DOCUMENTS_PER_STEP) {
+            let commands = chunk.iter().map(|id| {
+                let id = DocumentId::new(id.as_str(), max_id_bytes)?;
+                Ok(change.command(id))
+            });
+            let commands = commands.collect::<Result<Vec<_>, Error>>()?;
+            let outcomes = self
+                .database
+                .write_batch_with_scripts(&self.scripts, commands)
+                .await?;
+            done += outcomes.iter().filter(|it| is_done(it)).count();
+        }
+        Ok(json!({ "total": ids.len(), "changed": done }))
+    }
+}
+
+#[wasm_bindgen]
+impl Database {
+    /// Runs the `update` of a query on each document that it finds: JSON.
+    #[wasm_bindgen(js_name = patchByQuery)]
+    pub async fn patch_by_query(&self, query: String, allows_stale: bool) -> JsResult<String> {
+        let has_update = parse_query(&query).map_err(to_js)?.0.query.update.is_some();
+        if !has_update {
+            let message = "a query that patches ends in update { … }";
+            return Err(to_js(Error::invalid(message)));
+        }
+        let changed = self.change_found(&query, allows_stale).await;
+        Ok(changed.map_err(to_js)?.to_string())
+    }
+
+    /// Deletes each document that a query finds: JSON.
+    #[wasm_bindgen(js_name = deleteByQuery)]
+    pub async fn delete_by_query(&self, query: String, allows_stale: bool) -> JsResult<String> {
+        let has_update = parse_query(&query).map_err(to_js)?.0.query.update.is_some();
+        if has_update {
+            let message = "a query that deletes has no 'update'";
+            return Err(to_js(Error::invalid(message)));
+        }
+        let changed = self.change_found(&query, allows_stale).await;
+        Ok(changed.map_err(to_js)?.to_string())
+    }
+}
