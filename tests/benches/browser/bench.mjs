@@ -107,8 +107,11 @@ async function sizeOf(names) {
 }
 
 async function printSizes() {
-    const whole = await sizeOf(['index.js', 'worker.js', 'wasm/pinyon.js', 'wasm/pinyon_bg.wasm']);
-    console.log(`all of the package that a page loads: ${Math.round(whole)} KiB gzip ${verdict(whole, 400)}`);
+    const files = ['index.js', 'worker.js', 'wasm/pinyon.js', 'wasm/pinyon_bg.wasm'];
+    for (const [what, folder, target] of [['the package', '', 400], ['pinyon/slim', 'slim/', 250]]) {
+        const size = await sizeOf(files.map((file) => folder + file));
+        console.log(`all of ${what} that a page loads: ${Math.round(size)} KiB gzip ${verdict(size, target)}`);
+    }
 }
 
 await withFolder(async (output) => {
