@@ -1,6 +1,8 @@
-// Makes dist/ from js/. `cargo xtask package` has put the WebAssembly module into dist/wasm before.
+// Makes dist/ from js/. `cargo xtask package` has put the WebAssembly modules into dist/wasm and
+// dist/slim/wasm before; pinyon/slim is the same scripts beside the smaller module.
 import { execFileSync } from 'node:child_process';
-import { build } from 'esbuild';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { build, transform } from 'esbuild';
 
 const shared = {
     bundle: true,
@@ -33,3 +35,12 @@ await build({
     banner: { js: 'var PINYON_SCRIPT_URL = document.currentScript ? document.currentScript.src : location.href;' },
 });
 execFileSync('node_modules/.bin/tsc', ['-p', '.'], { stdio: 'inherit' });
+for (const script of ['index', 'worker', 'local', 'node', 'pinyon.global']) {
+    await copyFile(`dist/${script}.js`, `dist/slim/${script}.js`);
+}
+if (shared.minify) {
+    for (const glue of ['dist/wasm/pinyon.js', 'dist/slim/wasm/pinyon.js']) {
+        const { code } = await transform(await readFile(glue, 'utf8'), { minify: true, format: 'esm', target: shared.target });
+        await writeFile(glue, code);
+    }
+}

@@ -1,6 +1,6 @@
 // A page's connection to its database, wherever that runs.
 
-import { PinyonError, toError, type ErrorDetails } from './errors.js';
+import { PinyonError, toDetails, toError, type ErrorDetails } from './errors.js';
 import type { DocumentChange, HostMethods, LiveAnswer, Method, PageMessage, SyncEvent, SyncState, WorkerMessage } from './protocol.js';
 
 /** Carries messages there and back. */
@@ -130,12 +130,47 @@ export function connect(wire: Wire): Connection {
     };
 }
 
+/**
+ * Collects what is said in one moment and says it at once: a message to another thread costs more
+ * than most of what it carries.
+ */
+export function together<M>(say: (messages: M[]) => void): (message: M) => void {
+    let waiting: M[] = [];
+    return (message) => {
+        waiting.push(message);
+        if (waiting.length > 1) return;
+        queueMicrotask(() => {
+            const said = waiting;
+            waiting = [];
+            say(said);
+        });
+    };
+}
+
 /** The wire of a worker. */
 export function workerWire(worker: Worker): Wire {
+    let hear: (message: WorkerMessage) => void = () => undefined;
+    const sendAlone = (message: PageMessage): void => {
+        try {
+            worker.postMessage([message]);
+        } catch (reason) {
+            // It carries something that cannot leave this thread.
+            if (message.type === 'call') hear({ type: 'answer', number: message.number, error: toDetails(reason) });
+        }
+    };
     return {
-        send: (message) => worker.postMessage(message),
+        send: together((messages: PageMessage[]) => {
+            try {
+                worker.postMessage(messages);
+            } catch {
+                for (const message of messages) sendAlone(message);
+            }
+        }),
         listen: (listener) => {
-            worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => listener(data);
+            hear = listener;
+            worker.onmessage = ({ data }: MessageEvent<WorkerMessage[]>) => {
+                for (const message of data) listener(message);
+            };
             worker.onerror = (event) => {
                 const message = `the worker of the database failed: ${event.message ?? 'its script did not load'}`;
                 listener({ type: 'failed', error: { code: 'Unavailable', message } });

@@ -33,6 +33,11 @@ const SWEPT_AT_ONCE = 256;
 /** Contents of attachments that no batch came to refer to are given back after this. */
 const LOOSE_CONTENT_MS = 60 * 60 * 1000;
 
+/** What the module of `pinyon/slim` has no part for. */
+const LEFT_OUT: Partial<Record<keyof HostMethods, keyof Database>> = {
+    query: 'query', export: 'export', import: 'beginImport',
+};
+
 interface Configuration {
     Expiration: { Disabled: boolean; DeleteFrequencyInSec?: number } | null;
     Refresh: { Disabled: boolean; RefreshFrequencyInSec?: number } | null;
@@ -54,9 +59,9 @@ export class DatabaseHost {
     private constructor(database: Database) {
         this.#database = database;
         this.#live = new LiveEvaluations(database, (caller, key, answer) => this.onLive(caller, key, answer));
-        database.onIndexesChanged(() => this.#live.pokeAll());
-        database.onCommitted(() => this.#tellOfChanges());
-        database.setScriptEngine(scriptEngine());
+        if (this.#has('onIndexesChanged')) database.onIndexesChanged(() => this.#live.pokeAll());
+        if (this.#has('onCommitted')) database.onCommitted(() => this.#tellOfChanges());
+        if (this.#has('setScriptEngine')) database.setScriptEngine(scriptEngine());
     }
 
     static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {
@@ -71,8 +76,17 @@ export class DatabaseHost {
         return (await this.#database.lost()) as unknown;
     }
 
+    #has(part: keyof Database): boolean {
+        return part in this.#database;
+    }
+
     /** Runs a method for a caller. */
     async run(caller: string, method: keyof HostMethods, args: unknown[]): Promise<unknown> {
+        const isLiveQuery = method === 'startLive' && 'query' in (args[1] as LiveRequest);
+        const needed = isLiveQuery ? 'prepareLive' : LEFT_OUT[method];
+        if (needed !== undefined && !this.#has(needed)) {
+            throw new PinyonError('Unsupported', `'${method}' is not in pinyon/slim: import 'pinyon' instead`);
+        }
         switch (method) {
             case 'watch':
                 return this.#watch(caller, args[0] as number | undefined);

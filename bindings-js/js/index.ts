@@ -14,6 +14,17 @@ function startWorker(): Worker {
     return new Worker(URL.createObjectURL(script), { type: 'module' });
 }
 
+/** Compiles the module while the worker starts; what the page may not, the worker does itself. */
+async function sendModule(worker: Worker): Promise<void> {
+    let module: WebAssembly.Module | undefined;
+    try {
+        module = await WebAssembly.compileStreaming(fetch(new URL('./wasm/pinyon_bg.wasm', import.meta.url)));
+    } catch {
+        // The worker tries for itself, and says why it cannot.
+    }
+    worker.postMessage([{ type: 'module', module }]);
+}
+
 DocumentStore.connect = async (options: HostOptions, worker: StoreOptions['worker']): Promise<Connection> => {
     if (worker === false || typeof Worker === 'undefined') {
         // @ts-ignore The path is that of the built package.
@@ -22,7 +33,8 @@ DocumentStore.connect = async (options: HostOptions, worker: StoreOptions['worke
     }
     const started = typeof worker === 'function' ? worker() : startWorker();
     const connection = connect(workerWire(started));
-    started.postMessage({ type: 'open', options });
+    started.postMessage([{ type: 'open', options }]);
+    void sendModule(started);
     return connection;
 };
 

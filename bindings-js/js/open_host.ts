@@ -7,9 +7,10 @@ import * as module from './wasm/pinyon.js';
 import { DatabaseHost } from './host.js';
 import type { HostOptions } from './protocol.js';
 
-/** Loads the module and opens a database. */
-export async function openHost(options: HostOptions): Promise<DatabaseHost> {
+/** Loads the module, unless it is compiled already, and opens a database. */
+export async function openHost(options: HostOptions, compiled?: Promise<WebAssembly.Module | undefined>): Promise<DatabaseHost> {
     const wasm = module as typeof import('../dist/wasm/pinyon.js');
-    await wasm.default();
+    const given = await compiled;
+    await wasm.default(given && { module_or_path: given });
     return DatabaseHost.open(wasm, options);
 }

@@ -134,6 +134,8 @@ export type Method = keyof HostMethods;
 /** From a page to its worker. */
 export type PageMessage =
     | { type: 'open'; options: HostOptions }
+    /** The module, compiled while the worker started; nothing where the page may not. */
+    | { type: 'module'; module: WebAssembly.Module | undefined }
     | { type: 'call'; number: number; method: Method; args: unknown[] }
     | { type: 'close' };
 

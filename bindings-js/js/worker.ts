@@ -1,17 +1,26 @@
 // The worker that a page starts: it owns the database, or talks to the tab that does.
 
+import { together } from './connection.js';
 import { openHost } from './open_host.js';
 import type { PageMessage, WorkerMessage } from './protocol.js';
 import { TabGroup } from './tab_group.js';
 
 let group: TabGroup | undefined;
 
-globalThis.onmessage = ({ data }: MessageEvent<PageMessage>) => {
-    if (data.type === 'open') {
-        const { options } = data;
-        group = new TabGroup(options, () => openHost(options), (message: WorkerMessage) => globalThis.postMessage(message));
-    } else {
-        group?.receive(data);
+let resolveModule: (module: WebAssembly.Module | undefined) => void = () => undefined;
+const compiled = new Promise<WebAssembly.Module | undefined>((resolve) => { resolveModule = resolve; });
+const tell = together((messages: WorkerMessage[]) => globalThis.postMessage(messages));
+
+globalThis.onmessage = ({ data }: MessageEvent<PageMessage[]>) => {
+    for (const message of data) {
+        if (message.type === 'open') {
+            const { options } = message;
+            group = new TabGroup(options, () => openHost(options, compiled), tell);
+        } else if (message.type === 'module') {
+            resolveModule(message.module);
+        } else {
+            group?.receive(message);
+        }
     }
 };
 

@@ -15,18 +15,47 @@ pub(crate) struct Echo {
 
 /// `{"Results":[…]}`, one for each command.
 pub(crate) fn to_json(outcomes: &[CommandOutcome], echoes: &[Echo]) -> Vec<u8> {
-    let results = outcomes.iter().zip(echoes).map(|(outcome, echo)| {
-        let mut result = fields(outcome, echo);
-        result.insert("Type".to_owned(), echo.kind.as_str().into());
-        Value::Object(result)
-    });
-    let results: Vec<Value> = results.collect();
-    json!({ "Results": results }).to_string().into_bytes()
+    let mut json = b"{\"Results\":[".to_vec();
+    for (at, (outcome, echo)) in outcomes.iter().zip(echoes).enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        push_result(outcome, echo, &mut json);
+    }
+    json.extend_from_slice(b"]}");
+    json
+}
+
+fn push_result(outcome: &CommandOutcome, echo: &Echo, json: &mut Vec<u8>) {
+    // Most are puts; and none of these texts but the id and the collection has to be escaped.
+    if let CommandOutcome::Written(written) = outcome {
+        json.extend_from_slice(b"{\"Type\":\"PUT\",\"@id\":");
+        push_text(&written.id, json);
+        json.extend_from_slice(b",\"@collection\":");
+        push_text(&written.collection, json);
+        json.extend_from_slice(b",\"@change-vector\":\"");
+        json.extend_from_slice(written.change_vector.as_bytes());
+        json.extend_from_slice(b"\",\"@last-modified\":\"");
+        json.extend_from_slice(&written.last_modified.to_ascii());
+        json.push(b'"');
+        if !written.flags.is_empty() {
+            json.extend_from_slice(b",\"@flags\":");
+            push_text(&written.flags.to_text(), json);
+        }
+        json.push(b'}');
+        return;
+    }
+    let mut result = fields(outcome, echo);
+    result.insert("Type".to_owned(), echo.kind.as_str().into());
+    serde_json::to_writer(json, &result).expect("a Vec takes any text");
+}
+
+fn push_text(text: &str, json: &mut Vec<u8>) {
+    serde_json::to_writer(json, text).expect("a Vec takes any text");
 }
 
 fn fields(outcome: &CommandOutcome, echo: &Echo) -> Map<String, Value> {
     let value = match outcome {
-        CommandOutcome::Written(written) => written_fields(written),
         CommandOutcome::Deleted(deleted) => json!({
             "Id": deleted.id,
             "Deleted": deleted.deleted,

@@ -1,5 +1,6 @@
 //! A database and its storage: opening, closing, and where it stands.
 
+#[cfg(feature = "queries")]
 use std::sync::Arc;
 
 use pinyon_core::storage::{Durability, Environment, StoreName};
@@ -11,6 +12,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{JsResult, to_js};
 use crate::host;
+#[cfg(feature = "queries")]
 use crate::queries::{BrowserIndexes, open_indexes};
 
 pub(crate) type CoreDatabase = pinyon_core::Database<BrowserStore>;
@@ -20,6 +22,7 @@ pub(crate) type CoreDatabase = pinyon_core::Database<BrowserStore>;
 pub struct Database {
     pub(crate) environment: BrowserEnvironment,
     pub(crate) database: CoreDatabase,
+    #[cfg(feature = "queries")]
     pub(crate) indexes: Arc<BrowserIndexes>,
     durability: Durability,
     pub(crate) uploads: crate::attachments::FinishedUploads,
@@ -93,10 +96,12 @@ impl Database {
         };
         let (database, merger) = CoreDatabase::open(store, host::host(), core_options).await?;
         wasm_bindgen_futures::spawn_local(merger.run());
+        #[cfg(feature = "queries")]
         let indexes = open_indexes(&environment, &database, &name).await?;
         Ok(Self {
             environment,
             database,
+            #[cfg(feature = "queries")]
             indexes,
             durability,
             uploads: crate::attachments::FinishedUploads::default(),
@@ -172,7 +177,10 @@ impl Database {
     /// Refuses new writes, waits for those under way, and closes the storage.
     pub async fn close(&self) -> JsResult<()> {
         // The documents are closed though an index may fail to.
+        #[cfg(feature = "queries")]
         let indexes = self.indexes.close().await;
+        #[cfg(not(feature = "queries"))]
+        let indexes = Ok(());
         self.database.close().await.and(indexes).map_err(to_js)
     }
 }

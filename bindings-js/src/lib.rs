@@ -14,18 +14,24 @@ mod database;
 mod documents;
 mod error;
 mod host;
+#[cfg(feature = "queries")]
 mod indexes;
+#[cfg(feature = "queries")]
 mod live;
+#[cfg(feature = "queries")]
 mod queries;
 mod revisions;
 mod scripts;
 mod sync;
+#[cfg(feature = "transfer")]
 mod transfer;
 
 pub use attachments::Upload;
 pub use database::Database;
+#[cfg(feature = "queries")]
 pub use live::LiveQuery;
 pub use sync::SyncSession;
+#[cfg(feature = "transfer")]
 pub use transfer::{Export, Import};
 
 use wasm_bindgen::prelude::*;

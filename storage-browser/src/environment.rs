@@ -159,6 +159,8 @@ enum SnapshotPlace {
 }
 
 impl Snapshot for BrowserSnapshot {
+    const HOLDS_SERVERS: bool = false;
+
     async fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
         match &self.place {
             SnapshotPlace::IndexedDb(snapshot) => snapshot.get_many(space, keys).await,

@@ -105,11 +105,12 @@ pub(crate) trait Tables: Clone + Send + Sync + 'static {
         keys: &[TableKey],
     ) -> impl Future<Output = Result<Vec<Option<Bytes>>>> + Send;
 
-    /// All records in a range of keys, ascending.
+    /// The first `limit` records in a range of keys, ascending.
     fn get_range(
         &self,
         table: Table,
         range: RangeInclusive<TableKey>,
+        limit: u32,
     ) -> impl Future<Output = Result<Vec<Bytes>>> + Send;
 
     /// Applies `changes` in order, all or nothing.

@@ -14,6 +14,19 @@ use crate::{install, process};
 const TARGET: &str = "wasm32-unknown-unknown";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
+/// Features of the module behind `pinyon/slim`.
+const SLIM: &[&str] = &["--no-default-features"];
+
+/// A module to compile.
+pub struct Module<'a> {
+    /// The crate.
+    pub package: &'a str,
+    /// Cargo's arguments that choose its features.
+    pub features: &'a [&'a str],
+    /// What its files are called.
+    pub name: &'a str,
+}
+
 /// How the package is built.
 #[derive(Args)]
 pub struct PackageArguments {
@@ -32,12 +45,19 @@ pub fn package(workspace: &Workspace, arguments: &PackageArguments) -> Result<Ex
 /// Puts the package into `bindings-js/dist`.
 pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
     let folder = workspace.path("bindings-js");
-    let glue = folder.join("dist/wasm");
-    build_module(workspace, "pinyon-bindings-js", &glue, "pinyon", is_dev)?;
     install::require_program("node", &["--version"], "apt-get install nodejs npm")?;
     install::npm_packages(&folder)?;
-    if !is_dev {
-        optimise(workspace, &folder, &glue.join("pinyon_bg.wasm"))?;
+    for (part, features) in [("dist/wasm", &[][..]), ("dist/slim/wasm", SLIM)] {
+        let glue = folder.join(part);
+        let module = Module {
+            package: "pinyon-bindings-js",
+            features,
+            name: "pinyon",
+        };
+        build_module(workspace, &module, &glue, is_dev)?;
+        if !is_dev {
+            optimise(workspace, &folder, &glue.join("pinyon_bg.wasm"))?;
+        }
     }
     let mut build = workspace.program("node");
     build.current_dir(&folder).arg("build.mjs");
@@ -47,12 +67,11 @@ pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
     process::run_required(&mut build, BUILD_LIMIT)
 }
 
-/// Compiles `package` to WebAssembly, and writes it with its JavaScript into `folder` as `name`.
+/// Compiles a module to WebAssembly, and writes it with its JavaScript into `folder`.
 pub fn build_module(
     workspace: &Workspace,
-    package: &str,
+    module: &Module<'_>,
     folder: &Path,
-    name: &str,
     is_dev: bool,
 ) -> Result<()> {
     install::rust_target(workspace, TARGET)?;
@@ -61,12 +80,13 @@ pub fn build_module(
     } else {
         ("wasm", "wasm")
     };
-    let mut build = workspace.cargo(["build", "-p", package, "--target", TARGET]);
+    let mut build = workspace.cargo(["build", "-p", module.package, "--target", TARGET]);
+    build.args(module.features);
     process::run_required(build.args(["--profile", profile]), BUILD_LIMIT)?;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let file = format!(
         "{TARGET}/{profile_folder}/{}.wasm",
-        package.replace('-', "_")
+        module.package.replace('-', "_")
     );
     let mut glue = workspace.cargo([
         "run",
@@ -77,7 +97,9 @@ pub fn build_module(
         "wasm-glue",
         "--",
     ]);
-    glue.arg(workspace.target(&file)).arg(folder).arg(name);
+    glue.arg(workspace.target(&file))
+        .arg(folder)
+        .arg(module.name);
     process::run_required(&mut glue, BUILD_LIMIT)
 }
 
@@ -92,7 +114,7 @@ fn optimise(workspace: &Workspace, folder: &Path, module: &Path) -> Result<()> {
     }
     let mut command = workspace.program(program);
     command.args([
-        "-Os",
+        "-Oz",
         "--enable-bulk-memory",
         "--enable-nontrapping-float-to-int",
     ]);

@@ -52,7 +52,7 @@ use crate::revisions::{
     AdoptRevisions, AdoptedRevisions, EnforceRevisions, EnforcedRevisions, RevertDatabase,
     RevertedDatabase, SweepRevisionBin, SweptRevisionBin,
 };
-use crate::storage::Snapshot;
+use crate::storage::{BoxedFuture, Snapshot};
 use crate::{ConcurrencyViolation, Error, ErrorKind, Result};
 
 /// What a writer believes about the stored version of a document.
@@ -175,15 +175,19 @@ pub enum Outcome {
     Done,
 }
 
+/// What a storage that holds no servers answers to what only they do.
+pub(crate) fn not_a_server() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "only a server does this, and its storage is none for servers",
+    )
+}
+
 impl Operation {
     pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<Outcome> {
         match self {
             Self::Batch(commands) => run_batch::run(tx, commands).await.map(Outcome::Batch),
-            Self::NextHiloRange(next) => next.run(tx).await.map(Outcome::HiloRange),
-            Self::ReturnHiloRange(unused) => unused.run(tx).await.map(|()| Outcome::Done),
-            Self::NextIdentity(next) => next.run(tx).await.map(Outcome::Identity),
             Self::SeedIdentity(seed) => seed.run(tx).await.map(Outcome::Identity),
-            Self::CleanTombstones(clean) => clean.run(tx).await.map(Outcome::Cleaned),
             Self::Configure(configure) => {
                 configure.run(tx);
                 Ok(Outcome::Done)
@@ -192,17 +196,38 @@ impl Operation {
                 change.run(tx);
                 Ok(Outcome::Done)
             }
-            Self::EnforceRevisions(step) => step.run(tx).await.map(Outcome::EnforcedRevisions),
-            Self::RevertDatabase(step) => step.run(tx).await.map(Outcome::RevertedDatabase),
-            Self::AdoptRevisions(step) => step.run(tx).await.map(Outcome::AdoptedRevisions),
-            Self::SweepRevisionBin(step) => step.run(tx).await.map(Outcome::SweptRevisionBin),
             Self::SweepExpired(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::SweepRefreshes(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::WriteContent(write) => write.run(tx).await.map(|()| Outcome::Done),
             Self::SweepLooseContents(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::WriteOutputs(write) => write.run(tx).await.map(Outcome::Cleaned),
             Self::Replicate(command) => command.run(tx).await.map(Outcome::Replicated),
+            _ => self.run_on_server(tx).await,
         }
+    }
+
+    /// What no browser does. Behind a pointer, because a future that stands in another one is
+    /// compiled even where nothing can begin it.
+    fn run_on_server<'a, S: Snapshot>(
+        &'a self,
+        tx: &'a mut Transaction<S>,
+    ) -> BoxedFuture<'a, Result<Outcome>> {
+        if !S::HOLDS_SERVERS {
+            return Box::pin(std::future::ready(Err(not_a_server())));
+        }
+        Box::pin(async move {
+            match self {
+                Self::NextHiloRange(next) => next.run(tx).await.map(Outcome::HiloRange),
+                Self::ReturnHiloRange(unused) => unused.run(tx).await.map(|()| Outcome::Done),
+                Self::NextIdentity(next) => next.run(tx).await.map(Outcome::Identity),
+                Self::CleanTombstones(clean) => clean.run(tx).await.map(Outcome::Cleaned),
+                Self::EnforceRevisions(step) => step.run(tx).await.map(Outcome::EnforcedRevisions),
+                Self::RevertDatabase(step) => step.run(tx).await.map(Outcome::RevertedDatabase),
+                Self::AdoptRevisions(step) => step.run(tx).await.map(Outcome::AdoptedRevisions),
+                Self::SweepRevisionBin(step) => step.run(tx).await.map(Outcome::SweptRevisionBin),
+                _ => Err(not_a_server()),
+            }
+        })
     }
 
     /// About how many bytes the operation holds while it waits.

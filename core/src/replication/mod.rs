@@ -53,7 +53,7 @@ pub use wire::{
 
 use crate::Result;
 use crate::commands::Transaction;
-use crate::storage::Snapshot;
+use crate::storage::{BoxedFuture, Snapshot};
 use crate::version::{Etag, IncarnationId};
 
 /// Something that the merger does for replication.
@@ -122,9 +122,6 @@ impl ReplicationCommand {
         tx: &mut Transaction<S>,
     ) -> Result<ReplicationOutcome> {
         match self {
-            Self::AcceptWrites(accept) => accept.run(tx).await,
-            Self::Merge(merge) => merge.run(tx).await,
-            Self::MintIncarnation(mint) => mint.run(tx),
             Self::BecomeEdge(join) => join.run(tx).await,
             Self::ApplyPull(apply) => apply.run(tx).await,
             Self::EndResync(end) => end.run(tx).await,
@@ -133,7 +130,25 @@ impl ReplicationCommand {
             Self::RenewReplica(renew) => renew.run(tx).await,
             Self::DiscardPending(discard) => discard.run(tx).await,
             Self::RetryRefused(retry) => retry.run(tx).await,
+            _ => self.run_on_server(tx).await,
         }
+    }
+
+    fn run_on_server<'a, S: Snapshot>(
+        &'a self,
+        tx: &'a mut Transaction<S>,
+    ) -> BoxedFuture<'a, Result<ReplicationOutcome>> {
+        if !S::HOLDS_SERVERS {
+            return Box::pin(std::future::ready(Err(crate::commands::not_a_server())));
+        }
+        Box::pin(async move {
+            match self {
+                Self::AcceptWrites(accept) => accept.run(tx).await,
+                Self::Merge(merge) => merge.run(tx).await,
+                Self::MintIncarnation(mint) => mint.run(tx),
+                _ => Err(crate::commands::not_a_server()),
+            }
+        })
     }
 
     pub(crate) fn byte_count(&self) -> usize {

@@ -2,6 +2,16 @@
 //!
 //! With `core/host`, the only place where core looks at its target (architecture, "The map").
 
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future behind a pointer; `Send` on native hosts.
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
+pub type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A future behind a pointer.
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+pub type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// `Send` on native hosts; every type in a browser, whose objects stay on one thread.
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub trait MaybeSend: Send {}

@@ -24,7 +24,7 @@ use crate::Result;
 
 pub use fault::{Fault, FaultEnvironment, FaultPlan, FaultSnapshot, FaultStore};
 pub use key_space::KeySpace;
-pub use maybe_send::{MaybeSend, MaybeSync};
+pub use maybe_send::{BoxedFuture, MaybeSend, MaybeSync};
 pub use memory::{MemoryEnvironment, MemorySnapshot, MemoryStore};
 pub use page::{Direction, KeyRange, Page, PageLimits};
 pub use write_batch::{Write, WriteBatch};
@@ -122,6 +122,10 @@ pub trait Store: Clone + MaybeSend + MaybeSync + 'static {
 
 /// A frozen state of a store.
 pub trait Snapshot: MaybeSend + MaybeSync + 'static {
+    /// Whether a server may stand on this storage. Where none can, what only servers do is refused,
+    /// and the compiler leaves it out of a program that a browser has to load.
+    const HOLDS_SERVERS: bool = true;
+
     /// The values of `keys`, in their order; `None` for a missing key.
     fn get_many(
         &self,

@@ -86,12 +86,18 @@ impl Tables for SimulatedTables {
             .collect())
     }
 
-    async fn get_range(&self, table: Table, range: RangeInclusive<TableKey>) -> Result<Vec<Bytes>> {
+    async fn get_range(
+        &self,
+        table: Table,
+        range: RangeInclusive<TableKey>,
+        limit: u32,
+    ) -> Result<Vec<Bytes>> {
         turn().await;
         let disk = lock(&self.disk);
         let range = (table, *range.start())..=(table, *range.end());
         Ok(disk
             .range(range)
+            .take(limit as usize)
             .map(|(_, record)| record.clone())
             .collect())
     }

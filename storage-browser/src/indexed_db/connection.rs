@@ -228,10 +228,11 @@ impl Tables for IndexedDb {
         &self,
         table: Table,
         range: RangeInclusive<TableKey>,
+        limit: u32,
     ) -> impl Future<Output = Result<Vec<Bytes>>> + Send {
-        SendWrapper::new(
-            async move { transaction::get_range(self.database()?, table, &range).await },
-        )
+        SendWrapper::new(async move {
+            transaction::get_range(self.database()?, table, &range, limit).await
+        })
     }
 
     fn apply(

@@ -108,11 +108,14 @@ pub(super) async fn get_range(
     database: &Database,
     table: Table,
     range: &RangeInclusive<TableKey>,
+    limit: u32,
 ) -> Result<Vec<Bytes>> {
     let transaction = begin(database, &[table], "readonly", "default").map_err(failed)?;
     let store = transaction.object_store(table.name()).map_err(failed)?;
     let range = to_range(range).map_err(failed)?;
-    let request = store.get_all_with_key(&range).map_err(failed)?;
+    let request = store
+        .get_all_with_key_and_limit(&range, limit)
+        .map_err(failed)?;
     finished(&transaction, Some(&request)).await?;
     let records: Array = result_of(&request)?.unchecked_into();
     Ok(records.iter().map(|record| to_bytes(&record)).collect())

@@ -2,6 +2,6 @@
 import '/pinyon/worker.js';
 
 globalThis.addEventListener('message', ({ data }) => {
-    if (data.type !== 'panic') return;
+    if (data[0]?.type !== 'panic') return;
     setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
 });

@@ -186,7 +186,7 @@ test('a leader whose database panics gives way, and tells whom it was working fo
     });
     const second = await openApplication(browser, server, { database: 'panicked' });
     assert.equal(await isLeader(second), false);
-    await first.evaluate(() => worker.postMessage({ type: 'panic' }));
+    await first.evaluate(() => worker.postMessage([{ type: 'panic' }]));
     const [code, message] = await first.evaluate(() => globalThis.lost);
     assert.equal(code, 'Internal');
     assert.match(message, /the database stopped: .*unreachable/);

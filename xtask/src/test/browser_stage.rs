@@ -16,14 +16,13 @@ pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally>
     let chromium = install::chromium()?;
     let server = build_server(workspace, limit)?;
     browser::build_package(workspace, true)?;
-    let module = workspace.target("browser/storage-tests");
-    browser::build_module(
-        workspace,
-        "pinyon-browser-storage-tests",
-        &module,
-        "storage_tests",
-        true,
-    )?;
+    let module = browser::Module {
+        package: "pinyon-browser-storage-tests",
+        features: &[],
+        name: "storage_tests",
+    };
+    let built = workspace.target("browser/storage-tests");
+    browser::build_module(workspace, &module, &built, true)?;
     let folder = workspace.path("tests/browser");
     // Those of the clients: one test lets an official client look at what a browser wrote.
     for part in ["", "packaging/vite", "packaging/webpack", "../clients/node"] {

@@ -1,4 +1,6 @@
-// IndexedDB as it is: one record for each order.
+// IndexedDB as it is: one record for each order, and an index.
+import { totalsOf } from './workload.js';
+
 const answer = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -20,7 +22,9 @@ export function indexedDbPeer(durability) {
     return {
         async open() {
             const request = indexedDB.open('raw', 1);
-            request.onupgradeneeded = () => request.result.createObjectStore('orders', { keyPath: 'id' });
+            request.onupgradeneeded = () => {
+                request.result.createObjectStore('orders', { keyPath: 'id' }).createIndex('customer', 'customer');
+            };
             database = await answer(request);
         },
         bulkInsert: write,
@@ -30,6 +34,8 @@ export function indexedDbPeer(durability) {
             const store = reading();
             return Promise.all(ids.map((id) => answer(store.get(id))));
         },
+        query: (customer) => answer(reading().index('customer').getAll(customer)),
+        aggregate: async () => totalsOf(await answer(reading().getAll())),
         async close() { database.close(); },
     };
 }

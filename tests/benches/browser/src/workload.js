@@ -1,7 +1,7 @@
 // Orders of about 440 bytes, the same in every run.
 const STATUS = ['new', 'paid', 'packed', 'shipped', 'returned'];
 const WORDS = ['Chai', 'Chang', 'Aniseed Syrup', 'Gumbo Mix', 'Tofu', 'Konbu', 'Ikura', 'Pavlova', 'Scones', 'Geitost', 'Sasquatch Ale', 'Chocolade'];
-const CUSTOMERS = 200;
+export const CUSTOMERS = 200;
 
 /** Reproducible numbers between 0 and 1 (mulberry32). */
 export function numbers(seed) {
@@ -40,4 +40,10 @@ export function makeOrders(from, count) {
             lines,
         };
     });
+}
+
+/** What each customer's orders come to, added to `totals`. */
+export function totalsOf(orders, totals = new Map()) {
+    for (const { customer, total } of orders) totals.set(customer, (totals.get(customer) ?? 0) + total);
+    return totals;
 }

@@ -7,7 +7,7 @@ const call = (method, ...args) => new Promise((resolve, reject) => {
     waiting.set(next, { resolve, reject });
     worker.postMessage([next++, method, args]);
 });
-const row = (order) => [order.id, JSON.stringify(order)];
+const row = (order) => [order.id, order.customer, order.total, JSON.stringify(order)];
 
 export default {
     async open() {
@@ -24,6 +24,8 @@ export default {
     insertOne: (order) => call('bulk', [row(order)]),
     get: async (id) => JSON.parse(await call('get', id)),
     multiGet: async (ids) => (await call('many', ids)).map((text) => JSON.parse(text)),
+    query: async (customer) => (await call('query', customer)).map((text) => JSON.parse(text)),
+    aggregate: async () => new Map(await call('aggregate')),
     async close() {
         await call('close');
         worker.terminate();

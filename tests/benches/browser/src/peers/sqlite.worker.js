@@ -11,8 +11,9 @@ const methods = {
         pool = await sqlite.installOpfsSAHPoolVfs({ name: 'pool' });
         database = new pool.OpfsSAHPoolDb('/orders.db');
         database.exec('PRAGMA locking_mode=exclusive; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;');
-        database.exec('CREATE TABLE IF NOT EXISTS orders(id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID');
-        insert = database.prepare('INSERT INTO orders VALUES (?,?)');
+        database.exec('CREATE TABLE IF NOT EXISTS orders(id TEXT PRIMARY KEY, customer TEXT NOT NULL, total REAL NOT NULL, body TEXT NOT NULL) WITHOUT ROWID');
+        database.exec('CREATE INDEX IF NOT EXISTS byCustomer ON orders(customer)');
+        insert = database.prepare('INSERT INTO orders VALUES (?,?,?,?)');
         select = database.prepare('SELECT body FROM orders WHERE id = ?');
     },
     bulk(rows) {
@@ -27,6 +28,8 @@ const methods = {
         return body;
     },
     many: (ids) => database.selectValues('SELECT body FROM orders WHERE id IN (SELECT value FROM json_each(?))', [JSON.stringify(ids)]),
+    query: (customer) => database.selectValues('SELECT body FROM orders WHERE customer = ?', [customer]),
+    aggregate: () => database.selectArrays('SELECT customer, SUM(total) FROM orders GROUP BY customer'),
     close() {
         insert.finalize();
         select.finalize();
