@@ -21,6 +21,8 @@ export function ConflictsScreen({ conflicts }) {
             <span class="quiet">${it.versions.map(authorOf).join(' and ')}</span></span></a></li>`)}</ul>`;
 }
 
+const COUNTS = { 2: 'Two', 3: 'Three', 4: 'Four' };
+
 export function ConflictScreen({ id, notify }) {
     const kind = kindOf(id);
     const { names, nameOf } = useNames();
@@ -71,7 +73,7 @@ export function ConflictScreen({ id, notify }) {
         <p><a class="back" href=${addressOf('conflicts')}><${Icon} name="back" />All to decide</a></p>
         <${Title} text=${nameOfConflict(conflict)} key=${id} />
         <p>${isDeletion ? `Somebody deleted this ${kind.one} while somebody else changed it.`
-            : `${versions.length} people changed this ${kind.one} without having seen each other's change. Choose, field by field, what shall hold.`}</p>
+            : `${COUNTS[versions.length] ?? versions.length} people changed this ${kind.one} without having seen each other's change. Choose, field by field, what shall hold.`}</p>
         <${Merge} key=${conflict.changeVector} id=${conflict.id} kind=${kind} versions=${distinct(versions)} origin=${origin} names=${names} nameOf=${nameOf}
             isBusy=${isBusy} trouble=${trouble?.message} onDecide=${settle}>${deleteIt}<//>`;
 }

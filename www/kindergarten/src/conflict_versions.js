@@ -1,6 +1,6 @@
 // Documents that several people changed without having seen each other's change.
 
-import { openReading, store } from './database.js';
+import { editOf, openReading, store } from './database.js';
 import { isSame, kindOf } from './kinds.js';
 
 const SHOWN = 100;
@@ -24,13 +24,23 @@ export function nameOfConflict({ id, versions }) {
 export const authorOf = ({ document }) => document?.['@metadata']?.['Edited-By'] ?? 'Somebody';
 
 /**
- * What all versions began with, if this browser still has it: the newest former version that none
- * of the authors wrote after they parted.
+ * What all versions began with, if this browser still has it. Each edit says which one it was made
+ * from, so the versions' ancestors are known, and the nearest that all share is among former ones.
  */
 export async function findOrigin(conflict) {
-    const { revisions } = openReading().advanced;
-    const former = await revisions.getFor(conflict.id, { pageSize: REVISIONS_LOOKED_AT });
-    return former;
+    const former = await openReading().advanced.revisions.getFor(conflict.id, { pageSize: REVISIONS_LOOKED_AT });
+    const byEdit = new Map(former.map((it) => [editOf(it['@metadata']), it]));
+    const ancestors = conflict.versions.filter(({ document }) => document !== null).map(({ document }) => {
+        const chain = new Set();
+        for (let edit = document['@metadata']['Edited-From']; edit !== undefined && !chain.has(edit);) {
+            chain.add(edit);
+            edit = byEdit.get(edit)?.['@metadata']['Edited-From'];
+        }
+        return chain;
+    });
+    const [first, ...others] = ancestors;
+    const shared = [...(first ?? [])].find((edit) => others.every((it) => it.has(edit)));
+    return byEdit.get(shared);
 }
 
 /** Puts `values` (`null` deletes) in the place of all versions. */

@@ -23,7 +23,14 @@ export const person = {
     },
 };
 
+/** What names a version: its edit, or the version itself where another program wrote it. */
+export const editOf = (metadata) => metadata.Edit ?? metadata['@change-vector'];
+
 store.on('beforeStore', ({ metadata }) => {
+    const version = metadata['@change-vector'];
+    // A version that no server has yet is nobody else's beginning: its own stays.
+    if (version !== undefined && !version.includes('EDGE:')) metadata['Edited-From'] = editOf(metadata);
+    metadata.Edit = crypto.randomUUID();
     metadata['Edited-By'] = person.name;
 });
 
