@@ -9,7 +9,7 @@ import { FormScreen } from './form_screen.js';
 import { Icon } from './icons.js';
 import { KINDS } from './kinds.js';
 import { ListScreen } from './list_screen.js';
-import { followChanges, useLive, useSyncStatus } from './live.js';
+import { useRead, useSyncStatus } from './live.js';
 import { installPage } from './offline_page.js';
 import { addressOf, useRoute } from './route.js';
 import { Title } from './screen.js';
@@ -20,7 +20,7 @@ const NOTICE_MS = 6000;
 function App({ sync, page }) {
     const route = useRoute();
     const status = useSyncStatus(sync);
-    const { value: conflicts = [] } = useLive(listConflicts, []);
+    const { value: conflicts = [] } = useRead(listConflicts);
     const [notice, setNotice] = useState({ text: '' });
     const [isSyncOpen, setSyncOpen] = useState(false);
     const [isPersonKnown, setPersonKnown] = useState(person.isKnown);
@@ -48,7 +48,7 @@ function App({ sync, page }) {
         <main id="main" tabindex="-1">
             ${lost && html`<p class="trouble" role="alert">The browser took the storage away: ${lost.message}. Reload the page to begin anew.</p>`}
             ${isRenewable && html`<p class="card-note">A newer version of this page is ready. <button onClick=${() => page.renew()}>Use it now</button></p>`}
-            ${!isPersonKnown && html`<div class="card-note"><${PersonForm} onPerson=${() => { setPersonKnown(true); notify('Your name is set.'); }} /></div>`}
+            ${!isPersonKnown && route.length < 2 && html`<div class="card-note"><${PersonForm} onPerson=${() => { setPersonKnown(true); notify('Your name is set.'); }} /></div>`}
             ${conflicts.length > 0 && route[0] !== 'conflicts' && html`<p class="card-note of-two"><${Icon} name="conflicts" />
                 <span>${conflicts.length === 1 ? 'One entry was' : `${conflicts.length} entries were`} changed by two people at once.</span>
                 <a class="button" href=${addressOf('conflicts')}>Decide</a></p>`}
@@ -91,7 +91,6 @@ const root = document.querySelector('#app');
 try {
     const page = installPage();
     const sync = await openDatabase();
-    await followChanges();
     root.textContent = '';
     render(html`<${App} sync=${sync} page=${page} />`, root);
 } catch (error) {

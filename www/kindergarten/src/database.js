@@ -61,16 +61,20 @@ export async function openDatabase() {
 /** Opens a session for reading only. */
 export const openReading = () => store.openSession({ noTracking: true });
 
-/** The documents of a collection that fit what was typed, by name. */
+/** The documents of a collection that fit what was typed, by name; they follow what is stored. */
 export function findByName(kind, words) {
-    const query = openReading().query({ collection: KINDS[kind].collection });
+    const query = store.openSession().query({ collection: KINDS[kind].collection });
     for (const word of words.split(/[^\p{L}\p{N}]+/u).filter(Boolean)) query.search('name', `${word}*`);
-    return query.orderBy('name').waitForNonStaleResults().all();
+    return query.orderBy('name').live();
 }
 
-/** All documents of a collection, in the order of a field. */
+/** All documents of a collection, in the order of a field; they follow what is stored. */
 export const listAll = (kind, field = 'name') =>
-    openReading().query({ collection: KINDS[kind].collection }).orderBy(field).waitForNonStaleResults().all();
+    store.openSession().query({ collection: KINDS[kind].collection }).orderBy(field).live();
+
+/** The documents of a collection whose field holds an id; they follow what is stored. */
+export const listReferring = (collection, field, id) =>
+    store.openSession().query({ collection }).whereEquals(field, id).live();
 
 /** A document with its metadata; `null` where there is none. */
 export async function loadOne(id) {

@@ -1,11 +1,11 @@
 // One document: what it says, and what refers to it.
 
 import { html, useState } from '../vendor/preact.js';
-import { deleteDocument, loadOne, openReading } from './database.js';
+import { deleteDocument, listReferring, store } from './database.js';
 import { Confirmation } from './dialog.js';
 import { Icon } from './icons.js';
 import { KINDS, ageOf, showDate, showMoment, showValue } from './kinds.js';
-import { ofCollections, useLive } from './live.js';
+import { useFollowed } from './live.js';
 import { GroupBadge } from './list_screen.js';
 import { useNames } from './names.js';
 import { Photo } from './photo.js';
@@ -17,19 +17,19 @@ export function DocumentScreen({ name, id, notify }) {
     const names = useNames();
     const [isAsking, setAsking] = useState(false);
     const [trouble, setTrouble] = useState();
-    const { value, error } = useLive(() => loadOne(id), [id], (change) => change.id.toLowerCase() === id.toLowerCase());
+    const { document, error, isLoading, metadataOf } = useFollowed(() => store.liveDocument(id), [id]);
     if (error?.code === 'DocumentConflict') {
         return html`<${Title} text="Two versions" />
             <p>Two people changed this ${kind.one} without having seen each other's change.</p>
             <p><a class="button main" href=${addressOf('conflicts', id)}>Compare and decide</a></p>`;
     }
     if (error) return html`<${Title} text=${kind.title} /><${Trouble} error=${error} />`;
-    if (value === undefined) return html`<p class="quiet" role="status">Loading…</p>`;
-    if (value === null) {
+    if (isLoading) return html`<p class="quiet" role="status">Loading…</p>`;
+    if (document === null) {
         return html`<${Title} text="Not here" /><p>There is no such ${kind.one}. It may have been deleted.</p>
             <p><a class="button" href=${addressOf(name)}>To all ${kind.many}</a></p>`;
     }
-    const { document, metadata } = value;
+    const metadata = metadataOf(document);
     const title = document.name ?? `${names.nameOf(document.child)}`;
     const remove = async () => {
         setAsking(false);
@@ -44,7 +44,7 @@ export function DocumentScreen({ name, id, notify }) {
     return html`
         <p><a class="back" href=${addressOf(name)}><${Icon} name="back" />${kind.title}</a></p>
         <div class="profile">
-            ${kind.hasPhoto && html`<${Photo} id=${id} name=${document.name} photo=${document.photo} version=${value.version} isLarge=${true} />`}
+            ${kind.hasPhoto && html`<${Photo} id=${id} name=${document.name} photo=${document.photo} version=${metadata['@change-vector']} isLarge=${true} />`}
             <div class="headline"><${Title} text=${title} key=${id} />
                 <div class="actions">
                     <a class="button main" href=${documentAddress(id, 'edit')}>Edit</a>
@@ -84,15 +84,13 @@ const RELATED = {
 /** What refers to the document. */
 function Related({ name, id, names, nameOf }) {
     const related = RELATED[name];
-    const { value = [], error } = useLive(
-        () => (related ? openReading().query({ collection: related.collection }).whereEquals(related.field, id).waitForNonStaleResults().all() : []),
-        [id], ofCollections(related?.collection));
+    const { results, error, isLoading } = useFollowed(() => related && listReferring(related.collection, related.field, id), [id]);
     if (!related) return null;
     return html`<section>
         <h2>${related.title}</h2>
         <${Trouble} error=${error} />
-        ${value.length === 0 && html`<p class="quiet">None.</p>`}
-        <ul class="lines">${value.map((it) => html`<li key=${it.id}><a class="line" href=${documentAddress(it.id)}>
+        ${!isLoading && results.length === 0 && html`<p class="quiet">None.</p>`}
+        <ul class="lines">${results.map((it) => html`<li key=${it.id}><a class="line" href=${documentAddress(it.id)}>
             ${related.collection === 'Children' ? html`<span>${it.name}</span>` : html`
                 <span>${name === 'children' ? nameOf(it.group) : nameOf(it.child)}</span>
                 <span class="quiet">${showValue(KINDS.registrations.fields.at(-1), it.status)}, ${(it.days ?? []).join(' ')}</span>`}

@@ -5,7 +5,7 @@ import { nameOfConflict } from './conflict_versions.js';
 import { findByName, listAll } from './database.js';
 import { Icon } from './icons.js';
 import { KINDS, ageOf, kindOf, showDate } from './kinds.js';
-import { ofCollections, useLive } from './live.js';
+import { useFollowed } from './live.js';
 import { useGroupsOfChildren, useNames } from './names.js';
 import { Photo } from './photo.js';
 import { addressOf, documentAddress } from './route.js';
@@ -21,11 +21,12 @@ export function ListScreen({ name, conflicts }) {
     const { names, nameOf } = useNames();
     const groupOf = useGroupsOfChildren();
     const isFound = name !== 'registrations';
-    const { value: found, error } = useLive(
-        () => (isFound ? findByName(name, words) : listAll(name, 'from')), [name, words], ofCollections(kind.collection));
-    const fits = ({ id, child }) => group === '' || groupOf.get(name === 'children' ? id : child) === group;
-    const canFilter = name === 'children' && (names.groups ?? []).length > 0;
-    const shown = found?.filter((it) => !canFilter || fits(it));
+    const { results: found, error, isLoading } = useFollowed(
+        () => (isFound ? findByName(name, words) : listAll(name, 'from')), [name, isFound && words]);
+    const fits = (it) => group === '' || (name === 'children' ? groupOf.get(it.id) : it.group) === group;
+    const canFilter = ['children', 'registrations'].includes(name) && names.groups.length > 0;
+    const isNamed = ({ child }) => nameOf(child).toLowerCase().includes(words.trim().toLowerCase());
+    const shown = found.filter((it) => (!canFilter || fits(it)) && (isFound || isNamed(it)));
     const open = conflicts.filter((it) => kindOf(it.id).name === name);
 
     return html`
@@ -33,8 +34,8 @@ export function ListScreen({ name, conflicts }) {
             <${Title} text=${kind.title} />
             <a class="button main" href=${addressOf(name, 'new')}><${Icon} name="add" />Add a ${kind.one}</a>
         </div>
-        ${isFound && html`<form class="find" role="search" onSubmit=${(event) => event.preventDefault()}>
-            <label class="unseen" for="find">Find ${kind.many} by name</label>
+        <form class="find" role="search" onSubmit=${(event) => event.preventDefault()}>
+            <label class="unseen" for="find">Find ${kind.many} by ${isFound ? 'name' : 'the name of the child'}</label>
             <input id="find" type="search" placeholder="Find by name" value=${words} autocomplete="off"
                 onInput=${(event) => { setWords(event.target.value); setMost(COUNT_AT_ONCE); }} />
             ${canFilter && html`
@@ -43,17 +44,17 @@ export function ListScreen({ name, conflicts }) {
                     <option value="">All groups</option>
                     ${names.groups.map((it) => html`<option key=${it.id} value=${it.id}>${it.name}</option>`)}
                 </select>`}
-        </form>`}
+        </form>
         <${Trouble} error=${error} />
-        ${shown && html`<p class="quiet count" role="status">${countText(kind, shown.length, words !== '' || group !== '')}</p>`}
+        <p class="quiet count" role="status">${isLoading ? 'Loading…' : countText(kind, shown.length, words !== '' || group !== '')}</p>
         <ul class="cards">
             ${open.map((it) => html`<li key=${`conflict ${it.id}`}><a class="card of-two" href=${addressOf('conflicts', it.id)}>
                 <span class="thumb initials"><${Icon} name="conflicts" /></span>
                 <span class="what"><strong>${name === 'registrations' ? nameOf(it.versions.find((one) => one.document)?.document.child) : nameOfConflict(it)}</strong>
                     <span class="alert">Changed by two at once: decide</span></span></a></li>`)}
-            ${shown?.slice(0, most).map((it) => html`<${Card} key=${it.id} ...${{ name, document: it, groupOf, names, nameOf }} />`)}
+            ${shown.slice(0, most).map((it) => html`<${Card} key=${it.id} ...${{ name, document: it, groupOf, names, nameOf }} />`)}
         </ul>
-        ${shown?.length > most && html`<button onClick=${() => setMost(most + COUNT_AT_ONCE)}>Show more</button>`}`;
+        ${shown.length > most && html`<button onClick=${() => setMost(most + COUNT_AT_ONCE)}>Show more</button>`}`;
 }
 
 function countText(kind, count, isFiltered) {

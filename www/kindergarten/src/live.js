@@ -1,33 +1,40 @@
-// What is on the screen follows the database: reads run again when a change concerns them.
+// What is on the screen follows the database.
 
 import { useEffect, useState } from '../vendor/preact.js';
 import { store } from './database.js';
 
-const listeners = new Set();
-
-/** Begins to follow the database; what is shown before would not. */
-export function followChanges() {
-    store.changes().forAllDocuments().on('data', (change) => {
-        for (const listener of [...listeners]) listener(change);
-    });
-    return store.changes().ensureConnectedNow();
+/**
+ * What a live query or a live document says, now and whenever it changes: `make` gives one, or
+ * nothing. The former answer stays until the next one is there.
+ */
+export function useFollowed(make, inputs) {
+    const [state, setState] = useState({ results: [], document: null, isLoading: true });
+    useEffect(() => {
+        const live = make();
+        if (!live) return undefined;
+        const update = () => {
+            const now = live.getSnapshot();
+            // The first answer may be of an index that has just begun to read.
+            const isEarly = now.results?.length === 0 && now.statistics?.isStale;
+            if (!now.isLoading && !isEarly) setState(now);
+        };
+        const leave = live.subscribe(update);
+        update();
+        return leave;
+    }, inputs);
+    return state;
 }
 
-/**
- * What `read` gives, now and after every change of a document that `concerns` picks. The former
- * answer stays until the next one is there. Gives `{ value, error }`.
- */
-export function useLive(read, inputs, concerns = () => true) {
+/** What `read` gives, now and after every change of a document. Gives `{ value, error }`. */
+export function useRead(read) {
     const [answer, setAnswer] = useState({ value: undefined, error: undefined });
     useEffect(() => {
         let isOver = false;
         let isRunning = false;
         let mustRunAgain = false;
         const run = async () => {
-            if (isRunning) {
-                mustRunAgain = true;
-                return;
-            }
+            mustRunAgain = isRunning;
+            if (isRunning) return;
             isRunning = true;
             do {
                 mustRunAgain = false;
@@ -40,20 +47,17 @@ export function useLive(read, inputs, concerns = () => true) {
             } while (mustRunAgain && !isOver);
             isRunning = false;
         };
-        const listener = (change) => { if (concerns(change)) run(); };
+        const changes = store.changes().forAllDocuments();
+        changes.on('data', run);
         // Listening first: what is written while the first read runs is not missed.
-        listeners.add(listener);
-        run();
+        store.changes().ensureConnectedNow().then(run, (error) => { if (!isOver) setAnswer({ value: undefined, error }); });
         return () => {
             isOver = true;
-            listeners.delete(listener);
+            changes.off('data', run);
         };
-    }, inputs);
+    }, []);
     return answer;
 }
-
-/** Whether a change is of one of these collections. */
-export const ofCollections = (...names) => (change) => names.includes(change.collectionName);
 
 /** The state of the sync, as it changes. */
 export function useSyncStatus(sync) {

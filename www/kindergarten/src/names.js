@@ -1,27 +1,22 @@
 // The names of documents that others refer to.
 
-import { listAll, openReading } from './database.js';
-import { KINDS } from './kinds.js';
-import { ofCollections, useLive } from './live.js';
-
-const REFERRED = ['children', 'groups', 'parents'];
+import { useMemo } from '../vendor/preact.js';
+import { listAll, store } from './database.js';
+import { useFollowed } from './live.js';
 
 /** All that can be referred to, by kind, and a function from id to name. */
 export function useNames() {
-    const { value: names = {} } = useLive(async () => {
-        const lists = await Promise.all(REFERRED.map((kind) => listAll(kind)));
-        return Object.fromEntries(REFERRED.map((kind, at) => [kind, lists[at]]));
-    }, [], ofCollections(...REFERRED.map((kind) => KINDS[kind].collection)));
-    const byId = new Map(Object.values(names).flat().map((it) => [it.id, it.name]));
-    return { names, nameOf: (id) => byId.get(id) ?? 'One that is not here' };
+    const { results: children } = useFollowed(() => listAll('children'), []);
+    const { results: groups } = useFollowed(() => listAll('groups'), []);
+    const { results: parents } = useFollowed(() => listAll('parents'), []);
+    return useMemo(() => {
+        const byId = new Map([children, groups, parents].flat().map((it) => [it.id, it.name]));
+        return { names: { children, groups, parents }, nameOf: (id) => byId.get(id) ?? 'One that is not here' };
+    }, [children, groups, parents]);
 }
 
-/** The registrations that have not ended, by child. */
+/** The groups that children are registered for now, by child. */
 export function useGroupsOfChildren() {
-    const { value = new Map() } = useLive(async () => {
-        const running = await openReading().query({ collection: 'Registrations' })
-            .whereNotEquals('status', 'ended').waitForNonStaleResults().all();
-        return new Map(running.map((it) => [it.child, it.group]));
-    }, [], ofCollections('Registrations'));
-    return value;
+    const { results } = useFollowed(() => store.liveQuery("from Registrations where status != 'ended'"), []);
+    return useMemo(() => new Map(results.map((it) => [it.child, it.group])), [results]);
 }
