@@ -104,7 +104,8 @@ fn read_files(folder: &Path) -> Result<HashMap<String, StaticFile>> {
     let mut files = HashMap::new();
     let mut folders = vec![(folder.to_owned(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
-        let broken = |reason: std::io::Error| Error::invalid(format!("{}: {reason}", folder.display()));
+        let broken =
+            |reason: std::io::Error| Error::invalid(format!("{}: {reason}", folder.display()));
         for entry in std::fs::read_dir(&folder).map_err(broken)? {
             let entry = entry.map_err(broken)?;
             let Ok(name) = entry.file_name().into_string() else {

@@ -127,12 +127,21 @@ fn the_kindergarten_is_served_from_its_folder_and_gives_tokens_only_when_asked_t
     let quiet = TestServer::start_with(&["--kindergarten-dir", pages, "--sync-keys", keys]);
     assert_eq!(quiet.get("/kindergarten/token?user=eva").status, 404);
     let page = quiet.get("/kindergarten/");
-    assert_eq!((page.status, page.body.as_slice()), (200, &b"<!doctype html>"[..]));
+    assert_eq!(
+        (page.status, page.body.as_slice()),
+        (200, &b"<!doctype html>"[..])
+    );
     let policy = page.header("Content-Security-Policy").unwrap();
     assert!(policy.contains("'wasm-unsafe-eval'") && !policy.contains("'unsafe-"));
     let module = quiet.get("/kindergarten/wasm/a.wasm");
     assert_eq!(module.header("Content-Type"), Some("application/wasm"));
-    for path in ["../secret", "%2e%2e/secret", "wasm/../../secret", "wasm", "none"] {
+    for path in [
+        "../secret",
+        "%2e%2e/secret",
+        "wasm/../../secret",
+        "wasm",
+        "none",
+    ] {
         let answer = quiet.get(&format!("/kindergarten/{path}"));
         assert_eq!((path, answer.status), (path, 400));
     }
@@ -158,7 +167,11 @@ fn the_kindergarten_is_served_from_its_folder_and_gives_tokens_only_when_asked_t
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let beyond = ["--listen", "0.0.0.0:0", "--unsafe-allow-unauthenticated-network"];
+    let beyond = [
+        "--listen",
+        "0.0.0.0:0",
+        "--unsafe-allow-unauthenticated-network",
+    ];
     let message = refused(&[&flags[..], &beyond[..]].concat());
     assert!(message.contains(GIVE), "{message}");
     let message = refused(&["--kindergarten-dir", folder.path().to_str().unwrap()]);

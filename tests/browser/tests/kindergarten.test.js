@@ -50,8 +50,27 @@ const link = (page, name) => page.getByRole('link', { name, exact: true });
 const fact = (page, label) => page.locator('.facts div', { has: page.getByText(label, { exact: true }) }).locator('dd').innerText();
 const hasFact = (page, label, value) => until(async () => (await fact(page, label)) === value, `${label}: ${value}`);
 
-async function edit(page, values) {
+/** Chooses a photograph in a form: one that the browser itself paints. */
+async function choosePhoto(page, color, [width, height]) {
+    const picture = await page.evaluate(([color, width, height]) => {
+        const canvas = Object.assign(document.createElement('canvas'), { width, height });
+        Object.assign(canvas.getContext('2d'), { fillStyle: color }).fillRect(0, 0, width, height);
+        return canvas.toDataURL('image/png').split(',')[1];
+    }, [color, width, height]);
+    const file = { name: 'photo.png', mimeType: 'image/png', buffer: Buffer.from(picture, 'base64') };
+    await page.locator('#field-photo').setInputFiles(file);
+    await page.getByAltText('The new photograph').waitFor();
+}
+
+/** The sizes of pictures, once they are there. */
+const sizesOf = (pictures) => until(async () => {
+    const sizes = await pictures.evaluateAll((them) => them.map((it) => it.complete && [it.naturalWidth, it.naturalHeight]));
+    return sizes.length > 0 && sizes.every(Boolean) && sizes;
+}, 'the photographs');
+
+async function edit(page, values, photo) {
     await link(page, 'Edit').click();
+    if (photo) await choosePhoto(page, ...photo);
     for (const [label, value] of Object.entries(values)) await page.getByLabel(label, { exact: true }).fill(value);
     await button(page, 'Save').click();
     await link(page, 'Edit').waitFor();
@@ -76,22 +95,14 @@ test('a child with a photograph is added, and shows in another tab and in anothe
     await button(anna, 'Save').click();
     await anna.getByText('This day is still to come.').waitFor();
     await anna.getByLabel('Birthday (needed)').fill('2022-03-04');
-    // A picture larger than what is kept, painted by the browser itself.
-    const picture = await anna.evaluate(() => {
-        const canvas = Object.assign(document.createElement('canvas'), { width: 2000, height: 1000 });
-        canvas.getContext('2d').fillRect(0, 0, 999, 999);
-        return canvas.toDataURL('image/png').split(',')[1];
-    });
-    await anna.locator('#field-photo').setInputFiles({ name: 'mats.png', mimeType: 'image/png', buffer: Buffer.from(picture, 'base64') });
-    await anna.getByAltText('The new photograph').waitFor();
+    // Larger than what is kept.
+    await choosePhoto(anna, 'navy', [2000, 1000]);
     await button(anna, 'Save').click();
     await anna.getByRole('heading', { name: 'Mats Ek' }).waitFor();
 
     for (const page of [secondTab, ben]) {
         await link(page, /Mats Ek/).click();
-        const portrait = page.getByAltText('Photograph of Mats Ek');
-        await until(() => portrait.evaluate((it) => it.complete && it.naturalWidth), 'the photograph');
-        assert.deepEqual(await portrait.evaluate((it) => [it.naturalWidth, it.naturalHeight]), [1280, 640]);
+        assert.deepEqual(await sizesOf(page.getByAltText('Photograph of Mats Ek')), [[1280, 640]]);
     }
     const id = decodeURIComponent(new URL(anna.url()).hash.replace('#/', ''));
     const onServer = await pinyon.document(id);
@@ -116,10 +127,10 @@ test('without a server the page loads and takes edits; two that contradict each 
         await page.reload();
         await page.getByRole('heading', { name: 'Alice Liddell' }).waitFor();
     }
-    await edit(anna, { Allergies: 'Nuts, milk', Notes: 'Reads to the others.' });
+    await edit(anna, { Allergies: 'Nuts, milk', Notes: 'Reads to the others.' }, ['teal', [30, 20]]);
     await edit(ben, { Notes: 'Has a cat called Dinah.' });
     // A second edit begins with one that no server has.
-    await edit(ben, { Notes: 'Has a cat called Dinah. Asks good questions.' });
+    await edit(ben, { Notes: 'Has a cat called Dinah. Asks good questions.' }, ['olive', [20, 30]]);
     for (const page of [anna, ben]) await phase(page, '1 change waiting');
     await button(anna, /Offline/).click();
     const dialog = anna.getByRole('dialog', { name: 'Offline' });
@@ -133,10 +144,13 @@ test('without a server the page loads and takes edits; two that contradict each 
     await link(ben, 'Compare and decide').click();
     const differences = ben.locator('fieldset.difference');
     await differences.first().waitFor();
-    assert.deepEqual(await differences.locator('> legend').allInnerTexts(), ['Allergies', 'Notes']);
+    assert.deepEqual(await differences.locator('> legend').allInnerTexts(), ['Allergies', 'Notes', 'Photograph']);
     assert.match(await differences.first().innerText(), /Before: Nuts\s.*only Anna changed it/);
     // What one person changed is chosen already; what both did must be.
     assert.equal(await ben.getByRole('radio', { name: 'Anna: Nuts, milk' }).isChecked(), true);
+    // Both photographs are here, side by side.
+    assert.deepEqual((await sizesOf(ben.locator('[data-field=photo] img'))).sort(), [[20, 30], [30, 20]]);
+    await ben.locator('[data-field=photo]').getByRole('radio', { name: /^Anna: / }).check();
     await button(ben, 'Save what is chosen').click();
     await ben.getByText('Choose one of these.').waitFor();
     await ben.getByRole('radio', { name: /^Or: / }).nth(1).check();
@@ -147,11 +161,13 @@ test('without a server the page loads and takes edits; two that contradict each 
     for (const page of [anna, ben]) {
         await hasFact(page, 'Notes', 'Reads to Dinah, her cat.');
         await hasFact(page, 'Allergies', 'Nuts, milk');
+        assert.deepEqual(await sizesOf(page.getByAltText('Photograph of Alice Liddell')), [[30, 20]]);
     }
     const settled = await until(async () => {
         const found = await pinyon.document(ALICE);
-        return found.notes && found;
+        return found['@metadata']?.['@attachments']?.length === 1 && found;
     }, 'the decision on the server');
+    assert.equal(settled['@metadata']['@attachments'][0].Name, settled.photo);
     assert.deepEqual([settled.notes, settled.allergies, settled.name], ['Reads to Dinah, her cat.', 'Nuts, milk', 'Alice Liddell']);
     assert.equal(settled['@metadata']['Edited-By'], 'Ben');
 });

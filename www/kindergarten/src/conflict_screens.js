@@ -67,6 +67,7 @@ export function ConflictScreen({ id, notify }) {
         title: authorOf(it) === person.name ? `${authorOf(it)} (you)` : authorOf(it),
         detail: showMoment(it.lastModified),
         document: it.document,
+        readPhoto: () => store.conflicts.getAttachment(it, it.document.photo),
     }));
     const deleteIt = isDeletion && html`<button type="button" class="danger" disabled=${isBusy} onClick=${() => settle(null)}>Delete it</button>`;
     return html`

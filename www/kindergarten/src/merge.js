@@ -9,7 +9,7 @@ import { Photo } from './photo.js';
 const OTHER = 'other';
 
 /**
- * `versions` are `{ title, detail, document }`; `origin` is what they began with, if it is known.
+ * `versions` are `{ title, detail, document, readPhoto }`; `origin` is what they began with, if it is known.
  * Calls `onDecide` with the values of all fields.
  */
 export function Merge({ id, kind, versions, origin, names, nameOf, isBusy, trouble, onDecide, children }) {
@@ -41,6 +41,15 @@ export function Merge({ id, kind, versions, origin, names, nameOf, isBusy, troub
         else onDecide(values);
     };
 
+    if (versions.length === 1) {
+        return html`<form class="merge" onSubmit=${decide} novalidate>
+            <dl class="facts">${kind.fields.filter((it) => it.input !== 'photo').map((field) => html`
+                <div key=${field.name}><dt>${field.label}</dt><dd>${showValue(field, documents[0][field.name], nameOf) || '–'}</dd></div>`)}</dl>
+            <p class="quiet">As ${versions[0].title} wrote it, ${versions[0].detail}</p>
+            ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
+            <div class="actions">${children}<button class="main" disabled=${isBusy}>Keep it</button></div>
+        </form>`;
+    }
     return html`
         <form class="merge" ref=${form} onSubmit=${decide} novalidate>
             <div class=${`heads of-${versions.length}`} role="group" aria-label="Take everything from one">
@@ -80,8 +89,8 @@ function together(input, values) {
 
 function Difference({ id, field, changed, versions, origin, names, nameOf, choice, written, fault, onChoose, onWrite }) {
     const group = `merge-${field.name}`;
-    const show = (document) => (field.input === 'photo' && document.photo
-        ? html`<${Photo} id=${id} name=${document.name} photo=${document.photo} isLarge=${true} />`
+    const show = ({ document, readPhoto }) => (field.input === 'photo' && document.photo
+        ? html`<${Photo} id=${id} name=${document.name} photo=${document.photo} isLarge=${true} read=${readPhoto} />`
         : showValue(field, document[field.name], nameOf) || html`<span class="quiet">nothing</span>`);
     const changers = changed.filter(Boolean).length;
     const option = (value, content, label) => html`
@@ -96,7 +105,7 @@ function Difference({ id, field, changed, versions, origin, names, nameOf, choic
             ${origin && html`<p class="before"><span class="quiet">Before: </span>${showValue(field, origin[field.name], nameOf) || html`<span class="quiet">nothing</span>`}
                 ${changers === 1 && html` <span class="quiet">· only ${versions[changed.indexOf(true)].title} changed it</span>`}</p>`}
             <div class=${`options of-${versions.length}`}>
-                ${versions.map((it, at) => option(at, show(it.document), it.title))}
+                ${versions.map((it, at) => option(at, show(it), it.title))}
             </div>
             ${field.input !== 'photo' && html`
                 <div class="else">

@@ -28,12 +28,14 @@ export async function shrinkPhoto(file) {
 // A photograph's name says which it is, so what was read once stays right.
 const addresses = new Map();
 
-function addressOf(id, name) {
+const readAttachment = async (id, name) => (await openReading().advanced.attachments.get(id, name))?.content;
+
+function addressOf(id, name, read) {
     const key = `${id} ${name}`;
     let address = addresses.get(key);
     if (!address) {
-        address = openReading().advanced.attachments.get(id, name).then((found) => {
-            if (found) return URL.createObjectURL(found.content);
+        address = read(id, name).then((content) => {
+            if (content) return URL.createObjectURL(content);
             // It may still be on its way.
             addresses.delete(key);
             return undefined;
@@ -54,13 +56,16 @@ function hueOf(text) {
 
 const initialsOf = (name) => name.split(/\s+/).filter(Boolean).map((word) => [...word][0]).slice(0, 2).join('').toUpperCase();
 
-/** A child's photograph, or the first letters of the name. `version` changes when the child does. */
-export function Photo({ id, name, photo, version, isLarge }) {
+/**
+ * A child's photograph, or the first letters of the name. `version` changes when the child does;
+ * `read` gets the picture where it is not the child's own.
+ */
+export function Photo({ id, name, photo, version, isLarge, read = readAttachment }) {
     const [shown, setShown] = useState({});
     useEffect(() => {
         let isOver = false;
         if (!photo) return undefined;
-        addressOf(id, photo).then(
+        addressOf(id, photo, read).then(
             (address) => { if (!isOver) setShown({ photo, address }); },
             () => { if (!isOver) setShown({}); },
         );

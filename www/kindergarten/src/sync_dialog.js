@@ -54,7 +54,7 @@ export function SyncDialog({ sync, status, onClose, onPerson }) {
     const waiting = pending.filter((it) => !it.refusal);
     return html`<${Dialog} title=${describePhase(status)} onClose=${onClose}>
         <p>${EXPLANATIONS[status.phase]}</p>
-        ${status.reason && html`<p class="quiet">The reason: ${status.reason}</p>`}
+        ${status.reason && !/cannot be reached/.test(status.reason) && html`<p class="quiet">The reason: ${status.reason}</p>`}
         ${waiting.length > 0 && html`<h3>${describeWaiting(status.waiting)}</h3>
             <ul class="plain-list">${waiting.slice(0, PENDING_SHOWN).map((it) => html`<li key=${it.id}>${it.name}</li>`)}
             ${waiting.length > PENDING_SHOWN && html`<li class="quiet">and more</li>`}</ul>`}

@@ -18,7 +18,8 @@ pub fn documents(workspace: &Workspace) -> Result<Vec<SampleDocument>> {
             Ok(SampleDocument { id, content })
         })
         .collect::<Result<Vec<_>>>()?;
-    let content = json!({ "description": "A kindergarten, for the demonstration at /kindergarten/" });
+    let content =
+        json!({ "description": "A kindergarten, for the demonstration at /kindergarten/" });
     documents.push(SampleDocument::new(INFO_ID.to_owned(), "Sample", content));
     Ok(documents)
 }
