@@ -35,7 +35,7 @@ await build({
 // The service worker keeps exactly these files; another version of any is another version of all.
 const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((it) => it.isFile())
-    .map((it) => path.relative(folder, path.join(it.parentPath, it.name)).replaceAll(path.sep, '/'))
+    .map((it) => path.relative(folder, path.join(it.parentPath ?? it.path, it.name)).replaceAll(path.sep, '/'))
     .sort();
 const hash = createHash('sha256');
 for (const file of files) hash.update(file).update('\0').update(await readFile(path.join(folder, file)));

@@ -1,7 +1,7 @@
 //! `cargo xtask package`, and what the browser's tests and benches build.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::workspace::Workspace;
 use crate::{install, process};
 
 const TARGET: &str = "wasm32-unknown-unknown";
+const PACKAGE: &str = "pinyon-bindings-js";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// How the package is built.
@@ -33,7 +34,7 @@ pub fn package(workspace: &Workspace, arguments: &PackageArguments) -> Result<Ex
 pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
     let folder = workspace.path("bindings-js");
     let glue = folder.join("dist/wasm");
-    build_module(workspace, "pinyon-bindings-js", &glue, "pinyon", is_dev)?;
+    build_module(workspace, PACKAGE, &glue, "pinyon", is_dev)?;
     install::require_program("node", &["--version"], "apt-get install nodejs npm")?;
     install::npm_packages(&folder)?;
     if !is_dev {
@@ -47,14 +48,12 @@ pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
     process::run_required(&mut build, BUILD_LIMIT)
 }
 
-/// Compiles `package` to WebAssembly, and writes it with its JavaScript into `folder` as `name`.
-pub fn build_module(
-    workspace: &Workspace,
-    package: &str,
-    folder: &Path,
-    name: &str,
-    is_dev: bool,
-) -> Result<()> {
+/// Compiles the npm package's module, unless it is compiled already; says where it is.
+pub fn compile_package(workspace: &Workspace, is_dev: bool) -> Result<PathBuf> {
+    compile(workspace, PACKAGE, is_dev)
+}
+
+fn compile(workspace: &Workspace, package: &str, is_dev: bool) -> Result<PathBuf> {
     install::rust_target(workspace, TARGET)?;
     let (profile, profile_folder) = if is_dev {
         ("dev", "debug")
@@ -63,11 +62,20 @@ pub fn build_module(
     };
     let mut build = workspace.cargo(["build", "-p", package, "--target", TARGET]);
     process::run_required(build.args(["--profile", profile]), BUILD_LIMIT)?;
+    let name = package.replace('-', "_");
+    Ok(workspace.target(&format!("{TARGET}/{profile_folder}/{name}.wasm")))
+}
+
+/// Compiles `package` to WebAssembly, and writes it with its JavaScript into `folder` as `name`.
+pub fn build_module(
+    workspace: &Workspace,
+    package: &str,
+    folder: &Path,
+    name: &str,
+    is_dev: bool,
+) -> Result<()> {
+    let module = compile(workspace, package, is_dev)?;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let file = format!(
-        "{TARGET}/{profile_folder}/{}.wasm",
-        package.replace('-', "_")
-    );
     let mut glue = workspace.cargo([
         "run",
         "--quiet",
@@ -77,7 +85,7 @@ pub fn build_module(
         "wasm-glue",
         "--",
     ]);
-    glue.arg(workspace.target(&file)).arg(folder).arg(name);
+    glue.arg(module).arg(folder).arg(name);
     process::run_required(&mut glue, BUILD_LIMIT)
 }
 

@@ -53,7 +53,7 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
         true => None,
         false => {
             println!("building the demonstration");
-            Some(kindergarten::build(workspace, false)?)
+            Some(kindergarten::build(workspace)?)
         }
     };
     // Another server there would answer in place of ours.

@@ -1,6 +1,6 @@
 // The kindergarten: an application that works with or without a network.
 
-import { html, render, useEffect, useState } from '../vendor/preact.js';
+import { html, render, useEffect, useRef, useState } from '../vendor/preact.js';
 import { ConflictScreen, ConflictsScreen } from './conflict_screens.js';
 import { listConflicts } from './conflict_versions.js';
 import { openDatabase, person, store } from './database.js';
@@ -43,7 +43,7 @@ function App({ sync, page }) {
             <${SyncButton} status=${status} onOpen=${openSync} />
         </header>
         <${Navigation} current=${route[0] ?? 'children'} conflicts=${conflicts} />
-        <p class="unseen" role="status" aria-live="polite">${announce(status, conflicts.length)}</p>
+        <p class="unseen" role="status" aria-live="polite">${useSettled(status, announce(status, conflicts.length))}</p>
         <div class="notices" role="status" aria-live="polite">${notice.text && html`<p class="notice">${notice.text}</p>`}</div>
         <main id="main" tabindex="-1">
             ${lost && html`<p class="trouble" role="alert">The browser took the storage away: ${lost.message}. Reload the page to begin anew.</p>`}
@@ -58,9 +58,16 @@ function App({ sync, page }) {
             onPerson=${() => { setPersonKnown(true); notify('Your name is set.'); }} />`}`;
 }
 
-/** What readers hear when it changes; counts alone would not be let finish. */
+/** The words of the last state that stays: a server that is gone is looked for again and again. */
+function useSettled({ phase }, words) {
+    const last = useRef('');
+    if (phase !== 'connecting' && phase !== 'catching-up') last.current = words;
+    return last.current;
+}
+
+/** What readers hear when it changes. */
 function announce(status, conflictCount) {
-    const words = [describePhase({ ...status, remaining: 0 })];
+    const words = [describePhase(status)];
     if (status.phase !== 'live' && status.waiting > 0) words.push(describeWaiting(status.waiting));
     if (conflictCount > 0) words.push(`${conflictCount} to decide`);
     return words.join(', ');

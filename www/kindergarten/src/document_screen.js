@@ -59,7 +59,7 @@ export function DocumentScreen({ name, id, notify }) {
         <${Related} name=${name} id=${id} ...${names} />
         <p class="quiet small">Last changed by ${metadata['Edited-By'] ?? 'somebody'}, ${showMoment(metadata['@last-modified'])}</p>
         ${isAsking && html`<${Confirmation} title=${`Delete ${title}?`} action="Delete"
-            text="It goes from all devices. Former versions stay on the server." onConfirm=${remove} onClose=${() => setAsking(false)} />`}`;
+            text="It goes from all devices." onConfirm=${remove} onClose=${() => setAsking(false)} />`}`;
 }
 
 function Fact({ field, value, names, nameOf }) {

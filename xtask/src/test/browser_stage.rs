@@ -15,7 +15,8 @@ use super::tally::Tally;
 pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     let chromium = install::chromium()?;
     let server = build_server(workspace, limit)?;
-    kindergarten::build(workspace, true)?;
+    browser::build_package(workspace, true)?;
+    kindergarten::assemble(workspace, &workspace.target("browser/kindergarten"))?;
     let module = workspace.target("browser/storage-tests");
     browser::build_module(
         workspace,
