@@ -44,6 +44,14 @@ export class Conflicts {
         return text === undefined ? null : (JSON.parse(text) as Conflict);
     }
 
+    /** An attachment as one of the versions has it; `null` when it has none of this name. */
+    async getAttachment(version: ConflictVersion, name: string): Promise<Blob | null> {
+        const metadata = version.document?.['@metadata'] as { '@attachments'?: { Name: string }[] } | undefined;
+        const key = name.toLowerCase();
+        const listed = metadata?.['@attachments']?.find((it) => it.Name.toLowerCase() === key);
+        return (listed && (await this.#store.call('content', JSON.stringify(listed)))) ?? null;
+    }
+
     /**
      * Puts `document` (`null` deletes) in the place of all versions, which become revisions. When
      * another version came since `conflict` was read, it fails with a `ConcurrencyError`.

@@ -144,6 +144,11 @@ export class DatabaseHost {
     async attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined> {
         const details = await this.#database.attachment(id, name);
         if (details === undefined) return undefined;
+        const content = await this.content(details);
+        return content && { details, content };
+    }
+
+    async content(details: string): Promise<Blob | undefined> {
         const { Hash, Size, ContentType } = JSON.parse(details) as { Hash: string; Size: number; ContentType: string };
         const pieces: Uint8Array<ArrayBuffer>[] = [];
         for (let offset = 0; offset < Size; ) {
@@ -153,7 +158,7 @@ export class DatabaseHost {
             pieces.push(piece);
             offset += piece.length;
         }
-        return { details, content: new Blob(pieces, { type: ContentType }) };
+        return new Blob(pieces, { type: ContentType });
     }
 
     attachmentDetails(id: string, name: string): Promise<string | undefined> {

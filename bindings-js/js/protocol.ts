@@ -90,6 +90,8 @@ export interface HostMethods {
     query(query: string): Promise<string>;
     batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest): Promise<string>;
     attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined>;
+    /** The content that an entry of `@attachments` describes. */
+    content(details: string): Promise<Blob | undefined>;
     attachmentDetails(id: string, name: string): Promise<string | undefined>;
     revisions(id: string, start: number, size: number): Promise<string>;
     revisionsByVector(changeVectors: string[]): Promise<string>;

@@ -343,8 +343,14 @@ function quoted(name: string): string {
     return `'${name.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }
 
-/** A field's path: names that are no words are quoted. */
+/** Names that mean something else where a field may stand. */
+const RESERVED = new Set(
+    `all and as asc between boost by declare desc distinct exact exists false filter filter_limit from group in include
+    index intersect limit load not null offset or order search select true update where with`.split(/\s+/),
+);
+
+/** A field's path: names that are no words, or words of the language, are quoted. */
 function path(field: string): string {
     if (field === 'id' || field === 'id()') return 'id()';
-    return field.split('.').map((name) => (/^[@\w]+(\[\])?$/.test(name) ? name : quoted(name))).join('.');
+    return field.split('.').map((name) => (/^[@\w]+(\[\])?$/.test(name) && !RESERVED.has(name.toLowerCase()) ? name : quoted(name))).join('.');
 }

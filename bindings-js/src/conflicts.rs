@@ -1,19 +1,27 @@
 //! Documents of which several versions live.
 
 use pinyon_core::Error;
+use pinyon_core::attachments::ListedAttachment;
+use pinyon_core::schema::conflicts::DocumentVersion;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
 use crate::database::Database;
 use crate::error::{JsResult, to_js};
 
-/// A version as documents are read: body, then its metadata.
-fn document_of(body: &str, metadata: &str) -> Result<Value, Error> {
+/// A version as documents are read: body, then its metadata, its attachments among it.
+fn document_of(version: &DocumentVersion) -> Result<Value, Error> {
     let broken = |reason: serde_json::Error| {
         Error::corrupted("a version in conflict is no JSON").with_source(reason)
     };
-    let mut document: Value = serde_json::from_str(body).map_err(broken)?;
-    document["@metadata"] = serde_json::from_str(&format!("{{{metadata}}}")).map_err(broken)?;
+    let mut document: Value = serde_json::from_str(&version.body).map_err(broken)?;
+    let metadata = format!("{{{}}}", version.metadata);
+    document["@metadata"] = serde_json::from_str(&metadata).map_err(broken)?;
+    let attachments = ListedAttachment::parse_list(&version.attachments)?;
+    if !attachments.is_empty() {
+        document["@metadata"]["@attachments"] =
+            serde_json::to_value(attachments).map_err(broken)?;
+    }
     Ok(document)
 }
 
@@ -28,7 +36,7 @@ impl Database {
             let version = &live.value;
             let document = match version.is_deletion {
                 true => Value::Null,
-                false => document_of(&version.body, &version.metadata)?,
+                false => document_of(version)?,
             };
             versions.push(json!({
                 "lastModified": version.last_modified.to_text(),

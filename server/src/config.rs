@@ -188,6 +188,18 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub sync_origins: Vec<String>,
+    /// Serve the demonstration of an offline-first application at /kindergarten/, from the files
+    /// that `cargo xtask run` puts into this directory
+    #[arg(long, env = "PINYON_KINDERGARTEN_DIR")]
+    pub kindergarten_dir: Option<PathBuf>,
+    /// Give every page of the demonstration that asks a token to sync the database `kindergarten`
+    /// with: for development, refused unless the server listens on this machine only
+    #[arg(
+        long,
+        env = "PINYON_UNSAFE_GIVE_TOKENS_TO_KINDERGARTEN_PAGES",
+        requires_all = ["sync_keys", "kindergarten_dir"]
+    )]
+    pub unsafe_give_tokens_to_kindergarten_pages: bool,
     /// Sync connections at once
     #[arg(long, env = "PINYON_MAX_SYNC_CONNECTIONS", default_value_t = 10_000)]
     pub max_sync_connections: usize,
@@ -222,6 +234,13 @@ impl Config {
             return Err(Error::invalid(format!(
                 "--listen {}: beyond this machine anybody could read and change all data; listen \
                  on 127.0.0.1, or give --unsafe-allow-unauthenticated-network if that is meant",
+                self.listen
+            )));
+        }
+        if self.unsafe_give_tokens_to_kindergarten_pages && !self.listen.ip().is_loopback() {
+            return Err(Error::invalid(format!(
+                "--unsafe-give-tokens-to-kindergarten-pages gives anybody a token: it works on \
+                 127.0.0.1 only, not with --listen {}",
                 self.listen
             )));
         }

@@ -13,6 +13,7 @@ pub mod request_text;
 mod decompression;
 mod http;
 mod http_error;
+mod kindergarten;
 mod listener;
 mod metrics;
 mod multipart;

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::databases::Databases;
+use crate::kindergarten::Kindergarten;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::sync::{ConnectionLimits, SyncKeys};
@@ -31,6 +32,8 @@ pub struct Server {
     /// What tokens of edges are checked with, if they need one.
     pub sync_keys: Option<SyncKeys>,
     pub sync_connections: Arc<ConnectionLimits>,
+    /// The demonstration, if it is served.
+    pub kindergarten: Option<Kindergarten>,
 }
 
 impl Server {
@@ -47,6 +50,7 @@ impl Server {
                 config.sync_audience.clone(),
             )?),
         };
+        let kindergarten = Kindergarten::read(&config)?;
         let host = Host {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
@@ -73,6 +77,7 @@ impl Server {
             operations: Operations::default(),
             sync_keys,
             sync_connections: Arc::default(),
+            kindergarten,
         }))
     }
 

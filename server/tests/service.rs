@@ -107,6 +107,79 @@ fn the_studio_is_served_under_a_strict_policy() {
 }
 
 #[test]
+fn the_kindergarten_is_served_from_its_folder_and_gives_tokens_only_when_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("pages");
+    std::fs::create_dir_all(pages.join("wasm")).unwrap();
+    std::fs::write(pages.join("index.html"), "<!doctype html>").unwrap();
+    std::fs::write(pages.join("wasm/a.wasm"), b"\0asm").unwrap();
+    std::fs::write(folder.path().join("secret"), "secret").unwrap();
+    let keys = folder.path().join("keys.json");
+    let mut make = std::process::Command::new(env!("CARGO_BIN_EXE_pinyon"));
+    make.args(["edge-token", "--new-keys"]).arg(&keys);
+    assert!(make.status().unwrap().success());
+    let (pages, keys) = (pages.to_str().unwrap(), keys.to_str().unwrap());
+    let none = TestServer::start();
+    assert_eq!(none.get("/kindergarten/").status, 400);
+    let shown = &none.get("/studio/applications").json()["Applications"];
+    assert_eq!(*shown, json!([]));
+
+    let quiet = TestServer::start_with(&["--kindergarten-dir", pages, "--sync-keys", keys]);
+    assert_eq!(quiet.get("/kindergarten/token?user=eva").status, 404);
+    let page = quiet.get("/kindergarten/");
+    assert_eq!(
+        (page.status, page.body.as_slice()),
+        (200, &b"<!doctype html>"[..])
+    );
+    let policy = page.header("Content-Security-Policy").unwrap();
+    assert!(policy.contains("'wasm-unsafe-eval'") && !policy.contains("'unsafe-"));
+    let module = quiet.get("/kindergarten/wasm/a.wasm");
+    assert_eq!(module.header("Content-Type"), Some("application/wasm"));
+    for path in [
+        "../secret",
+        "%2e%2e/secret",
+        "wasm/../../secret",
+        "wasm",
+        "none",
+    ] {
+        let answer = quiet.get(&format!("/kindergarten/{path}"));
+        assert_eq!((path, answer.status), (path, 400));
+    }
+    let shown = &quiet.get("/studio/applications").json()["Applications"][0];
+    assert_eq!(shown["Path"], "/kindergarten/");
+
+    const GIVE: &str = "--unsafe-give-tokens-to-kindergarten-pages";
+    let flags = ["--kindergarten-dir", pages, "--sync-keys", keys, GIVE];
+    let giving = TestServer::start_with(&flags);
+    let answer = giving.get("/kindergarten/token?user=eva");
+    let token = String::from_utf8(answer.body.clone()).unwrap();
+    assert_eq!((answer.status, token.split('.').count()), (200, 3));
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+    assert_eq!(giving.get("/kindergarten/token").status, 400);
+    // Not for a page that another site shows under this server's address.
+    let rebound = [("Host", "evil.example")];
+    let answer = giving.send("GET", "/kindergarten/token?user=eva", &rebound, b"");
+    assert_ne!(answer.status, 200);
+
+    let refused = |more: &[&str]| {
+        let mut command = TestServer::command(folder.path());
+        let output = command.args(more).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let beyond = [
+        "--listen",
+        "0.0.0.0:0",
+        "--unsafe-allow-unauthenticated-network",
+    ];
+    let message = refused(&[&flags[..], &beyond[..]].concat());
+    assert!(message.contains(GIVE), "{message}");
+    let message = refused(&["--kindergarten-dir", folder.path().to_str().unwrap()]);
+    assert!(message.contains("index.html"), "{message}");
+    assert!(refused(&[GIVE]).contains("--sync-keys"));
+}
+
+#[test]
 fn requests_carry_ids_and_the_protocol_s_version() {
     let server = TestServer::start();
     let given = server.send("GET", "/build/version", &[("X-Request-Id", "my-id")], b"");

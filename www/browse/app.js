@@ -31,16 +31,18 @@ const found = document.querySelector("#found");
 // ---- Pages ----
 
 async function showDatabases(signal) {
-    const { json } = await get("/databases", signal);
+    const [{ json }, also] = await Promise.all([get("/databases", signal), get("/studio/applications", signal)]);
     const databases = json.Databases;
+    const applications = also.json.Applications.map(({ Name, Path }) => (
+        element("p", {}, link(Path, `${Name}: an application that works offline`))));
     if (databases.length === 0) {
-        return { title: "Databases", body: [quiet("There are no databases yet. One is created with any RavenDB client, or with ", code("pinyon import"), ".")] };
+        return { title: "Databases", body: [...applications, quiet("There are no databases yet. One is created with any RavenDB client, or with ", code("pinyon import"), ".")] };
     }
     const rows = databases.map(database => row(
         database.Disabled ? `${database.Name} (disabled)` : link(databaseAddress(database.Name), database.Name),
         count(database.DocumentsCount)));
     countClosed(signal, databases, rows);
-    return { title: "Databases", body: [table(["Database", "Documents"], rows)] };
+    return { title: "Databases", body: [table(["Database", "Documents"], rows), ...applications] };
 }
 
 /** The server knows the counts of open databases only; asking the others opens them. */

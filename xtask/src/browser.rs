@@ -1,7 +1,7 @@
 //! `cargo xtask package`, and what the browser's tests and benches build.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::workspace::Workspace;
 use crate::{install, process};
 
 const TARGET: &str = "wasm32-unknown-unknown";
+const PACKAGE: &str = "pinyon-bindings-js";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Features of the module behind `pinyon/slim`.
@@ -49,12 +50,7 @@ pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
     install::npm_packages(&folder)?;
     for (part, features) in [("dist/wasm", &[][..]), ("dist/slim/wasm", SLIM)] {
         let glue = folder.join(part);
-        let module = Module {
-            package: "pinyon-bindings-js",
-            features,
-            name: "pinyon",
-        };
-        build_module(workspace, &module, &glue, is_dev)?;
+        build_module(workspace, &package_module(features), &glue, is_dev)?;
         if !is_dev {
             optimise(workspace, &folder, &glue.join("pinyon_bg.wasm"))?;
         }
@@ -67,13 +63,20 @@ pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
     process::run_required(&mut build, BUILD_LIMIT)
 }
 
-/// Compiles a module to WebAssembly, and writes it with its JavaScript into `folder`.
-pub fn build_module(
-    workspace: &Workspace,
-    module: &Module<'_>,
-    folder: &Path,
-    is_dev: bool,
-) -> Result<()> {
+/// Compiles the npm package's module, unless it is compiled already; says where it is.
+pub fn compile_package(workspace: &Workspace, is_dev: bool) -> Result<PathBuf> {
+    compile(workspace, &package_module(&[]), is_dev)
+}
+
+fn package_module<'a>(features: &'a [&'a str]) -> Module<'a> {
+    Module {
+        package: PACKAGE,
+        features,
+        name: "pinyon",
+    }
+}
+
+fn compile(workspace: &Workspace, module: &Module<'_>, is_dev: bool) -> Result<PathBuf> {
     install::rust_target(workspace, TARGET)?;
     let (profile, profile_folder) = if is_dev {
         ("dev", "debug")
@@ -83,11 +86,19 @@ pub fn build_module(
     let mut build = workspace.cargo(["build", "-p", module.package, "--target", TARGET]);
     build.args(module.features);
     process::run_required(build.args(["--profile", profile]), BUILD_LIMIT)?;
+    let name = module.package.replace('-', "_");
+    Ok(workspace.target(&format!("{TARGET}/{profile_folder}/{name}.wasm")))
+}
+
+/// Compiles a module to WebAssembly, and writes it with its JavaScript into `folder`.
+pub fn build_module(
+    workspace: &Workspace,
+    module: &Module<'_>,
+    folder: &Path,
+    is_dev: bool,
+) -> Result<()> {
+    let compiled = compile(workspace, module, is_dev)?;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let file = format!(
-        "{TARGET}/{profile_folder}/{}.wasm",
-        module.package.replace('-', "_")
-    );
     let mut glue = workspace.cargo([
         "run",
         "--quiet",
@@ -97,9 +108,7 @@ pub fn build_module(
         "wasm-glue",
         "--",
     ]);
-    glue.arg(workspace.target(&file))
-        .arg(folder)
-        .arg(module.name);
+    glue.arg(compiled).arg(folder).arg(module.name);
     process::run_required(&mut glue, BUILD_LIMIT)
 }
 

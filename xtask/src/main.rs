@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod fuzz;
 mod install;
+mod kindergarten;
 mod process;
 mod run;
 mod sample;
@@ -32,7 +33,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start a server with a sample database: 250 countries and 171,000 cities to browse
+    /// Start a server with a sample database (250 countries, 171,000 cities) and a demonstration: an
+    /// application that works offline
     Run(run::RunArguments),
     /// Run all checks and tests, each as a stage of its own
     Test(test::TestArguments),

@@ -1,4 +1,5 @@
-//! `cargo xtask run`: a server on this machine with the sample database in it.
+//! `cargo xtask run`: a server on this machine with the sample database and the demonstration in
+//! it.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -12,9 +13,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::sys::signal::{Signal, killpg};
 
-use crate::process;
-use crate::sample::{self, Server, Uploaded};
+use crate::sample::{self, SampleDocument, Server, Uploaded};
 use crate::workspace::Workspace;
+use crate::{kindergarten, process};
 
 /// Opening a large database after a kill takes well below this.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -47,6 +48,14 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
         Some(program) => program.clone(),
         None => build(workspace)?,
     };
+    // Who only loads data needs no page.
+    let pages = match arguments.load_only {
+        true => None,
+        false => {
+            println!("building the demonstration");
+            Some(kindergarten::build(workspace)?)
+        }
+    };
     // Another server there would answer in place of ours.
     TcpListener::bind(arguments.listen).with_context(|| {
         format!(
@@ -59,7 +68,7 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
         // If nobody listens any more, the program is ending already.
         let _ending = interrupt.send(());
     })?;
-    let mut running = Running::start(workspace, &program, arguments)?;
+    let mut running = Running::start(workspace, &program, arguments, pages.as_deref())?;
     let mut outcome = serve(workspace, &mut running, arguments, &interrupts);
     if outcome.is_err() {
         // If the server died, that is the reason, not that it did not answer.
@@ -95,17 +104,26 @@ fn serve(
     if !running.wait_until_ready(&server, interrupts)? {
         return Ok(());
     }
-    if server.has_sample()? {
-        println!("the sample database is there already");
-    } else {
-        let documents = sample::documents(workspace)?;
+    let samples: [(&str, fn(&Workspace) -> Result<Vec<SampleDocument>>); 2] = [
+        (sample::KINDERGARTEN, sample::kindergarten_documents),
+        (sample::DATABASE, sample::documents),
+    ];
+    for (database, documents) in samples {
+        if server.has_sample(database)? {
+            println!("the database '{database}' is there already");
+            continue;
+        }
+        let documents = documents(workspace)?;
         let is_interrupted = || interrupts.try_recv().is_ok();
-        if server.upload(&documents, is_interrupted)? == Uploaded::Interrupted {
+        if server.upload(database, &documents, is_interrupted)? == Uploaded::Interrupted {
             return Ok(());
         }
-        server.require_stored(&documents)?;
+        server.require_stored(database, &documents)?;
     }
-    println!("\n  Browse the sample database   {url}/");
+    println!("\n  Browse the databases         {url}/");
+    if !arguments.load_only {
+        println!("  The kindergarten, offline    {url}/kindergarten/");
+    }
     println!(
         "  One of its documents         {url}/databases/{}/docs?id=countries/SWE",
         sample::DATABASE
@@ -133,7 +151,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(workspace: &Workspace, program: &Path, arguments: &RunArguments) -> Result<Self> {
+    fn start(
+        workspace: &Workspace,
+        program: &Path,
+        arguments: &RunArguments,
+        pages: Option<&Path>,
+    ) -> Result<Self> {
         let data_dir = workspace.path(".").join(&arguments.data_dir);
         fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
         let data_dir = data_dir
@@ -155,6 +178,16 @@ impl Running {
             .stderr(log)
             // Ctrl-C reaches only us, so that the server stops in our order, once.
             .process_group(0);
+        if let Some(pages) = pages {
+            command.arg("--kindergarten-dir").arg(pages);
+            // Elsewhere tokens come from whoever knows the users.
+            if arguments.listen.ip().is_loopback() {
+                command
+                    .arg("--sync-keys")
+                    .arg(kindergarten::keys(workspace, program, &data_dir)?)
+                    .arg("--unsafe-give-tokens-to-kindergarten-pages");
+            }
+        }
         let child = command.spawn().context("could not start the server")?;
         Ok(Self {
             child,

@@ -53,9 +53,9 @@ pub use map::{
     ObjectMap, ObjectReduce,
 };
 pub use number::Number;
-pub use spatial_field::SpatialPaths;
 pub use output::Output;
 pub use portable::PortableIndex;
+pub use spatial_field::SpatialPaths;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};

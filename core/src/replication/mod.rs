@@ -25,8 +25,8 @@ mod mint_incarnation;
 mod outgoing;
 mod records;
 mod scope;
-mod validated_push;
 mod sync_round;
+mod validated_push;
 mod wire;
 mod wire_codec;
 

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet, KeyAlgorithm};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use pinyon_core::host::{Clock, OsRandom, Random, SystemClock};
 use pinyon_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::CommandResult;
-use crate::sync::{Access, Claims};
+use crate::sync::{Access, Claims, SigningKey};
 
 const HELP: &str = "\
 The key must be one with alg HS256; with other keys, tokens come from whoever has the private half.
@@ -124,22 +122,7 @@ fn write_secret(path: &PathBuf, text: &[u8]) -> std::io::Result<()> {
 
 fn token(args: &Args) -> Result<String> {
     let path = args.keys.as_ref().expect("clap asks for it");
-    let broken = |what: String| Error::invalid(format!("{}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|reason| broken(reason.to_string()))?;
-    let set: JwkSet = serde_json::from_str(&text).map_err(|reason| broken(reason.to_string()))?;
-    let mut keys = set.keys.iter().filter(|it| {
-        let is_asked = args.kid.is_none() || it.common.key_id == args.kid;
-        it.common.key_algorithm == Some(KeyAlgorithm::HS256) && is_asked
-    });
-    let key = keys
-        .next()
-        .ok_or_else(|| broken("it has no such key with alg HS256".to_owned()))?;
-    let AlgorithmParameters::OctetKey(secret) = &key.algorithm else {
-        return Err(broken("the key is no secret".to_owned()));
-    };
-    let secret = URL_SAFE_NO_PAD
-        .decode(secret.value.trim_end_matches('='))
-        .map_err(|reason| broken(reason.to_string()))?;
+    let key = SigningKey::read(path, args.kid.as_deref())?;
     let now_s = u64::try_from(SystemClock.now().unix_ms() / 1000).unwrap_or(0);
     let access = |prefixes: &[String], collections: &[String]| Access {
         prefixes: prefixes.to_vec(),
@@ -155,8 +138,5 @@ fn token(args: &Args) -> Result<String> {
         write: (!args.read_only).then(|| access(&args.write_prefixes, &args.write_collections)),
         others: args.claims.iter().cloned().collect(),
     };
-    let mut header = Header::new(Algorithm::HS256);
-    header.kid.clone_from(&key.common.key_id);
-    encode(&header, &claims, &EncodingKey::from_secret(&secret))
-        .map_err(|reason| broken(reason.to_string()))
+    key.sign(&claims)
 }

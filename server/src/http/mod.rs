@@ -11,6 +11,7 @@ mod query_string;
 mod reply;
 mod request_body;
 mod service;
+mod static_file;
 
 pub use body::Body;
 pub use body_pieces::BodyPieces;
@@ -23,3 +24,4 @@ pub use reply::{
 };
 pub use request_body::RequestBody;
 pub use service::serve_request;
+pub use static_file::{StaticFile, serve_file};

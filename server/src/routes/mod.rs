@@ -18,6 +18,7 @@ mod hilo;
 mod identity;
 mod index_wait;
 mod indexes;
+mod kindergarten;
 mod metrics;
 mod multi_get;
 mod operations;
@@ -165,6 +166,7 @@ endpoints! {
     Metrics "GET metrics",
     Root "GET /",
     Studio "GET studio",
+    Kindergarten "GET kindergarten",
 }
 
 /// Where a path leads.
@@ -179,13 +181,18 @@ pub struct Route<'a> {
 /// The endpoint for a method and path, if there is one.
 pub fn find<'a>(method: &Method, path: &'a str) -> Option<Route<'a>> {
     let rest = path.strip_prefix('/')?;
-    if let Some(tail) = rest.strip_prefix("studio").filter(|tail| is_boundary(tail)) {
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
-        return is_read.then_some(Route {
-            endpoint: Endpoint::Studio,
-            database: "",
-            tail,
-        });
+    for (folder, endpoint) in [
+        ("studio", Endpoint::Studio),
+        ("kindergarten", Endpoint::Kindergarten),
+    ] {
+        if let Some(tail) = rest.strip_prefix(folder).filter(|tail| is_boundary(tail)) {
+            let is_read = matches!(*method, Method::GET | Method::HEAD);
+            return is_read.then_some(Route {
+                endpoint,
+                database: "",
+                tail,
+            });
+        }
     }
     const DATABASES: &str = "databases/";
     let in_database = rest
@@ -486,6 +493,7 @@ async fn run_other(endpoint: Endpoint, call: &mut Call<'_>) -> Reply {
         Endpoint::Metrics => metrics::get(call).await,
         Endpoint::Root => studio::root(call).await,
         Endpoint::Studio => studio::file(call).await,
+        Endpoint::Kindergarten => kindergarten::file(call),
     }
 }
 
@@ -507,6 +515,8 @@ mod tests {
         assert_eq!(find("/databases"), Some((Endpoint::Databases, "", "")));
         assert_eq!(find("/studio"), Some((Endpoint::Studio, "", "")));
         assert_eq!(find("/studio/a.js"), Some((Endpoint::Studio, "", "/a.js")));
+        let token = Some((Endpoint::Kindergarten, "", "/token"));
+        assert_eq!(find("/kindergarten/token"), token);
         for nowhere in [
             "",
             "databases",

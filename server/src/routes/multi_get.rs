@@ -143,6 +143,7 @@ fn is_allowed(endpoint: Endpoint) -> bool {
             | Endpoint::Metrics
             | Endpoint::Root
             | Endpoint::Studio
+            | Endpoint::Kindergarten
     )
 }
 

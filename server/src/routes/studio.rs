@@ -2,15 +2,12 @@
 //!
 //! Its files are part of the binary; they may load and ask this server only.
 
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, LOCATION,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
-use pinyon_core::Result;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use serde_json::json;
 
-use crate::http::{Body, Call, Reply, empty, not_modified};
+use crate::http::{Body, Call, Reply, StaticFile, empty, json, serve_file};
 use crate::http_error;
 
 #[derive(RustEmbed)]
@@ -38,6 +35,7 @@ pub async fn file(call: &mut Call<'_>) -> Reply {
     let path = match call.tail {
         "" => return Ok(redirect()),
         "/" => "index.html",
+        "/applications" => return Ok(applications(call)),
         tail => tail.trim_start_matches('/'),
     };
     let Some(file) = Files::get(path) else {
@@ -46,32 +44,30 @@ pub async fn file(call: &mut Call<'_>) -> Reply {
             &format!("/studio/{path}"),
         ));
     };
-    serve(call, file)
+    serve_file(call, &static_file(file), POLICY)
 }
 
-fn serve(call: &Call<'_>, file: EmbeddedFile) -> Result<Response<Body>> {
+/// What else this server shows, for the first page to point at.
+fn applications(call: &Call<'_>) -> Response<Body> {
+    let mut shown = Vec::new();
+    if call.server.kindergarten.is_some() {
+        shown.push(json!({ "Name": "Kindergarten", "Path": "/kindergarten/" }));
+    }
+    json(StatusCode::OK, &json!({ "Applications": shown }))
+}
+
+fn static_file(file: EmbeddedFile) -> StaticFile {
     let tag = file.metadata.sha256_hash()[..12]
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
-    let etag = crate::http::etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
-        return Ok(not_modified(etag));
+        .collect();
+    StaticFile {
+        tag,
+        content_type: HeaderValue::from_str(file.metadata.mimetype())
+            .unwrap_or(HeaderValue::from_static("application/octet-stream")),
+        content: match file.data {
+            std::borrow::Cow::Borrowed(bytes) => bytes::Bytes::from_static(bytes),
+            std::borrow::Cow::Owned(bytes) => bytes.into(),
+        },
     }
-    let content_type = HeaderValue::from_str(file.metadata.mimetype())
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let bytes = match file.data {
-        std::borrow::Cow::Borrowed(bytes) => bytes::Bytes::from_static(bytes),
-        std::borrow::Cow::Owned(bytes) => bytes.into(),
-    };
-    let mut response = Response::new(Body::Whole(bytes));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(ETAG, etag);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(response)
 }

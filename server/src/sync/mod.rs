@@ -6,8 +6,10 @@ mod claims;
 mod connection;
 mod keys;
 mod limits;
+mod signing;
 
 pub use claims::{Access, Claims};
 pub use connection::serve;
 pub use keys::SyncKeys;
 pub use limits::{ConnectionLimits, ConnectionPermit};
+pub use signing::SigningKey;

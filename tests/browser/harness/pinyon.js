@@ -33,12 +33,13 @@ async function spawnServer(options, listen) {
     return { child, url };
 }
 
-/** A server over a new data folder, with keys for tokens, and a database. */
-export async function startPinyon(database, origin) {
+/** A server over a new data folder, with keys for tokens, a database, and `more` options. */
+export async function startPinyon(database, origin, more = []) {
     const folder = await mkdtemp(path.join(tmpdir(), 'pinyon-server-'));
     const keys = path.join(folder, 'keys.json');
     execFileSync(PROGRAM, ['edge-token', '--new-keys', keys]);
-    const options = ['--data-dir', path.join(folder, 'data'), '--sync-keys', keys, '--sync-origin', origin];
+    const options = ['--data-dir', path.join(folder, 'data'), '--sync-keys', keys, ...more];
+    if (origin) options.push('--sync-origin', origin);
     let { child, url } = await spawnServer(options, '127.0.0.1:0');
     const end = async () => {
         const ended = new Promise((resolve) => { child.once('exit', resolve); });

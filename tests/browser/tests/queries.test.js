@@ -22,7 +22,7 @@ test('documents are found, ordered, projected and counted', async () => {
             const order = { customer: `customers/${number % 10}`, total: number, note: number % 2 ? 'urgent delivery' : 'none' };
             await session.store(order, `orders/${number}`, 'Order');
         }
-        await session.store({ name: 'Seven' }, 'customers/7', 'Customer');
+        await session.store({ name: 'Seven', from: '2026', order: { by: 2 } }, 'customers/7', 'Customer');
         await session.saveChanges();
         const reading = store.openSession();
         let statistics;
@@ -45,6 +45,8 @@ test('documents are found, ordered, projected and counted', async () => {
             customer: customer.name, requests, either, raw: raw.length,
             changed: (await store.openSession().load(orders[0].id)).note,
             count: await store.openSession().query({ collection: 'Orders' }).whereStartsWith('customer', 'customers/').count(),
+            reserved: await store.openSession().query({ collection: 'Customers' })
+                .whereEquals('from', '2026').whereGreaterThan('order.by', 1).orderBy('from').waitForNonStaleResults().count(),
             none: await store.openSession().query({ collection: 'Orders' }).whereEquals('total', -1).firstOrNull(),
         };
     });
@@ -52,7 +54,7 @@ test('documents are found, ordered, projected and counted', async () => {
     assert.deepEqual(found.ids, ['orders/287', 'orders/277', 'orders/267']);
     assert.deepEqual([found.totalResults, found.isAuto, found.customer, found.requests], [20, true, 'Seven', 1]);
     assert.deepEqual(found.either, [{ total: 3 }, { total: 5 }]);
-    assert.deepEqual([found.raw, found.changed, found.count, found.none], [5, 'changed', 300, null]);
+    assert.deepEqual([found.raw, found.changed, found.count, found.none, found.reserved], [5, 'changed', 300, null, 1]);
     await page.close();
 
     const again = await openApplication(browser, server, options);

@@ -6,6 +6,7 @@
 
 mod cities;
 mod countries;
+mod kindergarten;
 mod upload;
 
 use std::fs;
@@ -17,11 +18,14 @@ use serde_json::{Value, json};
 use crate::install;
 use crate::workspace::Workspace;
 
+pub use kindergarten::documents as kindergarten_documents;
 pub use upload::{Server, Uploaded};
 
 /// The database that holds the sample.
 pub const DATABASE: &str = "sample";
-/// Tells where the sample comes from, and that all of it is there.
+/// The database of the demonstration.
+pub const KINDERGARTEN: &str = "kindergarten";
+/// Tells where a sample comes from, and that all of it is there.
 pub const INFO_ID: &str = "sample/info";
 
 /// A document to be stored.

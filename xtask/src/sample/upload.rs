@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Response;
 
-use super::{DATABASE, INFO_ID, SampleDocument};
+use super::{INFO_ID, SampleDocument};
 
 /// Documents in one batch, which the server commits all or nothing.
 const BATCH_SIZE: usize = 1_000;
@@ -51,30 +51,31 @@ impl Server {
         version.is_ok_and(|response| response.status().is_success())
     }
 
-    /// Whether the sample was uploaded to its end before. Creates the database if it is missing.
-    pub fn has_sample(&self) -> Result<bool> {
-        if !self.exists("/admin/databases", "name", DATABASE)? {
+    /// Whether a sample was uploaded to its end before. Creates its database if it is missing.
+    pub fn has_sample(&self, database: &str) -> Result<bool> {
+        if !self.exists("/admin/databases", "name", database)? {
             let request = self.agent.put(format!("{}/admin/databases", self.url));
-            let record = json!({ "DatabaseName": DATABASE, "Settings": {}, "Disabled": false });
+            let record = json!({ "DatabaseName": database, "Settings": {}, "Disabled": false });
             let response = request
-                .query("name", DATABASE)
+                .query("name", database)
                 .query("replicationFactor", "1")
                 .send_json(record)?;
-            require_success(response, "create the sample database")?;
+            require_success(response, &format!("create the database '{database}'"))?;
         }
-        self.exists(&format!("/databases/{DATABASE}/docs"), "id", INFO_ID)
+        self.exists(&format!("/databases/{database}/docs"), "id", INFO_ID)
     }
 
     /// Stores `documents` in their order, batch by batch, until all are stored or
     /// `is_interrupted` says so.
     pub fn upload(
         &self,
+        database: &str,
         documents: &[SampleDocument],
         is_interrupted: impl Fn() -> bool,
     ) -> Result<Uploaded> {
         // A progress bar shows on terminals only.
         println!(
-            "loading {} documents into the database '{DATABASE}'",
+            "loading {} documents into the database '{database}'",
             documents.len()
         );
         let progress = progress_bar(documents.len() as u64);
@@ -83,7 +84,7 @@ impl Server {
                 progress.abandon();
                 return Ok(Uploaded::Interrupted);
             }
-            let url = format!("{}/databases/{DATABASE}/bulk_docs", self.url);
+            let url = format!("{}/databases/{database}/bulk_docs", self.url);
             let response = self.agent.post(url).send_json(put_all(batch))?;
             require_success(response, "store documents of the sample")?;
             progress.inc(batch.len() as u64);
@@ -94,8 +95,8 @@ impl Server {
 
     /// Compares what the server counts in each collection with what was uploaded. There may be
     /// more of anything: an upload that was interrupted before may have been added to.
-    pub fn require_stored(&self, documents: &[SampleDocument]) -> Result<()> {
-        let url = format!("{}/databases/{DATABASE}/collections/stats", self.url);
+    pub fn require_stored(&self, database: &str, documents: &[SampleDocument]) -> Result<()> {
+        let url = format!("{}/databases/{database}/collections/stats", self.url);
         let statistics: Value = self.agent.get(url).call()?.body_mut().read_json()?;
         for (collection, uploaded) in counts_by_collection(documents) {
             let stored = statistics["Collections"][collection].as_u64();

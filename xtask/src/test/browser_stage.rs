@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{browser, install, process};
+use crate::{browser, install, kindergarten, process};
 
 use super::rust_stages::build_server;
 use super::stage::tests_of;
@@ -16,6 +16,7 @@ pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally>
     let chromium = install::chromium()?;
     let server = build_server(workspace, limit)?;
     browser::build_package(workspace, true)?;
+    kindergarten::assemble(workspace, &workspace.target("browser/kindergarten"))?;
     let module = browser::Module {
         package: "pinyon-browser-storage-tests",
         features: &[],

@@ -1,0 +1,29 @@
+// Dialogs: the browser's own, which keeps the focus inside and gives it back.
+
+import { html, useEffect, useRef } from '../vendor/preact.js';
+
+/** A dialog that is open as long as it is shown. */
+export function Dialog({ title, onClose, children }) {
+    const dialog = useRef();
+    useEffect(() => { dialog.current.showModal(); }, []);
+    return html`
+        <dialog ref=${dialog} aria-labelledby="dialog-title" onClose=${onClose}
+                onClick=${(event) => { if (event.target === dialog.current) dialog.current.close(); }}>
+            <div class="dialog">
+                <h2 id="dialog-title">${title}</h2>
+                ${children}
+            </div>
+        </dialog>`;
+}
+
+/** Asks before something that cannot be taken back here. */
+export function Confirmation({ title, text, action, onConfirm, onClose }) {
+    return html`
+        <${Dialog} title=${title} onClose=${onClose}>
+            <p>${text}</p>
+            <div class="actions">
+                <button type="button" onClick=${onClose}>Keep</button>
+                <button type="button" class="danger" onClick=${onConfirm}>${action}</button>
+            </div>
+        <//>`;
+}
