@@ -75,7 +75,8 @@ fn auto_to_portable(definition: &AutoDefinition) -> Value {
             .iter()
             .filter(|it| it.name == name)
             .map(|it| match it.kind {
-                FieldKind::Default => "Default",
+                // Where it is, is told by ours alone.
+                FieldKind::Default | FieldKind::Spatial => "Default",
                 FieldKind::Exact => "Exact",
                 FieldKind::Search => "Search",
             })
@@ -102,13 +103,15 @@ fn auto_to_portable(definition: &AutoDefinition) -> Value {
         shown["MapFields"] = fields.collect();
         return shown;
     };
-    let sums = grouping.aggregations.iter().map(|it| {
+    let sums = grouping.aggregations.iter().filter_map(|it| {
         let number = match it {
             Aggregation::Count => 1,
             Aggregation::Sum(_) => 2,
+            // The form has no word for these; ours, beside it, has.
+            Aggregation::Min(_) | Aggregation::Max(_) | Aggregation::Average(_) => return None,
         };
         let name = it.field_name();
-        json!({ "Name": name, "Indexing": indexing(name), "Aggregation": number, "HasQuotedName": false })
+        Some(json!({ "Name": name, "Indexing": indexing(&name), "Aggregation": number, "HasQuotedName": false }))
     });
     shown["MapFields"] = sums.collect();
     let groups = grouping.fields.iter().map(|it| {
