@@ -1,6 +1,7 @@
 // Makes dist/ from js/. `cargo xtask package` has put the WebAssembly modules into dist/wasm and
-// dist/slim/wasm before; pinyon/slim is the same scripts beside the smaller module.
+// dist/slim/wasm before; pinyon/slim is the same scripts beside the smaller module, if that was built.
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { build, transform } from 'esbuild';
 
@@ -35,11 +36,12 @@ await build({
     banner: { js: 'var PINYON_SCRIPT_URL = document.currentScript ? document.currentScript.src : location.href;' },
 });
 execFileSync('node_modules/.bin/tsc', ['-p', '.'], { stdio: 'inherit' });
-for (const script of ['index', 'worker', 'local', 'node', 'pinyon.global']) {
+const parts = ['dist', 'dist/slim'].filter((part) => existsSync(`${part}/wasm`));
+for (const script of parts.includes('dist/slim') ? ['index', 'worker', 'local', 'node', 'pinyon.global'] : []) {
     await copyFile(`dist/${script}.js`, `dist/slim/${script}.js`);
 }
 if (shared.minify) {
-    for (const glue of ['dist/wasm/pinyon.js', 'dist/slim/wasm/pinyon.js']) {
+    for (const glue of parts.map((part) => `${part}/wasm/pinyon.js`)) {
         const { code } = await transform(await readFile(glue, 'utf8'), { minify: true, format: 'esm', target: shared.target });
         await writeFile(glue, code);
     }

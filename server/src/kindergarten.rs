@@ -95,6 +95,7 @@ impl Kindergarten {
             databases: vec![DATABASE.to_owned()],
             read: Some(access.clone()),
             write: Some(access),
+            others: serde_json::Map::new(),
         })
     }
 }

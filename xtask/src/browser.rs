@@ -12,11 +12,19 @@ use crate::workspace::Workspace;
 use crate::{install, process};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-const PACKAGE: &str = "pinyon-bindings-js";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Features of the module behind `pinyon/slim`.
-const SLIM: &[&str] = &["--no-default-features"];
+/// The module of the package.
+const FULL: Module<'_> = Module {
+    package: "pinyon-bindings-js",
+    features: &[],
+    name: "pinyon",
+};
+/// The module behind `pinyon/slim`.
+const SLIM: Module<'_> = Module {
+    features: &["--no-default-features"],
+    ..FULL
+};
 
 /// A module to compile.
 pub struct Module<'a> {
@@ -45,12 +53,34 @@ pub fn package(workspace: &Workspace, arguments: &PackageArguments) -> Result<Ex
 
 /// Puts the package into `bindings-js/dist`.
 pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
+    build_parts(
+        workspace,
+        &[("dist/wasm", FULL), ("dist/slim/wasm", SLIM)],
+        is_dev,
+    )
+}
+
+/// As [`build_package`], without `pinyon/slim`, which takes as long again.
+pub fn build_package_without_slim(workspace: &Workspace, is_dev: bool) -> Result<()> {
+    let slim = workspace.path("bindings-js/dist/slim");
+    if slim.exists() {
+        fs::remove_dir_all(&slim).with_context(|| slim.display().to_string())?;
+    }
+    build_parts(workspace, &[("dist/wasm", FULL)], is_dev)
+}
+
+/// Compiles the package's module, unless that is done already; says where it is.
+pub fn compile_package(workspace: &Workspace, is_dev: bool) -> Result<PathBuf> {
+    compile(workspace, &FULL, is_dev)
+}
+
+fn build_parts(workspace: &Workspace, parts: &[(&str, Module<'_>)], is_dev: bool) -> Result<()> {
     let folder = workspace.path("bindings-js");
     install::require_program("node", &["--version"], "apt-get install nodejs npm")?;
     install::npm_packages(&folder)?;
-    for (part, features) in [("dist/wasm", &[][..]), ("dist/slim/wasm", SLIM)] {
+    for (part, module) in parts {
         let glue = folder.join(part);
-        build_module(workspace, &package_module(features), &glue, is_dev)?;
+        build_module(workspace, module, &glue, is_dev)?;
         if !is_dev {
             optimise(workspace, &folder, &glue.join("pinyon_bg.wasm"))?;
         }
@@ -61,19 +91,6 @@ pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
         build.arg("--minify");
     }
     process::run_required(&mut build, BUILD_LIMIT)
-}
-
-/// Compiles the npm package's module, unless it is compiled already; says where it is.
-pub fn compile_package(workspace: &Workspace, is_dev: bool) -> Result<PathBuf> {
-    compile(workspace, &package_module(&[]), is_dev)
-}
-
-fn package_module<'a>(features: &'a [&'a str]) -> Module<'a> {
-    Module {
-        package: PACKAGE,
-        features,
-        name: "pinyon",
-    }
 }
 
 fn compile(workspace: &Workspace, module: &Module<'_>, is_dev: bool) -> Result<PathBuf> {
