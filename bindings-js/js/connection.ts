@@ -134,16 +134,20 @@ export function connect(wire: Wire): Connection {
  * Collects what is said in one moment and says it at once: a message to another thread costs more
  * than most of what it carries.
  */
-export function together<M>(say: (messages: M[]) => void): (message: M) => void {
+export function together<M>(say: (messages: M[]) => void): { add(message: M): void; flush(): void } {
     let waiting: M[] = [];
-    return (message) => {
-        waiting.push(message);
-        if (waiting.length > 1) return;
-        queueMicrotask(() => {
-            const said = waiting;
-            waiting = [];
-            say(said);
-        });
+    const flush = (): void => {
+        if (waiting.length === 0) return;
+        const said = waiting;
+        waiting = [];
+        say(said);
+    };
+    return {
+        add: (message) => {
+            waiting.push(message);
+            if (waiting.length === 1) queueMicrotask(flush);
+        },
+        flush,
     };
 }
 
@@ -158,14 +162,15 @@ export function workerWire(worker: Worker): Wire {
             if (message.type === 'call') hear({ type: 'answer', number: message.number, error: toDetails(reason) });
         }
     };
+    const outgoing = together((messages: PageMessage[]) => {
+        try {
+            worker.postMessage(messages);
+        } catch {
+            for (const message of messages) sendAlone(message);
+        }
+    });
     return {
-        send: together((messages: PageMessage[]) => {
-            try {
-                worker.postMessage(messages);
-            } catch {
-                for (const message of messages) sendAlone(message);
-            }
-        }),
+        send: outgoing.add,
         listen: (listener) => {
             hear = listener;
             worker.onmessage = ({ data }: MessageEvent<WorkerMessage[]>) => {

@@ -9,13 +9,13 @@ let group: TabGroup | undefined;
 
 let resolveModule: (module: WebAssembly.Module | undefined) => void = () => undefined;
 const compiled = new Promise<WebAssembly.Module | undefined>((resolve) => { resolveModule = resolve; });
-const tell = together((messages: WorkerMessage[]) => globalThis.postMessage(messages));
+const outgoing = together((messages: WorkerMessage[]) => globalThis.postMessage(messages));
 
 globalThis.onmessage = ({ data }: MessageEvent<PageMessage[]>) => {
     for (const message of data) {
         if (message.type === 'open') {
             const { options } = message;
-            group = new TabGroup(options, () => openHost(options, compiled), tell);
+            group = new TabGroup(options, () => openHost(options, compiled), outgoing.add);
         } else if (message.type === 'module') {
             resolveModule(message.module);
         } else {
@@ -25,4 +25,8 @@ globalThis.onmessage = ({ data }: MessageEvent<PageMessage[]>) => {
 };
 
 // A panic in the module ends a task of its own, and shows only here.
-globalThis.addEventListener('error', ({ error, message }) => group?.stop(error ?? new Error(message)));
+globalThis.addEventListener('error', ({ error, message }) => {
+    group?.stop(error ?? new Error(message));
+    // Before the page hears of the error itself, which says less.
+    outgoing.flush();
+});
