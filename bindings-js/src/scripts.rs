@@ -8,14 +8,24 @@ use pinyon_core::host::{
     ScriptCall, ScriptEngine, ScriptFailure, ScriptFailureKind, ScriptFuture, ScriptProgram,
 };
 use pinyon_core::{Error, ErrorKind};
+use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 
 use crate::database::Database;
 
 /// The page's engine, once JavaScript has handed it over.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct PageEngine {
-    run: Rc<RefCell<Option<Function>>>,
+    // There is one thread; the port asks for what may change threads where there are several.
+    run: SendWrapper<Rc<RefCell<Option<Function>>>>,
+}
+
+impl Default for PageEngine {
+    fn default() -> Self {
+        Self {
+            run: SendWrapper::new(Rc::default()),
+        }
+    }
 }
 
 /// The program as one text.
@@ -69,7 +79,7 @@ impl PageEngine {
 
 impl ScriptEngine for PageEngine {
     fn call(&self, call: ScriptCall) -> ScriptFuture<'_> {
-        Box::pin(async move { self.run(&call) })
+        Box::pin(std::future::ready(self.run(&call)))
     }
 }
 
