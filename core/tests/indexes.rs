@@ -77,6 +77,29 @@ fn a_query_makes_its_index_and_finds_what_it_names() {
             ("regex(Note, '^p.*d')", vec!["orders/3"]),
             ("search(Note, 'it patch*')", vec!["orders/3"]),
             ("search(Note, 'unpatched')", vec![]),
+            ("lucene(Note, 'patch*')", vec!["orders/3"]),
+            (
+                "lucene(Note, '\"patched it\" AND NOT nothing')",
+                vec!["orders/3"],
+            ),
+            ("lucene(Note, 'none \"it patched\"')", vec!["orders/3"]),
+            ("lucene(Note, 'patched -patched')", vec![]),
+            ("lucene(Note, '+patched nothing')", vec!["orders/3"]),
+            ("lucene(Note, 'patched AND nothing')", vec![]),
+            (
+                "lucene(Note, 'nothing OR Freight:[11 TO 77}')",
+                vec!["orders/2"],
+            ),
+            (
+                "lucene(Note, '(patched^2 other) AND Freight:{4 TO *]')",
+                vec!["orders/3"],
+            ),
+            (
+                "lucene(Company, 'companie/1~0.7')",
+                vec!["orders/1", "orders/2"],
+            ),
+            ("lucene(Company, 'companie/1~1')", vec!["orders/1"]),
+            ("lucene(Note, '*')", vec!["orders/3"]),
             ("Freight > 5 and not Company = null", vec!["orders/2"]),
             ("Freight > 5 and id() != 'orders/2'", vec!["orders/3"]),
             ("id() in ('orders/1', 'orders/9')", vec!["orders/1"]),
@@ -608,4 +631,38 @@ async fn check(
         .collect();
     prop_assert_eq!(&found, &groups(model, true));
     Ok(())
+}
+
+#[test]
+fn results_show_what_functions_make_and_load() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let commands = vec![
+            order("orders/1", r#"{"Company":"companies/1","Freight":4.5,"Line":{"Sum":3}}"#),
+            order("orders/2", r#"{"Company":"companies/9","Freight":2}"#),
+            put("companies/1", r#"{"Name":"Acme","Boss":"people/1"}"#),
+            put("people/1", r#"{"Name":"Ann"}"#),
+        ];
+        write(&database, commands).await;
+        let acme = json!({ "Name": "Acme", "Boss": "Ann", "Cost": 7.5 });
+        for (select, expected) in [
+            ("{ Name: load(o.Company).Name, Boss: load(load(o.Company).Boss).Name, Cost: o.Freight + o.Line.Sum }", acme.clone()),
+            ("show(o, o.Line)", acme),
+        ] {
+            let function = if select.starts_with("show") {
+                "declare function show(o, line) { const company = load(o.Company); \
+                 return { Name: company.Name, Boss: load(company.Boss).Name, Cost: o.Freight + line.Sum }; } "
+            } else {
+                ""
+            };
+            let text = format!("{function}from Orders as o where o.Freight > 4 select {select}");
+            let (mut results, ..) = ask(&indexes, &text).await.unwrap();
+            results[0].as_object_mut().unwrap().remove("@metadata");
+            assert_eq!(results, [expected], "{select}");
+        }
+        let loop_text = "declare function f(o) { while (true) {} } from Orders as o select f(o)";
+        let error = ask(&indexes, loop_text).await.unwrap_err();
+        assert!(error.message().contains("needs a script engine"), "{}", error.message());
+    });
 }

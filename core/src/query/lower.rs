@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::condition::{Condition, Conditions, Leaf, Search};
 use super::facet::{self, FacetSource};
 use super::filter::Filter;
+use super::lucene;
 use super::rql::{
     Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path,
     Query, Select, Source,
@@ -249,7 +250,7 @@ impl<'a> Lowering<'a> {
         Ok(Output::Facets(sources))
     }
 
-    fn leaf(&mut self, leaf: Leaf) -> Condition {
+    pub(super) fn leaf(&mut self, leaf: Leaf) -> Condition {
         self.leaves.push(leaf);
         Condition::Leaf(self.leaves.len() - 1)
     }
@@ -507,7 +508,17 @@ impl<'a> Lowering<'a> {
                     Operand::Id => Err(unsupported("regex() of ids")),
                 }
             }
-            Method::Search | Method::Lucene => self.search(call),
+            Method::Search => self.search(call),
+            Method::Lucene => {
+                let ExpressionKind::Field(path) = &argument(0)?.kind else {
+                    return Err(Error::invalid("lucene() takes a field"));
+                };
+                if self.is_grouped {
+                    return Err(unsupported("lucene() in grouped queries"));
+                }
+                let text = values::text(argument(1)?, self.parameters)?;
+                lucene::Reader::new(self, &text).read(path)
+            }
             Method::MoreLikeThis => {
                 let wanted = self.more_like_this(call)?;
                 Ok(self.leaf(Leaf::MoreLikeThis(wanted)))

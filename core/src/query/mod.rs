@@ -11,6 +11,7 @@ mod facet_values;
 mod filter;
 mod highlight;
 mod lower;
+mod lucene;
 mod more_like_this;
 mod order;
 mod place;

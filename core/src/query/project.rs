@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::lower::aggregation_of;
 use super::row_script::RowScript;
-use super::rql::{Expression, ExpressionKind, Method, Path, Query, Segment, Select};
+use super::rql::{Call, Expression, ExpressionKind, Method, Path, Query, Segment, Select};
 use super::values::{Parameters, json_value};
 use crate::document::{StoredDocument, find_property, to_id_key};
 use crate::formula::{Documents, Evaluation, Formula, Text, Value as Computed};
@@ -102,6 +102,9 @@ impl Projection {
             && let ExpressionKind::Call(call) = &only.value.kind
             && call.method == Method::Declared
         {
+            if let Some(formula) = Self::of_declared(query, call) {
+                return Ok(formula);
+            }
             let script = RowScript::of_call(query, parameters, call)?;
             return Ok(Self::Script(Box::new(script)));
         }
@@ -149,22 +152,69 @@ impl Projection {
 }
 
 impl Projection {
+    /// A call of a declared function with fields, translated; `None` when it needs a script engine.
+    fn of_declared(query: &Query, call: &Call) -> Option<Self> {
+        let [function] = query.functions.as_slice() else {
+            return None;
+        };
+        let text = function.script.text.as_str();
+        let (head, body) = text.split_once('{')?;
+        let body = body.trim_end().strip_suffix('}')?;
+        let names = head.split_once('(')?.1.trim_end().strip_suffix(')')?;
+        let names: Vec<&str> = names.split(',').map(str::trim).collect();
+        if names.len() != call.arguments.len() {
+            return None;
+        }
+        let mut constants = String::new();
+        for (name, argument) in names.iter().zip(&call.arguments) {
+            let ExpressionKind::Field(path) = &argument.kind else {
+                return None;
+            };
+            let mut source = path.loaded.clone().unwrap_or_else(|| alias_of(query));
+            let is_same = path.segments.is_empty() && source == *name;
+            for segment in &path.segments {
+                match segment {
+                    Segment::Property(name) => {
+                        source.push_str(&format!("[{}]", Value::from(name.as_str())))
+                    }
+                    Segment::Each | Segment::At(_) => return None,
+                }
+            }
+            let hides = query.load.iter().any(|it| it.alias == *name) || alias_of(query) == *name;
+            if hides && !is_same {
+                return None;
+            }
+            if !is_same {
+                constants.push_str(&format!("const {name} = {source};"));
+            }
+        }
+        Self::translated(query, &format!("{constants} {body}"))
+    }
+
     /// An object literal, translated; `None` when it needs a script engine.
     fn of_formula(query: &Query, text: &str) -> Option<Self> {
         if !query.functions.is_empty() {
             return None;
         }
-        let alias = query.alias.clone().unwrap_or_else(|| "this".to_owned());
+        Self::translated(query, &format!("return ({text});"))
+    }
+
+    fn translated(query: &Query, body: &str) -> Option<Self> {
+        let alias = alias_of(query);
         let mut names = vec![alias.clone()];
         names.extend(query.load.iter().map(|it| it.alias.clone()));
         let variables: Vec<String> = names
             .iter()
             .map(|name| format!("const {name} = input[{}];", Value::from(name.as_str())))
             .collect();
-        let function = format!("input => {{ {} return ({text}); }}", variables.join(" "));
+        let function = format!("input => {{ {} {body} }}", variables.join(" "));
         let formula = Box::new(Formula::from_javascript(&function).ok()?);
         Some(Self::Formula { formula, alias })
     }
+}
+
+fn alias_of(query: &Query) -> String {
+    query.alias.clone().unwrap_or_else(|| "this".to_owned())
 }
 
 /// Documents that were loaded while rows were made: their texts as clients read them, by key.

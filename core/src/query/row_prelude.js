@@ -22,9 +22,11 @@
       const input = JSON.parse(text);
       known = input.known;
       needs = new Set();
+      // Parameters are seen everywhere: `$name`.
+      for (const name of Object.keys(input.parameters)) globalThis["$" + name] = input.parameters[name];
       let result;
       try {
-        result = row(input.row, input.parameters);
+        result = row(input.row);
       } catch (error) {
         if (needs.size === 0) throw error;
       }

@@ -57,11 +57,6 @@ impl RowScript {
         let alias = alias_of(query);
         let mut names = vec![alias.clone()];
         names.extend(query.load.iter().map(|it| it.alias.clone()));
-        let constants: String = parameters
-            .keys()
-            .filter(|it| it.chars().all(|it| it.is_alphanumeric() || it == '_'))
-            .map(|name| format!("const ${name} = parameters[{}]; ", json!(name)))
-            .collect();
         let mut parts = vec![ScriptPart {
             name: "prelude".to_owned(),
             text: PRELUDE.to_owned(),
@@ -75,7 +70,7 @@ impl RowScript {
         parts.push(ScriptPart {
             name: "select".to_owned(),
             text: format!(
-                "globalThis.main = makeRows(({{ {} }}, parameters) => {{ {constants}return (\n{row}\n); }});",
+                "globalThis.main = makeRows(({{ {} }}) => (\n{row}\n));",
                 names.join(", ")
             ),
             lines_before: 1,

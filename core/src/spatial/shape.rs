@@ -94,6 +94,10 @@ impl Shape {
                 wrong("an envelope is written ENVELOPE(west, east, north, south)")
             })?;
         }
+        // The reader of texts looks no further than the end of the first shape.
+        if text.contains(')') && end_of_first(text) != Some(text.len()) {
+            return Err(wrong("it does not end with its last parenthesis"));
+        }
         let geometry = Geometry::try_from_wkt_str(text).map_err(|it| wrong(&it.to_string()))?;
         Self::of_geometry(geometry).map_err(|it| wrong(it.message()))
     }
@@ -288,6 +292,22 @@ fn deepest(text: &str) -> usize {
     deepest
 }
 
+/// Where the first parenthesis is closed.
+fn end_of_first(text: &str) -> Option<usize> {
+    let mut open = 0usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'(' => open += 1,
+            b')' => open = open.checked_sub(1)?,
+            _ => continue,
+        }
+        if open == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
 /// What stands between the parentheses after `name`.
 fn arguments_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let head = text.get(..name.len())?;
@@ -430,4 +450,132 @@ fn cap(mut ring: Vec<(f64, f64)>, center: Point, radius_km: f64) -> Geometry {
         LineString::new(moved_coords(ring)),
         Vec::new(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Shape> {
+        Shape::parse(text, LengthUnit::Kilometers)
+    }
+
+    #[test]
+    fn shapes_have_texts() {
+        for text in [
+            "POINT(18.07 59.33)",
+            "point (18.07 59.33)",
+            "CIRCLE(18.07 59.33 d=2.5)",
+            "Circle(18.07, 59.33, d=2.5)",
+            "ENVELOPE(18, 19, 60, 59)",
+            "POLYGON((0 0, 9 0, 9 9, 0 9, 0 0), (3 3, 6 3, 6 6, 3 6, 3 3))",
+            "MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0)), ((2 2, 3 2, 3 3, 2 2)))",
+            "LINESTRING(0 0, 1 1)",
+            "GEOMETRYCOLLECTION(POINT(1 1), LINESTRING(0 0, 1 1))",
+        ] {
+            let shape = parse(text).unwrap_or_else(|reason| panic!("{text}: {}", reason.message()));
+            let bytes = Shape::encode_all(std::slice::from_ref(&shape));
+            assert_eq!(Shape::decode_all(&bytes).unwrap(), [shape], "{text}");
+        }
+        for text in [
+            "",
+            "POINT EMPTY",
+            "POINT(1)",
+            "POINT(nan 1)",
+            "LINESTRING(0 0, nan 1)",
+            "POINT(1 91)",
+            "POINT(181 1)",
+            "CIRCLE(1 1 d=-1)",
+            "CIRCLE(1 1)",
+            "ENVELOPE(1, 2, 3)",
+            "POLYGON((0 0, 1 1, 0 1, 1 0, 0 0))",
+            "POLYGON((0 0, 1 1))",
+            "POINT(1 1) POINT(2 2)",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn holes_are_not_inside() {
+        let ring = parse("POLYGON((0 0, 9 0, 9 9, 0 9, 0 0), (3 3, 6 3, 6 6, 3 6, 3 3))").unwrap();
+        let is_within = |text: &str| parse(text).unwrap().is_related(&ring, Relation::Within);
+        assert!(is_within("POINT(1 1)") && is_within("POINT(0 0)") && is_within("POINT(3 4)"));
+        assert!(!is_within("POINT(4 4)") && !is_within("POINT(10 1)"));
+        let around = parse("CIRCLE(4.5 4.5 d=100)").unwrap();
+        assert!(around.is_related(&ring, Relation::Disjoint));
+        let wider = parse("CIRCLE(4.5 4.5 d=300)").unwrap();
+        assert!(wider.is_related(&ring, Relation::Intersects));
+        assert!(!wider.is_related(&ring, Relation::Within));
+    }
+
+    #[test]
+    fn circles_reach_over_the_date_line_and_the_poles() {
+        let circle = |latitude, longitude, km| Shape::circle(km, latitude, longitude).unwrap();
+        let line = parse("LINESTRING(-179.5 0, -179 1)").unwrap();
+        assert!(line.is_related(&circle(0.0, 179.9, 100.0), Relation::Intersects));
+        assert!(!line.is_related(&circle(0.0, 179.9, 10.0), Relation::Intersects));
+        let beyond = parse("LINESTRING(100 89.5, 101 89.6)").unwrap();
+        assert!(beyond.is_related(&circle(89.0, -80.0, 250.0), Relation::Within));
+        assert!(beyond.is_related(&circle(89.0, -80.0, 50.0), Relation::Disjoint));
+        assert!(beyond.is_related(&circle(0.0, 0.0, 20_000.0), Relation::Within));
+    }
+
+    fn any_text() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            Just("POLYGON".to_owned()),
+            Just("POINT".to_owned()),
+            Just("LINESTRING".to_owned()),
+            Just("MULTIPOLYGON".to_owned()),
+            Just("GEOMETRYCOLLECTION".to_owned()),
+            Just("CIRCLE".to_owned()),
+            Just("ENVELOPE".to_owned()),
+            Just("EMPTY".to_owned()),
+            Just("(".to_owned()),
+            Just("((".to_owned()),
+            Just(")".to_owned()),
+            Just("))".to_owned()),
+            Just(",".to_owned()),
+            Just("d=5".to_owned()),
+            Just("Z".to_owned()),
+            (-190..190i32).prop_map(|it| it.to_string()),
+            (-190.0..190.0f64).prop_map(|it| it.to_string()),
+        ];
+        proptest::collection::vec(word, 0..24).prop_map(|words| words.join(" "))
+    }
+
+    fn any_polygon() -> impl Strategy<Value = String> {
+        let corner = (-8..8i32, -8..8i32).prop_map(|(x, y)| format!("{x} {y}"));
+        proptest::collection::vec(corner, 3..7)
+            .prop_map(|it| format!("POLYGON(({}, {}))", it.join(", "), it[0]))
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_shape_or_none(text in any_text(), bytes: Vec<u8>) {
+            if let Ok(shape) = parse(&text) {
+                let _ = (shape.bounds(), shape.center());
+            }
+            let _ = Shape::decode_all(&bytes);
+        }
+
+        #[test]
+        fn relations_fit_together(
+            own in any_polygon(),
+            asked in any_polygon(),
+            (latitude, longitude, km) in (-90.0..90.0f64, -180.0..180.0f64, 0.0..20_000.0f64),
+        ) {
+            let (Ok(own), Ok(asked)) = (parse(&own), parse(&asked)) else {
+                return Ok(());
+            };
+            let circle = Shape::circle(km, latitude, longitude).unwrap();
+            for asked in [&asked, &circle] {
+                let is = |relation| own.is_related(asked, relation);
+                prop_assert_ne!(is(Relation::Disjoint), is(Relation::Intersects));
+                prop_assert!(!is(Relation::Within) || is(Relation::Intersects));
+                prop_assert_eq!(is(Relation::Within), asked.is_related(&own, Relation::Contains));
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use pinyon_core::formula::{
     Formula, MapDefinition, MapFunction, ReduceDefinition, ReduceFunction, Value,
 };
-use pinyon_core::query::rql;
+use pinyon_core::query::{Parameters, PreparedQuery, rql};
 
 use super::two_texts;
 
@@ -14,6 +14,8 @@ pub fn rql(input: &[u8]) {
     };
     match rql::parse(text) {
         Ok(query) => {
+            // Whatever is asked for is understood or refused.
+            let _ = PreparedQuery::parse(text, Parameters::new());
             if let Some(condition) = &query.condition {
                 assert!(
                     text.get(condition.span.clone()).is_some(),
