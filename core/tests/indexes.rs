@@ -639,7 +639,7 @@ fn results_show_what_functions_make_and_load() {
     story.run(async |database| {
         let indexes = open(&story, &database).await;
         let commands = vec![
-            order("orders/1", r#"{"Company":"companies/1","Freight":4.5,"Line":{"Sum":3}}"#),
+            order("orders/1", r#"{"Line":{"Sum":3},"Company":"companies/1","Freight":4.5}"#),
             order("orders/2", r#"{"Company":"companies/9","Freight":2}"#),
             put("companies/1", r#"{"Name":"Acme","Boss":"people/1"}"#),
             put("people/1", r#"{"Name":"Ann"}"#),

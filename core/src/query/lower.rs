@@ -508,6 +508,18 @@ impl<'a> Lowering<'a> {
                     Operand::Id => Err(unsupported("regex() of ids")),
                 }
             }
+            _ => self.searching_call(call, exact),
+        }
+    }
+
+    /// What searches for words, places and likeness.
+    fn searching_call(&mut self, call: &Call, exact: bool) -> Result<Condition> {
+        let argument = |at: usize| {
+            call.arguments
+                .get(at)
+                .ok_or_else(|| Error::invalid(format!("{}() lacks an argument", call.name)))
+        };
+        match call.method {
             Method::Search => self.search(call),
             Method::Lucene => {
                 let ExpressionKind::Field(path) = &argument(0)?.kind else {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::story::Story;
-use super::story::delete;
-use super::{ask, ask_with, ids, open, order, write};
+use super::order;
+use super::story::indexes::{ask, ask_with, ids, open, write};
+use super::story::{Story, delete};
 use pinyon_core::query::Parameters;
 
 /// A number as clients may write it.

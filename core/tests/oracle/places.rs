@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::super::order;
 use super::super::story::Story;
-use super::super::{ask, ids, open, order, write};
+use super::super::story::indexes::{ask, ids, open, write};
 
 const EARTH_KM: f64 = 6371.0088;
 
