@@ -15,6 +15,7 @@ pub(super) enum Builtin {
     Recurse,
     ToNumber,
     ToInteger,
+    ToDouble,
     ToText,
     ToBool,
     ParseInt,

@@ -172,6 +172,7 @@ impl Parser<'_> {
             variables: self.variables,
             body,
             loads: self.loads,
+            is_typed: true,
         }
     }
 }
