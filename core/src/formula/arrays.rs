@@ -64,6 +64,7 @@ pub(super) fn call<'a>(
         Builtin::Sum | Builtin::Average | Builtin::MinOf | Builtin::MaxOf => {
             aggregate(run, method, &items, lambda)
         }
+        Builtin::OrderBy | Builtin::OrderByDescending => order_by(run, method, &items, lambda),
         Builtin::First | Builtin::Last => pick(run, method, &items, lambda),
         Builtin::Reduce => reduce(run, &items, lambda, values.into_iter().nth(1)),
         _ => Ok(plain(method, &items, values.get(1..).unwrap_or_default())),
@@ -79,9 +80,14 @@ fn of_nothing<'a>(method: Builtin, values: &[Value<'a>]) -> Value<'a> {
         Builtin::Count | Builtin::Sum => Value::long(0),
         Builtin::IndexOf => Value::long(-1),
         Builtin::Reduce => values.get(1).cloned().unwrap_or(Value::Undefined),
-        Builtin::Map | Builtin::FlatMap | Builtin::Filter | Builtin::Distinct => {
-            Value::array(vec![])
-        }
+        Builtin::Map
+        | Builtin::FlatMap
+        | Builtin::Filter
+        | Builtin::Distinct
+        | Builtin::OrderBy
+        | Builtin::OrderByDescending
+        | Builtin::Take
+        | Builtin::Skip => Value::array(vec![]),
         _ => Value::Null,
     }
 }
@@ -206,6 +212,51 @@ fn aggregate<'a>(
     Ok(Value::Number(arithmetic(Binary::Divide, sum, count)))
 }
 
+/// Values of one kind in their order, nothing before all others; equal ones keep their order.
+fn order_by<'a>(
+    run: &mut Evaluation<'a, '_>,
+    method: Builtin,
+    items: &[Value<'a>],
+    lambda: Option<&Lambda>,
+) -> Evaluated<'a> {
+    let mut keyed = Vec::with_capacity(items.len());
+    for item in items {
+        run.step()?;
+        let key = match lambda {
+            Some(lambda) => run.apply(lambda, std::slice::from_ref(item))?.opened(),
+            None => item.clone(),
+        };
+        keyed.push((key, item.clone()));
+    }
+    keyed.sort_by(|(a, _), (b, _)| {
+        let order = total_order(a, b);
+        if method == Builtin::OrderBy {
+            order
+        } else {
+            order.reverse()
+        }
+    });
+    let ordered = keyed.into_iter().map(|(_, item)| item).collect();
+    Ok(Value::array(ordered))
+}
+
+/// An order of all values, as sorting needs it.
+fn total_order(a: &Value<'_>, b: &Value<'_>) -> Ordering {
+    let rank = |it: &Value<'_>| match it {
+        Value::Undefined | Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(_) => 2,
+        Value::Text(_) => 3,
+        _ => 4,
+    };
+    match (a, b) {
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Number(a), Value::Number(b)) => a.as_f64().total_cmp(&b.as_f64()),
+        (Value::Text(a), Value::Text(b)) => compare_texts(a.as_str(), b.as_str()),
+        _ => rank(a).cmp(&rank(b)),
+    }
+}
+
 fn pick<'a>(
     run: &mut Evaluation<'a, '_>,
     method: Builtin,
@@ -237,6 +288,16 @@ fn plain<'a>(method: Builtin, items: &[Value<'a>], arguments: &[Value<'a>]) -> V
             Some(place) => Value::long(i64::try_from(place).unwrap_or(i64::MAX)),
             None => Value::long(-1),
         },
+        Builtin::Take | Builtin::Skip => {
+            let count = clamped(to_number(&first).as_f64());
+            let (before, after) = items.split_at(count.min(items.len()));
+            let kept = if method == Builtin::Take {
+                before
+            } else {
+                after
+            };
+            Value::array(kept.to_vec())
+        }
         Builtin::Join => {
             let separator = match &first {
                 Value::Undefined => Text::Borrowed(","),

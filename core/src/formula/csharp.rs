@@ -172,6 +172,7 @@ impl Parser<'_> {
             variables: self.variables,
             body,
             loads: self.loads,
+            is_typed: true,
         }
     }
 }
@@ -204,10 +205,33 @@ pub(super) fn map(text: &str) -> Result<(MapSource, Formula)> {
             return Err(parser.error("expected '.Select(…)'"));
         }
         let value = parser.members_of(one)?;
+        refuse_ordered_source(&value)?;
         (source, vec![Statement::Return(value)])
     };
     parser.end()?;
     Ok((source, parser.formula(body)))
+}
+
+/// Documents come one by one, so an order or a part of them means nothing.
+fn refuse_ordered_source(value: &Expression) -> Result<()> {
+    let mut value = value;
+    while let Node::Call(builtin, arguments) = &value.node {
+        let is_about_all = matches!(
+            builtin,
+            Builtin::OrderBy | Builtin::OrderByDescending | Builtin::Take | Builtin::Skip
+        );
+        if is_about_all {
+            return Err(SyntaxError::new(
+                value.span.clone(),
+                "a map sees one document at a time: order and number of documents mean nothing",
+            ));
+        }
+        match arguments.first() {
+            Some(Argument::Value(target)) => value = target,
+            _ => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// A reduce's text: the key of an entry, and what a key's entries become. The aggregate's input

@@ -128,6 +128,7 @@ fn one_function(parser: &mut Parser<'_>) -> Result<Formula> {
         variables: parser.variables,
         body,
         loads: parser.loads,
+        is_typed: false,
     })
 }
 

@@ -276,9 +276,9 @@ impl<'a> Parser<'a> {
     /// C#'s `(double?)value`.
     fn cast(&mut self) -> Result<Option<Expression>> {
         const TYPES: [(&str, Builtin); 14] = [
-            ("double", Builtin::Same),
-            ("decimal", Builtin::Same),
-            ("float", Builtin::Same),
+            ("double", Builtin::ToDouble),
+            ("decimal", Builtin::ToDouble),
+            ("float", Builtin::ToDouble),
             ("int", Builtin::ToInteger),
             ("long", Builtin::ToInteger),
             ("short", Builtin::ToInteger),

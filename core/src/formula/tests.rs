@@ -94,7 +94,12 @@ fn map(text: &str) -> (MapSource, Formula) {
 fn mapped(text: &str, expected: &str) {
     let (_, formula) = map(text);
     let value = formula.evaluate(Value::from_json(ORDER)).unwrap();
-    assert_eq!(value.to_json(), expected, "{text}");
+    let json = if formula.is_typed() {
+        value.to_typed_json()
+    } else {
+        value.to_json()
+    };
+    assert_eq!(json, expected, "{text}");
 }
 
 #[test]
@@ -117,7 +122,7 @@ fn csharp_maps_compute() {
     );
     mapped(
         "docs.Orders.Select(x => new { x.Company, T = x.Lines.Sum(l => (double?)l.Q * l.Price) })",
-        r#"[{"Company":"companies/1","T":33}]"#,
+        r#"[{"Company":"companies/1","T":33.0}]"#,
     );
     mapped(
         "docs.Orders.SelectMany(o => o.Lines, (o, l) => new { l.P, o.Company })",
@@ -133,6 +138,57 @@ fn csharp_maps_compute() {
         M = o[\"@metadata\"][\"@collection\"], J = string.Join(\", \", o.Tags), X = new object[] { 1, \"a\" } }",
         r#"[{"A":"d","C":1,"S":"A b-5","E":"1","M":"Orders","J":"x, y","X":[1,"a"]}]"#,
     );
+}
+
+#[test]
+fn csharp_orders_arrays_and_casts() {
+    mapped(
+        "from o in docs.Orders select new { First = o.Lines.OrderByDescending(l => l.Q).First().P, \
+        Ps = o.Lines.OrderBy(l => l.P).Select(l => l.P), Top = o.Lines.OrderBy(l => l.Nope).Take(1).Select(l => l.P), \
+        Rest = o.Tags.Skip(1), None = o.Nope.OrderBy(x => x.A), Half = (double)1 / 2, Whole = 7 / 2, Four = (double)8 / 2 }",
+        r#"[{"First":"p/2","Ps":["p/1","p/2"],"Top":["p/1"],"Rest":["y"],"None":[],"Half":0.5,"Whole":3,"Four":4.0}]"#,
+    );
+    for text in [
+        "docs.Orders.OrderBy(o => o.A).Select(o => new { o.A })",
+        "docs.Orders.Select(o => new { o.A }).Take(3)",
+    ] {
+        let error = MapDefinition::parse(text).expect_err(text);
+        assert!(
+            error.message().contains("one document at a time"),
+            "{error}"
+        );
+    }
+}
+
+/// Whatever the language, the same reduce gives the same, also over results.
+#[test]
+fn reduces_of_both_languages_agree() {
+    let javascript = "groupBy(x => x.P).aggregate(g => { \
+        const sum = g.values.reduce((s, x) => s + x.Sum, 0); \
+        const count = g.values.reduce((s, x) => s + x.Count, 0); \
+        return { P: g.key, Sum: sum, Count: count, Average: sum / count, \
+        Min: g.values.reduce((a, x) => Math.min(a, x.Min), g.values[0].Min), \
+        Max: g.values.reduce((a, x) => Math.max(a, x.Max), g.values[0].Max) }; })";
+    let csharp = "from r in results group r by r.P into g let sum = g.Sum(x => x.Sum) let count = g.Sum(x => x.Count) \
+        select new { P = g.Key, Sum = sum, Count = count, Average = (double)sum / count, Min = g.Min(x => x.Min), Max = g.Max(x => x.Max) }";
+    for text in [javascript, csharp] {
+        let reduce = ReduceDefinition::parse(text).unwrap();
+        let ReduceFunction::Formula { aggregate, .. } = reduce.function else {
+            panic!("{text}")
+        };
+        let run = |values: &str| {
+            let group = format!(r#"{{"key":"p","values":[{values}]}}"#);
+            let result = aggregate.evaluate(Value::from_json(&group)).unwrap();
+            result.to_typed_json().trim_matches(['[', ']']).to_owned()
+        };
+        let leaf = |q: i32| format!(r#"{{"Sum":{q},"Count":1,"Min":{q},"Max":{q}}}"#);
+        let first = run(&[leaf(2), leaf(-7), leaf(4)].join(","));
+        let all = run(&[first, leaf(3)].join(","));
+        assert_eq!(
+            all, r#"{"P":"p","Sum":2,"Count":4,"Average":0.5,"Min":-7,"Max":4}"#,
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -13,12 +13,19 @@ pub struct Formula {
     pub(super) body: Block,
     /// It may ask for other documents.
     pub(super) loads: bool,
+    /// Its language tells integers from other numbers.
+    pub(super) is_typed: bool,
 }
 
 impl Formula {
     /// Whether it may ask for other documents.
     pub fn loads(&self) -> bool {
         self.loads
+    }
+
+    /// Whether its language tells integers from other numbers, so that its results must too.
+    pub fn is_typed(&self) -> bool {
+        self.is_typed
     }
 }
 

@@ -139,7 +139,7 @@ impl FormulaMap {
             let result = evaluation.run(&self.formula, Value::from_json(text));
             let objects = result.and_then(|value| {
                 let mut objects = Vec::new();
-                push_objects(&value, &mut objects)?;
+                push_objects(&value, self.formula.is_typed(), &mut objects)?;
                 Ok(objects)
             });
             let references = evaluation.references().to_vec();
@@ -199,23 +199,23 @@ impl ObjectMap for FormulaMap {
 }
 
 /// The entries that the result of a map stands for.
-fn push_objects(value: &Value<'_>, objects: &mut Vec<Object>) -> Result<()> {
+fn push_objects(value: &Value<'_>, is_typed: bool, objects: &mut Vec<Object>) -> Result<()> {
     match value.clone().opened() {
         Value::Undefined | Value::Null => {}
         Value::Array(items) => {
             for item in items.iter() {
-                push_objects(item, objects)?;
+                push_objects(item, is_typed, objects)?;
             }
         }
         Value::Object(members) => {
             let mut object = Object::new();
             for (name, value) in members.iter() {
-                push_member(name.as_str(), value, &mut object)?;
+                push_member(name.as_str(), value, is_typed, &mut object)?;
             }
             objects.push(object);
         }
         Value::Special(special) => match &*special {
-            Special::Boosted { value, .. } => push_objects(value, objects)?,
+            Special::Boosted { value, .. } => push_objects(value, is_typed, objects)?,
             _ => return Err(Error::invalid("a map must make objects")),
         },
         other => {
@@ -228,15 +228,15 @@ fn push_objects(value: &Value<'_>, objects: &mut Vec<Object>) -> Result<()> {
     Ok(())
 }
 
-fn push_member(name: &str, value: &Value<'_>, object: &mut Object) -> Result<()> {
+fn push_member(name: &str, value: &Value<'_>, is_typed: bool, object: &mut Object) -> Result<()> {
     match value {
         Value::Undefined => {
             // A member that a map names is there, if only as null.
             object.insert(name.to_owned(), Json::Null);
         }
         Value::Special(special) => match &**special {
-            Special::Field(field) => push_member(&field.name, &field.value, object)?,
-            Special::Boosted { value, .. } => push_member(name, value, object)?,
+            Special::Field(field) => push_member(&field.name, &field.value, is_typed, object)?,
+            Special::Boosted { value, .. } => push_member(name, value, is_typed, object)?,
             Special::Point {
                 latitude,
                 longitude,
@@ -250,11 +250,16 @@ fn push_member(name: &str, value: &Value<'_>, object: &mut Object) -> Result<()>
         },
         Value::Array(items) if items.iter().any(is_created) => {
             for item in items.iter() {
-                push_member(name, item, object)?;
+                push_member(name, item, is_typed, object)?;
             }
         }
         value => {
-            let json = serde_json::from_str(&value.to_json())
+            let text = if is_typed {
+                value.to_typed_json()
+            } else {
+                value.to_json()
+            };
+            let json = serde_json::from_str(&text)
                 .map_err(|reason| Error::corrupted(format!("the value of '{name}': {reason}")))?;
             object.insert(name.to_owned(), json);
         }
@@ -292,7 +297,7 @@ impl ObjectReduce for FormulaReduce {
         ]);
         let result = self.aggregate.evaluate(group)?;
         let mut objects = Vec::new();
-        push_objects(&result, &mut objects)?;
+        push_objects(&result, self.aggregate.is_typed(), &mut objects)?;
         let mut objects = objects.into_iter();
         match (objects.next(), objects.next()) {
             (Some(object), None) => Ok(object),

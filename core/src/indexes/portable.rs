@@ -74,11 +74,12 @@ fn auto_to_portable(definition: &AutoDefinition) -> Value {
             .fields
             .iter()
             .filter(|it| it.name == name)
-            .map(|it| match it.kind {
-                // Where it is, is told by ours alone.
-                FieldKind::Default | FieldKind::Spatial => "Default",
-                FieldKind::Exact => "Exact",
-                FieldKind::Search => "Search",
+            .filter_map(|it| match it.kind {
+                FieldKind::Default => Some("Default"),
+                FieldKind::Exact => Some("Exact"),
+                FieldKind::Search => Some("Search"),
+                // RavenDB names these otherwise; they stand in this version's own form.
+                FieldKind::Spatial => None,
             })
             .collect();
         match kinds.is_empty() {
@@ -94,6 +95,7 @@ fn auto_to_portable(definition: &AutoDefinition) -> Value {
         let mut names: Vec<&str> = definition
             .fields
             .iter()
+            .filter(|it| it.kind != FieldKind::Spatial)
             .map(|it| it.name.as_str())
             .collect();
         names.dedup();
@@ -107,11 +109,16 @@ fn auto_to_portable(definition: &AutoDefinition) -> Value {
         let number = match it {
             Aggregation::Count => 1,
             Aggregation::Sum(_) => 2,
-            // The form has no word for these; ours, beside it, has.
+            // RavenDB knows none of these.
             Aggregation::Min(_) | Aggregation::Max(_) | Aggregation::Average(_) => return None,
         };
         let name = it.field_name();
-        Some(json!({ "Name": name, "Indexing": indexing(&name), "Aggregation": number, "HasQuotedName": false }))
+        Some(json!({
+            "Name": name,
+            "Indexing": indexing(&name),
+            "Aggregation": number,
+            "HasQuotedName": false,
+        }))
     });
     shown["MapFields"] = sums.collect();
     let groups = grouping.fields.iter().map(|it| {
