@@ -487,6 +487,26 @@ fn a_function_that_fails_is_named_and_holds_nobody_up() {
 }
 
 #[test]
+fn a_push_of_too_many_writes_ends_the_connection() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        for number in 0..4 {
+            put(&eva, &format!("people/{number}"), "Eva").await;
+        }
+        let options = HubOptions {
+            max_writes: 3,
+            ..world.hub_options()
+        };
+        let line = world
+            .connect_with(&hub, &eva, EdgeOptions::default(), options)
+            .await;
+        let refused = line.refused.unwrap();
+        assert_eq!(refused.kind(), ErrorKind::LimitExceeded, "{refused}");
+        assert_eq!(pending(&eva).await, 4);
+    });
+}
+
+#[test]
 fn a_write_is_judged_over_what_it_really_replaces() {
     story(async |world| {
         let (hub, eva) = (world.database().await, world.database().await);

@@ -213,7 +213,8 @@ pub struct Config {
     /// The largest frame of a sync connection
     #[arg(long, env = "PINYON_MAX_SYNC_FRAME_BYTES", default_value_t = 16 << 20)]
     pub max_sync_frame_bytes: usize,
-    /// How many documents an edge may write in a second; a faster one is slowed down
+    /// How many documents a user of edges may write in a second over all connections (without
+    /// --sync-keys, one connection); who is faster is slowed down
     #[arg(long, env = "PINYON_MAX_SYNC_WRITES_PER_S", default_value_t = 5000)]
     pub max_sync_writes_per_s: u32,
     /// How long an edge may be silent before its connection is closed

@@ -390,6 +390,51 @@ fn tokens_say_who_sees_and_writes_what() {
 }
 
 #[test]
+fn documents_that_are_too_large_are_refused_alone() {
+    let flags = [
+        "--max-sync-frame-bytes",
+        "20000",
+        "--max-document-bytes",
+        "5000",
+    ];
+    let server = TestServer::with_database(&flags);
+    let mut eva = TestEdge::new();
+    let sized = |bytes: usize| format!(r#"{{"Text":"{}"}}"#, "x".repeat(bytes));
+    for (id, bytes) in [
+        ("a/1", 100),
+        ("too/1", 8_000),
+        ("a/2", 4_000),
+        ("too/2", 30_000),
+        ("a/3", 4_000),
+        ("a/4", 4_000),
+        ("a/5", 4_000),
+        ("a/6", 4_000),
+    ] {
+        eva.put(id, &sized(bytes));
+    }
+    eva.connect(&server, "").unwrap();
+    while refusals(&mut eva).len() < 2 || eva.pending() > 2 {
+        assert!(eva.turn(), "{:?}", eva.events);
+    }
+    let mut refused = refusals(&mut eva);
+    refused.sort();
+    let ids: Vec<&str> = refused.iter().map(|it| &*it.0).collect();
+    assert_eq!(ids, ["too/1", "too/2"], "{refused:?}");
+    assert!(
+        refused.iter().all(|it| it.1 == "LimitExceeded"),
+        "{refused:?}"
+    );
+    for number in 1..=6 {
+        assert!(server.load(&format!("a/{number}"))["Text"].is_string());
+    }
+    // Made smaller, it goes.
+    eva.put("too/2", &sized(10));
+    while server.get("/databases/Test/docs?id=too/2").status == 404 {
+        assert!(eva.turn());
+    }
+}
+
+#[test]
 fn pages_of_other_origins_cannot_sync() {
     let server = TestServer::with_database(&["--sync-origin", "https://app.example"]);
     let mut edge = TestEdge::new();

@@ -112,6 +112,7 @@ struct Hub {
     members: Arc<[IncarnationId]>,
     filter: u64,
     resync_until: Option<Etag>,
+    max_frame_bytes: usize,
 }
 
 /// A part of the stream, until its contents are here.
@@ -147,6 +148,9 @@ impl<S: Store> EdgeSession<S> {
     const MAX_IN_FLIGHT: usize = 256;
     /// A push ends when it has this many bytes.
     const MAX_PUSH_BYTES: usize = 1 << 20;
+
+    /// What a frame has beside its writes, at most.
+    const FRAME_BYTES: usize = 1 << 10;
 
     /// Begins a session, making the database an edge if it was none. Answers what to send first.
     ///
@@ -360,6 +364,7 @@ impl<S: Store> EdgeSession<S> {
             from,
             last_etag,
             resync_until,
+            max_frame_bytes,
         } = welcome
         else {
             return Err(unexpected());
@@ -377,6 +382,7 @@ impl<S: Store> EdgeSession<S> {
             members,
             filter,
             resync_until,
+            max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
         });
         self.remaining = last_etag.number().saturating_sub(from.number());
         self.phase = EdgePhase::CatchingUp;
@@ -531,20 +537,55 @@ impl<S: Store> EdgeSession<S> {
             .take(Self::MAX_IN_FLIGHT.saturating_sub(self.in_flight.len()))
             .map(|(sequence, key)| (*sequence, key.clone()))
             .collect();
+        let max_bytes = self.hub.as_ref().map_or(0, |hub| hub.max_frame_bytes);
         let (mut marks, mut writes, mut bytes) = (Vec::new(), Vec::new(), 0);
         for (sequence, key) in waiting {
             if bytes >= Self::MAX_PUSH_BYTES {
                 break;
             }
-            self.queue.remove(&sequence);
             let Some((origin, write)) = self.load_write(read, sequence, &key).await? else {
+                self.queue.remove(&sequence);
                 continue;
             };
-            bytes += write.version.byte_count();
+            let size = write.frame_bytes();
+            if Self::FRAME_BYTES + bytes + size > max_bytes && !writes.is_empty() {
+                break;
+            }
+            self.queue.remove(&sequence);
+            if Self::FRAME_BYTES + size > max_bytes {
+                self.refuse_too_large(key, origin, size, max_bytes).await?;
+                continue;
+            }
+            bytes += size;
             marks.push((key, origin));
             writes.push(write);
         }
         Ok((!marks.is_empty()).then_some((marks, writes)))
+    }
+
+    /// A frame that the server does not take would end the connection, and the next one again: so
+    /// such a write is refused here, alone, as the server would.
+    async fn refuse_too_large(
+        &mut self,
+        key: Bytes,
+        origin: Origin,
+        size: usize,
+        max_bytes: usize,
+    ) -> Result<()> {
+        let refusal = Refusal {
+            code: "LimitExceeded".to_owned(),
+            reason: format!("it takes {size} bytes; the server takes {max_bytes} at once"),
+        };
+        self.events.push(EdgeEvent::Refused {
+            id: String::from_utf8_lossy(&key).into_owned(),
+            refusal: refusal.clone(),
+        });
+        let verdict = Verdict::Refused(refusal);
+        let settle = SettleWrites {
+            outcomes: vec![(key, WriteOutcome { origin, verdict })],
+        };
+        let settle = ReplicationCommand::SettleWrites(settle);
+        replicate(&self.database, settle).await.map(drop)
     }
 
     /// A pending write, if it still is one and there is a point in sending it.

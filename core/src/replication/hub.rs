@@ -78,6 +78,8 @@ pub struct HubOptions {
     pub stream: StreamLimits,
     /// The most writes of one push.
     pub max_writes: usize,
+    /// The largest frame that the host takes; edges are told.
+    pub max_frame_bytes: usize,
 }
 
 impl HubOptions {
@@ -91,6 +93,7 @@ impl HubOptions {
             scripts: None,
             stream: StreamLimits::default(),
             max_writes: 1024,
+            max_frame_bytes: 16 << 20,
         }
     }
 }
@@ -391,6 +394,7 @@ impl<S: Store> HubSession<S> {
             from,
             last_etag: state.last_etag,
             resync_until,
+            max_frame_bytes: self.options.max_frame_bytes as u64,
         })
     }
 

@@ -93,6 +93,8 @@ pub enum Message {
         last_etag: Etag,
         /// Whether everything is told anew, up to this etag.
         resync_until: Option<Etag>,
+        /// The largest frame that it takes.
+        max_frame_bytes: u64,
     },
     /// The server does not go on.
     Refused {
@@ -246,6 +248,7 @@ impl Message {
             from,
             last_etag,
             resync_until,
+            max_frame_bytes,
         } = self
         else {
             return;
@@ -263,6 +266,7 @@ impl Message {
         frame.option(resync_until.as_ref(), |frame, etag| {
             frame.fields.etag(*etag)
         });
+        frame.fields.varint(*max_frame_bytes);
     }
 
     /// Reads a frame.
@@ -358,6 +362,7 @@ fn read_welcome(frame: &mut FrameReader<'_>) -> Result<Message> {
         from: frame.fields.etag()?,
         last_etag: frame.fields.etag()?,
         resync_until: frame.option(|frame| frame.fields.etag())?,
+        max_frame_bytes: frame.fields.varint()?,
     })
 }
 

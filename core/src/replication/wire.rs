@@ -93,6 +93,16 @@ pub struct EdgeWrite {
     pub version: DocumentVersion,
 }
 
+impl EdgeWrite {
+    /// How many bytes of a frame it takes, at most.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        const EACH_BYTES: usize = 64;
+        let entries = self.base.len() + self.replaces.len();
+        let origins = self.replaced_origins.len() + self.chain.len();
+        EACH_BYTES * (2 + entries + origins) + self.version.byte_count()
+    }
+}
+
 /// What became of an offered write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

@@ -17,7 +17,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeStore;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{ConnectionPermit, SyncKeys};
+use super::{ConnectionPermit, SyncKeys, SyncLimits};
 use crate::databases::OpenDatabase;
 use crate::server::Server;
 
@@ -52,11 +52,12 @@ impl Bearer {
             return Err(Error::new(ErrorKind::Unauthorized, what));
         }
         let config = &self.server.config;
-        let permit = self.server.sync_connections.enter(
-            user,
-            config.max_sync_connections,
-            config.max_sync_connections_of_user,
-        )?;
+        let limits = SyncLimits {
+            max_connections: config.max_sync_connections,
+            max_connections_of_user: config.max_sync_connections_of_user,
+            max_writes_per_s: config.max_sync_writes_per_s,
+        };
+        let permit = self.server.sync_connections.enter(user, limits)?;
         current.permit = Some(permit);
         current.user = Some(user.to_owned());
         Ok(())
@@ -114,8 +115,6 @@ struct Connection {
     session: HubSession<NativeStore>,
     /// Not held: a database that is deleted or disabled does not wait for edges.
     open: Weak<OpenDatabase>,
-    tokens: f64,
-    refilled_at: Instant,
 }
 
 /// What woke a connection.
@@ -146,6 +145,7 @@ impl Connection {
             // Once after opening: a restored backup shows at the first edge that comes.
             may_mint: open.may_mint(),
             scripts: Some(Arc::clone(&open.scripts) as _),
+            max_frame_bytes: server.config.max_sync_frame_bytes,
             ..HubOptions::new(Arc::clone(&bearer) as Arc<dyn Authorize>)
         };
         let session = HubSession::new(open.documents.clone(), options);
@@ -155,8 +155,6 @@ impl Connection {
             socket,
             session,
             open: Arc::downgrade(&open),
-            tokens: f64::from(server.config.max_sync_writes_per_s),
-            refilled_at: Instant::now(),
         })
     }
 
@@ -239,16 +237,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Slows an edge down that writes faster than it may.
-    async fn wait_for_turn(&mut self, writes: usize) {
-        let rate = f64::from(self.server.config.max_sync_writes_per_s);
-        let elapsed = self.refilled_at.elapsed().as_secs_f64();
-        self.refilled_at = Instant::now();
-        self.tokens = (self.tokens + elapsed * rate).min(rate);
-        self.tokens -= writes as f64;
-        if self.tokens < 0.0 {
-            tokio::time::sleep(Duration::from_secs_f64(-self.tokens / rate)).await;
-        }
+    /// Slows a user down who writes faster than they may.
+    async fn wait_for_turn(&self, writes: usize) {
+        let permit = &self.bearer.current().permit;
+        let wait = permit.as_ref().map(|it| it.take_writes(writes));
+        tokio::time::sleep(wait.unwrap_or_default()).await;
     }
 
     async fn send(&mut self, frame: Bytes) -> Result<()> {

@@ -11,5 +11,5 @@ mod signing;
 pub use claims::{Access, Claims};
 pub use connection::serve;
 pub use keys::SyncKeys;
-pub use limits::{ConnectionLimits, ConnectionPermit};
+pub use limits::{ConnectionLimits, ConnectionPermit, SyncLimits};
 pub use signing::SigningKey;

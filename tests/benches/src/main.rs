@@ -9,6 +9,7 @@ mod engine;
 mod extensions;
 mod http;
 mod import;
+mod indexes;
 mod load;
 mod machine;
 mod postgres;
@@ -28,6 +29,7 @@ use clap::{Args, Parser, Subcommand};
 use document::Size;
 use extensions::{ExtensionsPlan, Part};
 use http::{Cell, HttpPlan};
+use indexes::IndexPlan;
 use pinyon_server_process::{ServerProcess, find_binary};
 use process::Cores;
 use target::Target;
@@ -57,6 +59,10 @@ enum Command {
     Import(ImportArguments),
     /// Attachments, revisions and expiration, and what they cost when unused.
     Extensions(ExtensionsArguments),
+    /// Time to index, lag behind a write, and what indexes cost writers.
+    Indexes(IndexesArguments),
+    /// Queries a second on indexes that are ready, beside a GET by id.
+    Queries(IndexesArguments),
     /// The peer that answers fixed bytes; the other commands start it themselves.
     BareAxum,
 }
@@ -126,6 +132,21 @@ struct ExtensionsArguments {
     /// An older pinyon binary whose PUTs are compared with ours.
     #[arg(long)]
     before: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct IndexesArguments {
+    #[command(flatten)]
+    server: ServerArguments,
+    /// Documents in the database.
+    #[arg(long, default_value_t = 1_000_000)]
+    documents: usize,
+    /// Different keys that they are grouped by.
+    #[arg(long, default_value_t = 10_000)]
+    keys: usize,
+    /// Numbers of connections that ask queries.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16])]
+    connections: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -204,7 +225,33 @@ fn main() -> Result<()> {
             println!("cores: {}", arguments.server.cores().describe());
             run_extensions(&arguments)
         }
+        Command::Indexes(arguments) => run_indexes(&arguments, false),
+        Command::Queries(arguments) => run_indexes(&arguments, true),
     }
+}
+
+fn run_indexes(arguments: &IndexesArguments, asks: bool) -> Result<()> {
+    let cores = arguments.server.cores();
+    println!("cores: {}", cores.describe());
+    let plan = IndexPlan {
+        documents: arguments.documents.max(1_000),
+        keys: arguments.keys.max(1),
+        measured: arguments.server.measured(),
+        rounds: arguments.server.rounds,
+        connections: arguments.connections.clone(),
+    };
+    let servers = Servers::start(&arguments.server)?;
+    cores.enter_generator()?;
+    let targets: Vec<&Target> = [Some(&servers.ours), servers.peer.as_ref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let runtime = current_thread()?;
+    match asks {
+        true => runtime.block_on(indexes::run_queries(&plan, cores, &targets))?,
+        false => runtime.block_on(indexes::run_indexes(&plan, cores, &targets))?,
+    }
+    servers.stop()
 }
 
 fn run_engine(arguments: &RunArguments) -> Result<Vec<engine::EngineCell>> {

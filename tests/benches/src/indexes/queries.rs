@@ -1,0 +1,213 @@
+//! Queries a second on indexes that are ready, and GETs by id in the same run.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use fastrand::Rng;
+use serde_json::json;
+
+use super::documents::{CITIES, WORDS, id, word};
+use super::{DATABASE, IndexPlan, ask, index_of, put_index, wait_until_ready};
+use crate::connection::Connection;
+use crate::load::{Measured, Times, run_load};
+use crate::process::{cpu_time_of_tree, memory};
+use crate::table::Table;
+use crate::target::Target;
+use crate::workload::{Length, Requests, request};
+
+/// Different requests of each kind.
+const VARIANTS: usize = 512;
+const PAGE: usize = 25;
+
+/// A kind of question.
+pub(super) struct Question {
+    pub(super) label: &'static str,
+    pub(super) text: fn(&IndexPlan, &mut Rng) -> String,
+    /// Results that each answer has at least, of a database of a million.
+    least: usize,
+}
+
+pub(super) const QUESTIONS: [Question; 6] = [
+    Question {
+        label: "point query, 1 document",
+        text: |plan, random| {
+            let number = random.usize(0..plan.documents);
+            format!("from Orders where Number = {number}")
+        },
+        least: 1,
+    },
+    Question {
+        label: "range, page of 25",
+        text: |plan, random| {
+            let from = random.usize(0..plan.documents - plan.documents / 10);
+            let to = from + plan.documents / 100;
+            format!("from Orders where Number between {from} and {to} limit {PAGE}")
+        },
+        least: PAGE,
+    },
+    Question {
+        label: "sorted page of 25",
+        text: |_, random| {
+            let city = random.usize(0..CITIES);
+            format!(
+                "from Orders where City = 'city-{city}' order by Total as double desc limit {PAGE}"
+            )
+        },
+        least: 1,
+    },
+    Question {
+        label: "whole collection sorted, page of 25",
+        text: |_, random| {
+            let skipped = random.usize(0..40) * PAGE;
+            format!("from Orders order by Total as double limit {skipped}, {PAGE}")
+        },
+        least: 1,
+    },
+    Question {
+        label: "full text, 2 words, page of 25",
+        text: |_, random| {
+            let mut rank = || (WORDS as f64).powf(random.f64() * 0.6 + 0.2) as usize;
+            let words = format!("{} {}", word(rank()), word(rank()));
+            format!("from Orders where search(Notes, '{words}') limit {PAGE}")
+        },
+        least: 0,
+    },
+    Question {
+        label: "aggregate of one key",
+        text: |plan, random| {
+            let key = random.usize(0..plan.keys);
+            format!("from index 'OrdersByCompany' where Company = 'companies/{key}-A'")
+        },
+        least: 1,
+    },
+];
+
+pub(super) async fn run(plan: &IndexPlan, target: &Target) -> Result<()> {
+    put_index(target, DATABASE, super::building::by_company()).await?;
+    wait_until_ready(target, DATABASE, "OrdersByCompany").await?;
+    let mut random = Rng::with_seed(1);
+    for question in QUESTIONS {
+        let answer = ask(target, &(question.text)(plan, &mut random)).await?;
+        wait_until_ready(target, DATABASE, &index_of(&answer)?).await?;
+    }
+    println!("\n{}, {} documents:", target.name, plan.documents);
+    let mut table = Table::new(&[
+        "request",
+        "connections",
+        "requests/s",
+        "p50 µs",
+        "p99 µs",
+        "CPU µs/request",
+        "time ÷ GET",
+        "CPU ÷ GET",
+    ]);
+    table.print_head();
+    let gets = gets(plan, target).await?;
+    let mut asked = Vec::new();
+    for question in QUESTIONS {
+        asked.push((question.label, questions(plan, target, &question).await?));
+    }
+    for connections in &plan.connections {
+        let get = measure(plan, target, &gets, *connections).await?;
+        print(&mut table, "GET by id", *connections, &get, None);
+        for (label, requests) in &asked {
+            let measured = measure(plan, target, requests, *connections).await?;
+            print(&mut table, label, *connections, &measured, Some(&get));
+        }
+    }
+    println!(
+        "\nmemory of {}: {} MB, at most {} MB",
+        target.name,
+        memory(target.process, "VmRSS")? >> 20,
+        memory(target.process, "VmHWM")? >> 20
+    );
+    Ok(())
+}
+
+type Prebuilt = Arc<Vec<(Vec<u8>, Length)>>;
+
+async fn gets(plan: &IndexPlan, target: &Target) -> Result<Prebuilt> {
+    let mut random = Rng::with_seed(2);
+    let mut connection = Connection::open(target.address).await?;
+    let mut all = Vec::with_capacity(VARIANTS);
+    for _ in 0..VARIANTS {
+        let id = id(random.usize(0..plan.documents));
+        let path = format!("/databases/{DATABASE}/docs?id={id}");
+        let bytes = request("GET", &path, None, "");
+        let answer = connection.exchange(&bytes).await?;
+        ensure!(answer.status == 200, "{id} was answered {}", answer.status);
+        all.push((bytes, Length::Exactly(answer.length)));
+    }
+    Ok(Arc::new(all))
+}
+
+/// Requests that were each sent once and answered with what they ask for, from an index that is
+/// not behind.
+async fn questions(plan: &IndexPlan, target: &Target, question: &Question) -> Result<Prebuilt> {
+    let mut random = Rng::with_seed(3);
+    let mut connection = Connection::open(target.address).await?;
+    let path = format!("/databases/{DATABASE}/queries");
+    let mut all = Vec::with_capacity(VARIANTS);
+    for _ in 0..VARIANTS {
+        let text = (question.text)(plan, &mut random);
+        let body = json!({ "Query": text }).to_string();
+        let bytes = request("POST", &path, None, &body);
+        let (status, _, body) = connection.exchange_whole(&bytes).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&body)?;
+        let count = answer["Results"].as_array().map_or(0, Vec::len);
+        let is_right = status == 200 && answer["IsStale"] == false && count >= question.least;
+        ensure!(is_right, "{text}: {status} {answer}");
+        // The time that it took is written in the answer, with more or fewer digits.
+        all.push((bytes, Length::AtLeast(body.len().saturating_sub(64))));
+    }
+    Ok(Arc::new(all))
+}
+
+async fn measure(
+    plan: &IndexPlan,
+    target: &Target,
+    requests: &Prebuilt,
+    connections: usize,
+) -> Result<Measured> {
+    let mut all = Vec::new();
+    for round in 0..plan.rounds.max(1) {
+        let sources = (0..connections)
+            .map(|number| Requests::Fixed {
+                all: Arc::clone(requests),
+                random: Rng::with_seed((round * connections + number) as u64),
+            })
+            .collect();
+        let times = Times {
+            warm_up: plan.measured / 10,
+            measured: plan.measured,
+        };
+        let process = target.process;
+        let cpu_time = || cpu_time_of_tree(process);
+        all.push(run_load(target.address, 200, sources, times, cpu_time).await?);
+    }
+    all.sort_by(|one, other| one.rate().total_cmp(&other.rate()));
+    Ok(all.swap_remove(all.len() / 2))
+}
+
+fn print(
+    table: &mut Table,
+    label: &str,
+    connections: usize,
+    measured: &Measured,
+    get: Option<&Measured>,
+) {
+    let ratio = |of: fn(&Measured) -> f64| match get {
+        Some(get) => format!("{:.2}", of(measured) / of(get)),
+        None => String::new(),
+    };
+    table.print_row(&[
+        label.to_owned(),
+        connections.to_string(),
+        format!("{:.0}", measured.rate()),
+        format!("{:.0}", measured.latency_us(50.0)),
+        format!("{:.0}", measured.latency_us(99.0)),
+        format!("{:.1}", measured.cpu_us()),
+        ratio(|it| 1.0 / it.rate().max(f64::MIN_POSITIVE)),
+        ratio(Measured::cpu_us),
+    ]);
+}
