@@ -5,9 +5,9 @@
 mod story;
 
 use bytes::Bytes;
-use pinyon_core::commands::{BatchCommand, CommandOutcome, Configure};
+use pinyon_core::commands::{BatchCommand, CommandOutcome, Configure, NextHiloRange};
 use pinyon_core::document::{DocumentId, parse_document};
-use pinyon_core::host::{TimeSpan, Timestamp};
+use pinyon_core::host::{Clock as _, TimeSpan, Timestamp};
 use pinyon_core::revisions::{
     AdoptRevisions, CollectionRevisions, DeleteRevisions, EnforceRevisions, ForceRevision,
     ImportRevision, RevertDatabase, RevertDocument, RevertTarget, RevisionBinConfiguration,
@@ -376,6 +376,54 @@ fn a_document_is_read_and_reverted_as_of_a_time() {
             5,
             "nothing of the history is lost"
         );
+    });
+}
+
+#[test]
+fn ids_that_were_given_out_are_not_given_out_again_after_a_revert() {
+    let story = Story::new();
+    story.run(async |database| {
+        let range = async || {
+            let next = NextHiloRange {
+                tag: "users".to_owned(),
+                ..Default::default()
+            };
+            database.next_hilo_range(next).await.unwrap()
+        };
+        let revert = async |to| {
+            let step = RevertDatabase {
+                to,
+                window: None,
+                changed_until: None,
+                collections: Vec::new(),
+                after: Bytes::new(),
+                limit: 10,
+            };
+            database.revert_step(step).await.unwrap()
+        };
+        let beginning = story.clock.now();
+        story.clock.advance_ms(1000);
+        keep(&database, CollectionRevisions::default()).await;
+        range().await;
+        assert!(bodies(&database, "Raven/Hilo/users").await.is_empty());
+        // Who wants revisions of them has them, but does not get ids again either.
+        let explicit = RevisionsConfiguration {
+            default: None,
+            collections: [("@hilo".to_owned(), CollectionRevisions::default())].into(),
+        };
+        let configure = Configure::Revisions(explicit);
+        database.configure(configure).await.unwrap();
+        let before = range().await;
+        assert_eq!(bodies(&database, "Raven/Hilo/users").await.len(), 2);
+        story.clock.advance_ms(1000);
+        let moment = story.clock.now();
+        story.clock.advance_ms(1000);
+        let given = range().await;
+        assert!(given.low > before.high);
+        for to in [moment, beginning] {
+            assert_eq!(revert(to).await.reverted, 0);
+            assert!(range().await.low > given.high);
+        }
     });
 }
 

@@ -1,9 +1,10 @@
 //! Operations: long work that clients follow by number, with its progress, its end and a way to
 //! stop it.
 //!
-//! Invariants: numbers are never given twice while the process runs; an operation belongs to one
-//! database's store, so a new database of the same name does not see it; of those that ended only
-//! the newest are remembered.
+//! Invariants: numbers are never given twice, also not by the next process, so that nobody who
+//! followed an operation into a restart is told of the end of another one; an operation belongs to
+//! one database's store, so a new database of the same name does not see it; of those that ended
+//! only the newest are remembered.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
+use pinyon_core::host::Timestamp;
 use pinyon_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, oneshot};
@@ -93,6 +95,16 @@ pub struct Operations {
 }
 
 impl Operations {
+    /// Those of a server that starts now. Their numbers begin with the milliseconds since 1970: no
+    /// server gives out as many while it runs, and they stay exact in JavaScript.
+    pub fn of_server_started_at(now: Timestamp) -> Self {
+        let ms = u64::try_from(now.unix_ms()).unwrap_or(0);
+        Self {
+            last_id: AtomicU64::new(ms),
+            ..Self::default()
+        }
+    }
+
     fn by_id(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Operation>>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -66,15 +66,16 @@ impl Server {
                 .map_err(|reason| Error::new(ErrorKind::Internal, reason.to_string()))??;
         let databases = Databases::open(environment, host.clone(), &config).await?;
         let room_kib = (config.max_buffered_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS);
+        let started_at = host.clock.now();
         Ok(Arc::new(Self {
-            started_at: host.clock.now(),
+            started_at,
             body_room: Arc::new(Semaphore::new(room_kib)),
             config,
             databases,
             metrics: Metrics::default(),
             host,
             local_address,
-            operations: Operations::default(),
+            operations: Operations::of_server_started_at(started_at),
             sync_keys,
             sync_connections: Arc::default(),
             kindergarten,

@@ -52,7 +52,9 @@ export function revertButton(database, id, revision, text, then, onTrouble) {
     const when = readableTime(metadataOf(revision)["@last-modified"]);
     const label = `${text}: version of ${when}`;
     return button(text, async () => {
-        const explanation = `“${id}” becomes what it was on ${when}. That is a new version; while revisions are kept, the present one stays in its history.`;
+        const isOver = Date.parse(metadataOf(revision)["@expires"]) <= Date.now();
+        const explanation = `“${id}” becomes what it was on ${when}. That is a new version; while revisions are kept, the present one stays in its history.`
+            + (isOver ? " Its @expires has passed: where documents expire, the next sweep deletes it again." : "");
         if (!await ask(`${text}?`, explanation, text)) {
             return;
         }

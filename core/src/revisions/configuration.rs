@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::parse_object;
+use crate::document::{HILO_COLLECTION, parse_object};
 use crate::host::TimeSpan;
 use crate::{Error, Result};
 
@@ -28,7 +28,8 @@ pub struct CollectionRevisions {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RevisionsConfiguration {
-    /// For collections without a configuration of their own.
+    /// For collections without a configuration of their own, but not for the ranges of ids that were
+    /// given out.
     pub default: Option<CollectionRevisions>,
     /// By collection, names of any case.
     pub collections: BTreeMap<String, CollectionRevisions>,
@@ -77,7 +78,9 @@ impl RevisionsConfiguration {
             .collections
             .iter()
             .find(|(name, _)| name.to_lowercase() == collection_key);
-        let configured = own.map(|(_, own)| own).or(self.default.as_ref());
+        let default = self.default.as_ref();
+        let default = default.filter(|_| collection_key != HILO_COLLECTION);
+        let configured = own.map(|(_, own)| own).or(default);
         configured.filter(|it| !it.disabled)
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::walk::{collection_if_wanted, history, next_documents};
 use crate::commands::store_version::{NewVersion, Previous, store_version};
 use crate::commands::{DeleteDocument, ExpectedVersion, Transaction};
-use crate::document::{CollectionName, DocumentId, Schedule};
+use crate::document::{CollectionName, DocumentId, HILO_COLLECTION, Schedule};
 use crate::host::{TimeSpan, Timestamp};
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::{REVISION_VECTORS, REVISIONS, revisions};
@@ -136,10 +136,9 @@ impl RevertDatabase {
         tx: &mut Transaction<S>,
         id_key: &Bytes,
     ) -> Result<Reverted> {
-        if collection_if_wanted(tx, id_key, &self.collections)
-            .await?
-            .is_none()
-        {
+        let collection = collection_if_wanted(tx, id_key, &self.collections).await?;
+        // Ids that were given out since would be given out again, for other documents.
+        if collection.is_none_or(|it| it.key() == HILO_COLLECTION) {
             return Ok(Reverted::Same);
         }
         let all: Vec<DocumentRecord> = history(tx, id_key)

@@ -6,7 +6,7 @@ use hyper::header::CONTENT_ENCODING;
 use pinyon_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-use super::request_body::{Pace, RequestBody, Source, next_chunk};
+use super::request_body::{Pace, RequestBody, Source};
 use crate::server::Server;
 
 /// A body on its way in. A sender that stands still or is too slow is given up.
@@ -47,7 +47,7 @@ impl BodyPieces {
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         let until = self.pace.deadline().min(Instant::now() + self.stall);
         let piece = match &mut self.source {
-            Source::Incoming(incoming) => next_chunk(incoming, until).await?,
+            Source::Arriving(body) => body.next(until).await?,
             Source::AtHand(bytes) => {
                 Some(std::mem::take(bytes)).filter(|bytes: &Bytes| !bytes.is_empty())
             }

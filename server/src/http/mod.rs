@@ -1,5 +1,6 @@
 //! What stands between hyper and an endpoint.
 
+mod arriving_body;
 mod body;
 mod body_pieces;
 pub mod byte_range;

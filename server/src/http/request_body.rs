@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::header::CONTENT_ENCODING;
 use pinyon_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::arriving_body::ArrivingBody;
 use crate::server::Server;
 
 /// Bodies up to this size are not worth counting against the room for all.
@@ -27,14 +27,14 @@ pub struct RequestBody {
 }
 
 pub(super) enum Source {
-    Incoming(Incoming),
+    Arriving(ArrivingBody),
     AtHand(Bytes),
 }
 
 impl From<Incoming> for RequestBody {
     fn from(body: Incoming) -> Self {
         Self {
-            source: Source::Incoming(body),
+            source: Source::Arriving(body.into()),
             room: Vec::new(),
         }
     }
@@ -58,7 +58,7 @@ impl RequestBody {
     pub async fn read(&mut self, server: &Server, headers: &HeaderMap) -> Result<Bytes> {
         let sent = match self.take_source() {
             Source::AtHand(bytes) => return Ok(bytes),
-            Source::Incoming(incoming) => self.receive(server, incoming).await?,
+            Source::Arriving(body) => self.receive(server, body).await?,
         };
         let Some(encoding) = headers.get(CONTENT_ENCODING) else {
             return Ok(sent);
@@ -91,9 +91,9 @@ impl RequestBody {
         std::mem::replace(&mut self.source, Source::AtHand(Bytes::new()))
     }
 
-    async fn receive(&mut self, server: &Server, mut incoming: Incoming) -> Result<Bytes> {
+    async fn receive(&mut self, server: &Server, mut body: ArrivingBody) -> Result<Bytes> {
         let limit = server.config.max_request_bytes;
-        let announced = incoming.size_hint().exact();
+        let announced = body.announced();
         if announced.is_some_and(|announced| announced > limit as u64) {
             return Err(too_large(limit));
         }
@@ -104,7 +104,7 @@ impl RequestBody {
         }
         let mut received = BytesMut::new();
         let mut counted = announced.unwrap_or(SMALL_BYTES);
-        while let Some(chunk) = next_chunk(&mut incoming, pace.deadline()).await? {
+        while let Some(chunk) = body.next(pace.deadline()).await? {
             // Most bodies come whole, and then need no copy.
             if received.is_empty() && Some(chunk.len()) == announced {
                 return Ok(chunk);
@@ -181,32 +181,6 @@ impl Pace {
 
 fn stall_deadline(server: &Server) -> Instant {
     Instant::now() + server.config.stall_timeout()
-}
-
-pub(super) async fn next_chunk(
-    incoming: &mut Incoming,
-    deadline: Instant,
-) -> Result<Option<Bytes>> {
-    loop {
-        let frame = match timeout_at(deadline, incoming.frame()).await {
-            Err(_) => {
-                return Err(Error::new(
-                    ErrorKind::TimedOut,
-                    "the request's body came too slowly",
-                ));
-            }
-            Ok(None) => return Ok(None),
-            Ok(Some(frame)) => frame.map_err(|reason| {
-                Error::invalid(format!("the request's body broke off: {reason}"))
-            })?,
-        };
-        // Trailers mean nothing here.
-        if let Ok(data) = frame.into_data()
-            && !data.is_empty()
-        {
-            return Ok(Some(data));
-        }
-    }
 }
 
 fn no_room() -> Error {

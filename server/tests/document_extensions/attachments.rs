@@ -175,6 +175,29 @@ fn a_form_with_one_part_is_its_content() {
 }
 
 #[test]
+fn who_sends_a_large_one_in_vain_reads_why() {
+    let story = Story::new(&["--max-attachment-bytes", "100000"]);
+    story.put("a", json!({}));
+    let large = vec![7; 40_000_000];
+    let answer = put(&story, "attachments?id=nobody&name=x", &large).expect(400);
+    let kind = answer.json()["Type"].take();
+    assert!(
+        kind.as_str()
+            .unwrap()
+            .ends_with("DocumentDoesNotExistException"),
+        "{kind}"
+    );
+    let answer = put(&story, AT, &large).expect(413);
+    assert_eq!(
+        answer.json()["Message"],
+        "the attachment has more than 100000 bytes"
+    );
+    let commands = json!([{ "Type": "AttachmentPUT", "Id": "a", "Name": "x" }]);
+    story.batch(commands, &[&large]).expect(413);
+    story.get(AT).expect(404);
+}
+
+#[test]
 fn several_go_at_once() {
     let story = Story::new(&[]);
     story.put("a", json!({}));

@@ -293,6 +293,22 @@ fn operations_have_numbers_of_their_own() {
 }
 
 #[test]
+fn who_follows_an_operation_into_a_restart_is_not_told_of_another_one() {
+    let mut story = Story::new(&[]);
+    keep_all(&story);
+    for n in 0..100 {
+        story.put(&format!("a/{n}"), json!({}));
+    }
+    let slowly = || json!({ "MaxOpsPerSecond": 1 });
+    let started = story.post("admin/revisions/config/enforce", slowly());
+    let id = started.json()["OperationId"].as_u64().unwrap();
+    story.restart(&[]);
+    let again = story.post("admin/revisions/config/enforce", slowly());
+    assert!(again.json()["OperationId"].as_u64() > Some(id));
+    story.get(&format!("operations/state?id={id}")).expect(404);
+}
+
+#[test]
 fn revisions_are_deleted_on_request() {
     let story = Story::new(&[]);
     keep_all(&story);
