@@ -35,7 +35,10 @@ const LOOSE_CONTENT_MS = 60 * 60 * 1000;
 
 /** What the module of `pinyon/slim` has no part for. */
 const LEFT_OUT: Partial<Record<keyof HostMethods, keyof Database>> = {
-    query: 'query', export: 'export', import: 'beginImport',
+    query: 'query', patchByQuery: 'patchByQuery', deleteByQuery: 'deleteByQuery',
+    putIndex: 'putIndex', aboutIndexes: 'aboutIndexes', changeIndex: 'changeIndex',
+    indexTerms: 'indexTerms', waitForIndexes: 'waitForIndexes',
+    export: 'export', import: 'beginImport',
 };
 
 interface Configuration {
