@@ -36,6 +36,8 @@ const LOOSE_CONTENT_MS = 60 * 60 * 1000;
 /** What the module of `pinyon/slim` has no part for. */
 const LEFT_OUT: Partial<Record<keyof HostMethods, keyof Database>> = {
     query: 'query', export: 'export', import: 'beginImport',
+    putIndex: 'putIndex', aboutIndexes: 'aboutIndexes', changeIndex: 'changeIndex', indexTerms: 'indexTerms',
+    waitForIndexes: 'waitForIndexes', patchByQuery: 'patchByQuery', deleteByQuery: 'deleteByQuery',
 };
 
 interface Configuration {
@@ -60,8 +62,8 @@ export class DatabaseHost {
         this.#database = database;
         this.#live = new LiveEvaluations(database, (caller, key, answer) => this.onLive(caller, key, answer));
         if (this.#has('onIndexesChanged')) database.onIndexesChanged(() => this.#live.pokeAll());
-        if (this.#has('onCommitted')) database.onCommitted(() => this.#tellOfChanges());
-        if (this.#has('setScriptEngine')) database.setScriptEngine(scriptEngine());
+        database.onCommitted(() => this.#tellOfChanges());
+        database.setScriptEngine(scriptEngine());
     }
 
     static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {

@@ -6,6 +6,7 @@
 mod attachments;
 mod batch;
 mod batch_results;
+#[cfg(feature = "queries")]
 mod by_query;
 mod changes;
 mod configuration;
