@@ -16,6 +16,11 @@ export interface Conflict {
     /** Of all versions together: a write that expects it settles the conflict as it was read. */
     changeVector: string;
     versions: ConflictVersion[];
+    /**
+     * What was there before this device wrote its version, for three-way merges; `null` where this
+     * device wrote none of them, or made the document.
+     */
+    base: Record<string, unknown> | null;
 }
 
 export interface ConflictSummary {

@@ -1,5 +1,6 @@
 //! What changed since an etag: nothing is missed, however late one asks.
 
+use futures_util::future::abortable;
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, Item};
 use serde_json::{Value, json};
@@ -46,8 +47,43 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Calls `callback` with each event, until there is nothing to listen to or the database is
+    /// closed.
+    pub(crate) fn call_with_each<E: Future<Output = ()> + 'static>(
+        &self,
+        callback: js_sys::Function,
+        listen: impl Fn() -> Option<E> + 'static,
+    ) {
+        // At once: what happens after this call is told.
+        let mut next = listen();
+        let (calling, handle) = abortable(async move {
+            while let Some(event) = next {
+                event.await;
+                next = listen();
+                // What it throws is its own defect, and shows in the console.
+                if let Err(thrown) = callback.call0(&JsValue::NULL) {
+                    wasm_bindgen::throw_val(thrown);
+                }
+            }
+        });
+        self.callbacks.borrow_mut().push(handle);
+        wasm_bindgen_futures::spawn_local(async move {
+            // An error says that the database was closed.
+            let _ = calling.await;
+        });
+    }
+}
+
 #[wasm_bindgen]
 impl Database {
+    /// Calls `callback` whenever something was committed, by whomever.
+    #[wasm_bindgen(js_name = onCommitted)]
+    pub fn on_committed(&self, callback: js_sys::Function) {
+        let database = self.database.clone();
+        self.call_with_each(callback, move || Some(database.listen()));
+    }
+
     /// Documents put and deleted after an etag, in order, at most `limit`: JSON.
     #[wasm_bindgen(js_name = changesAfter)]
     #[expect(

@@ -31,6 +31,7 @@ impl Database {
         let Some(conflict) = read.conflict(id).await? else {
             return Ok(None);
         };
+        let base = read.conflict_base(id).await?;
         let mut versions = Vec::with_capacity(conflict.set.live.len());
         for live in &conflict.set.live {
             let version = &live.value;
@@ -48,6 +49,7 @@ impl Database {
             "id": conflict.id,
             "changeVector": conflict.change_vector,
             "versions": versions,
+            "base": base.as_ref().map(document_of).transpose()?,
         })))
     }
 }

@@ -1,8 +1,10 @@
 //! A database and its storage: opening, closing, and where it stands.
 
+use std::cell::RefCell;
 #[cfg(feature = "queries")]
 use std::sync::Arc;
 
+use futures_util::future::AbortHandle;
 use pinyon_core::storage::{Durability, Environment, StoreName};
 use pinyon_core::version::NodeTag;
 use pinyon_core::{DatabaseOptions, Error};
@@ -27,6 +29,8 @@ pub struct Database {
     durability: Durability,
     pub(crate) uploads: crate::attachments::FinishedUploads,
     pub(crate) scripts: crate::scripts::PageEngine,
+    /// What calls JavaScript, until the database is closed.
+    pub(crate) callbacks: RefCell<Vec<AbortHandle>>,
 }
 
 /// How a database is opened. Everything has a default.
@@ -106,6 +110,7 @@ impl Database {
             durability,
             uploads: crate::attachments::FinishedUploads::default(),
             scripts: crate::scripts::PageEngine::default(),
+            callbacks: RefCell::default(),
         })
     }
 }
@@ -176,6 +181,9 @@ impl Database {
 
     /// Refuses new writes, waits for those under way, and closes the storage.
     pub async fn close(&self) -> JsResult<()> {
+        for callback in self.callbacks.take() {
+            callback.abort();
+        }
         // The documents are closed though an index may fail to.
         #[cfg(feature = "queries")]
         let indexes = self.indexes.close().await;

@@ -52,38 +52,10 @@ impl Database {
         })
     }
 
-    /// Calls `callback` whenever something was committed, by whomever.
-    #[wasm_bindgen(js_name = onCommitted)]
-    pub fn on_committed(&self, callback: js_sys::Function) {
-        let indexes = Arc::downgrade(&self.indexes);
-        call_with_each(callback, move || {
-            Some(indexes.upgrade()?.database().listen())
-        });
-    }
-
     /// Calls `callback` whenever an index came, went or was replaced.
     #[wasm_bindgen(js_name = onIndexesChanged)]
     pub fn on_indexes_changed(&self, callback: js_sys::Function) {
         let indexes = Arc::downgrade(&self.indexes);
-        call_with_each(callback, move || Some(indexes.upgrade()?.listen()));
+        self.call_with_each(callback, move || Some(indexes.upgrade()?.listen()));
     }
-}
-
-/// Calls `callback` with each event, until there is nothing to listen to any more.
-fn call_with_each<E: Future<Output = ()> + 'static>(
-    callback: js_sys::Function,
-    listen: impl Fn() -> Option<E> + 'static,
-) {
-    // At once: what happens after this call is told.
-    let mut next = listen();
-    wasm_bindgen_futures::spawn_local(async move {
-        while let Some(event) = next {
-            event.await;
-            next = listen();
-            // What it throws is its own defect, and shows in the console.
-            if let Err(thrown) = callback.call0(&JsValue::NULL) {
-                wasm_bindgen::throw_val(thrown);
-            }
-        }
-    });
 }

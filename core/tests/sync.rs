@@ -271,7 +271,16 @@ fn concurrent_edits_are_a_conflict_that_everybody_sees_and_one_settles() {
             assert_eq!(bodies, [r#"{"Name":"Adam"}"#, r#"{"Name":"Eva"}"#]);
             assert_eq!(read.conflicts("", 10).await.unwrap().len(), 1);
         }
+        // Who made the second version knows what it was based on, as long as there is a conflict.
+        let base = async |database| {
+            let read = pinyon_core::Database::read(database).await.unwrap();
+            let base = read.conflict_base("People/1").await.unwrap();
+            base.map(|it| it.body)
+        };
+        assert_eq!(base(&adam).await.as_deref(), Some(r#"{"Name":"Base"}"#));
+        assert_eq!(base(&hub).await, None);
         put(&adam, "people/1", "Both").await;
+        assert_eq!(base(&adam).await, None);
         to_adam.sync().await;
         to_eva.sync().await;
         assert_eq!(seen(&eva, "people/1").await, seen(&hub, "people/1").await);

@@ -8,8 +8,9 @@ use crate::document::to_id_key;
 use crate::reader::Pages;
 use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::documents::DocumentRecord;
+use crate::schema::edge::{EdgeStateKind, state_key};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{CONFLICTS, DOCUMENTS, TOMBSTONES};
+use crate::schema::{CONFLICTS, DOCUMENTS, EDGE_STATES, TOMBSTONES};
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::version::{ChangeVector, Etag, Siblings};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
@@ -53,6 +54,21 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// Whatever the store reports; `Corrupted` when a record does not fit.
     pub async fn conflict(&self, id: &str) -> Result<Option<Conflict>> {
         self.conflict_at(to_id_key(id)).await
+    }
+
+    /// What a conflict of an edge is based on: the version that the author of its own version had
+    /// before. Others do not know.
+    ///
+    /// # Errors
+    /// As [`Self::conflict`].
+    pub async fn conflict_base(&self, id: &str) -> Result<Option<DocumentVersion>> {
+        let key = state_key(EdgeStateKind::ConflictBase, &to_id_key(id));
+        let found = self.snapshot.get_many(EDGE_STATES, &[key]).await?;
+        let Some(value) = found.into_iter().next().flatten() else {
+            return Ok(None);
+        };
+        let base = conflicts::decode(&value)?.live.pop();
+        Ok(base.map(|it| it.value).filter(|it| !it.is_deletion))
     }
 
     async fn conflict_at(&self, key: Bytes) -> Result<Option<Conflict>> {

@@ -217,6 +217,7 @@ async fn release<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes) -> Result<()
             crate::attachments::release(tx, &live.value.attachments).await?;
         }
         tx.delete(CONFLICTS, key.clone());
+        crate::replication::forget_conflict_base(tx, key).await?;
     }
     Ok(())
 }

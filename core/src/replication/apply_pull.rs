@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
-use super::local_write::{load_pending, put_state, remove_pending, shared_context};
+use super::local_write::{
+    keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
+};
 use super::records::{Stored, hold_contents, install, let_go_of_contents, load};
 use super::wire::{Name, WireState};
 use crate::attachments::AttachmentContent;
@@ -119,6 +121,7 @@ impl ApplyPull {
         }
         let etag = tx.take_etag();
         install(tx, key, &previous, &remote, etag).await?;
+        keep_conflict_base(tx, key, &remote).await?;
         remove_pending(tx, key, &pending).await?;
         Ok(true)
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::ReplicationOutcome;
 use super::apply_pull::{no_edge, pulled};
 use super::local_write::{
-    LocalWrite, load_pending, next_origin, put_pending, rebase, remove_pending,
+    LocalWrite, keep_conflict_base, load_pending, next_origin, put_pending, rebase, remove_pending,
 };
 use super::records::{Stored, install, load};
 use super::wire::{Verdict, WriteOutcome};
@@ -151,6 +151,7 @@ async fn settle<S: Snapshot>(
                 (Some(arrived), _) => {
                     let etag = tx.take_etag();
                     install(tx, key, &previous, &arrived, etag).await?;
+                    keep_conflict_base(tx, key, &arrived).await?;
                 }
                 (None, Some((context, last_modified))) => {
                     // What stands here is what stands there; only its place in history is new.

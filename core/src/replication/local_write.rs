@@ -115,6 +115,31 @@ pub(super) async fn remove_pending<S: Snapshot>(
     Ok(())
 }
 
+/// Keeps what this edge's version in a conflict was based on, if that was one version, for whoever
+/// settles it. The conflict is stored already, and the pending write not yet forgotten.
+pub(super) async fn keep_conflict_base<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+    conflict: &crate::version::Siblings<conflicts::DocumentVersion>,
+) -> Result<()> {
+    if !conflict.is_conflict() {
+        return Ok(());
+    }
+    let base = base(tx, id_key).await?.filter(|it| it.sole().is_some());
+    put_state(tx, EdgeStateKind::ConflictBase, id_key, base.as_ref()).await
+}
+
+/// Forgets it with the conflict.
+pub(crate) async fn forget_conflict_base<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    id_key: &Bytes,
+) -> Result<()> {
+    if tx.edge().is_none() {
+        return Ok(());
+    }
+    put_state(tx, EdgeStateKind::ConflictBase, id_key, None).await
+}
+
 /// Keeps, replaces or forgets a state beside a pending write, with the contents it refers to.
 pub(super) async fn put_state<S: Snapshot>(
     tx: &mut Transaction<S>,

@@ -39,7 +39,7 @@ pub use edge_steps::{
     BecomeEdge, DiscardPending, MarkSent, RenewReplica, RetryRefused, SettleWrites,
 };
 pub use facts::Facts;
-pub(crate) use local_write::{LocalWrite, follow_local_write};
+pub(crate) use local_write::{LocalWrite, follow_local_write, forget_conflict_base};
 pub use merge_replicated::MergeReplicated;
 pub use merge_rule::merge;
 pub use messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};

@@ -220,7 +220,7 @@ impl PendingWrite {
     }
 }
 
-/// What else is kept of a document with a pending write, or in a resync.
+/// What else is kept of a document with a pending write, in conflict, or in a resync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EdgeStateKind {
@@ -230,6 +230,8 @@ pub enum EdgeStateKind {
     Pulled = 2,
     /// That the running resync has met it.
     Met = 3,
+    /// Of a conflict: what the author of this edge's version had before it.
+    ConflictBase = 4,
 }
 
 /// The key in `EDGE_STATES`.

@@ -128,6 +128,9 @@ test('two who write the same document while offline are both heard', async () =>
         return [error instanceof pinyon.DocumentConflictError, error.id, id, versions.map((it) => it.document.name).sort(), listed.length];
     });
     assert.deepEqual(seen, [true, 'groups/1', 'groups/1', ['Brown bears', 'Polar bears'], 1]);
+    // The one that came second knows what both began with.
+    const bases = await Promise.all(pages.map((page) => page.evaluate(() => store.conflicts.get('groups/1').then((it) => it.base?.name ?? null))));
+    assert.ok(bases.includes('Bears') && bases.every((it) => it === 'Bears' || it === null), bases.join());
     await second.evaluate(async () => {
         await store.conflicts.resolve(await store.conflicts.get('groups/1'), { name: 'All bears' });
         await sync.waitForSync();
