@@ -177,7 +177,9 @@ export class Sync implements AsyncIterable<SyncState> {
     async #start(): Promise<void> {
         const { token, ...rest } = this.#request;
         const options: SyncOptions = { ...rest, canRenewToken: typeof token === 'function' };
-        if (token !== undefined) options.token = await this.#askToken();
+        // Without a network a function may have none: the server asks for one when it is reached.
+        if (typeof token === 'function') options.token = await this.#askToken().catch(() => '');
+        else if (token !== undefined) options.token = token;
         const state = await this.#store.call('startSync', options);
         if (!this.#isEnded) this.tell(state, []);
     }

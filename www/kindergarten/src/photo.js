@@ -5,6 +5,8 @@ import { openReading } from './database.js';
 
 const LONGEST_SIDE = 1280;
 const QUALITY = 0.85;
+/** Pictures in memory. */
+const MOST_KEPT = 300;
 
 /** The picture as a JPEG of a sensible size, upright. Fails when it is none. */
 export async function shrinkPhoto(file) {
@@ -42,8 +44,17 @@ function addressOf(id, name, read) {
         });
         addresses.set(key, address);
         address.catch(() => addresses.delete(key));
+        forgetOldest();
     }
     return address;
+}
+
+/** Those that are on the screen have been read by the browser already. */
+function forgetOldest() {
+    if (addresses.size <= MOST_KEPT) return;
+    const [[key, address]] = addresses;
+    addresses.delete(key);
+    address.then((it) => { if (it) URL.revokeObjectURL(it); }, () => undefined);
 }
 
 const HUES = ['leaf', 'sun', 'sky', 'berry', 'plum'];
