@@ -222,7 +222,8 @@ impl Connection {
         }
         let message = Message::decode(frame)?;
         if let Message::Push { writes, .. } = &message {
-            self.wait_for_turn(writes.len()).await;
+            let wait = self.wait_before(writes.len());
+            tokio::time::sleep(wait).await;
         }
         let answers = open.use_store(self.session.on_message(message).await)?;
         for warning in self.session.take_warnings() {
@@ -237,11 +238,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Slows a user down who writes faster than they may.
-    async fn wait_for_turn(&self, writes: usize) {
-        let permit = &self.bearer.current().permit;
-        let wait = permit.as_ref().map(|it| it.take_writes(writes));
-        tokio::time::sleep(wait.unwrap_or_default()).await;
+    /// How long a user has to wait who writes faster than they may.
+    fn wait_before(&self, writes: usize) -> Duration {
+        let current = self.bearer.current();
+        let permit = current.permit.as_ref();
+        permit.map(|it| it.take_writes(writes)).unwrap_or_default()
     }
 
     async fn send(&mut self, frame: Bytes) -> Result<()> {
