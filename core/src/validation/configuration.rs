@@ -103,7 +103,7 @@ impl ValidationConfiguration {
         of_all
             .filter(|(name, validator)| {
                 let is_concerned = |it: &&str| it.eq_ignore_ascii_case(name);
-                !validator.disabled && concerned.iter().any(|it| is_concerned(&it))
+                !validator.disabled && concerned.iter().any(is_concerned)
             })
             .map(|(name, validator)| (name.as_str(), validator))
             .collect()
