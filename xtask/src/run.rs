@@ -92,6 +92,9 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target("quick/pinyon"))
 }
 
+/// Reads the documents of a sample database.
+type SampleReader = fn(&Workspace) -> Result<Vec<SampleDocument>>;
+
 /// Everything between start and stop; returns when it is time to stop.
 fn serve(
     workspace: &Workspace,
@@ -104,7 +107,7 @@ fn serve(
     if !running.wait_until_ready(&server, interrupts)? {
         return Ok(());
     }
-    let samples: [(&str, fn(&Workspace) -> Result<Vec<SampleDocument>>); 2] = [
+    let samples: [(&str, SampleReader); 2] = [
         (sample::KINDERGARTEN, sample::kindergarten_documents),
         (sample::DATABASE, sample::documents),
     ];

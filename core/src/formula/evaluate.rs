@@ -322,13 +322,7 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             Builtin::Floor => rounded(&first, f64::floor),
             Builtin::Ceiling => rounded(&first, f64::ceil),
             Builtin::Round => rounded(&first, |it| (it + 0.5).floor()),
-            Builtin::RoundEven => {
-                let scale = values
-                    .get(1)
-                    .map_or(0.0, |it| to_number(it).as_f64().clamp(0.0, 15.0));
-                let scale = 10f64.powf(scale);
-                rounded(&first, |it| (it * scale).round_ties_even() / scale)
-            }
+            Builtin::RoundEven => round_even(&first, values.get(1)),
             Builtin::SquareRoot => Value::Number(Number::Double(to_number(&first).as_f64().sqrt())),
             Builtin::ToText if first.is_nothing() => Value::Null,
             Builtin::ToText => Value::Text(to_text(&first, false)),
@@ -486,6 +480,13 @@ fn at<'a>(target: Value<'a>, index: &Value<'a>) -> Value<'a> {
 
 fn metadata<'a>(document: &Value<'a>) -> Value<'a> {
     document.member("@metadata").opened()
+}
+
+/// To so many digits behind the point, halves to the even neighbour.
+fn round_even<'a>(value: &Value<'a>, digits: Option<&Value<'a>>) -> Value<'a> {
+    let digits = digits.map_or(0.0, |it| to_number(it).as_f64().clamp(0.0, 15.0));
+    let scale = 10f64.powf(digits);
+    rounded(value, |it| (it * scale).round_ties_even() / scale)
 }
 
 fn rounded<'a>(value: &Value<'a>, round: impl FnOnce(f64) -> f64) -> Value<'a> {
