@@ -1,0 +1,119 @@
+//! Documents that several wrote without having seen each other's.
+
+use super::*;
+
+#[test]
+fn concurrent_edits_are_a_conflict_that_everybody_sees_and_one_settles() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Eva").await;
+        put(&adam, "people/1", "Adam").await;
+        to_eva.sync().await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        for database in [&hub, &eva, &adam] {
+            let read = database.read().await.unwrap();
+            let error = read.document("people/1").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DocumentConflict);
+            let conflict = read.conflict("People/1").await.unwrap().unwrap();
+            let mut bodies: Vec<_> = conflict
+                .set
+                .live
+                .iter()
+                .map(|it| &it.value.body[..])
+                .collect();
+            bodies.sort_unstable();
+            assert_eq!(bodies, [r#"{"Name":"Adam"}"#, r#"{"Name":"Eva"}"#]);
+            assert_eq!(read.conflicts("", 10).await.unwrap().len(), 1);
+        }
+        // Who made the second version knows what it was based on, as long as there is a conflict.
+        let base = async |database| {
+            let read = pinyon_core::Database::read(database).await.unwrap();
+            let base = read.conflict_base("People/1").await.unwrap();
+            base.map(|it| it.body)
+        };
+        assert_eq!(base(&adam).await.as_deref(), Some(r#"{"Name":"Base"}"#));
+        assert_eq!(base(&hub).await, None);
+        put(&adam, "people/1", "Both").await;
+        assert_eq!(base(&adam).await, None);
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert_eq!(seen(&eva, "people/1").await, seen(&hub, "people/1").await);
+        assert_eq!(name(&eva, "people/1").await.as_deref(), Some("Both"));
+        // Both parents stay.
+        let read = hub.read().await.unwrap();
+        let revisions = read.revisions("people/1", 0, 10).await.unwrap();
+        let bodies: Vec<_> = revisions.iter().map(|it| it.body().to_owned()).collect();
+        assert!(bodies.iter().any(|it| it.contains("Adam")), "{bodies:?}");
+        assert!(bodies.iter().any(|it| it.contains("Eva")), "{bodies:?}");
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn an_edit_against_a_deletion_is_a_conflict_too() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Eva").await;
+        delete(&hub, "people/1").await;
+        to_eva.sync().await;
+        let read = hub.read().await.unwrap();
+        let conflict = read.conflict("people/1").await.unwrap().unwrap();
+        assert_eq!(
+            conflict
+                .set
+                .live
+                .iter()
+                .filter(|it| it.value.is_deletion)
+                .count(),
+            1
+        );
+        delete(&eva, "people/1").await;
+        to_eva.sync().await;
+        let read = hub.read().await.unwrap();
+        assert!(read.conflict("people/1").await.unwrap().is_none());
+        assert!(read.document("people/1").await.unwrap().is_none());
+        assert_eq!(pending(&eva).await, 0);
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+#[test]
+fn a_server_told_to_takes_the_latest_and_keeps_the_other_as_revision() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        let latest = ConflictsConfiguration {
+            resolve_to_latest: true,
+            ..ConflictsConfiguration::default()
+        };
+        hub.configure(Configure::Conflicts(latest)).await.unwrap();
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Eva").await;
+        put(&adam, "people/1", "Adam").await;
+        to_eva.sync().await;
+        world.clock.advance_ms(1000);
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert_eq!(name(&hub, "people/1").await.as_deref(), Some("Adam"));
+        assert_eq!(seen(&eva, "people/1").await, seen(&hub, "people/1").await);
+        let read = hub.read().await.unwrap();
+        let revisions = read.revisions("people/1", 0, 10).await.unwrap();
+        assert!(revisions.iter().any(|it| it.body().contains("Eva")));
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
