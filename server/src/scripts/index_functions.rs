@@ -15,7 +15,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::DatabaseScripts;
+use super::{DatabaseScripts, module_functions};
 
 const PRELUDE: &str = include_str!("index_prelude.js");
 /// How often a map may ask for documents that it found the ids of in others.
@@ -36,6 +36,14 @@ impl ScriptCompiler {
 
 impl IndexCompiler for ScriptCompiler {
     fn compile(&self, definition: &IndexDefinition) -> Result<CompiledIndex> {
+        if module_functions::is_of_modules(definition) {
+            let runtime = self.scripts.runtime();
+            return module_functions::compile(definition, runtime, &self.clock).map_err(|reason| {
+                let name = &definition.name;
+                let message = format!("Failed to compile index '{name}': {}", reason.message());
+                Error::new(reason.kind(), message)
+            });
+        }
         match FormulaCompiler.compile(definition) {
             Err(error) if error.kind() == ErrorKind::Unsupported && is_javascript(definition) => {
                 self.compile_scripts(definition).map_err(|reason| {
