@@ -198,9 +198,10 @@ impl ObjectMap for ScriptMap {
                 return Ok(mapped.entries);
             }
             let mut is_complete = true;
-            for id in mapped.needs {
+            for id in mapped.needs.clone() {
                 match loads.texts().find(&to_id_key(&id)) {
                     Some(found) => {
+                        let found = found.filter(|_| !is_elsewhere(&mapped.references, &id, loads));
                         let found = found.map_or(Ok(Value::Null), serde_json::from_str);
                         let found = found.map_err(|reason| Error::corrupted(reason.to_string()))?;
                         known.insert(id.to_lowercase(), found);
@@ -220,6 +221,15 @@ impl ObjectMap for ScriptMap {
             format!("documents are loaded through more than {MAX_LOAD_ROUNDS} others"),
         ))
     }
+}
+
+/// Whether a document is not in the collection that a map loads it from. Only that collection is
+/// followed, so an index that saw it would depend on what it does not hear of.
+fn is_elsewhere(references: &[Referred], id: &str, loads: &Loads) -> bool {
+    let same = references.iter().filter(|it| it.id == id);
+    let collections = same.filter_map(|it| it.collection.as_deref());
+    let mut collections = collections.filter_map(|it| CollectionName::new(it).ok());
+    collections.any(|it| loads.texts().is_elsewhere(&to_id_key(id), &it))
 }
 
 struct ScriptReduce(Arc<Functions>);
