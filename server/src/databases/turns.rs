@@ -3,13 +3,19 @@
 //!
 //! Stride scheduling: each index has a mark that moves on with every turn, a shorter way the higher
 //! its priority; the lowest mark is next. So all that want turns get them, in shares of 4 (high) to
-//! 2 (normal) to 1 (low), and one that had nothing to do for long saves nothing up.
+//! 2 (normal) to 1 (low), and one that had nothing to do for long saves nothing up. A step that takes
+//! very long, as with a function that does not end, holds up nobody: its turn counts no more.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pinyon_core::indexes::Priority;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// After this long a turn does not hold up others.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// The turns of a server.
 pub struct Turns {
@@ -23,6 +29,8 @@ struct State {
     /// The mark of the newest turn.
     mark: u64,
     next_number: u64,
+    /// When the turns under way began, by number.
+    running: BTreeMap<u64, Instant>,
 }
 
 /// A place in the line; each index has one.
@@ -35,6 +43,7 @@ pub struct Place {
 pub struct Turn {
     /// Taken when another one follows.
     turns: Option<Arc<Turns>>,
+    number: u64,
 }
 
 impl Turns {
@@ -46,6 +55,7 @@ impl Turns {
                 waiting: BTreeMap::new(),
                 mark: 0,
                 next_number: 0,
+                running: BTreeMap::new(),
             }),
         })
     }
@@ -61,22 +71,35 @@ impl Turns {
     /// Gives free turns to those who wait for them.
     fn hand_out(self: &Arc<Self>) {
         loop {
-            let next = {
+            let (number, next) = {
                 let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 if state.free == 0 {
                     return;
                 }
-                let Some(((mark, _), next)) = state.waiting.pop_first() else {
+                let Some(((mark, number), next)) = state.waiting.pop_first() else {
                     return;
                 };
                 state.free -= 1;
                 state.mark = state.mark.max(mark);
-                next
+                state.running.insert(number, Instant::now());
+                (number, next)
             };
             let turns = Some(Arc::clone(self));
             // Who waits no more gives the turn back by dropping it.
-            let _ = next.send(Turn { turns });
+            let _ = next.send(Turn { turns, number });
         }
+    }
+}
+
+impl Turns {
+    /// Lets others go while turns take longer than [`LONGEST`].
+    fn pass_overdue(self: &Arc<Self>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.running.len();
+        state.running.retain(|_, began| began.elapsed() < LONGEST);
+        state.free += before - state.running.len();
+        drop(state);
+        self.hand_out();
     }
 }
 
@@ -104,10 +127,19 @@ impl Place {
         };
         drop(held);
         self.turns.hand_out();
-        match coming.await {
-            Ok(turn) => turn,
-            // The sender is kept until it is used; without one nobody is held up.
-            Err(_) => Turn { turns: None },
+        let mut coming = coming;
+        loop {
+            match tokio::time::timeout(LONGEST, &mut coming).await {
+                Ok(Ok(turn)) => return turn,
+                // The sender is kept until it is used; without one nobody is held up.
+                Ok(Err(_)) => {
+                    return Turn {
+                        turns: None,
+                        number: 0,
+                    };
+                }
+                Err(_) => self.turns.pass_overdue(),
+            }
         }
     }
 }
@@ -116,7 +148,9 @@ impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(turns) = self.turns.take() {
             let mut state = turns.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.free += 1;
+            if state.running.remove(&self.number).is_some() {
+                state.free += 1;
+            }
             drop(state);
             turns.hand_out();
         }
@@ -160,6 +194,21 @@ mod tests {
             (75..=85).contains(&shares[0]) && (35..=45).contains(&shares[1]),
             "{shares:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_turn_without_end_holds_up_nobody() {
+        let turns = Turns::new(1);
+        let endless = turns.place().turn(Priority::High, None).await;
+        let next = turns.place().turn(Priority::Low, None).await;
+        drop(endless);
+        assert_eq!(
+            turns.state.lock().unwrap().free,
+            0,
+            "the next one's turn is under way"
+        );
+        drop(next);
+        assert_eq!(turns.state.lock().unwrap().free, 1);
     }
 
     #[tokio::test]

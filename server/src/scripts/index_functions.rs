@@ -15,7 +15,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::DatabaseScripts;
+use super::{DatabaseScripts, module_functions};
 
 const PRELUDE: &str = include_str!("index_prelude.js");
 /// How often a map may ask for documents that it found the ids of in others.
@@ -36,6 +36,14 @@ impl ScriptCompiler {
 
 impl IndexCompiler for ScriptCompiler {
     fn compile(&self, definition: &IndexDefinition) -> Result<CompiledIndex> {
+        if module_functions::is_of_modules(definition) {
+            let runtime = self.scripts.runtime();
+            return module_functions::compile(definition, runtime, &self.clock).map_err(|reason| {
+                let name = &definition.name;
+                let message = format!("Failed to compile index '{name}': {}", reason.message());
+                Error::new(reason.kind(), message)
+            });
+        }
         match FormulaCompiler.compile(definition) {
             Err(error) if error.kind() == ErrorKind::Unsupported && is_javascript(definition) => {
                 self.compile_scripts(definition).map_err(|reason| {
@@ -190,9 +198,10 @@ impl ObjectMap for ScriptMap {
                 return Ok(mapped.entries);
             }
             let mut is_complete = true;
-            for id in mapped.needs {
+            for id in mapped.needs.clone() {
                 match loads.texts().find(&to_id_key(&id)) {
                     Some(found) => {
+                        let found = found.filter(|_| !is_elsewhere(&mapped.references, &id, loads));
                         let found = found.map_or(Ok(Value::Null), serde_json::from_str);
                         let found = found.map_err(|reason| Error::corrupted(reason.to_string()))?;
                         known.insert(id.to_lowercase(), found);
@@ -212,6 +221,15 @@ impl ObjectMap for ScriptMap {
             format!("documents are loaded through more than {MAX_LOAD_ROUNDS} others"),
         ))
     }
+}
+
+/// Whether a document is not in the collection that a map loads it from. Only that collection is
+/// followed, so an index that saw it would depend on what it does not hear of.
+fn is_elsewhere(references: &[Referred], id: &str, loads: &Loads) -> bool {
+    let same = references.iter().filter(|it| it.id == id);
+    let collections = same.filter_map(|it| it.collection.as_deref());
+    let mut collections = collections.filter_map(|it| CollectionName::new(it).ok());
+    collections.any(|it| loads.texts().is_elsewhere(&to_id_key(id), &it))
 }
 
 struct ScriptReduce(Arc<Functions>);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pinyon_core::Result;
 use pinyon_core::host::{ScriptProgram, Timestamp};
 use wasmtime::{
-    InstancePre, Memory, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, UpdateDeadline,
+    Engine, InstancePre, Memory, Store, StoreLimits, StoreLimitsBuilder, TypedFunc, UpdateDeadline,
 };
 
 use super::ScriptLimits;
@@ -58,22 +58,7 @@ impl ScriptInstance {
         now: Timestamp,
     ) -> Result<Self> {
         let memory_bytes = limits.max_memory_bytes as usize + GUEST_BYTES;
-        let state = HostState {
-            limits: StoreLimitsBuilder::new().memory_size(memory_bytes).build(),
-            now_us: 0.0,
-            ticks_left: 0,
-        };
-        let mut store = Store::new(guest.module().engine(), state);
-        store.limiter(|state| &mut state.limits);
-        store.epoch_deadline_callback(|mut store| {
-            let state = store.data_mut();
-            state.ticks_left = state.ticks_left.saturating_sub(1);
-            Ok(match state.ticks_left {
-                0 => UpdateDeadline::Interrupt,
-                _ => UpdateDeadline::Yield(1),
-            })
-        });
-        begin(&mut store, limits, now);
+        let mut store = new_store(guest.module().engine(), memory_bytes, limits, now);
         let instance = guest.instantiate_async(&mut store).await.map_err(broken)?;
         let Some(memory) = instance.get_memory(&mut store, "memory") else {
             return Err(engine_defect("the script engine has no memory"));
@@ -184,6 +169,32 @@ impl ScriptInstance {
             _ => Err(engine_defect(&String::from_utf8_lossy(result))),
         }
     }
+}
+
+/// A store whose guest has these limits, beginning now.
+pub(super) fn new_store(
+    engine: &Engine,
+    memory_bytes: usize,
+    limits: ScriptLimits,
+    now: Timestamp,
+) -> Store<HostState> {
+    let state = HostState {
+        limits: StoreLimitsBuilder::new().memory_size(memory_bytes).build(),
+        now_us: 0.0,
+        ticks_left: 0,
+    };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limits);
+    store.epoch_deadline_callback(|mut store| {
+        let state = store.data_mut();
+        state.ticks_left = state.ticks_left.saturating_sub(1);
+        Ok(match state.ticks_left {
+            0 => UpdateDeadline::Interrupt,
+            _ => UpdateDeadline::Yield(1),
+        })
+    });
+    begin(&mut store, limits, now);
+    store
 }
 
 /// Sets the clock and the time that is left.

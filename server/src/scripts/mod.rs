@@ -11,6 +11,10 @@ mod failure;
 mod index_functions;
 mod instance;
 mod limits;
+mod module;
+mod module_functions;
+#[cfg(test)]
+mod module_tests;
 mod runtime;
 #[cfg(test)]
 mod tests;

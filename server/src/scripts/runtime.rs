@@ -12,7 +12,7 @@ use wasmtime::{Caller, Config, Engine, InstancePre, Linker, Module};
 use super::ScriptLimits;
 use super::failure::engine_defect;
 use super::instance::{HostState, ScriptInstance};
-use super::ticker::Ticker;
+use super::ticker::{Running, Ticker};
 
 /// QuickJS, built from `server/script-guest` by `cargo xtask script-guest`.
 const GUEST: &[u8] = include_bytes!("../../script-guest/quickjs.wasm.gz");
@@ -24,10 +24,12 @@ const KEPT_INSTANCES: usize = 8;
 pub struct ScriptRuntime {
     limits: ScriptLimits,
     started: OnceCell<Started>,
+    /// Compiled when the first script runs; modules of indexes do without.
+    guest: OnceCell<InstancePre<HostState>>,
 }
 
 struct Started {
-    guest: InstancePre<HostState>,
+    engine: Engine,
     ticker: Ticker,
 }
 
@@ -37,38 +39,57 @@ impl ScriptRuntime {
         Self {
             limits,
             started: OnceCell::new(),
+            guest: OnceCell::new(),
         }
     }
 
+    /// What calls of modules need: their engine, its clock, and their limits.
+    pub(super) async fn engine(&self) -> Result<(Engine, Running, ScriptLimits)> {
+        let started = self.started().await?;
+        Ok((started.engine.clone(), started.ticker.run(), self.limits))
+    }
+
     async fn started(&self) -> Result<&Started> {
-        let stack_bytes = self.limits.max_stack_bytes as usize;
+        let start = || async {
+            let engine = new_engine(self.limits.max_stack_bytes as usize).map_err(|reason| {
+                engine_defect(&format!("the script engine cannot start: {reason:#}"))
+            })?;
+            let ticker = Ticker::start(&engine)?;
+            Ok(Started { engine, ticker })
+        };
+        self.started.get_or_try_init(start).await
+    }
+
+    async fn guest(&self) -> Result<&InstancePre<HostState>> {
+        let engine = self.started().await?.engine.clone();
         let compile = || async move {
-            let compiled = tokio::task::spawn_blocking(move || compile(stack_bytes)).await;
+            let compiled = tokio::task::spawn_blocking(move || compile(&engine)).await;
             let failed = |reason: String| {
                 engine_defect(&format!("the script engine cannot be compiled: {reason}"))
             };
-            let guest = compiled
+            compiled
                 .map_err(|reason| failed(reason.to_string()))?
-                .map_err(|reason| failed(format!("{reason:#}")))?;
-            let ticker = Ticker::start(guest.module().engine())?;
-            Ok(Started { guest, ticker })
+                .map_err(|reason| failed(format!("{reason:#}")))
         };
-        self.started.get_or_try_init(compile).await
+        self.guest.get_or_try_init(compile).await
     }
 }
 
-fn compile(stack_bytes: usize) -> wasmtime::Result<InstancePre<HostState>> {
+fn new_engine(stack_bytes: usize) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     // The guest's own limit on its stack, which becomes an exception, must come first.
     let wasm_stack_bytes = (stack_bytes * 4).max(1 << 20);
     config.epoch_interruption(true);
     config.max_wasm_stack(wasm_stack_bytes);
     config.async_stack_size(wasm_stack_bytes + (1 << 20));
-    let engine = Engine::new(&config)?;
+    Engine::new(&config)
+}
+
+fn compile(engine: &Engine) -> wasmtime::Result<InstancePre<HostState>> {
     let mut guest = Vec::new();
     GzDecoder::new(GUEST).read_to_end(&mut guest)?;
-    let module = Module::new(&engine, &guest)?;
-    let mut linker = Linker::new(&engine);
+    let module = Module::new(engine, &guest)?;
+    let mut linker = Linker::new(engine);
     linker.func_wrap(
         "env",
         "__rquickjs_host_now_us",
@@ -92,6 +113,10 @@ impl DatabaseScripts {
         }
     }
 
+    pub(super) fn runtime(&self) -> &Arc<ScriptRuntime> {
+        &self.runtime
+    }
+
     fn take_idle(&self, program: &Arc<ScriptProgram>) -> Option<ScriptInstance> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let same =
@@ -109,8 +134,8 @@ impl DatabaseScripts {
     }
 
     async fn run(&self, call: ScriptCall) -> Result<String> {
-        let Started { guest, ticker } = self.runtime.started().await?;
-        let _running = ticker.run();
+        let guest = self.runtime.guest().await?;
+        let _running = self.runtime.started().await?.ticker.run();
         let mut instance = match self.take_idle(&call.program) {
             Some(instance) => instance,
             None => {

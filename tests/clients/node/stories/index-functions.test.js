@@ -118,3 +118,11 @@ test("a function that throws or loops fails its documents, and the database goes
     assert.ok(found instanceof Error || found.length === 2);
     assert.equal((await store.openSession().load("trips/1")).legs[0], 10);
 });
+
+test("a document in another collection than it is loaded from is not seen", async () => {
+    const session = store.openSession();
+    await session.store(new Trip({ driver: "trips/0", legs: [1], day: "2026-03-01" }), "trips/9");
+    await session.saveChanges();
+    const nobody = await ask("from index 'Trips/Lengths' where driver = 'nobody'");
+    assert.ok(nobody.map(it => it.id).includes("trips/9"));
+});
