@@ -25,6 +25,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// How much of the log explains a failed start.
 const LOG_LINES_SHOWN: usize = 20;
 
+/// Makes the documents of a sample.
+type MakeDocuments = fn(&Workspace) -> Result<Vec<SampleDocument>>;
+
 /// Where to run.
 #[derive(Args)]
 pub struct RunArguments {
@@ -104,7 +107,7 @@ fn serve(
     if !running.wait_until_ready(&server, interrupts)? {
         return Ok(());
     }
-    let samples: [(&str, fn(&Workspace) -> Result<Vec<SampleDocument>>); 2] = [
+    let samples: [(&str, MakeDocuments); 2] = [
         (sample::KINDERGARTEN, sample::kindergarten_documents),
         (sample::DATABASE, sample::documents),
     ];
