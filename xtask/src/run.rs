@@ -128,7 +128,7 @@ fn serve(
         println!("  The kindergarten, offline    {url}/kindergarten/");
     }
     println!(
-        "  One of its documents         {url}/databases/{}/docs?id=countries/SWE",
+        "  A document over HTTP         {url}/databases/{}/docs?id=countries/SWE",
         sample::DATABASE
     );
     println!(
