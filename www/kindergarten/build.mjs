@@ -12,7 +12,7 @@ if (!folder) throw new Error('usage: node build.mjs <folder> [<the package\'s di
 
 await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
-for (const name of ['index.html', 'style.css', 'icon.svg', 'manifest.webmanifest', 'src']) {
+for (const name of ['index.html', 'style.css', 'screens.css', 'icon.svg', 'manifest.webmanifest', 'src']) {
     await cp(path.join(HERE, name), path.join(folder, name), { recursive: true });
 }
 // What a page of the package loads, where it looks for it.

@@ -25,6 +25,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// How much of the log explains a failed start.
 const LOG_LINES_SHOWN: usize = 20;
 
+/// Makes the documents of a sample.
+type MakeDocuments = fn(&Workspace) -> Result<Vec<SampleDocument>>;
+
 /// Where to run.
 #[derive(Args)]
 pub struct RunArguments {
@@ -92,9 +95,6 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target("quick/pinyon"))
 }
 
-/// Reads the documents of a sample database.
-type SampleReader = fn(&Workspace) -> Result<Vec<SampleDocument>>;
-
 /// Everything between start and stop; returns when it is time to stop.
 fn serve(
     workspace: &Workspace,
@@ -107,7 +107,7 @@ fn serve(
     if !running.wait_until_ready(&server, interrupts)? {
         return Ok(());
     }
-    let samples: [(&str, SampleReader); 2] = [
+    let samples: [(&str, MakeDocuments); 2] = [
         (sample::KINDERGARTEN, sample::kindergarten_documents),
         (sample::DATABASE, sample::documents),
     ];
@@ -128,7 +128,7 @@ fn serve(
         println!("  The kindergarten, offline    {url}/kindergarten/");
     }
     println!(
-        "  One of its documents         {url}/databases/{}/docs?id=countries/SWE",
+        "  A document over HTTP         {url}/databases/{}/docs?id=countries/SWE",
         sample::DATABASE
     );
     println!(

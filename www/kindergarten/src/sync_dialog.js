@@ -24,11 +24,15 @@ export const describeWaiting = (waiting) => (waiting === 1 ? '1 change waiting' 
 /** The state, as a button that tells more. */
 export function SyncButton({ status, onOpen }) {
     const { phase, waiting } = status;
-    const details = [phase === 'error' && status.reason, waiting > 0 && describeWaiting(waiting)].filter(Boolean);
+    const details = [
+        phase === 'error' && status.reason,
+        // Short for small screens; whole for readers.
+        waiting > 0 && html`${waiting}<span class="unseen"> ${waiting === 1 ? 'change' : 'changes'}</span> waiting`,
+    ].filter(Boolean);
     return html`<button type="button" class=${`sync is-${phase}`} onClick=${onOpen} aria-haspopup="dialog">
         <span class="dot" aria-hidden="true"></span>
         <span class="words"><span class="phase">${describePhase(status)}</span>
-        ${details.map((it) => html`<span class="more" key=${it}>${it}</span>`)}</span>
+        ${details.map((it, at) => html`<span class="more" key=${at}>${it}</span>`)}</span>
     </button>`;
 }
 
