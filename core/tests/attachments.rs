@@ -8,7 +8,9 @@ use pinyon_core::attachments::{
     AttachmentName, AttachmentStatistics, CopyAttachment, DeleteAttachment, PutAttachment,
     hash_text, parse_hash,
 };
-use pinyon_core::commands::{BatchCommand, CommandOutcome, Configure, ExpectedVersion};
+use pinyon_core::commands::{
+    BatchCommand, CommandOutcome, Configure, DeleteByPrefix, ExpectedVersion,
+};
 use pinyon_core::document::DocumentId;
 use pinyon_core::host::Clock;
 use pinyon_core::revisions::{
@@ -255,6 +257,35 @@ fn a_content_that_is_half_swept_is_never_used() {
         assert_eq!(used.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(sweep(&database, &story).await > 0);
         assert_eq!(counts(&database).await, (0, 0));
+    });
+}
+
+#[test]
+fn old_contents_go_however_many_young_ones_there_are() {
+    let story = Story::new();
+    story.run(async |database| {
+        let come_and_go = async |from: usize, to: usize| {
+            let mut batch = Vec::new();
+            for n in from..to {
+                let id = format!("d/{n}");
+                batch.push(put(&id, "{}"));
+                batch.push(attach(&database, &id, "a", id.as_bytes()).await);
+            }
+            let prefix = "d/".to_owned();
+            batch.push(BatchCommand::DeleteByPrefix(DeleteByPrefix { prefix }));
+            database.write_batch(batch).await.unwrap();
+        };
+        come_and_go(0, 20).await;
+        let then = story.clock.now().plus_ms(1);
+        story.clock.advance_ms(1000);
+        for batch in 1..=25 {
+            come_and_go(200 * batch, 200 * (batch + 1)).await;
+        }
+        let mut swept = 0;
+        for _ in 0..100 {
+            swept += database.sweep_loose_contents_step(then, 7).await.unwrap();
+        }
+        assert_eq!(swept, 40, "twenty contents of one piece each");
     });
 }
 

@@ -6,7 +6,6 @@ mod story;
 
 use pinyon_core::ErrorKind;
 use pinyon_core::document::parse_document;
-use pinyon_core::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use pinyon_core::host::Clock;
 use story::{Story, delete, json, put, write_one, written};
 
@@ -140,14 +139,4 @@ fn a_malformed_time_is_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         assert!(error.message().contains("@expires"), "{error}");
     }
-}
-
-#[test]
-fn sweeps_that_could_do_nothing_are_refused() {
-    let expiration = |member| ExpirationConfiguration::parse(&format!(r#"{{"{member}":0}}"#));
-    let refresh = |member| RefreshConfiguration::parse(&format!(r#"{{"{member}":0}}"#));
-    assert!(expiration("DeleteFrequencyInSec").is_err());
-    assert!(expiration("MaxItemsToProcess").is_err());
-    assert!(refresh("RefreshFrequencyInSec").is_err());
-    assert!(refresh("MaxItemsToProcess").is_err());
 }

@@ -1,5 +1,7 @@
 //! Giving back the space of contents that nothing refers to.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 
 use crate::Error;
@@ -23,13 +25,11 @@ impl SweepLooseContents {
     /// How many loose contents a step looks at.
     const CONTENTS: usize = 4096;
 
-    /// Answers how many pieces and contents went; zero means nothing is left to sweep.
+    /// Answers how many pieces and contents went; zero means nothing is left to sweep, or that
+    /// there are so many young contents that the step saw no other.
     pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<usize> {
         let mut removed = 0;
-        for (key, value) in tx
-            .scan(LOOSE_CONTENTS, &KeyRange::all(), Self::CONTENTS)
-            .await?
-        {
+        for (key, value) in self.look_around(tx).await? {
             if removed >= self.limit {
                 break;
             }
@@ -39,6 +39,31 @@ impl SweepLooseContents {
             removed += self.remove(tx, key, self.limit - removed).await?;
         }
         Ok(removed)
+    }
+
+    /// Loose contents from anywhere on: from the first one always, the young ones in front would
+    /// hide the old ones behind for as long as new ones come.
+    async fn look_around<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+    ) -> Result<Vec<(Bytes, Bytes)>> {
+        let mut anywhere: ContentId = [0; 16];
+        tx.host.random.fill(&mut anywhere)?;
+        let anywhere = Bytes::copy_from_slice(&anywhere);
+        let behind = KeyRange {
+            start: Bound::Included(anywhere.clone()),
+            end: Bound::Unbounded,
+        };
+        let before = KeyRange {
+            start: Bound::Unbounded,
+            end: Bound::Excluded(anywhere),
+        };
+        let mut seen = tx.scan(LOOSE_CONTENTS, &behind, Self::CONTENTS).await?;
+        let left = Self::CONTENTS.saturating_sub(seen.len());
+        if left > 0 {
+            seen.extend(tx.scan(LOOSE_CONTENTS, &before, left).await?);
+        }
+        Ok(seen)
     }
 
     async fn remove<S: Snapshot>(

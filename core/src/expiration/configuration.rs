@@ -52,8 +52,8 @@ impl Default for RefreshConfiguration {
 /// Seconds between sweeps when the configuration names none.
 pub const DEFAULT_FREQUENCY_S: u64 = 60;
 
-fn check_above_0(member: &str, number: Option<u64>) -> Result<()> {
-    if number == Some(0) {
+fn check_frequency(member: &str, seconds: Option<u64>) -> Result<()> {
+    if seconds == Some(0) {
         return Err(Error::invalid(format!("{member} must be above 0, or null")));
     }
     Ok(())
@@ -70,11 +70,10 @@ impl ExpirationConfiguration {
                 "the expiration configuration does not fit: {reason}"
             ))
         })?;
-        check_above_0(
+        check_frequency(
             "DeleteFrequencyInSec",
             configuration.delete_frequency_in_sec,
         )?;
-        check_above_0("MaxItemsToProcess", configuration.max_items_to_process)?;
         Ok(configuration)
     }
 }
@@ -88,11 +87,10 @@ impl RefreshConfiguration {
         let configuration: Self = parse_object(json).map_err(|reason| {
             Error::invalid(format!("the refresh configuration does not fit: {reason}"))
         })?;
-        check_above_0(
+        check_frequency(
             "RefreshFrequencyInSec",
             configuration.refresh_frequency_in_sec,
         )?;
-        check_above_0("MaxItemsToProcess", configuration.max_items_to_process)?;
         Ok(configuration)
     }
 }
