@@ -299,13 +299,7 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             }
             Builtin::Metadata => metadata(&first),
             Builtin::CreateField => return create_field(&values),
-            Builtin::CreateSpatialField => Value::Special(Arc::new(match values.as_slice() {
-                [latitude, longitude] => Special::Point {
-                    latitude: latitude.clone(),
-                    longitude: longitude.clone(),
-                },
-                _ => Special::Wkt(first),
-            })),
+            Builtin::CreateSpatialField => create_spatial_field(&values),
             Builtin::Boost => Value::Special(Arc::new(Special::Boosted {
                 factor: values.get(1).map_or(1.0, |it| to_number(it).as_f64()),
                 value: first,
@@ -522,6 +516,16 @@ fn parse_int<'a>(value: &Value<'a>, arguments: usize) -> Evaluated<'a> {
     Ok(digits[..end]
         .parse::<i64>()
         .map_or(nan, |it| Value::long(sign * it)))
+}
+
+fn create_spatial_field<'a>(values: &[Value<'a>]) -> Value<'a> {
+    Value::Special(Arc::new(match values {
+        [latitude, longitude] => Special::Point {
+            latitude: latitude.clone(),
+            longitude: longitude.clone(),
+        },
+        _ => Special::Wkt(values.first().cloned().unwrap_or(Value::Undefined)),
+    }))
 }
 
 fn create_field<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
