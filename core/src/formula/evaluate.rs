@@ -305,10 +305,7 @@ impl<'a, 'd> Evaluation<'a, 'd> {
                 value: first,
             })),
             Builtin::Recurse => return self.recurse(first, lambda),
-            Builtin::ToNumber => match first {
-                Value::Undefined => Value::Number(Number::Double(f64::NAN)),
-                first => Value::Number(to_number(&first)),
-            },
+            Builtin::ToNumber => number_of(&first),
             Builtin::ToInteger | Builtin::ToDouble if first.is_nothing() => Value::Null,
             Builtin::ToDouble => Value::Number(Number::Double(to_number(&first).as_f64())),
             Builtin::ToInteger | Builtin::Truncate => rounded(&first, f64::trunc),
@@ -593,4 +590,12 @@ fn format_text<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     }
     text.push_str(rest);
     Ok(Value::text(text))
+}
+
+/// JavaScript's `Number(value)`.
+fn number_of<'a>(value: &Value<'a>) -> Value<'a> {
+    Value::Number(match value {
+        Value::Undefined => Number::Double(f64::NAN),
+        value => to_number(value),
+    })
 }

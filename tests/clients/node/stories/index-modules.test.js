@@ -37,12 +37,12 @@ function put(name, fields) {
 const ask = rql => store.openSession().advanced.rawQuery(rql).waitForNonStaleResults().all();
 
 test("a module maps documents, and reduces what it mapped", async () => {
-    await put("Shops", { maps: ["webassembly('Shops', 'example')"], additionalSources: { example: EXAMPLE } });
+    await put("Shops", { maps: ["webassembly('Shops', 'Example')"], additionalSources: { Example: EXAMPLE } });
     assert.deepEqual((await ask("from index 'Shops' where name = 'bakery'")).map(it => it.id), ["shops/1"]);
     await put("OneShop", {
-        maps: ["webassembly('Shops', 'example')"],
-        reduce: "webassembly('example')",
-        additionalSources: { example: EXAMPLE },
+        maps: ["webassembly('Shops', 'Example')"],
+        reduce: "webassembly('Example')",
+        additionalSources: { Example: EXAMPLE },
     });
     const groups = await ask("from index 'OneShop'");
     assert.equal(groups.length, 1);
@@ -51,21 +51,21 @@ test("a module maps documents, and reduces what it mapped", async () => {
 
 test("a module that does not fit is refused with the reason", async () => {
     for (const [source, reason] of [["AGFzbQ==", /not valid/], ["%", /not base64/]]) {
-        const refused = put("Broken", { maps: ["webassembly('Shops', 'it')"], additionalSources: { it: source } });
+        const refused = put("Broken", { maps: ["webassembly('Shops', 'It')"], additionalSources: { It: source } });
         await assert.rejects(refused, error => {
             assert.equal(error.name, "IndexCompilationException");
             assert.match(error.message, reason);
             return true;
         });
     }
-    const unnamed = put("Broken", { maps: ["webassembly('Shops', 'other')"], additionalSources: { it: EXAMPLE } });
-    await assert.rejects(unnamed, /'other': it is not among AdditionalSources/);
-    const mixed = put("Broken", { maps: ["webassembly('Shops', 'it')", "map('Shops', s => s)"], additionalSources: { it: EXAMPLE } });
+    const unnamed = put("Broken", { maps: ["webassembly('Shops', 'Other')"], additionalSources: { It: EXAMPLE } });
+    await assert.rejects(unnamed, /'Other': it is not among AdditionalSources/);
+    const mixed = put("Broken", { maps: ["webassembly('Shops', 'It')", "map('Shops', s => s)"], additionalSources: { It: EXAMPLE } });
     await assert.rejects(mixed, /or none/);
 });
 
 test("a module that never ends hurts nobody but its own index", async () => {
-    await put("Endless", { maps: ["webassembly('Shops', 'endless')"], additionalSources: { endless: ENDLESS } });
+    await put("Endless", { maps: ["webassembly('Shops', 'Endless')"], additionalSources: { Endless: ENDLESS } });
     const session = store.openSession();
     await session.store({ name: "Cobbler", "@metadata": { "@collection": "Shops" } }, "shops/3");
     await session.saveChanges();
