@@ -418,7 +418,7 @@ fn a_write_is_judged_over_what_it_really_replaces() {
             .connect_with(&hub, &eva, EdgeOptions::default(), options)
             .await;
         line.sync().await;
-        let inputs = engine.inputs.lock().unwrap();
+        let inputs = engine.inputs.lock().unwrap().clone();
         assert_eq!(inputs.len(), 2, "{inputs:?}");
         assert!(inputs[0]["olds"][0].is_null());
         assert_eq!(inputs[1]["olds"][0]["Name"], "Raced");

@@ -162,6 +162,31 @@ fn note(text: &str) -> String {
     format!(r#"{{"Text":"{text}","@metadata":{{"@collection":"Notes"}}}}"#)
 }
 
+fn token_of_an_author(keys: &str) -> String {
+    pinyon(&[
+        "edge-token",
+        "--keys",
+        keys,
+        "--user",
+        "eva",
+        "--database",
+        "Test",
+        "--claim",
+        "roles=[\"author\"]",
+    ])
+}
+
+fn check_refusals(refused: &[(String, String, String)], expected: &[(&str, &str, &str)]) {
+    for (id, code, why) in expected {
+        let of_id = refused.iter().find(|it| it.0 == *id);
+        let (_, actual, reason) = of_id.unwrap_or_else(|| panic!("{id}: {refused:?}"));
+        assert!(
+            actual == code && reason.contains(why),
+            "{id}: {actual} {reason}"
+        );
+    }
+}
+
 #[test]
 fn functions_refuse_documents_one_by_one_and_say_why() {
     let directory = tempfile::tempdir().unwrap();
@@ -191,17 +216,7 @@ fn functions_refuse_documents_one_by_one_and_say_why() {
     let put = server.put("/databases/Test/docs?id=notes/adam", of_adam);
     assert_eq!(put.status, 201);
     let mut eva = TestEdge::new();
-    let token = pinyon(&[
-        "edge-token",
-        "--keys",
-        keys,
-        "--user",
-        "eva",
-        "--database",
-        "Test",
-        "--claim",
-        "roles=[\"author\"]",
-    ]);
+    let token = token_of_an_author(keys);
     eva.connect(&server, &token).unwrap();
     eva.sync_until(|edge| edge.load("notes/adam").is_some());
     eva.disconnect();
@@ -222,15 +237,7 @@ fn functions_refuse_documents_one_by_one_and_say_why() {
     while refusals(&mut eva).len() < expected.len() || eva.pending() > expected.len() {
         assert!(eva.turn_with_tick());
     }
-    let refused = refusals(&mut eva);
-    for (id, code, why) in expected {
-        let of_id = refused.iter().find(|it| it.0 == id);
-        let (_, actual, reason) = of_id.unwrap_or_else(|| panic!("{id}: {refused:?}"));
-        assert!(
-            actual == code && reason.contains(why),
-            "{id}: {actual} {reason}"
-        );
-    }
+    check_refusals(&refusals(&mut eva), &expected);
     for id in ["notes/1", "notes/5", "others/1"] {
         assert!(server.load(id)["Text"].is_string(), "{id}");
     }
@@ -247,19 +254,20 @@ fn functions_refuse_documents_one_by_one_and_say_why() {
     }
 }
 
+const ADD_UP: &str = "
+    if (docs.some((it) => it.Title === 'broken')) return docs.no.such;
+    if (docs.some((it) => it.Title === 'leave')) return;
+    if (hasTombstone) return resolveToTombstone();
+    const merged = { ...docs[0] };
+    merged.Count = docs.reduce((sum, it) => sum + it.Count - base.Count, base.Count);
+    return merged;";
+
 #[test]
 fn a_script_resolves_conflicts_with_what_was_there_before() {
     let mut server = TestServer::with_database(&[]);
     let revisions = json!({ "Default": { "Disabled": false } });
     configure(&server, "admin/revisions/config", &revisions);
-    let script = "
-        if (docs.some((it) => it.Title === 'broken')) return docs.no.such;
-        if (docs.some((it) => it.Title === 'leave')) return;
-        if (hasTombstone) return resolveToTombstone();
-        const merged = { ...docs[0] };
-        merged.Count = docs.reduce((sum, it) => sum + it.Count - base.Count, base.Count);
-        return merged;";
-    let solver = json!({ "ResolveByCollection": { "Tallies": { "Script": script } } });
+    let solver = json!({ "ResolveByCollection": { "Tallies": { "Script": ADD_UP } } });
     let broken = json!({ "ResolveByCollection": { "Tallies": { "Script": "return (" } } });
     let answer = server.post(
         "/databases/Test/admin/replication/conflicts/solver",

@@ -280,7 +280,7 @@ fn a_document_is_refreshed_when_its_time_has_come_and_its_revision_is_there() {
         found
     };
     let (first, again) = (stored(version(1, 7)), stored(version(1, 12)));
-    let before = of(refreshing(1, 7), &[first.clone()]);
+    let before = of(refreshing(1, 7), std::slice::from_ref(&first));
     let after = of(version(1, 12), &[first.clone(), again.clone()]);
     assert!(waiting(ID).settle(&after, at(9)).is_err(), "too early");
     let mut history = waiting(ID);
@@ -288,8 +288,8 @@ fn a_document_is_refreshed_when_its_time_has_come_and_its_revision_is_there() {
     assert!(!history.settle(&after, at(12)).unwrap());
     assert!(history.settle(&before, at(13)).is_err(), "it was undone");
     for wrong in [
-        of(version(1, 7), &[first.clone()]),
-        of(version(1, 12), &[first.clone()]),
+        of(version(1, 7), std::slice::from_ref(&first)),
+        of(version(1, 12), std::slice::from_ref(&first)),
         of(version(1, 12), &[again]),
         with_revisions(Found::default(), ID, [first]),
     ] {
