@@ -13,8 +13,6 @@ mod instance;
 mod limits;
 mod module;
 mod module_functions;
-#[cfg(test)]
-mod module_tests;
 mod runtime;
 #[cfg(test)]
 mod tests;

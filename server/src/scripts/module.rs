@@ -12,6 +12,9 @@ use super::failure::{engine_defect, too_large};
 use super::instance::{HostState, new_store};
 use super::runtime::ScriptRuntime;
 
+#[cfg(test)]
+mod tests;
+
 /// The largest module.
 const MAX_MODULE_BYTES: usize = 4 << 20;
 

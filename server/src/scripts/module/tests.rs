@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use pinyon_core::Result;
 use pinyon_core::host::Timestamp;
 
-use super::module::IndexModule;
-use super::{ScriptLimits, ScriptRuntime};
+use super::super::{ScriptLimits, ScriptRuntime};
+use super::IndexModule;
 
 const NOW: Timestamp = Timestamp::from_ticks(0);
 
@@ -21,7 +21,7 @@ fn runtime() -> ScriptRuntime {
 
 /// The module in the documentation.
 fn example() -> Vec<u8> {
-    let text = include_str!("../../../docs/webassembly-maps.md");
+    let text = include_str!("../../../../docs/webassembly-maps.md");
     let (_, text) = text.split_once("```wat\n").unwrap();
     let (text, _) = text.split_once("```").unwrap();
     wat::parse_str(text).unwrap()
@@ -61,7 +61,7 @@ async fn the_documented_example_works() {
     let long = format!(r#"{{"Text":"{}"}}"#, "x".repeat(300_000));
     assert_eq!(call("map", &long).await, long);
     // What the story of the official client defines is this very module.
-    let story = include_str!("../../../tests/clients/node/stories/index-modules.test.js");
+    let story = include_str!("../../../../tests/clients/node/stories/index-modules.test.js");
     assert!(
         story.contains(&STANDARD.encode(example())),
         "{}",
