@@ -1,5 +1,6 @@
 //! The listening socket: accepts, serves, and ends in good order.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use pinyon_core::{Error, ErrorKind, Result};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::config::Config;
@@ -16,12 +17,16 @@ use crate::http::serve_request;
 use crate::server::Server;
 use crate::watched_io::{Activity, WatchedIo};
 
+/// Connections the kernel keeps until they are accepted, if it may keep so many. With the usual
+/// 128, clients that all connect at once are told to try again after a second.
+const WAITING_CONNECTIONS: u32 = 4096;
+
 /// Serves until SIGINT or SIGTERM, then finishes what runs and closes the databases.
 ///
 /// # Errors
 /// `Unavailable` when the address or the data directory is taken; whatever closing reports.
 pub async fn serve(config: Config) -> Result<()> {
-    let listener = bind(&config).await?;
+    let listener = bind(&config)?;
     let address = listener
         .local_addr()
         .map_err(|reason| socket_error(&config, &reason))?;
@@ -71,10 +76,19 @@ fn announce(server: &Server) {
     println!("listening on http://{}", server.local_address);
 }
 
-async fn bind(config: &Config) -> Result<TcpListener> {
-    TcpListener::bind(config.listen)
-        .await
-        .map_err(|reason| socket_error(config, &reason))
+fn bind(config: &Config) -> Result<TcpListener> {
+    let listen = || {
+        let socket = match config.listen {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A server that starts again must not wait for what the one before it left in the kernel.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(config.listen)?;
+        socket.listen(WAITING_CONNECTIONS)
+    };
+    listen().map_err(|reason| socket_error(config, &reason))
 }
 
 fn socket_error(config: &Config, reason: &std::io::Error) -> Error {
