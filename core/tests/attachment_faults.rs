@@ -22,6 +22,9 @@ use pinyon_core::verify::verify;
 use pinyon_core::{Database, ErrorKind, Result};
 use story::{Story, TestStore, delete, put};
 
+/// Every call fails once; as WebAssembly, where the same takes several times as long, each third.
+const STRIDE: u64 = if cfg!(target_family = "wasm") { 3 } else { 1 };
+
 const SCAN: (u8, usize) = (1, 2 * CHUNK_BYTES + 5);
 const NOTE: (u8, usize) = (2, 100);
 /// Written in two steps.
@@ -290,7 +293,7 @@ fn a_failure_at_any_call_leaves_the_whole_step_or_nothing_of_it() {
     for fault in faults {
         let (mut nth, mut failures, mut applied) = (0, 0, 0);
         loop {
-            nth += 1;
+            nth += STRIDE;
             let story = Story::new();
             let (stopped, result) = story.run(async |database| {
                 story.plan.fail_at(nth, fault);
@@ -318,9 +321,12 @@ fn a_failure_at_any_call_leaves_the_whole_step_or_nothing_of_it() {
                 assert_eq!(picture(&database, &story).await, pictures[STEPS.len()]);
             });
         }
-        assert!(failures > 2 * STEPS.len() as u64, "{failures} of {fault:?}");
+        assert!(
+            failures * STRIDE > 2 * STEPS.len() as u64,
+            "{failures} of {fault:?}"
+        );
         let hides = fault == Fault::AppliedThenClosed;
-        assert_eq!(applied > 10, hides, "{applied} of {fault:?}");
+        assert_eq!(applied * STRIDE > 10, hides, "{applied} of {fault:?}");
     }
 }
 
