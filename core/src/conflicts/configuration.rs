@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{ScriptCall, ScriptEngine, ScriptFailure, ScriptPart, ScriptProgram, Timestamp};
+use crate::host::{ScriptEngine, ScriptPart, ScriptProgram, Timestamp, check_program};
 use crate::schema::conflicts::DocumentVersion;
 use crate::version::Siblings;
 use crate::{Error, Result};
@@ -59,19 +59,8 @@ impl ConflictsConfiguration {
     /// `InvalidRequest` that names the collection and the place; whatever the engine reports.
     pub async fn check(&self, engine: &dyn ScriptEngine, now: Timestamp) -> Result<()> {
         for (name, resolver) in &self.resolve_by_collection {
-            let call = ScriptCall {
-                program: resolver.program(),
-                input: "{\"check\":true}".to_owned(),
-                now,
-            };
-            if let Err(error) = engine.call(call).await {
-                return Err(match error.details::<ScriptFailure>() {
-                    Some(failure) => Error::invalid(format!(
-                        "the conflict script of '{name}' cannot be used: {failure}"
-                    )),
-                    None => error,
-                });
-            }
+            let what = format!("the conflict script of '{name}'");
+            check_program(engine, resolver.program(), now, &what).await?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ pub use clock::{Clock, ManualClock, Timestamp};
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use random::OsRandom;
 pub use random::{Random, SeededRandom, random_uuid};
+pub(crate) use script::check_program;
 pub use script::{
     ScriptCall, ScriptEngine, ScriptFailure, ScriptFailureKind, ScriptFuture, ScriptPart,
     ScriptProgram,

@@ -114,3 +114,27 @@ impl fmt::Display for ScriptFailure {
 }
 
 impl std::error::Error for ScriptFailure {}
+
+/// Compiles a program that is configured; `what` names it.
+///
+/// # Errors
+/// `InvalidRequest` that names it and the place; whatever the engine reports.
+pub(crate) async fn check_program(
+    engine: &dyn ScriptEngine,
+    program: Arc<ScriptProgram>,
+    now: Timestamp,
+    what: &str,
+) -> Result<()> {
+    let call = ScriptCall {
+        program,
+        input: "{\"check\":true}".to_owned(),
+        now,
+    };
+    let Err(error) = engine.call(call).await else {
+        return Ok(());
+    };
+    Err(match error.details::<ScriptFailure>() {
+        Some(failure) => Error::invalid(format!("{what} cannot be used: {failure}")),
+        None => error,
+    })
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::document::CollectionName;
-use crate::host::{ScriptCall, ScriptEngine, ScriptFailure, ScriptPart, ScriptProgram, Timestamp};
+use crate::host::{ScriptEngine, ScriptPart, ScriptProgram, Timestamp, check_program};
 use crate::schema::conflicts::DocumentVersion;
 use crate::version::Siblings;
 use crate::{Error, Result};
@@ -69,19 +69,8 @@ impl ValidationConfiguration {
     /// `InvalidRequest` that names the collection and the place; whatever the engine reports.
     pub async fn check(&self, engine: &dyn ScriptEngine, now: Timestamp) -> Result<()> {
         for (name, validator) in &self.collections {
-            let call = ScriptCall {
-                program: validator.program(),
-                input: "{\"check\":true}".to_owned(),
-                now,
-            };
-            if let Err(error) = engine.call(call).await {
-                return Err(match error.details::<ScriptFailure>() {
-                    Some(failure) => Error::invalid(format!(
-                        "the validation function of '{name}' cannot be used: {failure}"
-                    )),
-                    None => error,
-                });
-            }
+            let what = format!("the validation function of '{name}'");
+            check_program(engine, validator.program(), now, &what).await?;
         }
         Ok(())
     }
