@@ -107,29 +107,23 @@ impl SyncKeys {
     }
 }
 
-/// The one algorithm that a key is good for.
+/// The one algorithm that a key is good for: what it says, if it is a key of that kind.
 fn algorithm_of(jwk: &Jwk, id: &str) -> Result<Algorithm> {
-    match jwk.common.key_algorithm {
-        Some(KeyAlgorithm::HS256) => {
-            use jsonwebtoken::jwk::AlgorithmParameters::OctetKey;
-            let is_long = match &jwk.algorithm {
-                OctetKey(secret) => {
-                    secret.value.trim_end_matches('=').len() >= MIN_SECRET_CHARACTERS
-                }
-                _ => false,
-            };
-            match is_long {
+    use jsonwebtoken::jwk::AlgorithmParameters::{EllipticCurve, OctetKey, RSA};
+    let broken = |what: &str| Err(Error::invalid(format!("the key '{id}' {what}")));
+    match (jwk.common.key_algorithm, &jwk.algorithm) {
+        (Some(KeyAlgorithm::HS256), OctetKey(secret)) => {
+            match secret.value.trim_end_matches('=').len() >= MIN_SECRET_CHARACTERS {
                 true => Ok(Algorithm::HS256),
-                false => Err(Error::invalid(format!(
-                    "the key '{id}' needs a secret of at least 32 bytes"
-                ))),
+                false => broken("needs a secret of at least 32 bytes"),
             }
         }
-        Some(KeyAlgorithm::RS256) => Ok(Algorithm::RS256),
-        Some(KeyAlgorithm::ES256) => Ok(Algorithm::ES256),
-        _ => Err(Error::invalid(format!(
-            "the key '{id}' must say \"alg\": \"HS256\", \"RS256\" or \"ES256\""
-        ))),
+        (Some(KeyAlgorithm::RS256), RSA(_)) => Ok(Algorithm::RS256),
+        (Some(KeyAlgorithm::ES256), EllipticCurve(_)) => Ok(Algorithm::ES256),
+        (Some(KeyAlgorithm::HS256 | KeyAlgorithm::RS256 | KeyAlgorithm::ES256), _) => {
+            broken("is of another kind ('kty') than its 'alg' needs")
+        }
+        _ => broken("must say \"alg\": \"HS256\", \"RS256\" or \"ES256\""),
     }
 }
 
@@ -205,5 +199,34 @@ mod tests {
         ] {
             assert!(SyncKeys::parse(text, None, None).is_err(), "{text}");
         }
+    }
+
+    /// Keys, and tokens that another library (Python's `cryptography`) signed with them; good until
+    /// the year 3000.
+    const SIGNED_ELSEWHERE: &str = include_str!("keys_signed_elsewhere.json");
+
+    #[test]
+    fn public_keys_check_tokens_and_are_no_secrets() {
+        let file: serde_json::Value = serde_json::from_str(SIGNED_ELSEWHERE).unwrap();
+        let keys = SyncKeys::parse(&file["jwks"].to_string(), None, None).unwrap();
+        let good = file["good"].as_object().unwrap();
+        for algorithm in ["RS256", "ES256"] {
+            let claims = keys.check(good[algorithm].as_str().unwrap()).unwrap();
+            assert_eq!(
+                (claims.sub.as_str(), claims.exp),
+                ("eva", LATE),
+                "{algorithm}"
+            );
+        }
+        let forged = file["forged"].as_object().unwrap();
+        assert_eq!(forged.len(), 7);
+        for (how, token) in forged {
+            let refused = keys.check(token.as_str().unwrap()).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unauthorized, "{how}");
+        }
+        // A key of the wrong kind for the algorithm it says.
+        let mut mixed = file["jwks"].clone();
+        mixed["keys"][0]["alg"] = "ES256".into();
+        assert!(SyncKeys::parse(&mixed.to_string(), None, None).is_err());
     }
 }
