@@ -213,6 +213,9 @@ pub struct Config {
     /// The largest frame of a sync connection
     #[arg(long, env = "PINYON_MAX_SYNC_FRAME_BYTES", default_value_t = 16 << 20)]
     pub max_sync_frame_bytes: usize,
+    /// The most documents of one push of an edge
+    #[arg(long, env = "PINYON_MAX_SYNC_BATCH", default_value_t = 1024)]
+    pub max_sync_batch: usize,
     /// How many documents a user of edges may write in a second over all connections (without
     /// --sync-keys, one connection); who is faster is slowed down
     #[arg(long, env = "PINYON_MAX_SYNC_WRITES_PER_S", default_value_t = 5000)]
@@ -274,6 +277,7 @@ impl Config {
                 self.max_sync_connections_of_user,
             ),
             ("--max-sync-frame-bytes", self.max_sync_frame_bytes),
+            ("--max-sync-batch", self.max_sync_batch),
             ("--max-connections", self.max_connections),
             ("--max-headers", self.max_headers),
             ("--max-request-bytes", self.max_request_bytes),

@@ -443,6 +443,22 @@ fn documents_that_are_too_large_are_refused_alone() {
 }
 
 #[test]
+fn an_edge_keeps_to_the_batches_that_a_server_takes() {
+    let server = TestServer::with_database(&["--max-sync-batch", "3"]);
+    let mut eva = TestEdge::new();
+    for number in 1..=20 {
+        eva.put(&format!("a/{number}"), r#"{"Text":"x"}"#);
+    }
+    eva.connect(&server, "").unwrap();
+    while eva.pending() > 0 {
+        assert!(eva.turn(), "{:?}", eva.events);
+    }
+    for number in 1..=20 {
+        assert_eq!(server.load(&format!("a/{number}"))["Text"], "x");
+    }
+}
+
+#[test]
 fn pages_of_other_origins_cannot_sync() {
     let server = TestServer::with_database(&["--sync-origin", "https://app.example"]);
     let mut edge = TestEdge::new();

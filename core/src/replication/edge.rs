@@ -113,6 +113,7 @@ struct Hub {
     filter: u64,
     resync_until: Option<Etag>,
     max_frame_bytes: usize,
+    max_writes: usize,
 }
 
 /// A part of the stream, until its contents are here.
@@ -365,6 +366,7 @@ impl<S: Store> EdgeSession<S> {
             last_etag,
             resync_until,
             max_frame_bytes,
+            max_writes,
         } = welcome
         else {
             return Err(unexpected());
@@ -383,6 +385,7 @@ impl<S: Store> EdgeSession<S> {
             filter,
             resync_until,
             max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
+            max_writes: usize::try_from(max_writes).unwrap_or(usize::MAX),
         });
         self.remaining = last_etag.number().saturating_sub(from.number());
         self.phase = EdgePhase::CatchingUp;
@@ -529,15 +532,18 @@ impl<S: Store> EdgeSession<S> {
         &mut self,
         read: &ReadTransaction<S::Snapshot>,
     ) -> Result<Option<(Vec<(Bytes, Origin)>, Vec<EdgeWrite>)>> {
+        let limits = self.hub.as_ref();
+        let (max_bytes, max_writes) =
+            limits.map_or((0, 0), |it| (it.max_frame_bytes, it.max_writes));
         let on_their_way: Vec<Bytes> = self.in_flight.values().cloned().collect();
         let waiting: Vec<(u64, Bytes)> = self
             .queue
             .iter()
             .filter(|(_, key)| !on_their_way.contains(key))
             .take(Self::MAX_IN_FLIGHT.saturating_sub(self.in_flight.len()))
+            .take(max_writes)
             .map(|(sequence, key)| (*sequence, key.clone()))
             .collect();
-        let max_bytes = self.hub.as_ref().map_or(0, |hub| hub.max_frame_bytes);
         let (mut marks, mut writes, mut bytes) = (Vec::new(), Vec::new(), 0);
         for (sequence, key) in waiting {
             if bytes >= Self::MAX_PUSH_BYTES {

@@ -76,7 +76,7 @@ pub struct HubOptions {
     pub scripts: Option<Arc<dyn ScriptEngine + Send + Sync>>,
     /// How large a part of the stream is.
     pub stream: StreamLimits,
-    /// The most writes of one push.
+    /// The most writes of one push; edges are told.
     pub max_writes: usize,
     /// The largest frame that the host takes; edges are told.
     pub max_frame_bytes: usize,
@@ -395,6 +395,7 @@ impl<S: Store> HubSession<S> {
             last_etag: state.last_etag,
             resync_until,
             max_frame_bytes: self.options.max_frame_bytes as u64,
+            max_writes: self.options.max_writes as u64,
         })
     }
 

@@ -95,6 +95,8 @@ pub enum Message {
         resync_until: Option<Etag>,
         /// The largest frame that it takes.
         max_frame_bytes: u64,
+        /// The most writes of one push.
+        max_writes: u64,
     },
     /// The server does not go on.
     Refused {
@@ -249,6 +251,7 @@ impl Message {
             last_etag,
             resync_until,
             max_frame_bytes,
+            max_writes,
         } = self
         else {
             return;
@@ -267,6 +270,7 @@ impl Message {
             frame.fields.etag(*etag)
         });
         frame.fields.varint(*max_frame_bytes);
+        frame.fields.varint(*max_writes);
     }
 
     /// Reads a frame.
@@ -363,6 +367,7 @@ fn read_welcome(frame: &mut FrameReader<'_>) -> Result<Message> {
         last_etag: frame.fields.etag()?,
         resync_until: frame.option(|frame| frame.fields.etag())?,
         max_frame_bytes: frame.fields.varint()?,
+        max_writes: frame.fields.varint()?,
     })
 }
 

@@ -146,6 +146,7 @@ impl Connection {
             may_mint: open.may_mint(),
             scripts: Some(Arc::clone(&open.scripts) as _),
             max_frame_bytes: server.config.max_sync_frame_bytes,
+            max_writes: server.config.max_sync_batch,
             ..HubOptions::new(Arc::clone(&bearer) as Arc<dyn Authorize>)
         };
         let session = HubSession::new(open.documents.clone(), options);

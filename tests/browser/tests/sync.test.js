@@ -199,6 +199,44 @@ test('a token that is not good enough says so, and another one goes on', async (
     await asked.close();
 });
 
+test("a collection's function refuses a document alone, the app reads why, and a mended one goes", async () => {
+    const configure = (collections) => pinyon.request(`/databases/${DATABASE}/admin/validation/config`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ Collections: collections }),
+    });
+    const script = "if (doc && !doc.text) throw `${id}: ${user.sub}, a note has a text`;";
+    assert.equal((await configure({ Notes: { Script: script } })).ok, true);
+    const page = await openApplication(tablet, site, { database: 'notes' });
+    const note = (id, text) => put(page, id, { text, '@metadata': { '@collection': 'Notes' } });
+    await note('notes/1', 'fine');
+    await note('notes/2', '');
+    await note('notes/3', 'fine too');
+    await startSync(page, { token: pinyon.token('eva'), prefixes: ['notes/'] });
+    await page.evaluate(() => {
+        globalThis.refused = [];
+        sync.on('refused', ({ id, code, reason }) => refused.push([id, code, reason]));
+        return sync.waitForSync();
+    });
+    const why = ['ValidationFailed', 'notes/2: eva, a note has a text'];
+    assert.deepEqual(await page.evaluate(() => refused), [['notes/2', ...why]]);
+    assert.deepEqual(await Promise.all([1, 2, 3].map(async (it) => (await pinyon.document(`notes/${it}`))?.text)),
+        ['fine', undefined, 'fine too']);
+    // It stays here, with the reason, over a reload.
+    await page.reload();
+    await page.waitForFunction(() => globalThis.isReady);
+    await page.evaluate(() => globalThis.open({ database: 'notes' }));
+    assert.equal((await get(page, 'notes/2')).text, '');
+    await startSync(page, { token: pinyon.token('eva'), prefixes: ['notes/'] });
+    await synced(page);
+    const [pending] = await page.evaluate(() => sync.pending());
+    assert.deepEqual([pending.id, pending.refusal.code, pending.refusal.reason], ['notes/2', ...why]);
+    await note('notes/2', 'mended');
+    await until(async () => (await pinyon.document('notes/2'))?.text === 'mended', 'the mended note');
+    assert.equal((await configure({})).ok, true);
+    await page.close();
+});
+
 test('waitForSync asks the server: whatever it had at that moment is here', async (t) => {
     // What the server tells by itself comes too late for who does not ask.
     const line = await startSlowLine(pinyon.url, 150);
