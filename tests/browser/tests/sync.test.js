@@ -205,34 +205,34 @@ test("a collection's function refuses a document alone, the app reads why, and a
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ Collections: collections }),
     });
-    const script = "if (doc && !doc.text) throw `${id}: ${user.sub}, a note has a text`;";
-    assert.equal((await configure({ Notes: { Script: script } })).ok, true);
-    const page = await openApplication(tablet, site, { database: 'notes' });
-    const note = (id, text) => put(page, id, { text, '@metadata': { '@collection': 'Notes' } });
-    await note('notes/1', 'fine');
-    await note('notes/2', '');
-    await note('notes/3', 'fine too');
-    await startSync(page, { token: pinyon.token('eva'), prefixes: ['notes/'] });
+    const script = "if (doc && !doc.text) throw `${id}: ${user.sub}, a diary has a text`;";
+    assert.equal((await configure({ Diaries: { Script: script } })).ok, true);
+    const page = await openApplication(tablet, site, { database: 'diaries' });
+    const diary = (id, text) => put(page, id, { text, '@metadata': { '@collection': 'Diaries' } });
+    await diary('diaries/1', 'fine');
+    await diary('diaries/2', '');
+    await diary('diaries/3', 'fine too');
+    await startSync(page, { token: pinyon.token('eva'), prefixes: ['diaries/'] });
     await page.evaluate(() => {
         globalThis.refused = [];
         sync.on('refused', ({ id, code, reason }) => refused.push([id, code, reason]));
         return sync.waitForSync();
     });
-    const why = ['ValidationFailed', 'notes/2: eva, a note has a text'];
-    assert.deepEqual(await page.evaluate(() => refused), [['notes/2', ...why]]);
-    assert.deepEqual(await Promise.all([1, 2, 3].map(async (it) => (await pinyon.document(`notes/${it}`))?.text)),
+    const why = ['ValidationFailed', 'diaries/2: eva, a diary has a text'];
+    assert.deepEqual(await page.evaluate(() => refused), [['diaries/2', ...why]]);
+    assert.deepEqual(await Promise.all([1, 2, 3].map(async (it) => (await pinyon.document(`diaries/${it}`))?.text)),
         ['fine', undefined, 'fine too']);
     // It stays here, with the reason, over a reload.
     await page.reload();
     await page.waitForFunction(() => globalThis.isReady);
-    await page.evaluate(() => globalThis.open({ database: 'notes' }));
-    assert.equal((await get(page, 'notes/2')).text, '');
-    await startSync(page, { token: pinyon.token('eva'), prefixes: ['notes/'] });
+    await page.evaluate(() => globalThis.open({ database: 'diaries' }));
+    assert.equal((await get(page, 'diaries/2')).text, '');
+    await startSync(page, { token: pinyon.token('eva'), prefixes: ['diaries/'] });
     await synced(page);
     const [pending] = await page.evaluate(() => sync.pending());
-    assert.deepEqual([pending.id, pending.refusal.code, pending.refusal.reason], ['notes/2', ...why]);
-    await note('notes/2', 'mended');
-    await until(async () => (await pinyon.document('notes/2'))?.text === 'mended', 'the mended note');
+    assert.deepEqual([pending.id, pending.refusal.code, pending.refusal.reason], ['diaries/2', ...why]);
+    await diary('diaries/2', 'mended');
+    await until(async () => (await pinyon.document('diaries/2'))?.text === 'mended', 'the mended diary');
     assert.equal((await configure({})).ok, true);
     await page.close();
 });
