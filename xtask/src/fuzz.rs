@@ -65,6 +65,15 @@ fn targets(corpus: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// How many files are in a folder, which may not be there.
+fn file_count(folder: &Path) -> Result<usize> {
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    Ok(entries.count())
+}
+
 /// Whether nothing was found.
 fn fuzz(
     workspace: &Workspace,
@@ -91,7 +100,12 @@ fn fuzz(
     command
         .arg(format!("-max_total_time={}", arguments.seconds))
         .arg("-print_final_stats=1");
+    let artifacts = workspace.path("tests/fuzz/artifacts").join(target);
+    let kept_before = file_count(&artifacts)?;
     let found_nothing = process::run(&mut command, limit)?.success;
+    if !found_nothing && file_count(&artifacts)? == kept_before {
+        bail!("the target '{target}' did not run to its end, and kept no input");
+    }
     if !found_nothing {
         println!(
             "the input is in tests/fuzz/artifacts/{target}; move it to tests/fuzz/corpus/{target}, \
