@@ -122,7 +122,9 @@ mod tests {
         }
         let records = encode(&batch, 100);
         assert_eq!(records.len(), 5, "10; 300; 90 and 0; 20; 101");
-        let read = records.into_iter().flat_map(|it| decode(it.into()).unwrap());
+        let read = records
+            .into_iter()
+            .flat_map(|it| decode(it.into()).unwrap());
         assert_eq!(read.collect::<Vec<_>>(), expected);
         assert_eq!(encode(&WriteBatch::default(), 100).len(), 1);
     }
