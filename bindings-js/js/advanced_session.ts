@@ -1,7 +1,7 @@
 // What a session offers beyond loading and storing.
 
 import type { DocumentType } from './conventions.js';
-import { textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import { differs, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
 import { PinyonError } from './errors.js';
 import { RawDocumentQuery } from './query.js';
 import type { DocumentSession } from './session.js';
@@ -108,8 +108,7 @@ export class AdvancedSession extends SessionPatches {
     hasChanged(entity: object): boolean {
         const tracked = this.trackedOf(entity);
         if (tracked.isForced || !tracked.stored) return true;
-        const now = textOf(tracked, this.#session.conventions);
-        return now.body !== tracked.stored.body || now.metadata !== tracked.stored.metadata;
+        return differs(tracked, tracked.stored, this.#session.conventions);
     }
 
     /** Whether saving would write anything. */

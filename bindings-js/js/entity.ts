@@ -17,11 +17,30 @@ export interface TrackedEntity {
     changeVector: string | null;
     /** Instead of the tracked version: any (`null`), or a given one. */
     expected?: string | null;
-    /** The text of body and metadata as they are stored. */
-    stored: { body: string; metadata: string } | undefined;
+    /** Body and metadata as they are stored. */
+    stored: StoredState | undefined;
     isDeleted: boolean;
     /** Whether it is to be stored though nothing changed. */
     isForced: boolean;
+}
+
+/** What is stored of an entity: texts, or a copy of metadata that has none yet. */
+export interface StoredState {
+    body: string;
+    metadata: string | Metadata;
+}
+
+/** Metadata as it is now. Most of it is flat, and then a copy costs less than the text, which few need. */
+export function metadataState(metadata: Metadata): string | Metadata {
+    const isFlat = Object.values(metadata).every((value) => typeof value !== 'object' || value === null);
+    return isFlat ? { ...metadata } : JSON.stringify(metadata);
+}
+
+/** Whether an entity is not as it was stored. */
+export function differs(tracked: TrackedEntity, stored: StoredState, conventions: DocumentConventions): boolean {
+    const now = textOf(tracked, conventions);
+    if (typeof stored.metadata !== 'string') stored.metadata = JSON.stringify(stored.metadata);
+    return now.body !== stored.body || now.metadata !== stored.metadata;
 }
 
 /** The parts of an entity's document. */

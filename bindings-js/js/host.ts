@@ -28,6 +28,8 @@ interface Watch {
     etag: number;
 }
 
+/** A page that opens a database wants to read: indexes and sweeps begin after this. */
+const FIRST_READS_MS = 100;
 const CHANGES_AT_ONCE = 1024;
 const SWEPT_AT_ONCE = 256;
 /** Contents of attachments that no batch came to refer to are given back after this. */
@@ -62,7 +64,6 @@ export class DatabaseHost {
     private constructor(database: Database) {
         this.#database = database;
         this.#live = new LiveEvaluations(database, (caller, key, answer) => this.onLive(caller, key, answer));
-        if (this.#has('onIndexesChanged')) database.onIndexesChanged(() => this.#live.pokeAll());
         if (this.#has('onCommitted')) database.onCommitted(() => this.#tellOfChanges());
         if (this.#has('setScriptEngine')) database.setScriptEngine(scriptEngine());
     }
@@ -70,8 +71,19 @@ export class DatabaseHost {
     static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {
         const { database, ...rest } = options;
         const host = new DatabaseHost(await wasm.Database.open(database, JSON.stringify(rest)));
-        await host.#schedule();
+        host.#timer = setTimeout(() => host.#beginUpkeep(), FIRST_READS_MS);
         return host;
+    }
+
+    /** What goes on beside requests. The first of them need not wait for it. */
+    #beginUpkeep(): void {
+        if (this.#has('onIndexesChanged')) {
+            this.#database.onIndexesChanged(() => this.#live.pokeAll());
+            // Of what they followed before, changes were not told.
+            this.#live.pokeAll();
+        }
+        // Whoever reads or writes hears of damage too.
+        void this.#schedule().catch(() => undefined);
     }
 
     /** Resolves when the browser takes the storage away; `undefined` after an orderly end. */
@@ -425,6 +437,7 @@ export class DatabaseHost {
     /** Sweeps as often as the configurations ask for. */
     async #schedule(): Promise<void> {
         const { Expiration, Refresh } = JSON.parse(await this.#database.configuration()) as Configuration;
+        if (this.#isClosed) return;
         const seconds = [
             Expiration && !Expiration.Disabled ? (Expiration.DeleteFrequencyInSec ?? 60) : Infinity,
             Refresh && !Refresh.Disabled ? (Refresh.RefreshFrequencyInSec ?? 60) : Infinity,

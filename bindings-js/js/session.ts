@@ -3,7 +3,7 @@
 import { AdvancedSession } from './advanced_session.js';
 import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
-import { documentText, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import { documentText, metadataState, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
 import type { LiveSource } from './live.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
@@ -385,7 +385,7 @@ class Save {
         delete tracked.expected;
         tracked.isForced = false;
         // The body that was sent: the application may have changed the entity meanwhile.
-        tracked.stored = { body, metadata: JSON.stringify(tracked.metadata) };
+        tracked.stored = { body, metadata: metadataState(tracked.metadata) };
     }
 
     #addDelete(tracked: TrackedEntity): void {
@@ -423,7 +423,7 @@ class Save {
         }
         tracked.changeVector = changeVector;
         tracked.metadata['@change-vector'] = changeVector;
-        if (!isChanged && tracked.stored) tracked.stored.metadata = JSON.stringify(tracked.metadata);
+        if (!isChanged && tracked.stored) tracked.stored.metadata = metadataState(tracked.metadata);
     }
 
     settle(results: CommandResult[]): void {

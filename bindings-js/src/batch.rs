@@ -10,7 +10,8 @@ use pinyon_core::commands::{
     PatchDocument, PutDocument, RememberRequest, VerifyVersions,
 };
 use pinyon_core::document::{
-    DocumentId, DocumentText, FieldPatch, IdRequest, JsonPatch, PatchScript, parse_document,
+    DocumentId, DocumentParser, DocumentText, FieldPatch, IdRequest, JsonPatch, PatchScript,
+    parse_document,
 };
 use pinyon_core::revisions::ForceRevision;
 use pinyon_core::{Error, ErrorKind, Limits};
@@ -109,10 +110,11 @@ impl Command<'_> {
         self,
         limits: &Limits,
         contents: &[AttachmentContent],
+        parser: &mut DocumentParser<'_>,
     ) -> Result<(BatchCommand, Echo), Error> {
         let expected = self.expected();
         let command = match self.kind.as_str() {
-            "PUT" => BatchCommand::Put(self.to_put(limits)?),
+            "PUT" => BatchCommand::Put(self.to_put(limits, parser)?),
             "DELETE" if self.id_prefixed => BatchCommand::DeleteByPrefix(DeleteByPrefix {
                 prefix: self.id.clone(),
             }),
@@ -164,7 +166,11 @@ impl Command<'_> {
         Ok((command, echo))
     }
 
-    fn to_put(&self, limits: &Limits) -> Result<PutDocument, Error> {
+    fn to_put(
+        &self,
+        limits: &Limits,
+        parser: &mut DocumentParser<'_>,
+    ) -> Result<PutDocument, Error> {
         let text = self
             .document
             .ok_or_else(|| Error::invalid("a PUT needs a Document"))?;
@@ -173,7 +179,7 @@ impl Command<'_> {
         Ok(PutDocument {
             id: IdRequest::parse(&self.id, limits.max_id_bytes)?,
             expected: self.expected(),
-            document: parse_document(text.get(), limits).map_err(named)?,
+            document: parser.parse(text.get()).map_err(named)?,
         })
     }
 
@@ -238,8 +244,10 @@ impl Database {
             .collect::<Result<Vec<_>, _>>()?;
         let mut commands = Vec::with_capacity(batch.commands.len() + 1);
         let mut echoes = Vec::with_capacity(batch.commands.len());
+        let mut parser = DocumentParser::new(limits);
         for (index, command) in batch.commands.into_iter().enumerate() {
-            let (command, echo) = command.into_core(limits, &contents).map_err(|error| {
+            let parsed = command.into_core(limits, &contents, &mut parser);
+            let (command, echo) = parsed.map_err(|error| {
                 Error::new(
                     error.kind(),
                     format!("command {index}: {}", error.message()),

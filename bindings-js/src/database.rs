@@ -1,8 +1,6 @@
 //! A database and its storage: opening, closing, and where it stands.
 
 use std::cell::RefCell;
-#[cfg(feature = "queries")]
-use std::sync::Arc;
 
 use futures_util::future::AbortHandle;
 use pinyon_core::storage::{Durability, Environment, StoreName};
@@ -15,7 +13,7 @@ use wasm_bindgen::prelude::*;
 use crate::error::{JsResult, to_js};
 use crate::host;
 #[cfg(feature = "queries")]
-use crate::queries::{BrowserIndexes, open_indexes};
+use crate::queries::OpeningIndexes;
 
 pub(crate) type CoreDatabase = pinyon_core::Database<BrowserStore>;
 
@@ -25,7 +23,7 @@ pub struct Database {
     pub(crate) environment: BrowserEnvironment,
     pub(crate) database: CoreDatabase,
     #[cfg(feature = "queries")]
-    pub(crate) indexes: Arc<BrowserIndexes>,
+    pub(crate) indexes: OpeningIndexes,
     durability: Durability,
     pub(crate) uploads: crate::attachments::FinishedUploads,
     pub(crate) scripts: crate::scripts::PageEngine,
@@ -101,7 +99,7 @@ impl Database {
         let (database, merger) = CoreDatabase::open(store, host::host(), core_options).await?;
         wasm_bindgen_futures::spawn_local(merger.run());
         #[cfg(feature = "queries")]
-        let indexes = open_indexes(&environment, &database, &name).await?;
+        let indexes = OpeningIndexes::new(&environment, &database, &name);
         Ok(Self {
             environment,
             database,

@@ -68,10 +68,11 @@ fn parse<T: DeserializeOwned>(what: &str, value: Value) -> Result<T, Error> {
 }
 
 impl Database {
-    fn chosen(&self, names: &[String]) -> Result<Vec<BrowserIndex>, Error> {
+    async fn chosen(&self, names: &[String]) -> Result<Vec<BrowserIndex>, Error> {
+        let indexes = self.indexes.get().await?;
         match names {
-            [] => Ok(self.indexes.list()),
-            names => names.iter().map(|it| self.indexes.get(it)).collect(),
+            [] => Ok(indexes.list()),
+            names => names.iter().map(|it| indexes.get(it)).collect(),
         }
     }
 
@@ -125,7 +126,7 @@ impl Database {
 
     async fn about_indexes(&self, what: &str, names: &[String]) -> Result<Value, Error> {
         let mut told = Vec::new();
-        for index in self.chosen(names)? {
+        for index in self.chosen(names).await? {
             told.push(match what {
                 "names" => index.name().into(),
                 "definitions" => definition(&index),
@@ -142,7 +143,7 @@ impl Database {
     }
 
     async fn change_index(&self, name: &str, what: &str, to: Value) -> Result<bool, Error> {
-        let indexes = &self.indexes;
+        let indexes = self.indexes.get().await?;
         match what {
             "delete" => return indexes.delete(name).await,
             "reset" => indexes.reset(name).await?,
@@ -176,14 +177,15 @@ impl Database {
             .last_etag
             .number();
         loop {
-            let changed = self.indexes.listen();
+            let indexes = self.indexes.get().await?;
+            let changed = indexes.listen();
             let mut behind = None;
-            for index in self.chosen(names)? {
+            for index in self.chosen(names).await? {
                 let progress = select(index.listen(), index.listen_for_changes());
                 let stands_still = index.record().is_disabled || index.is_paused();
                 // What replaces it has to catch up too: it is what was put last.
                 let replacement = format!("{REPLACEMENT_PREFIX}{}", index.name());
-                let replacement = self.indexes.find(&replacement).is_some();
+                let replacement = indexes.find(&replacement).is_some();
                 let read = self.database.read().await?;
                 let view = index.view().await?;
                 index.check_answers(&view.progress)?;
@@ -210,7 +212,10 @@ impl Database {
     /// Defines an index, given as JSON in the protocol's form.
     #[wasm_bindgen(js_name = putIndex)]
     pub async fn put_index(&self, definition: String) -> JsResult<()> {
-        let put = async { self.indexes.put(IndexDefinition::parse(&definition)?).await };
+        let put = async {
+            let definition = IndexDefinition::parse(&definition)?;
+            self.indexes.get().await?.put(definition).await
+        };
         put.await.map_err(to_js)
     }
 
@@ -242,7 +247,7 @@ impl Database {
         limit: usize,
     ) -> JsResult<Vec<String>> {
         let found = async {
-            let index = self.indexes.get(&name)?;
+            let index = self.indexes.get().await?.get(&name)?;
             index.terms(&field, after.as_deref(), limit).await
         };
         found.await.map_err(to_js)

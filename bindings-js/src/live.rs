@@ -1,7 +1,5 @@
 //! Queries that are asked again and again: whoever owns one compares etags before it asks.
 
-use std::sync::Arc;
-
 use pinyon_core::Error;
 use pinyon_core::query::PreparedQuery;
 use wasm_bindgen::prelude::*;
@@ -52,10 +50,11 @@ impl Database {
         })
     }
 
-    /// Calls `callback` whenever an index came, went or was replaced.
+    /// Opens the indexes, which follow documents from then on, and calls `callback` whenever one
+    /// came, went or was replaced.
     #[wasm_bindgen(js_name = onIndexesChanged)]
     pub fn on_indexes_changed(&self, callback: js_sys::Function) {
-        let indexes = Arc::downgrade(&self.indexes);
-        self.call_with_each(callback, move || Some(indexes.upgrade()?.listen()));
+        let indexes = self.indexes.clone();
+        self.call_with_each(callback, move || indexes.listen());
     }
 }

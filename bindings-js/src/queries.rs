@@ -1,8 +1,11 @@
 //! Queries in RQL, and the work of the indexes that answer them.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::future::{Either, select};
+use futures_util::FutureExt;
+use futures_util::future::{Either, LocalBoxFuture, Shared, select};
 use pinyon_core::indexes::{FormulaCompiler, Index, Indexes, StepLimits};
 use pinyon_core::query::{Parameters, Plan, PreparedQuery, Ready};
 use pinyon_core::storage::StoreName;
@@ -28,14 +31,70 @@ struct SentQuery {
     wait_for_non_stale_results: bool,
 }
 
+/// The indexes of a database, opened when somebody needs them first: documents are read before.
+#[derive(Clone)]
+pub(crate) struct OpeningIndexes {
+    opening: Shared<LocalBoxFuture<'static, Result<Arc<BrowserIndexes>, Error>>>,
+    has_begun: Rc<Cell<bool>>,
+}
+
+impl OpeningIndexes {
+    pub(crate) fn new(
+        environment: &BrowserEnvironment,
+        database: &CoreDatabase,
+        store: &StoreName,
+    ) -> Self {
+        let has_begun = Rc::new(Cell::new(false));
+        let begins = Rc::clone(&has_begun);
+        let opening = open_indexes(environment.clone(), database.clone(), store.clone());
+        let opening = async move {
+            begins.set(true);
+            opening.await
+        };
+        Self {
+            opening: opening.boxed_local().shared(),
+            has_begun,
+        }
+    }
+
+    /// Waits until they are open.
+    pub(crate) async fn get(&self) -> Result<Arc<BrowserIndexes>, Error> {
+        self.opening.clone().await
+    }
+
+    /// What the next event will come from: the indexes, or that they are open at last.
+    pub(crate) fn listen(&self) -> Option<LocalBoxFuture<'static, ()>> {
+        match self.opening.peek() {
+            Some(Ok(indexes)) => Some(indexes.listen().boxed_local()),
+            Some(Err(_)) => None,
+            None => {
+                let opening = self.opening.clone();
+                // A failure is told to whoever asks for an index.
+                Some(opening.map(|_| ()).boxed_local())
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), Error> {
+        if !self.has_begun.get() {
+            return Ok(());
+        }
+        match self.get().await {
+            Ok(indexes) => indexes.close().await,
+            // There is nothing to close; whoever asked for an index was told why.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
 /// Opens the indexes of a database, and keeps them up to date from now on.
-pub(crate) async fn open_indexes(
-    environment: &BrowserEnvironment,
-    database: &CoreDatabase,
-    store: &StoreName,
+async fn open_indexes(
+    environment: BrowserEnvironment,
+    database: CoreDatabase,
+    store: StoreName,
 ) -> Result<Arc<BrowserIndexes>, Error> {
     let compiler = Arc::new(FormulaCompiler);
-    let opening = Indexes::open(environment.clone(), database.clone(), store, compiler);
+    let opening = Indexes::open(environment, database, &store, compiler);
     #[allow(
         clippy::arc_with_non_send_sync,
         reason = "the core shares by Arc on every host; a browser's worker is one thread"
@@ -103,7 +162,7 @@ async fn follow(indexes: std::sync::Weak<BrowserIndexes>, index: Arc<Index<Brows
 pub(crate) struct Asking {
     environment: BrowserEnvironment,
     database: CoreDatabase,
-    indexes: Arc<BrowserIndexes>,
+    indexes: OpeningIndexes,
 }
 
 impl Asking {
@@ -113,7 +172,8 @@ impl Asking {
         query: &PreparedQuery,
         waits: bool,
     ) -> Result<Ready<BrowserEnvironment>, Error> {
-        let mut plan = self.indexes.plan(query).await?;
+        let indexes = self.indexes.get().await?;
+        let mut plan = indexes.plan(query).await?;
         let is_new = match &plan {
             Plan::Index(index) if index.auto_definition().is_some() => {
                 index.view().await?.progress.batches == 0
@@ -127,7 +187,7 @@ impl Asking {
                 Plan::Index(index) => Some(select(index.listen(), index.listen_for_changes())),
                 Plan::Documents(_) => None,
             };
-            let ready = self.indexes.ready(plan, query).await?;
+            let ready = indexes.ready(plan, query).await?;
             let Some(progress) = progress.filter(|_| waits || is_new) else {
                 return Ok(ready);
             };
@@ -142,7 +202,7 @@ impl Asking {
             }
             // A retired index is not waited for: another may have taken its place.
             plan = match ready.into_plan() {
-                Plan::Index(index) if index.is_retired() => self.indexes.plan(query).await?,
+                Plan::Index(index) if index.is_retired() => indexes.plan(query).await?,
                 plan => plan,
             };
         }
@@ -150,13 +210,15 @@ impl Asking {
 
     /// Whether waiting for the index that answers `query` has an end.
     pub(crate) async fn is_moving(&self, query: &PreparedQuery) -> Result<bool, Error> {
-        Ok(check_moves(&self.indexes.plan(query).await?).is_ok())
+        let indexes = self.indexes.get().await?;
+        Ok(check_moves(&indexes.plan(query).await?).is_ok())
     }
 
     /// Differs whenever the answer may.
     pub(crate) async fn result_etag(&self, query: &PreparedQuery) -> Result<i64, Error> {
-        let plan = self.indexes.plan(query).await?;
-        Ok(self.indexes.ready(plan, query).await?.etag())
+        let indexes = self.indexes.get().await?;
+        let plan = indexes.plan(query).await?;
+        Ok(indexes.ready(plan, query).await?.etag())
     }
 
     /// The answer as JSON: what is known of it, then its results, then what they refer to.
@@ -231,7 +293,7 @@ impl Database {
         Asking {
             environment: self.environment.clone(),
             database: self.database.clone(),
-            indexes: Arc::clone(&self.indexes),
+            indexes: self.indexes.clone(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A log record: the batch of one commit.
+//! Log records: the batch of one commit, in order, in one record or several.
 
 use bytes::Bytes;
 use pinyon_core::Result;
@@ -9,27 +9,58 @@ use crate::fields::{Fields, push_bytes, push_number};
 /// Set in the byte of the key space when the write is a delete.
 const DELETE: u8 = 0x80;
 
-pub(crate) fn encode(batch: &WriteBatch) -> Vec<u8> {
-    const PER_WRITE: usize = 8;
-    let mut out = Vec::with_capacity(batch.byte_count() + batch.len() * PER_WRITE + 16);
-    push_number(&mut out, batch.len() as u64);
+/// The records of a batch: a write that would make one longer than `max_bytes` begins the next.
+pub(crate) fn encode(batch: &WriteBatch, max_bytes: usize) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let mut draft = Draft::default();
     for write in batch.writes() {
+        let (key, value) = match write {
+            Write::Put { key, value, .. } => (key, value.len()),
+            Write::Delete { key, .. } => (key, 0),
+        };
+        if draft.count > 0 && draft.writes.len() + key.len() + value > max_bytes {
+            records.push(std::mem::take(&mut draft).finish());
+        }
+        draft.push(write);
+    }
+    // A batch of nothing is a record too: it makes what came before it durable.
+    records.push(draft.finish());
+    records
+}
+
+/// A record that still takes writes.
+#[derive(Default)]
+struct Draft {
+    count: u64,
+    writes: Vec<u8>,
+}
+
+impl Draft {
+    fn push(&mut self, write: &Write) {
+        self.count += 1;
         match write {
             Write::Put { space, key, value } => {
-                out.push(space.number());
-                push_bytes(&mut out, key);
-                push_bytes(&mut out, value);
+                self.writes.push(space.number());
+                push_bytes(&mut self.writes, key);
+                push_bytes(&mut self.writes, value);
             }
             Write::Delete { space, key } => {
-                out.push(space.number() | DELETE);
-                push_bytes(&mut out, key);
+                self.writes.push(space.number() | DELETE);
+                push_bytes(&mut self.writes, key);
             }
         }
     }
-    out
+
+    fn finish(self) -> Vec<u8> {
+        // With room for the count and for the checksum that follows.
+        let mut record = Vec::with_capacity(self.writes.len() + 24);
+        push_number(&mut record, self.count);
+        record.extend_from_slice(&self.writes);
+        record
+    }
 }
 
-/// The writes of a record, in order: key space, key, and the value unless it is a delete.
+/// The writes of one record, in order: key space, key, and the value unless it is a delete.
 pub(crate) fn decode(record: Bytes) -> Result<Vec<(KeySpace, Bytes, Option<Bytes>)>> {
     let mut fields = Fields::new("a log record", record);
     let count = fields.length()?;
@@ -64,7 +95,9 @@ mod tests {
         batch.put(space, "key", vec![7; 300]);
         batch.put(space, "", "");
         batch.delete(KeySpace::new(0), "gone");
-        let record = Bytes::from(encode(&batch));
+        let records = encode(&batch, 1_000);
+        let [record] = records.try_into().expect("it fits into one");
+        let record = Bytes::from(record);
         let expected = vec![
             (space, Bytes::from("key"), Some(Bytes::from(vec![7; 300]))),
             (space, Bytes::new(), Some(Bytes::new())),
@@ -75,5 +108,24 @@ mod tests {
             assert!(decode(record.slice(..length)).is_err(), "{length}");
         }
         assert!(decode(Bytes::from(vec![1, 32, 0, 0])).is_err(), "space 32");
+    }
+
+    #[test]
+    fn a_large_batch_is_several_records_in_order() {
+        let space = KeySpace::new(3);
+        let mut batch = WriteBatch::default();
+        let mut expected = Vec::new();
+        for (number, length) in [10, 300, 90, 0, 20, 101].into_iter().enumerate() {
+            let (key, value) = (format!("{number}"), Bytes::from(vec![1; length]));
+            batch.put(space, key.clone(), value.clone());
+            expected.push((space, Bytes::from(key), Some(value)));
+        }
+        let records = encode(&batch, 100);
+        assert_eq!(records.len(), 5, "10; 300; 90 and 0; 20; 101");
+        let read = records
+            .into_iter()
+            .flat_map(|it| decode(it.into()).unwrap());
+        assert_eq!(read.collect::<Vec<_>>(), expected);
+        assert_eq!(encode(&WriteBatch::default(), 100).len(), 1);
     }
 }

@@ -7,9 +7,15 @@ pub struct BrowserOptions {
     pub max_cached_bytes: usize,
     /// About how many bytes a page holds.
     pub page_bytes: usize,
+    /// About how many bytes of a commit go into one record of the log.
+    pub log_record_bytes: usize,
     /// The log is compacted when it holds this many bytes, or an eighth of all pages if that is
-    /// more (at most four times this).
+    /// more (at most twice this).
     pub max_log_bytes: usize,
+    /// A log of this many bytes is compacted when no commit came for [`Self::idle_ms`].
+    pub idle_log_bytes: usize,
+    /// How long without a commit counts as idle.
+    pub idle_ms: u32,
     /// The log is compacted when it holds this many commits.
     pub max_log_commits: usize,
     /// How long opening waits for another tab to let go of the environment.
@@ -24,7 +30,12 @@ impl Default for BrowserOptions {
         Self {
             max_cached_bytes: 16 << 20,
             page_bytes: 32 << 10,
-            max_log_bytes: 4 << 20,
+            // A browser keeps a value of 64 KiB and more in a file of its own, which takes longer
+            // to write than several values beside each other.
+            log_record_bytes: 60 << 10,
+            max_log_bytes: 8 << 20,
+            idle_log_bytes: 256 << 10,
+            idle_ms: 500,
             max_log_commits: 2_000,
             lock_wait_ms: 5_000,
             is_memory_allowed: true,

@@ -23,7 +23,7 @@ pub(crate) enum Table {
     Catalog,
     /// For each store, where its log begins and which pages it has.
     Roots,
-    /// A record for each commit since the last compaction.
+    /// The commits since the last compaction, each of one record or several.
     Log,
     /// Sorted pages.
     Pages,
@@ -125,4 +125,7 @@ pub(crate) trait Tables: Clone + Send + Sync + 'static {
 
     /// Sees to it that `work` goes on by itself.
     fn drive(&self, work: Work);
+
+    /// Resolves after some time.
+    fn sleep(&self, ms: u32) -> impl Future<Output = ()> + Send + use<Self>;
 }

@@ -31,7 +31,11 @@ impl CollectionName {
                 Self::MAX_BYTES
             )));
         }
-        let key = text.chars().flat_map(char::to_lowercase).collect();
+        let key = if text.is_ascii() {
+            text.to_ascii_lowercase()
+        } else {
+            text.chars().flat_map(char::to_lowercase).collect()
+        };
         Ok(Self { text, key })
     }
 

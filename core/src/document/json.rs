@@ -5,7 +5,7 @@
 //! items 7 and 8). Texts are kept as they came, but for white space outside strings.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserializer as _;
@@ -251,7 +251,7 @@ impl<'de> Visitor<'de> for Name {
 #[derive(Default)]
 pub(crate) struct Names<'a> {
     few: Vec<Cow<'a, str>>,
-    many: HashSet<Cow<'a, str>>,
+    many: BTreeSet<Cow<'a, str>>,
 }
 
 impl<'a> Names<'a> {
@@ -272,23 +272,47 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The object `text` without the property called `name`, by cutting that out; `None` when more has
+/// to be done to make it compact. `text` must be valid JSON, `properties` all that it has.
+pub(crate) fn cut_property(text: &str, properties: &Properties<'_>, name: &str) -> Option<String> {
+    let is_as_written = |(name, _): &(Cow<'_, str>, &str)| matches!(name, Cow::Borrowed(_));
+    if !properties.iter().all(is_as_written) || next_space(text.as_bytes(), 0).is_some() {
+        return None;
+    }
+    let Some(at) = properties.iter().position(|(it, _)| it == name) else {
+        return Some(text.to_owned());
+    };
+    let place = |part: &str| part.as_ptr().addr() - text.as_ptr().addr();
+    let (name, value) = &properties[at];
+    let (mut start, mut end) = (place(name) - "\"".len(), place(value) + value.len());
+    if at > 0 {
+        start -= ",".len();
+    } else if properties.len() > 1 {
+        end += ",".len();
+    }
+    Some([&text[..start], &text[end..]].concat())
+}
+
 /// Appends `text` without the white space outside its strings. `text` must be valid JSON.
 pub(crate) fn push_compact(text: &str, compact: &mut String) {
-    let bytes = text.as_bytes();
     let mut kept_from = 0;
-    let mut position = 0;
+    while let Some(space) = next_space(text.as_bytes(), kept_from) {
+        compact.push_str(&text[kept_from..space]);
+        kept_from = space + 1;
+    }
+    compact.push_str(&text[kept_from..]);
+}
+
+/// The first white space outside strings from `position` on, which lies outside strings too.
+fn next_space(bytes: &[u8], mut position: usize) -> Option<usize> {
     while position < bytes.len() {
         match bytes[position] {
             b'"' => position = after_string(bytes, position),
-            b' ' | b'\n' | b'\r' | b'\t' => {
-                compact.push_str(&text[kept_from..position]);
-                position += 1;
-                kept_from = position;
-            }
+            b' ' | b'\n' | b'\r' | b'\t' => return Some(position),
             _ => position += 1,
         }
     }
-    compact.push_str(&text[kept_from..]);
+    None
 }
 
 /// The position after the string that begins at `start`.

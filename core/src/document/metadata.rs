@@ -5,7 +5,7 @@
 //! send back what it was given, and cannot forge it.
 
 use super::CollectionName;
-use super::json::{check_document, push_compact, top_properties};
+use super::json::{Properties, check_document, cut_property, push_compact, top_properties};
 use super::schedule::{EXPIRES, REFRESH, Schedule, parse_time};
 use crate::limits::Limits;
 use crate::{Error, ErrorKind, Result};
@@ -54,7 +54,46 @@ pub struct DocumentText {
 /// assert_eq!(document.metadata, r#""@collection":"People""#);
 /// ```
 pub fn parse_document(text: &str, limits: &Limits) -> Result<DocumentText> {
-    take_apart(text, limits).map(|(document, _)| document)
+    take_apart(text, limits, &mut parse_metadata).map(|(document, _)| document)
+}
+
+/// Parses many documents: what the metadata of one has in common with the next is read once.
+#[derive(Debug)]
+pub struct DocumentParser<'l> {
+    limits: &'l Limits,
+    /// The metadata read last: its text, and what that means.
+    last: Option<(String, StoredMetadata)>,
+}
+
+/// Where a document belongs, the metadata to store, and what is due.
+type StoredMetadata = (CollectionName, String, Schedule);
+
+impl<'l> DocumentParser<'l> {
+    /// A parser that keeps to `limits`.
+    pub fn new(limits: &'l Limits) -> Self {
+        Self { limits, last: None }
+    }
+
+    /// As [`parse_document`].
+    ///
+    /// # Errors
+    /// As [`parse_document`].
+    pub fn parse(&mut self, text: &str) -> Result<DocumentText> {
+        let limits = self.limits;
+        let taken = take_apart(text, limits, &mut |metadata| self.metadata(metadata));
+        taken.map(|(document, _)| document)
+    }
+
+    fn metadata(&mut self, text: Option<&str>) -> Result<StoredMetadata> {
+        if let (Some(text), Some((known, parsed))) = (text, &self.last)
+            && known == text
+        {
+            return Ok(parsed.clone());
+        }
+        let parsed = parse_metadata(text)?;
+        self.last = text.map(|text| (text.to_owned(), parsed.clone()));
+        Ok(parsed)
+    }
 }
 
 /// As [`parse_document`], with the id that stands in `@metadata.@id`, as exported documents have.
@@ -65,7 +104,7 @@ pub fn parse_document_with_id(
     text: &str,
     limits: &Limits,
 ) -> Result<(DocumentText, Option<String>)> {
-    let (document, metadata) = take_apart(text, limits)?;
+    let (document, metadata) = take_apart(text, limits, &mut parse_metadata)?;
     let id = metadata.and_then(|metadata| super::find_property(metadata, "@id"));
     let id = id.map(|id| {
         serde_json::from_str::<Option<String>>(id)
@@ -74,28 +113,23 @@ pub fn parse_document_with_id(
     Ok((document, id.transpose()?.flatten()))
 }
 
-/// The document and the text of its whole metadata.
-fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Option<&'a str>)> {
+/// The document and the text of its whole metadata, which `read` reads.
+fn take_apart<'a>(
+    text: &'a str,
+    limits: &Limits,
+    read: &mut dyn FnMut(Option<&str>) -> Result<StoredMetadata>,
+) -> Result<(DocumentText, Option<&'a str>)> {
     let properties = check_document(text, limits.max_json_depth)?;
-    let mut body = String::with_capacity(text.len());
-    body.push('{');
-    let mut metadata = None;
-    for (name, value) in &properties {
-        if name == METADATA {
-            metadata = Some(*value);
-        } else {
-            push_property(name, value, 1, &mut body);
-        }
-    }
-    body.push('}');
-    let whole_metadata = metadata;
-    let (collection, metadata, schedule) = parse_metadata(whole_metadata)?;
-    if body.len() + metadata.len() > limits.max_document_bytes {
+    let whole_metadata = properties.iter().find(|(name, _)| name == METADATA);
+    let whole_metadata = whole_metadata.map(|(_, value)| *value);
+    let body = cut_property(text, &properties, METADATA).unwrap_or_else(|| rebuild(&properties));
+    let (collection, metadata, schedule) = read(whole_metadata)?;
+    let byte_count = body.len() + metadata.len();
+    if byte_count > limits.max_document_bytes {
         return Err(Error::new(
             ErrorKind::LimitExceeded,
             format!(
-                "the document has {} bytes; the limit is {}",
-                body.len() + metadata.len(),
+                "the document has {byte_count} bytes; the limit is {}",
                 limits.max_document_bytes
             ),
         ));
@@ -109,6 +143,16 @@ fn take_apart<'a>(text: &'a str, limits: &Limits) -> Result<(DocumentText, Optio
     Ok((document, whole_metadata))
 }
 
+/// The document without its metadata and white space.
+fn rebuild(properties: &Properties<'_>) -> String {
+    let mut body = String::from("{");
+    for (name, value) in properties.iter().filter(|(name, _)| name != METADATA) {
+        push_property(name, value, 1, &mut body);
+    }
+    body.push('}');
+    body
+}
+
 /// Appends `"name":value`, after a comma unless `out` has only its first `opening` bytes.
 fn push_property(name: &str, value: &str, opening: usize, out: &mut String) {
     if out.len() > opening {
@@ -119,7 +163,7 @@ fn push_property(name: &str, value: &str, opening: usize, out: &mut String) {
     push_compact(value, out);
 }
 
-fn parse_metadata(text: Option<&str>) -> Result<(CollectionName, String, Schedule)> {
+fn parse_metadata(text: Option<&str>) -> Result<StoredMetadata> {
     let mut collection = CollectionName::empty();
     let mut schedule = Schedule::default();
     let mut stored = String::new();
@@ -179,6 +223,40 @@ mod tests {
         assert_eq!(parsed.metadata, r#""a":1"#);
         let parsed = parse(" {\"\" : \",\\\":\" ,\"b\":{}}\n").unwrap();
         assert_eq!(parsed.body, r#"{"":",\":","b":{}}"#);
+    }
+
+    #[test]
+    fn compact_documents_lose_their_metadata_alone() {
+        for (text, expected) in [
+            (r#"{"@metadata":{}}"#, "{}"),
+            (r#"{"@metadata":{},"a":1}"#, r#"{"a":1}"#),
+            (r#"{"a":1,"@metadata":null}"#, r#"{"a":1}"#),
+            (
+                r#"{"a":",","@metadata":{"b":{}},"c":[{}]}"#,
+                r#"{"a":",","c":[{}]}"#,
+            ),
+            (r#"{"@metadata":{},"a":" "}"#, r#"{"a":" "}"#),
+        ] {
+            assert_eq!(parse(text).unwrap().body, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn metadata_that_repeats_means_the_same() {
+        let limits = Limits::default();
+        let mut parser = DocumentParser::new(&limits);
+        for (metadata, collection) in [
+            (r#","@metadata":{"@collection":"People"}"#, "People"),
+            (r#","@metadata":{"@collection":"People"}"#, "People"),
+            (r#","@metadata":{"@collection":"Orders"}"#, "Orders"),
+            ("", "@empty"),
+            (r#","@metadata":{"@collection":"Orders"}"#, "Orders"),
+        ] {
+            let text = format!(r#"{{"a":1{metadata}}}"#);
+            let parsed = parser.parse(&text).unwrap();
+            assert_eq!(parsed.collection.as_str(), collection);
+            assert_eq!(parsed, parse(&text).unwrap());
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub use id::{DocumentId, IdRequest, to_id_key};
 pub use include::IncludePath;
 pub use json::{check_json, find_property};
 pub(crate) use json::{parse_object, top_properties};
-pub use metadata::{DocumentText, parse_document, parse_document_with_id};
+pub use metadata::{DocumentParser, DocumentText, parse_document, parse_document_with_id};
 pub use patch::{
     FieldPatch, JsonPatch, PatchAction, PatchEffect, PatchScript, PatchStatus, PatchedDocument,
 };

@@ -77,6 +77,8 @@ struct State {
     has_relaxed: bool,
     in_flight: Option<Work>,
     compaction: Option<Work>,
+    /// Whether something waits for commits to pause.
+    awaits_idleness: bool,
     /// After a failed compaction: how large the changes become before the next attempt.
     retry_at_bytes: usize,
 }
@@ -146,7 +148,8 @@ impl<T: Tables> Engine<T> {
             let mut state = lock(&self.state);
             self.check_open(&state)?;
             let number = state.log_next;
-            if number >= TableKey::MAX_RECORD {
+            let records = log_record::encode(&batch, self.options.log_record_bytes);
+            if number + records.len() as u64 > TableKey::MAX_RECORD {
                 return Err(Error::new(
                     ErrorKind::LimitExceeded,
                     format!(
@@ -156,7 +159,7 @@ impl<T: Tables> Engine<T> {
                 ));
             }
             let engine = Arc::clone(self);
-            let work = async move { engine.commit_as(number, batch, durability).await };
+            let work = async move { engine.commit_as(number, records, batch, durability).await };
             let work = work.boxed().shared();
             state.in_flight = Some(work.clone());
             work
@@ -171,18 +174,21 @@ impl<T: Tables> Engine<T> {
     async fn commit_as(
         &self,
         number: u64,
+        records: Vec<Vec<u8>>,
         batch: WriteBatch,
         durability: Durability,
     ) -> Result<()> {
-        let key = TableKey::new(self.store, number);
-        let record = seal(Table::Log, key, log_record::encode(&batch));
-        let put = Change::Put(Table::Log, key, record);
-        let done = self.tables.apply(vec![put], durability).await;
+        let next = number + records.len() as u64;
+        let puts = (number..next).zip(records).map(|(number, record)| {
+            let key = TableKey::new(self.store, number);
+            Change::Put(Table::Log, key, seal(Table::Log, key, record))
+        });
+        let done = self.tables.apply(puts.collect(), durability).await;
         let mut state = lock(&self.state);
         state.in_flight = None;
         match done {
             Ok(()) => {
-                state.log_next = number + 1;
+                state.log_next = next;
                 state.has_relaxed = durability == Durability::Relaxed;
                 state.put_all(batch.into_writes().into_iter().map(|write| match write {
                     Write::Put { space, key, value } => (space, key, Some(value)),
@@ -234,15 +240,68 @@ impl<T: Tables> Engine<T> {
     fn max_log_bytes(&self, state: &State) -> usize {
         let eighth = usize::try_from(state.index.byte_count() / 8).unwrap_or(usize::MAX);
         let least = self.options.max_log_bytes.max(1);
-        eighth.clamp(least, least.saturating_mul(4))
+        eighth.clamp(least, least.saturating_mul(2))
     }
 
     fn start_compaction_if_due(self: &Arc<Self>) {
-        let mut state = lock(&self.state);
+        let state = lock(&self.state);
         let is_due = state.active_bytes >= self.max_log_bytes(&state).max(state.retry_at_bytes)
             || (state.retry_at_bytes == 0
                 && state.active_commits >= self.options.max_log_commits.max(1));
-        if !is_due || state.compaction.is_some() || state.closed.is_some() {
+        if is_due {
+            self.start_compaction(state);
+        } else {
+            drop(state);
+            self.compact_when_idle();
+        }
+    }
+
+    /// Sees to it that the log is short when nobody writes: the next opening reads all of it.
+    pub(crate) fn compact_when_idle(self: &Arc<Self>) {
+        {
+            let mut state = lock(&self.state);
+            let is_long = state.active_bytes >= self.options.idle_log_bytes;
+            // After a failure only what else is written calls for another attempt.
+            if !is_long || state.awaits_idleness || state.retry_at_bytes > 0 {
+                return;
+            }
+            state.awaits_idleness = true;
+        }
+        let waiting = Self::wait_for_idleness(
+            Arc::downgrade(self),
+            self.tables.clone(),
+            self.options.idle_ms,
+        );
+        self.tables.drive(waiting.boxed().shared());
+    }
+
+    async fn wait_for_idleness(engine: Weak<Self>, tables: T, idle_ms: u32) -> Result<()> {
+        let mut seen = None;
+        // Whoever waits keeps no store open.
+        while let Some(engine) = engine.upgrade() {
+            let Some(now) = engine.look_for_idleness(seen) else {
+                break;
+            };
+            drop(engine);
+            seen = Some(now);
+            tables.sleep(idle_ms).await;
+        }
+        Ok(())
+    }
+
+    /// Compacts when nothing was committed since `seen`; otherwise answers what is new.
+    fn look_for_idleness(self: &Arc<Self>, seen: Option<u64>) -> Option<u64> {
+        let mut state = lock(&self.state);
+        if seen != Some(state.log_next) && state.closed.is_none() {
+            return Some(state.log_next);
+        }
+        state.awaits_idleness = false;
+        self.start_compaction(state);
+        None
+    }
+
+    fn start_compaction(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.compaction.is_some() || state.closed.is_some() {
             return;
         }
         let engine = Arc::clone(self);

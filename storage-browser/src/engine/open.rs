@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use futures_util::future::try_join;
 use pinyon_core::{Error, Result};
 
 use super::{Engine, State, empty_overlay};
@@ -12,6 +14,9 @@ use crate::options::BrowserOptions;
 use crate::page_cache::PageCache;
 use crate::page_index::Root;
 use crate::tables::{Table, TableKey, Tables};
+
+/// Records of the log read in one transaction: most logs have fewer.
+const RECORDS_AT_ONCE: u32 = 1_024;
 
 impl<T: Tables> Engine<T> {
     pub(crate) async fn open(
@@ -24,7 +29,10 @@ impl<T: Tables> Engine<T> {
             let message = format!("store '{name}': {}", reason.message());
             Error::new(reason.kind(), message).with_source(reason)
         };
-        let root = read_root(&tables, store).await.map_err(in_store)?;
+        // What a root cut off from the log went with it: the log is read from its beginning, and
+        // both at once.
+        let reading = try_join(read_root(&tables, store), read_log(&tables, store, 0));
+        let (root, log) = reading.await.map_err(in_store)?;
         let mut state = State {
             closed: None,
             active: empty_overlay(),
@@ -39,9 +47,12 @@ impl<T: Tables> Engine<T> {
             has_relaxed: false,
             in_flight: None,
             compaction: None,
+            awaits_idleness: false,
             retry_at_bytes: 0,
         };
-        replay(&tables, store, &mut state).await.map_err(in_store)?;
+        replay(&tables, store, log, &mut state)
+            .await
+            .map_err(in_store)?;
         Ok(Self {
             tables,
             store,
@@ -62,15 +73,21 @@ async fn read_root<T: Tables>(tables: &T, store: u64) -> Result<Root> {
     }
 }
 
+async fn read_log<T: Tables>(tables: &T, store: u64, from: u64) -> Result<Vec<Bytes>> {
+    let rest = TableKey::from_record(store, from);
+    tables.get_range(Table::Log, rest, RECORDS_AT_ONCE).await
+}
+
 /// The records of the log have consecutive numbers, so one that is missing is found as damage:
 /// the next one does not fit into its place.
-async fn replay<T: Tables>(tables: &T, store: u64, state: &mut State) -> Result<()> {
-    // A few at a time: a log of large commits should not be in memory twice.
-    const AT_ONCE: u32 = 256;
+async fn replay<T: Tables>(
+    tables: &T,
+    store: u64,
+    mut records: Vec<Bytes>,
+    state: &mut State,
+) -> Result<()> {
     loop {
-        let rest = TableKey::from_record(store, state.log_next);
-        let records = tables.get_range(Table::Log, rest, AT_ONCE).await?;
-        let is_last = records.len() < AT_ONCE as usize;
+        let is_last = records.len() < RECORDS_AT_ONCE as usize;
         for sealed in records {
             let key = TableKey::new(store, state.log_next);
             let record = unseal(Table::Log, key, sealed)?;
@@ -80,5 +97,6 @@ async fn replay<T: Tables>(tables: &T, store: u64, state: &mut State) -> Result<
         if is_last {
             return Ok(());
         }
+        records = read_log(tables, store, state.log_next).await?;
     }
 }

@@ -132,4 +132,8 @@ impl Tables for SimulatedTables {
     fn drive(&self, _: Work) {
         // Goes on when somebody needs it, which shows more orders of events than a real task.
     }
+
+    fn sleep(&self, _: u32) -> impl Future<Output = ()> + Send + use<> {
+        turn()
+    }
 }

@@ -159,6 +159,7 @@ impl<T: Tables> Stores<T> {
         let tables = self.inner.tables.clone();
         let engine = Engine::open(tables, number, name.as_str(), self.inner.options).await?;
         let engine = Arc::new(engine);
+        engine.compact_when_idle();
         lock(&self.inner.last_engines).insert(name.clone(), Arc::downgrade(&engine));
         Ok(Opening {
             engine,

@@ -21,7 +21,10 @@ const SPACE: KeySpace = KeySpace::new(1);
 const SMALL: BrowserOptions = BrowserOptions {
     max_cached_bytes: 4_000,
     page_bytes: 256,
+    log_record_bytes: 60,
     max_log_bytes: 1_000,
+    idle_log_bytes: 200,
+    idle_ms: 0,
     max_log_commits: 7,
     lock_wait_ms: 0,
     is_memory_allowed: false,
@@ -184,6 +187,27 @@ fn compactions_keep_everything_and_leave_nothing_behind() {
         assert!(named > 20, "{named}");
         // The second compaction replaced nothing, and deleted what the first one had replaced.
         assert_eq!(tables.keys(Table::Pages).len(), named);
+    });
+}
+
+#[test]
+fn a_log_is_compacted_when_nobody_writes() {
+    block_on(async {
+        let (tables, mut model) = (SimulatedTables::new(), BTreeMap::new());
+        let opening = open(tables.clone()).await.unwrap();
+        write(&opening, &mut model, 0..4).await.unwrap();
+        let (engine, length) = (&opening.engine, tables.keys(Table::Log).len());
+        assert!(length > 4, "a commit is several records: {length}");
+        assert!(super::lock(&engine.state).awaits_idleness);
+        let seen = engine.look_for_idleness(None);
+        write(&opening, &mut model, 4..5).await.unwrap();
+        let seen_later = engine.look_for_idleness(seen);
+        assert!(seen_later > seen, "somebody wrote meanwhile");
+        assert!(super::lock(&engine.state).compaction.is_none());
+        assert_eq!(engine.look_for_idleness(seen_later), None);
+        engine.finish_compaction().await;
+        assert!(tables.keys(Table::Log).is_empty(), "all is in pages");
+        check(&opening, &model).await;
     });
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use futures_util::future::{FutureExt, Shared};
-use js_sys::{Promise, Reflect};
+use js_sys::{Function, Promise, Reflect};
 use pinyon_core::storage::Durability;
 use pinyon_core::{Error, ErrorKind, Result};
 use send_wrapper::SendWrapper;
@@ -22,6 +22,13 @@ use crate::tables::{Change, Table, TableKey, Tables, Work};
 /// The version of the stored form, as IndexedDB keeps it. A browser refuses to open a database
 /// with a lower version than it has, so an old script cannot harm what a new one stored.
 const FORMAT_VERSION: u32 = 1;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Of pages and workers alike.
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(handler: &Function, ms: u32);
+}
 
 /// What is called for an event, as long as it is kept.
 type Handler = Closure<dyn FnMut(Event)>;
@@ -252,5 +259,13 @@ impl Tables for IndexedDb {
             // Whoever waits for the work hears of its failure.
             let _ = work.await;
         });
+    }
+
+    fn sleep(&self, ms: u32) -> impl Future<Output = ()> + Send + use<> {
+        SendWrapper::new(async move {
+            let slept = Promise::new(&mut |resolve, _| set_timeout(&resolve, ms));
+            // It is never rejected.
+            let _ = JsFuture::from(slept).await;
+        })
     }
 }

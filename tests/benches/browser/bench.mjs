@@ -10,7 +10,6 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { HERE, PACKAGE, serve, withFolder, withPage } from './site.mjs';
-import { measureSync } from './sync.mjs';
 
 const ALL = ['indexed-db', 'indexed-db-strict', 'dexie', 'sqlite', 'pinyon', 'pinyon-strict'];
 const PARTS = [
@@ -122,6 +121,8 @@ await withFolder(async (output) => {
         if (large > 0 && peers.includes('pinyon')) await measureLarge(url);
         await printSizes();
         if (!values['no-sync'] && peers.includes('pinyon')) {
+            // Here, for it asks for a server to be there.
+            const { measureSync } = await import('./sync.mjs');
             for (const { what, value, unit, target } of await measureSync()) {
                 console.log(`${what}: ${rounded(value)} ${unit}${target === undefined ? '' : ` ${verdict(value, target)}`}`);
             }

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 export const HERE = fileURLToPath(new URL('.', import.meta.url));
-export const PACKAGE = path.join(HERE, '../../../bindings-js/dist');
+/** The package that is measured: another build's, to compare. */
+export const PACKAGE = process.env.PINYON_PACKAGE ?? path.join(HERE, '../../../bindings-js/dist');
 const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html' };
 
 /** Serves `output` and, below /package/, the package. */

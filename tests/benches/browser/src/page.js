@@ -10,10 +10,13 @@ const MORE = 100;
 
 const peerOf = async (name) => (await import(`/${name}/main.js`)).default;
 
-async function timed(work) {
+async function timed(part, work) {
+    await globalThis.onPart?.begins(part);
     const started = performance.now();
     await work();
-    return performance.now() - started;
+    const duration = performance.now() - started;
+    await globalThis.onPart?.ends(part);
+    return duration;
 }
 
 function check(order, number) {
@@ -34,20 +37,20 @@ async function fill(peer, count) {
 async function measureWrites(peer, measured) {
     const batches = [];
     for (let from = 0; from < DOCUMENTS; from += BATCH) batches.push(makeOrders(from, BATCH));
-    measured.bulk = await timed(async () => { for (const batch of batches) await peer.bulkInsert(batch); });
+    measured.bulk = await timed('bulk', async () => { for (const batch of batches) await peer.bulkInsert(batch); });
     const singles = makeOrders(DOCUMENTS, SINGLES);
-    measured.inserts = await timed(async () => { for (const order of singles) await peer.insertOne(order); });
+    measured.inserts = await timed('inserts', async () => { for (const order of singles) await peer.insertOne(order); });
     const concurrent = makeOrders(DOCUMENTS + SINGLES, SINGLES);
-    measured.concurrent = await timed(() => Promise.all(concurrent.map((order) => peer.insertOne(order))));
+    measured.concurrent = await timed('concurrent', () => Promise.all(concurrent.map((order) => peer.insertOne(order))));
     return [...batches.flat(), ...singles, ...concurrent];
 }
 
 async function measureReads(peer, measured) {
     const next = numbers(7);
     const wanted = Array.from({ length: GETS }, () => Math.floor(next() * DOCUMENTS));
-    measured.gets = await timed(async () => { for (const number of wanted) check(await peer.get(idOf(number)), number); });
+    measured.gets = await timed('gets', async () => { for (const number of wanted) check(await peer.get(idOf(number)), number); });
     const many = Array.from({ length: 1_000 }, (_, at) => (at * 7919) % DOCUMENTS);
-    measured.multiGet = await timed(async () => {
+    measured.multiGet = await timed('multiGet', async () => {
         const found = await peer.multiGet(many.map(idOf));
         if (found.filter((order) => order?.customer).length !== many.length) throw new Error('multi-get missed some');
     });
@@ -55,27 +58,27 @@ async function measureReads(peer, measured) {
 
 async function measureQueries(peer, measured, orders) {
     // Makes the index, where the peer makes it when it is asked for.
-    measured.firstQuery = await timed(() => peer.query(customerOf(0)));
+    measured.firstQuery = await timed('firstQuery', () => peer.query(customerOf(0)));
     let found = 0;
-    measured.queries = await timed(async () => {
+    measured.queries = await timed('queries', async () => {
         for (let at = 0; at < QUERIES; at += 1) found += (await peer.query(customerOf(at % CUSTOMERS))).length;
     });
     if (found !== orders.length) throw new Error(`the queries found ${found} of ${orders.length} orders`);
     const totals = totalsOf(orders);
     const aggregate = async () => checkTotals(await peer.aggregate(), totals);
-    measured.aggregateFirst = await timed(aggregate);
-    measured.aggregateAgain = await timed(aggregate);
+    measured.aggregateFirst = await timed('aggregateFirst', aggregate);
+    measured.aggregateAgain = await timed('aggregateAgain', aggregate);
     const more = makeOrders(orders.length, MORE);
     await peer.bulkInsert(more);
     totalsOf(more, totals);
     // As an application shows it: the screen redraws after the write.
-    measured.aggregateAfter = await timed(aggregate);
+    measured.aggregateAfter = await timed('aggregateAfter', aggregate);
 }
 
 globalThis.measure = async (name) => {
     const peer = await peerOf(name);
     const measured = {};
-    measured.open = await timed(() => peer.open());
+    measured.open = await timed('open', () => peer.open());
     const orders = await measureWrites(peer, measured);
     await measureReads(peer, measured);
     await measureQueries(peer, measured, orders);
@@ -93,7 +96,7 @@ globalThis.fill = async (name, count) => {
 /** From nothing in memory to the first document. */
 globalThis.reopen = async (name) => {
     const peer = await peerOf(name);
-    const firstRead = await timed(async () => {
+    const firstRead = await timed('reload', async () => {
         await peer.open();
         check(await peer.get(idOf(123)), 123);
     });

@@ -54,6 +54,7 @@ fn options(is_small: bool) -> BrowserOptions {
     BrowserOptions {
         max_cached_bytes: 4_000,
         page_bytes: 256,
+        log_record_bytes: 60,
         max_log_bytes: 1_000,
         max_log_commits: 7,
         lock_wait_ms: 500,
