@@ -16,7 +16,7 @@ use crate::disk::Directory;
 use crate::engine::{self, DATA_FILE, Engine};
 use crate::error::{redb_error, store_error};
 use crate::options::NativeOptions;
-use crate::snapshot::State;
+use crate::snapshot::Base;
 use crate::table;
 use crate::verify::{PROGRESS_ENTRIES, Progress};
 
@@ -51,7 +51,7 @@ pub(crate) fn compact(
     engine.checkpoint()?;
     let failed = |reason| store_error(name.as_str(), "compact", reason);
     let before_bytes = engine.blocks().allocated().map_err(failed)?;
-    let copied = copy(name, &engine, directory, options, &**random, progress);
+    let copied = copy(name, &mut engine, directory, options, &**random, progress);
     if let Err(error) = copied {
         // The copy is of no use; the error matters more than a failure to remove it, which the
         // next open does anyway.
@@ -73,7 +73,7 @@ pub(crate) fn compact(
 
 fn copy(
     name: &StoreName,
-    engine: &Engine,
+    engine: &mut Engine,
     directory: &Arc<dyn Directory>,
     options: &NativeOptions,
     random: &dyn Random,
@@ -83,7 +83,7 @@ fn copy(
     let database = engine::open_redb(name, &blocks, options)?;
     let mut copy = Copy {
         name,
-        state: engine.state()?,
+        base: engine.base()?,
         blocks,
         database,
         done: 0,
@@ -92,7 +92,7 @@ fn copy(
     for space in KeySpace::all() {
         copy.copy_space(space)?;
     }
-    let total = copy.state.total()?;
+    let total = copy.base.total()?;
     (copy.progress)(Progress {
         done: copy.done,
         total,
@@ -109,7 +109,7 @@ fn copy(
 
 struct Copy<'a> {
     name: &'a StoreName,
-    state: State,
+    base: Arc<Base>,
     blocks: Arc<BlockFile>,
     database: Database,
     done: u64,
@@ -120,15 +120,14 @@ type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl Copy<'_> {
     fn copy_space(&mut self, space: KeySpace) -> Result<()> {
-        let total = self.state.total()?;
+        let total = self.base.total()?;
         let mut entries = Entries::new();
         let mut byte_count = 0;
-        let (state, database, blocks, name) =
-            (&self.state, &self.database, &self.blocks, self.name);
+        let (base, database, blocks, name) = (&self.base, &self.database, &self.blocks, self.name);
         let (done, progress) = (&mut self.done, &mut *self.progress);
-        state.visit(space, |key, stored| {
+        base.visit(space, |key, stored| {
             // A damaged value must not be carried over as if it were whole.
-            state.decode(space, key, stored)?;
+            base.decode(space, key, stored)?;
             byte_count += key.len() + stored.len();
             entries.push((key.to_vec(), stored.to_vec()));
             if byte_count >= TRANSACTION_BYTES {

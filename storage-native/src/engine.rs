@@ -1,25 +1,25 @@
-//! The engine of one open store: the journal makes a commit durable, redb makes it readable.
+//! The engine of one open store: the journal makes a commit durable, the overlay readable.
 //!
 //! The order of one commit, and why each step may fail:
 //! 1. take disk space ahead: a full disk shows here, before anything was touched;
-//! 2. apply the batch inside a redb transaction nobody sees yet;
-//! 3. append it to the journal and sync (relaxed commits: without the sync);
-//! 4. commit the redb transaction without a sync of its own: now snapshots see it.
+//! 2. append the batch to the journal and sync (relaxed commits: without the sync);
+//! 3. add it to the overlay: now snapshots can see it. This cannot fail.
 //!
-//! A failure in step 2, or of the write in step 3, aborts the transaction. A failed sync or a
-//! failure of step 4 leaves it open whether the batch survives, so the engine refuses everything
-//! until the store is opened again.
+//! A failure of the write in step 2 leaves no trace. A failed sync leaves it open whether the
+//! batch survives, so the engine refuses everything until the store is opened again.
 //!
-//! Now and then a *checkpoint* lets redb make everything durable and note the last commit it
-//! holds; then the journal begins anew. Opening replays what the journal has beyond that note.
+//! Now and then a *checkpoint* puts what the overlay holds into redb, in one durable transaction
+//! that also notes the last commit it holds; then overlay and journal begin anew. Opening replays
+//! what the journal has beyond that note.
 
 mod files;
 
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pinyon_core::host::Random;
-use pinyon_core::storage::{Durability, StoreName, Write, WriteBatch};
+use pinyon_core::storage::{Durability, KeySpace, StoreName, Write, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
 use redb::{Database, ReadableDatabase};
 
@@ -31,7 +31,8 @@ use crate::disk::{Directory, is_full};
 use crate::error::{redb_error, store_error};
 use crate::journal::{self, Journal};
 use crate::options::NativeOptions;
-use crate::snapshot::State;
+use crate::overlay::Overlay;
+use crate::snapshot::{Base, State};
 use crate::{table, value};
 
 /// redb takes values below 3 GiB.
@@ -48,12 +49,16 @@ pub(crate) struct Engine {
     random: Arc<dyn Random>,
     blocks: Arc<BlockFile>,
     /// `None` after `close`.
-    database: Option<Arc<Database>>,
+    database: Option<Database>,
     journal: Journal,
     /// The last commit that snapshots see.
     sequence: u64,
-    /// The last commit that redb holds durably.
+    /// The last commit that redb holds, durably.
     applied: u64,
+    /// The commits since then.
+    overlay: Arc<Overlay>,
+    /// What redb holds, as snapshots read it; opened when it is asked for.
+    base: Option<Arc<Base>>,
     /// Journal records since the last checkpoint.
     pending: u64,
     /// The journal may end in a torn record; nothing may be appended before a checkpoint.
@@ -88,10 +93,12 @@ impl Engine {
             options,
             random,
             blocks,
-            database: Some(Arc::new(database)),
+            database: Some(database),
             journal,
             sequence: 0,
             applied: 0,
+            overlay: Arc::default(),
+            base: None,
             pending: 0,
             torn: false,
             failed: None,
@@ -100,23 +107,34 @@ impl Engine {
         Ok(engine)
     }
 
-    /// For readers, as long as the engine is open.
-    pub(crate) fn database(&self) -> Option<Arc<Database>> {
-        self.database.clone()
-    }
-
     /// For the errors of readers.
     pub(crate) fn blocks(&self) -> Arc<BlockFile> {
         Arc::clone(&self.blocks)
     }
 
     /// The newest state, for reading.
-    pub(crate) fn state(&self) -> Result<State> {
-        let transaction = self
-            .open_database()?
+    ///
+    /// # Errors
+    /// Why the engine failed; `Closed` when it is closed.
+    pub(crate) fn state(&mut self) -> Result<State> {
+        let overlay = Arc::clone(&self.overlay);
+        Ok(State::new(self.base()?, overlay, self.sequence))
+    }
+
+    /// What redb holds: everything up to the last checkpoint.
+    ///
+    /// # Errors
+    /// As [`Engine::state`].
+    pub(crate) fn base(&mut self) -> Result<Arc<Base>> {
+        let database = self.open_database()?;
+        if let Some(base) = &self.base {
+            return Ok(Arc::clone(base));
+        }
+        let transaction = database
             .begin_read()
             .map_err(|reason| self.redb_failed("begin to read", reason))?;
-        Ok(State::new(self.name.clone(), transaction, self.blocks()))
+        let base = Base::new(self.name.clone(), transaction, self.blocks());
+        Ok(Arc::clone(self.base.insert(Arc::new(base))))
     }
 
     /// The last commit that redb holds durably.
@@ -130,7 +148,8 @@ impl Engine {
     /// `Corrupted` if something was wrong, even where redb could repair it.
     pub(crate) fn check_integrity(&mut self) -> Result<()> {
         self.checkpoint()?;
-        let database = self.database.as_mut().and_then(Arc::get_mut);
+        self.base = None;
+        let database = self.database.as_mut();
         let database = database.ok_or_else(|| crate::error::closed(self.name.as_str()))?;
         match database.check_integrity() {
             Ok(true) => Ok(()),
@@ -142,20 +161,15 @@ impl Engine {
         }
     }
 
-    /// Why nothing works until the store is opened again.
-    pub(crate) fn failure(&self) -> Option<&Error> {
-        self.failed.as_ref()
-    }
-
     /// Whether a checkpoint would do something.
     pub(crate) fn is_dirty(&self) -> bool {
         self.pending > 0 && self.failed.is_none()
     }
 
-    fn open_database(&self) -> Result<Arc<Database>> {
+    fn open_database(&self) -> Result<&Database> {
         match (&self.failed, &self.database) {
             (Some(error), _) => Err(error.clone()),
-            (None, Some(database)) => Ok(Arc::clone(database)),
+            (None, Some(database)) => Ok(database),
             (None, None) => Err(crate::error::closed(self.name.as_str())),
         }
     }
@@ -184,8 +198,8 @@ impl Engine {
     }
 
     fn recover(&mut self) -> Result<()> {
-        let database = self.open_database()?;
-        self.applied = files::read_applied(&database).map_err(|e| self.redb_failed("open", e))?;
+        let applied = files::read_applied(self.open_database()?);
+        self.applied = applied.map_err(|reason| self.redb_failed("open", reason))?;
         self.sequence = self.applied;
         let batches = match self.journal.read(self.applied) {
             Ok(batches) => batches,
@@ -194,17 +208,11 @@ impl Engine {
         if batches.is_empty() {
             return Ok(());
         }
-        let failed = |reason: redb::Error| self.redb_failed("replay the journal", reason);
-        let mut transaction = database.begin_write().map_err(|e| failed(e.into()))?;
-        transaction
-            .set_durability(redb::Durability::None)
-            .map_err(|e| failed(e.into()))?;
         for batch in &batches {
-            put_all(&transaction, batch).map_err(failed)?;
+            self.sequence += 1;
+            self.overlay.add(self.sequence, batch);
         }
-        transaction.commit().map_err(|e| failed(e.into()))?;
         self.pending = batches.len() as u64;
-        self.sequence = self.applied + self.pending;
         self.torn = true;
         match self.checkpoint() {
             // What was replayed is readable; commits are refused until there is room.
@@ -215,7 +223,7 @@ impl Engine {
 
     /// Commits a batch; see the module's text.
     pub(crate) fn commit(&mut self, batch: &WriteBatch, durability: Durability) -> Result<()> {
-        let database = self.open_database()?;
+        self.open_database()?;
         self.check_sizes(batch)?;
         if batch.is_empty() && durability == Durability::Relaxed {
             return Ok(());
@@ -223,14 +231,12 @@ impl Engine {
         self.make_room(batch)?;
         let largest = self.options.journal_bytes.min(self.options.direct_bytes);
         if journal::size_for(batch) > largest {
-            return self.commit_direct(&database, batch);
+            // Too large for the journal: redb makes it durable at once, with all before it.
+            return self.write_to_redb(Some(batch));
         }
         self.make_journal_room(batch)?;
-        let transaction = self.begin(&database, redb::Durability::None)?;
-        self.apply(&transaction, batch)?;
         let sequence = self.sequence + 1;
         if let Err(error) = self.journal.append(sequence, batch, &*self.random) {
-            // Dropping the transaction aborts it.
             let harmless = is_harmless(&error);
             let error = self.named(error);
             return Err(if harmless { error } else { self.fail(error) });
@@ -241,10 +247,7 @@ impl Engine {
             let error = store_error(self.name.as_str(), "sync the journal", reason);
             return Err(self.fail(error));
         }
-        if let Err(reason) = transaction.commit() {
-            let error = self.redb_failed("commit", reason);
-            return Err(self.fail(error));
-        }
+        self.overlay.add(sequence, batch);
         self.sequence = sequence;
         self.pending += 1;
         Ok(())
@@ -255,27 +258,32 @@ impl Engine {
         self.is_dirty() && self.pending >= self.options.checkpoint_batches
     }
 
-    /// Lets redb make everything durable.
+    /// Puts everything into redb, durably.
     ///
     /// # Errors
     /// `StorageFull` if there is no room for it: nothing changed, the journal still has it all.
     pub(crate) fn checkpoint(&mut self) -> Result<()> {
-        let database = self.open_database()?;
+        self.open_database()?;
         if self.pending == 0 && !self.torn {
             return Ok(());
         }
         self.take_space(CHECKPOINT_BYTES, false)?;
-        let transaction = self.begin(&database, redb::Durability::Immediate)?;
-        self.finish_durable(transaction, self.sequence)
+        self.write_to_redb(None)
     }
 
-    fn finish_durable(&mut self, transaction: redb::WriteTransaction, sequence: u64) -> Result<()> {
-        if let Err(reason) = write_applied(transaction, sequence) {
+    /// Puts what the overlay holds, and `batch` as the next commit, into redb. Snapshots go on
+    /// reading what they read; the overlay and the state of redb under it do not change.
+    fn write_to_redb(&mut self, batch: Option<&WriteBatch>) -> Result<()> {
+        let sequence = self.sequence + u64::from(batch.is_some());
+        if let Err(reason) = self.write_transaction(batch, sequence) {
+            // redb goes on after none of its own failures.
             let error = self.redb_failed("make durable", reason);
             return Err(self.fail(error));
         }
         self.sequence = sequence;
         self.applied = sequence;
+        self.overlay = Arc::default();
+        self.base = None;
         self.pending = 0;
         self.torn = false;
         self.blocks.settle();
@@ -284,39 +292,23 @@ impl Engine {
         Ok(())
     }
 
-    /// A batch too large for the journal: redb makes it durable at once, with all before it.
-    fn commit_direct(&mut self, database: &Database, batch: &WriteBatch) -> Result<()> {
-        let transaction = self.begin(database, redb::Durability::Immediate)?;
-        self.apply(&transaction, batch)?;
-        self.finish_durable(transaction, self.sequence + 1)
-    }
-
-    fn begin(
-        &mut self,
-        database: &Database,
-        durability: redb::Durability,
-    ) -> Result<redb::WriteTransaction> {
-        let begun =
-            database
-                .begin_write()
-                .map_err(redb::Error::from)
-                .and_then(|mut transaction| {
-                    transaction.set_durability(durability)?;
-                    transaction.set_quick_repair(matches!(durability, redb::Durability::Immediate));
-                    Ok(transaction)
-                });
-        begun.map_err(|reason| {
-            let error = self.redb_failed("begin a commit", reason);
-            self.fail(error)
-        })
-    }
-
-    fn apply(&mut self, transaction: &redb::WriteTransaction, batch: &WriteBatch) -> Result<()> {
-        put_all(transaction, batch).map_err(|reason| {
-            // redb goes on after none of its own failures.
-            let error = self.redb_failed("commit", reason);
-            self.fail(error)
-        })
+    fn write_transaction(
+        &self,
+        batch: Option<&WriteBatch>,
+        sequence: u64,
+    ) -> Result<(), redb::Error> {
+        let Some(database) = &self.database else {
+            return Err(redb::Error::DatabaseClosed);
+        };
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
+        for space in KeySpace::all() {
+            write_overlay(&transaction, &self.overlay, space)?;
+        }
+        if let Some(batch) = batch {
+            write_batch(&transaction, batch)?;
+        }
+        write_applied(transaction, sequence)
     }
 
     fn check_sizes(&self, batch: &WriteBatch) -> Result<()> {
@@ -408,7 +400,8 @@ impl Engine {
             }
             result => result?,
         }
-        match self.database.take().and_then(Arc::into_inner) {
+        self.base = None;
+        match self.database.take() {
             Some(database) => database
                 .close()
                 .map_err(|reason| self.redb_failed("close", reason)),
@@ -434,25 +427,58 @@ fn is_harmless(error: &Error) -> bool {
     }
 }
 
+/// Puts what became of each key of `space` into redb, in key order.
+fn write_overlay(
+    transaction: &redb::WriteTransaction,
+    overlay: &Overlay,
+    space: KeySpace,
+) -> Result<(), redb::Error> {
+    let mut table = None;
+    overlay.visit(space, |key, change| {
+        // A space that was never written has no table.
+        let table = match &mut table {
+            Some(table) => table,
+            none => none.insert(transaction.open_table(table::table_of(space))?),
+        };
+        write_entry(table, space, key, change)
+    })
+}
+
 /// Applies the writes in order. The tables of all spaces stay open over the batch, because
 /// opening one costs as much as a small write.
-fn put_all(transaction: &redb::WriteTransaction, batch: &WriteBatch) -> Result<(), redb::Error> {
+fn write_batch(
+    transaction: &redb::WriteTransaction,
+    batch: &WriteBatch,
+) -> Result<(), redb::Error> {
     let mut tables = table::none();
     for write in batch.writes() {
-        let (Write::Put { space, .. } | Write::Delete { space, .. }) = write;
+        let (space, key, change) = match write {
+            Write::Put { space, key, value } => (*space, key, Some(value)),
+            Write::Delete { space, key } => (*space, key, None),
+        };
         let slot = &mut tables[usize::from(space.number())];
         if slot.is_none() {
-            *slot = Some(transaction.open_table(table::table_of(*space))?);
+            *slot = Some(transaction.open_table(table::table_of(space))?);
         }
         let table = slot.as_mut().expect("the table was opened just above");
-        match write {
-            Write::Put { space, key, value } => {
-                let mut stored = table.insert_reserve(&key[..], value::encoded_len(value))?;
-                value::encode_into(stored.as_mut(), *space, key, value);
-            }
-            Write::Delete { key, .. } => {
-                table.remove(&key[..])?;
-            }
+        write_entry(table, space, key, change)?;
+    }
+    Ok(())
+}
+
+fn write_entry(
+    table: &mut redb::Table<'_, &'static [u8], &'static [u8]>,
+    space: KeySpace,
+    key: &Bytes,
+    change: Option<&Bytes>,
+) -> Result<(), redb::Error> {
+    match change {
+        Some(value) => {
+            let mut stored = table.insert_reserve(&key[..], value::encoded_len(value))?;
+            value::encode_into(stored.as_mut(), space, key, value);
+        }
+        None => {
+            table.remove(&key[..])?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod journal;
 mod options;
+mod overlay;
 mod snapshot;
 mod store;
 mod table;

@@ -1,4 +1,5 @@
-//! Reads: one redb read transaction, shared by all snapshots of the same state.
+//! Reads: what is committed since the last checkpoint, on top of one redb read transaction that
+//! all snapshots share until the next one.
 //!
 //! Reads run where they are called: redb answers from its cache or the file, so the futures are
 //! ready at once.
@@ -13,6 +14,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata,
 
 use crate::block_file::BlockFile;
 use crate::error::redb_error;
+use crate::overlay::{Cursor, Overlay};
 use crate::{table, value};
 
 type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -21,8 +23,8 @@ type StoredEntry = (
     redb::AccessGuard<'static, &'static [u8]>,
 );
 
-/// One committed state, with the tables opened so far.
-pub(crate) struct State {
+/// What redb held at a checkpoint, with the tables opened so far.
+pub(crate) struct Base {
     store: StoreName,
     transaction: ReadTransaction,
     blocks: Arc<BlockFile>,
@@ -30,7 +32,7 @@ pub(crate) struct State {
     tables: [OnceLock<Option<OpenTable>>; KeySpace::COUNT as usize],
 }
 
-impl State {
+impl Base {
     pub(crate) fn new(
         store: StoreName,
         transaction: ReadTransaction,
@@ -62,7 +64,7 @@ impl State {
     }
 
     /// The number of entries in `space`.
-    pub(crate) fn len(&self, space: KeySpace) -> Result<u64> {
+    fn len(&self, space: KeySpace) -> Result<u64> {
         match self.table(space)? {
             Some(table) => table
                 .len()
@@ -107,20 +109,69 @@ impl State {
         value::decode(self.store.as_str(), space, key, stored)
     }
 
-    pub(crate) fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
+    fn get(&self, space: KeySpace, key: &[u8]) -> Result<Option<Bytes>> {
         let Some(table) = self.table(space)? else {
-            return Ok(vec![None; keys.len()]);
+            return Ok(None);
         };
-        keys.iter()
-            .map(|key| {
-                match ReadableTable::get(table, &key[..])
-                    .map_err(|reason| self.failed("read a value", reason))?
-                {
-                    Some(stored) => self.decode(space, key, stored.value()).map(Some),
-                    None => Ok(None),
-                }
-            })
-            .collect()
+        let found =
+            ReadableTable::get(table, key).map_err(|reason| self.failed("read a value", reason))?;
+        match found {
+            Some(stored) => self.decode(space, key, stored.value()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn has(&self, space: KeySpace, key: &[u8]) -> Result<bool> {
+        let Some(table) = self.table(space)? else {
+            return Ok(false);
+        };
+        let found =
+            ReadableTable::get(table, key).map_err(|reason| self.failed("read a value", reason))?;
+        Ok(found.is_some())
+    }
+}
+
+/// One committed state.
+pub(crate) struct State {
+    base: Arc<Base>,
+    overlay: Arc<Overlay>,
+    /// The last commit in it.
+    commit: u64,
+}
+
+impl State {
+    pub(crate) fn new(base: Arc<Base>, overlay: Arc<Overlay>, commit: u64) -> Self {
+        Self {
+            base,
+            overlay,
+            commit,
+        }
+    }
+
+    /// The number of entries in `space`.
+    pub(crate) fn len(&self, space: KeySpace) -> Result<u64> {
+        let mut len = self.base.len(space)?;
+        let everything = KeyRange::all();
+        let mut changes = self
+            .overlay
+            .cursor(space, &everything, Direction::Forward, self.commit);
+        while let Some((key, change)) = changes.take() {
+            match (self.base.has(space, &key)?, change.is_some()) {
+                (false, true) => len += 1,
+                (true, false) => len -= 1,
+                _ => {}
+            }
+        }
+        Ok(len)
+    }
+
+    pub(crate) fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
+        let changes = self.overlay.get_many(space, keys, self.commit);
+        let values = keys.iter().zip(changes).map(|(key, change)| match change {
+            Some(value) => Ok(value),
+            None => self.base.get(space, key),
+        });
+        values.collect()
     }
 
     pub(crate) fn scan(
@@ -134,44 +185,96 @@ impl State {
         if range.is_empty() {
             return Ok(Page::default());
         }
-        let Some(table) = self.table(space)? else {
-            return Ok(Page::default());
+        let stored = match self.base.table(space)? {
+            Some(table) => {
+                let bounds: (Bound<&[u8]>, Bound<&[u8]>) = range.bounds();
+                let found = table.range::<&[u8]>(bounds);
+                Some(found.map_err(|reason| self.base.failed("scan", reason))?)
+            }
+            None => None,
         };
-        let bounds: (Bound<&[u8]>, Bound<&[u8]>) = range.bounds();
-        let entries = table
-            .range::<&[u8]>(bounds)
-            .map_err(|reason| self.failed("scan", reason))?;
+        let stored = stored.into_iter().flatten();
+        let changes = self.overlay.cursor(space, range, direction, self.commit);
+        let merged = Merged {
+            base: &self.base,
+            space,
+            direction,
+            changes,
+            limits,
+        };
         match direction {
-            Direction::Forward => self.collect_page(space, entries, limits),
-            Direction::Backward => self.collect_page(space, entries.rev(), limits),
+            Direction::Forward => merged.collect_page(stored),
+            Direction::Backward => merged.collect_page(stored.rev()),
         }
     }
+}
 
+/// A scan over what redb holds and what changed since.
+struct Merged<'a> {
+    base: &'a Base,
+    space: KeySpace,
+    direction: Direction,
+    changes: Cursor<'a>,
+    limits: PageLimits,
+}
+
+impl Merged<'_> {
     fn collect_page(
-        &self,
-        space: KeySpace,
-        entries: impl Iterator<Item = Result<StoredEntry, redb::StorageError>>,
-        limits: PageLimits,
+        mut self,
+        stored: impl Iterator<Item = Result<StoredEntry, redb::StorageError>>,
     ) -> Result<Page> {
+        let mut stored = stored.peekable();
+        let direction = self.direction;
         let mut page = Page::default();
         let mut byte_count = 0;
-        for entry in entries {
-            let (key, stored) = entry.map_err(|reason| self.failed("scan", reason))?;
-            if page.entries.len() >= limits.entries.max(1) || byte_count >= limits.bytes.max(1) {
+        loop {
+            let (is_changed, is_stored) = match (self.changes.peek(), stored.peek()) {
+                (None, None) => break,
+                (None, Some(_)) | (Some(_), Some(Err(_))) => (false, true),
+                (Some(_), None) => (true, false),
+                (Some((key, _)), Some(Ok((stored_key, _)))) => {
+                    let order = match direction {
+                        Direction::Forward => key[..].cmp(stored_key.value()),
+                        Direction::Backward => stored_key.value().cmp(&key[..]),
+                    };
+                    (order.is_le(), order.is_ge())
+                }
+            };
+            let entry = match is_stored {
+                true => stored.next().transpose(),
+                false => Ok(None),
+            };
+            let entry = entry.map_err(|reason| self.base.failed("scan", reason))?;
+            let change = match is_changed {
+                true => self.changes.take(),
+                false => None,
+            };
+            if let Some((_, None)) = change {
+                continue;
+            }
+            if page.entries.len() >= self.limits.entries.max(1)
+                || byte_count >= self.limits.bytes.max(1)
+            {
                 page.has_more = true;
                 break;
             }
-            let value = self.decode(space, key.value(), stored.value())?;
-            byte_count += key.value().len() + value.len();
-            page.entries
-                .push((Bytes::copy_from_slice(key.value()), value));
+            let (key, value) = match (change, entry) {
+                (Some((key, Some(value))), _) => (key, value),
+                (_, Some((key, stored))) => {
+                    let value = self.base.decode(self.space, key.value(), stored.value())?;
+                    (Bytes::copy_from_slice(key.value()), value)
+                }
+                (_, None) => continue,
+            };
+            byte_count += key.len() + value.len();
+            page.entries.push((key, value));
         }
         Ok(page)
     }
 }
 
 /// A frozen state of a [`crate::NativeStore`]. It costs the writer nothing but the space of pages
-/// replaced while it lives.
+/// replaced while it lives, and the memory of what was not in redb yet.
 #[derive(Clone)]
 pub struct NativeSnapshot(pub(crate) Arc<State>);
 

@@ -8,13 +8,11 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use pinyon_core::storage::{Durability, KeySpace, Store, StoreName, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
-use redb::{Database, ReadableDatabase};
 
-use crate::block_file::BlockFile;
 use crate::disk::Directory;
 use crate::engine::Engine;
 use crate::environment::OpenMark;
-use crate::error::{closed, io_error, redb_error, store_error};
+use crate::error::{closed, io_error, store_error};
 use crate::options::NativeOptions;
 use crate::snapshot::{NativeSnapshot, State};
 use crate::writer::{self, Request};
@@ -22,15 +20,12 @@ use crate::writer::{self, Request};
 /// What readers and the writer share.
 pub(crate) struct Shared {
     name: StoreName,
-    blocks: Arc<BlockFile>,
     directory: Arc<dyn Directory>,
     inner: RwLock<Inner>,
 }
 
 struct Inner {
-    /// `None` once the store is closed.
-    database: Option<Arc<Database>>,
-    /// The state that new snapshots share; `None` after a commit until the first one asks.
+    /// The state that new snapshots share; `None` once the store is closed.
     newest: Option<Arc<State>>,
     /// Why every further call fails, once a sync failed.
     failure: Option<Error>,
@@ -52,28 +47,19 @@ impl Shared {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The open database, or why there is none.
-    pub(crate) fn database(&self) -> Result<Arc<Database>> {
-        self.read().check(self.name())
-    }
-
-    /// Lets go of the state that snapshots shared so far.
-    pub(crate) fn forget_newest(&self) {
-        self.write().newest = None;
-    }
-
     /// Lets the next snapshot read the state after the latest commit, unless the engine failed.
-    pub(crate) fn after_commit(&self, engine: &Engine) {
+    pub(crate) fn after_commit(&self, engine: &mut Engine) {
+        let newest = engine.state();
         let mut inner = self.write();
-        inner.newest = None;
-        inner.failure = engine.failure().cloned();
+        match newest {
+            Ok(state) => inner.newest = Some(Arc::new(state)),
+            Err(error) => (inner.newest, inner.failure) = (None, Some(error)),
+        }
     }
 
-    /// Takes the database away from readers, to close it.
+    /// Takes the files away from readers, to close them.
     pub(crate) fn let_go_of_files(&self) {
-        let mut inner = self.write();
-        inner.newest = None;
-        inner.database = None;
+        self.write().newest = None;
     }
 
     /// Lets the store be opened again.
@@ -81,31 +67,14 @@ impl Shared {
         self.write().mark = None;
     }
 
+    /// The newest state, or why there is none.
     fn snapshot(&self) -> Result<NativeSnapshot> {
-        if let Some(state) = &self.read().newest {
-            return Ok(NativeSnapshot(Arc::clone(state)));
+        let inner = self.read();
+        match (&inner.newest, &inner.failure) {
+            (Some(state), _) => Ok(NativeSnapshot(Arc::clone(state))),
+            (None, Some(error)) => Err(error.clone()),
+            (None, None) => Err(closed(self.name())),
         }
-        let mut inner = self.write();
-        let database = inner.check(self.name())?;
-        let transaction = database.begin_read().map_err(|reason| {
-            redb_error(self.name(), "begin to read", self.blocks.damage(), reason)
-        })?;
-        let state = Arc::new(State::new(
-            self.name.clone(),
-            transaction,
-            Arc::clone(&self.blocks),
-        ));
-        inner.newest = Some(Arc::clone(&state));
-        Ok(NativeSnapshot(state))
-    }
-}
-
-impl Inner {
-    fn check(&self, name: &str) -> Result<Arc<Database>> {
-        if let Some(error) = &self.failure {
-            return Err(error.clone());
-        }
-        self.database.clone().ok_or_else(|| closed(name))
     }
 }
 
@@ -150,18 +119,16 @@ impl NativeStore {
     /// Starts the writer of an opened store.
     pub(crate) fn start(
         name: StoreName,
-        engine: Engine,
+        mut engine: Engine,
         directory: Arc<dyn Directory>,
         mark: OpenMark,
         options: &NativeOptions,
     ) -> Result<Self> {
         let shared = Arc::new(Shared {
             name,
-            blocks: engine.blocks(),
             directory,
             inner: RwLock::new(Inner {
-                database: engine.database(),
-                newest: None,
+                newest: Some(Arc::new(engine.state()?)),
                 failure: None,
                 mark: Some(mark),
             }),
@@ -229,7 +196,7 @@ impl NativeStore {
 
     /// Why the writer does not answer.
     fn gone(&self) -> Error {
-        match self.handle.shared.database() {
+        match self.handle.shared.snapshot() {
             Err(error) => error,
             Ok(_) => closed(self.handle.shared.name()),
         }

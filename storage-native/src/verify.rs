@@ -4,7 +4,7 @@ use pinyon_core::storage::KeySpace;
 use pinyon_core::{Error, ErrorKind, Result};
 
 use crate::engine::Engine;
-use crate::snapshot::State;
+use crate::snapshot::Base;
 
 /// Entries between two calls of a progress callback.
 pub(crate) const PROGRESS_ENTRIES: u64 = 4_096;
@@ -56,7 +56,8 @@ pub(crate) fn verify(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
-    match verify_values(&engine.state()?, &mut report, progress) {
+    engine.checkpoint()?;
+    match verify_values(&*engine.base()?, &mut report, progress) {
         Err(error) if error.kind() == ErrorKind::Corrupted => report.add(&error),
         result => result?,
     }
@@ -68,22 +69,22 @@ pub(crate) fn verify(
 }
 
 fn verify_values(
-    state: &State,
+    base: &Base,
     report: &mut VerifyReport,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    let total = state.total()?;
+    let total = base.total()?;
     for space in KeySpace::all() {
         let mut previous: Option<Vec<u8>> = None;
-        state.visit(space, |key, stored| {
+        base.visit(space, |key, stored| {
             report.entries += 1;
             report.bytes += (key.len() + stored.len()) as u64;
             // One damaged value does not end the search for others.
-            if let Err(error) = state.decode(space, key, stored) {
+            if let Err(error) = base.decode(space, key, stored) {
                 report.add(&error);
             }
             if previous.as_deref().is_some_and(|previous| previous >= key) {
-                report.add(&state.out_of_order(space, key));
+                report.add(&base.out_of_order(space, key));
             }
             previous = Some(key.to_vec());
             if report.entries.is_multiple_of(PROGRESS_ENTRIES) {

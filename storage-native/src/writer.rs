@@ -62,8 +62,6 @@ fn serve(
                 durability,
                 reply,
             }) => {
-                // A state nobody reads any more would only keep its pages from being used again.
-                shared.forget_newest();
                 let result = engine.commit(&batch, durability);
                 shared.after_commit(engine);
                 // A caller that gave up waiting has no use for the answer.

@@ -52,8 +52,8 @@ fn sparse_store() -> SimulatedDisk {
 }
 
 fn contents(disk: &SimulatedDisk) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let engine = open(disk);
-    let state = engine.state().unwrap();
+    let mut engine = open(disk);
+    let state = engine.base().unwrap();
     let mut entries = Vec::new();
     let visited = state.visit(SPACE, |key, stored| {
         let value = state.decode(SPACE, key, stored)?;

@@ -71,7 +71,7 @@ fn open(disk: &SimulatedDisk, options: &NativeOptions, seed: u64) -> Result<Engi
     Engine::open(name(), Arc::new(disk.clone()), options.clone(), random)
 }
 
-fn read_all(engine: &Engine) -> Result<Model> {
+fn read_all(engine: &mut Engine) -> Result<Model> {
     let state = engine.state()?;
     let mut model = Model::new();
     for space in KeySpace::all() {
@@ -88,6 +88,72 @@ fn read_all(engine: &Engine) -> Result<Model> {
         }
     }
     Ok(model)
+}
+
+/// Everything in `state` in pages, and what `info` would count.
+fn read_in_pages(state: &State, direction: Direction, limits: PageLimits) -> Model {
+    let mut model = Model::new();
+    for space in KeySpace::all() {
+        let mut range = KeyRange::all();
+        let mut count = 0;
+        loop {
+            let page = state.scan(space, &range, direction, limits).unwrap();
+            assert!(page.entries.len() <= limits.entries);
+            let ordered = page.entries.is_sorted_by(|one, next| match direction {
+                Direction::Forward => one.0 < next.0,
+                Direction::Backward => one.0 > next.0,
+            });
+            assert!(ordered, "out of order");
+            count += page.entries.len() as u64;
+            if let Some((last, _)) = page.entries.last() {
+                range = match direction {
+                    Direction::Forward => range.after(last.clone()),
+                    Direction::Backward => range.before(last.clone()),
+                };
+            }
+            let has_more = page.has_more;
+            assert!(!has_more || !page.entries.is_empty(), "an empty page");
+            let entries = page.entries.into_iter();
+            model.extend(entries.map(|(key, value)| ((space.number(), key), value)));
+            if !has_more {
+                break;
+            }
+        }
+        assert_eq!(state.len(space).unwrap(), count);
+    }
+    model
+}
+
+#[test]
+fn snapshots_keep_their_state_over_commits_and_checkpoints() {
+    for seed in 0..rounds(8) {
+        let mut numbers = Numbers(2_000_000 + seed);
+        let disk = created();
+        let mut history = History::new();
+        let mut engine = open(&disk, &small_options(&mut numbers), seed).unwrap();
+        let mut snapshots = vec![engine.state().unwrap()];
+        for _ in 0..60 {
+            assert!(history.work(&mut engine, &mut numbers, 1).is_none());
+            snapshots.push(engine.state().unwrap());
+        }
+        for (number, state) in snapshots.iter().enumerate() {
+            let limits = PageLimits {
+                entries: 1 + numbers.below(50) as usize,
+                bytes: 1 + numbers.below(20_000) as usize,
+            };
+            let direction = match numbers.below(2) {
+                0 => Direction::Forward,
+                _ => Direction::Backward,
+            };
+            let found = read_in_pages(state, direction, limits);
+            assert!(found == history.states[number], "seed {seed}, {number}");
+            for (space, key) in history.states[60].keys() {
+                let found = state.get_many(KeySpace::new(*space), std::slice::from_ref(key));
+                let expected = history.states[number].get(&(*space, key.clone()));
+                assert_eq!(found.unwrap(), [expected.cloned()], "seed {seed}, {number}");
+            }
+        }
+    }
 }
 
 /// The states after each commit tried so far; the first is empty.
@@ -202,7 +268,7 @@ fn power_cuts_lose_nothing_acknowledged() {
             };
             disk.fail_at(1 + patience, Fault::Dead);
             if let Ok(mut engine) = open(&disk, &options, numbers.next()) {
-                let found = read_all(&engine).unwrap_or_else(|e| panic!("{context}: {e}"));
+                let found = read_all(&mut engine).unwrap_or_else(|e| panic!("{context}: {e}"));
                 history.check(&found, &context);
                 history.work(&mut engine, &mut numbers, 40);
                 if numbers.below(4) == 0 && engine.close().is_ok() {
@@ -212,8 +278,11 @@ fn power_cuts_lose_nothing_acknowledged() {
             disk = disk.after_power_cut(&mut |bound| numbers.below(bound));
             crashes += 1;
         }
-        let engine = open(&disk, &small_options(&mut numbers), 1).unwrap();
-        history.check(&read_all(&engine).unwrap(), &format!("seed {seed}, end"));
+        let mut engine = open(&disk, &small_options(&mut numbers), 1).unwrap();
+        history.check(
+            &read_all(&mut engine).unwrap(),
+            &format!("seed {seed}, end"),
+        );
     }
     assert_eq!(crashes, seeds * 12);
 }
@@ -227,7 +296,7 @@ fn kills_lose_nothing_at_all() {
         for generation in 0..10 {
             let mut engine = open(&disk, &small_options(&mut numbers), numbers.next()).unwrap();
             let context = format!("seed {seed}, generation {generation}");
-            history.check(&read_all(&engine).unwrap(), &context);
+            history.check(&read_all(&mut engine).unwrap(), &context);
             let most = numbers.below(60);
             assert!(history.work(&mut engine, &mut numbers, most).is_none());
             // The page cache outlives the process: relaxed commits too.
@@ -289,7 +358,7 @@ fn a_failed_sync_closes_the_store_for_good() {
         let mut numbers = Numbers(nth);
         let disk = disk.after_power_cut(&mut |bound| numbers.below(bound));
         let mut engine = open(&disk, &NativeOptions::default(), 4).unwrap();
-        history.check(&read_all(&engine).unwrap(), &format!("sync at {nth}"));
+        history.check(&read_all(&mut engine).unwrap(), &format!("sync at {nth}"));
         assert!(history.work(&mut engine, &mut numbers, 5).is_none());
     }
     assert!(hits > 10, "only {hits} syncs failed");
@@ -309,7 +378,7 @@ fn restart_on_a_full_disk(disk: &SimulatedDisk, history: &History, nth: u64) {
     let mut engine = open(&disk, &NativeOptions::default(), nth)
         .unwrap_or_else(|error| panic!("{context}: {error:?}"));
     assert!(
-        read_all(&engine).unwrap() == history.states[last],
+        read_all(&mut engine).unwrap() == history.states[last],
         "{context}"
     );
     let mut numbers = Numbers(nth);
@@ -322,8 +391,8 @@ fn restart_on_a_full_disk(disk: &SimulatedDisk, history: &History, nth: u64) {
     }
     history.durable = last + 1;
     let disk = disk.after_power_cut(&mut |bound| numbers.below(bound));
-    let engine = open(&disk, &NativeOptions::default(), nth).unwrap();
-    history.check(&read_all(&engine).unwrap(), &context);
+    let mut engine = open(&disk, &NativeOptions::default(), nth).unwrap();
+    history.check(&read_all(&mut engine).unwrap(), &context);
 }
 
 #[test]
@@ -344,10 +413,10 @@ fn a_full_disk_refuses_commits_and_keeps_the_rest() {
             history.states.pop();
             let last = history.states.len() - 1;
             assert!(
-                read_all(&engine).unwrap() == history.states[last],
+                read_all(&mut engine).unwrap() == history.states[last],
                 "{context}"
             );
-            assert!(engine.failure().is_none(), "{context}");
+            assert!(engine.state().is_ok(), "{context}");
             restart_on_a_full_disk(&disk, &history, nth);
             disk.heal();
             let mut numbers = Numbers(nth);
@@ -355,15 +424,15 @@ fn a_full_disk_refuses_commits_and_keeps_the_rest() {
             assert!(again.is_none(), "{context}: {again:?}");
             let last = history.states.len() - 1;
             assert!(
-                read_all(&engine).unwrap() == history.states[last],
+                read_all(&mut engine).unwrap() == history.states[last],
                 "{context}"
             );
             engine.close().unwrap();
         }
         disk.heal();
-        let engine = open(&disk, &NativeOptions::default(), 5).unwrap();
+        let mut engine = open(&disk, &NativeOptions::default(), 5).unwrap();
         history.durable = history.states.len() - 1;
-        history.check(&read_all(&engine).unwrap(), &context);
+        history.check(&read_all(&mut engine).unwrap(), &context);
     }
     assert!(refusals > 5, "only {refusals} refusals");
 }
@@ -388,8 +457,8 @@ fn a_replay_without_room_for_a_checkpoint_keeps_the_journal() {
     let mut engine = open(&full, &NativeOptions::default(), 5).unwrap();
     engine.close().unwrap();
     full.heal();
-    let engine = open(&full, &NativeOptions::default(), 6).unwrap();
-    assert!(read_all(&engine).unwrap() == history.states[3]);
+    let mut engine = open(&full, &NativeOptions::default(), 6).unwrap();
+    assert!(read_all(&mut engine).unwrap() == history.states[3]);
 }
 
 /// A store of some commits; closed, or left with a journal to replay.
@@ -425,8 +494,8 @@ fn flip_bytes(disk: &SimulatedDisk, history: &History, file: &str, step: usize) 
         flips += 1;
         let damaged = disk.copy();
         damaged.with_bytes(file, |bytes| bytes[at] ^= bit);
-        let found =
-            open(&damaged, &NativeOptions::default(), 6).and_then(|engine| read_all(&engine));
+        let found = open(&damaged, &NativeOptions::default(), 6)
+            .and_then(|mut engine| read_all(&mut engine));
         match found {
             Ok(found) => {
                 let number = History::number_in(&found);

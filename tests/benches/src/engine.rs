@@ -180,7 +180,7 @@ async fn measure_puts(
 }
 
 /// Commits the batches one after the other, for at most `limit`.
-async fn replay<S: Store>(
+pub(crate) async fn replay<S: Store>(
     store: &S,
     batches: Vec<WriteBatch>,
     documents: u64,
@@ -214,10 +214,25 @@ const WARM_UP: u8 = 0;
 const MEASURED: u8 = 1;
 const OVER: u8 = 2;
 
-/// Puts by `callers` tasks, each waiting for its answer; also says how many were made in all.
+/// Texts that take turns, so that what is put again has changed.
+const TEXTS: u64 = 7;
+
+/// Puts of new documents by `callers` tasks, each waiting for its answer; also says how many were
+/// made in all.
 pub(crate) async fn drive_puts<S: Store>(
     database: &Database<S>,
     callers: usize,
+    size: Size,
+    measured: Duration,
+) -> Result<(Measured, u64)> {
+    drive_puts_of(database, callers, u64::MAX, size, measured).await
+}
+
+/// As [`drive_puts`], of `documents` for each caller, again and again.
+pub(crate) async fn drive_puts_of<S: Store>(
+    database: &Database<S>,
+    callers: usize,
+    documents: u64,
     size: Size,
     measured: Duration,
 ) -> Result<(Measured, u64)> {
@@ -229,7 +244,8 @@ pub(crate) async fn drive_puts<S: Store>(
         let phase = Arc::clone(&phase);
         let written = Arc::clone(&written);
         tasks.push(tokio::spawn(async move {
-            let text = order(size, caller as u64);
+            let first = caller as u64 * TEXTS;
+            let texts: Vec<String> = (first..first + TEXTS).map(|n| order(size, n)).collect();
             let limits = Limits::default();
             let mut latencies_ns = Vec::new();
             let mut number: u64 = 0;
@@ -239,11 +255,12 @@ pub(crate) async fn drive_puts<S: Store>(
                 }
                 number += 1;
                 let began = Instant::now();
-                let id = format!("orders/{caller}/{number:09}");
+                let text = &texts[(number % TEXTS) as usize];
+                let id = format!("orders/{caller}/{:09}", number % documents);
                 let put = PutDocument {
                     id: IdRequest::parse(&id, limits.max_id_bytes)?,
                     expected: ExpectedVersion::Any,
-                    document: parse_document(&text, &limits)?,
+                    document: parse_document(text, &limits)?,
                 };
                 database.write_batch(vec![BatchCommand::Put(put)]).await?;
                 written.fetch_add(1, Ordering::Relaxed);

@@ -6,6 +6,8 @@ mod expiration;
 mod revisions;
 mod unused;
 
+pub use revisions::run_engine;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

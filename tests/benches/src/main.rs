@@ -207,7 +207,11 @@ fn main() -> Result<()> {
             summary::print(&cells, &[], None);
             Ok(())
         }
-        Command::Engine(arguments) => run_engine(&arguments).map(drop),
+        Command::Engine(arguments) => {
+            run_engine(&arguments)?;
+            let server = &arguments.server;
+            extensions::run_engine(server.measured(), server.cores(), &server.directory)
+        }
         Command::Start(arguments) => {
             let plan = start::StartPlan {
                 documents: arguments.documents,

@@ -1,15 +1,22 @@
-//! A PUT with revisions beside one without, measured in turn.
+//! A PUT with revisions beside one without, measured in turn; also without HTTP, and with the
+//! storage alone committing the same batches, which tells where the cost is.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pinyon_core::commands::Configure;
+use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
+use pinyon_core::storage::{Durability, Store};
 use serde_json::json;
 
 use super::{CONNECTIONS, DATABASE, ExtensionsPlan, Ratios};
 use crate::document::Size;
+use crate::engine::{drive_puts_of, on_measured_cores, open_database, open_native, replay};
 use crate::http::median;
 use crate::load::{Measured, Times, run_load};
-use crate::process::cpu_time_of_tree;
+use crate::process::{Cores, cpu_time_of_tree};
+use crate::recording::RecordingStore;
 use crate::table::Table;
 use crate::target::Target;
 use crate::workload::Requests;
@@ -79,6 +86,72 @@ pub(super) async fn run(
         }
     }
     Ok(())
+}
+
+/// Measures the engine without HTTP and prints each line.
+///
+/// # Errors
+/// The engine or the storage reports one.
+pub fn run_engine(measured: Duration, cores: Cores, directory: &Path) -> Result<()> {
+    on_measured_cores(cores, || measure_engine(measured, directory))
+}
+
+async fn measure_engine(measured: Duration, directory: &Path) -> Result<()> {
+    let mut table = Table::new(&[
+        "engine without HTTP, 16 callers",
+        "revisions",
+        "PUTs/s (CPU µs)",
+        "storage alone/s (CPU µs)",
+    ]);
+    table.print_head();
+    for kind in [Kind::New, Kind::Again] {
+        for configured in [Configured::Nothing, Configured::Revisions] {
+            let [engine, storage] =
+                measure_in_engine(measured, kind, configured, directory).await?;
+            let show = |it: &Measured| format!("{:.0} ({:.1})", it.rate(), it.cpu_us());
+            table.print_row(&[
+                kind.label().to_owned(),
+                format!("{configured:?}"),
+                show(&engine),
+                show(&storage),
+            ]);
+        }
+    }
+    Ok(())
+}
+
+async fn measure_in_engine(
+    measured: Duration,
+    kind: Kind,
+    configured: Configured,
+    directory: &Path,
+) -> Result<[Measured; 2]> {
+    let place = tempfile::tempdir_in(directory).context("make a directory")?;
+    let recording = RecordingStore::new(open_native(&place.path().join("engine")).await?);
+    let (database, merger) = open_database(recording.clone()).await?;
+    if configured == Configured::Revisions {
+        let everything = RevisionsConfiguration {
+            default: Some(CollectionRevisions::default()),
+            ..RevisionsConfiguration::default()
+        };
+        database.configure(Configure::Revisions(everything)).await?;
+    }
+    let founding = recording.take();
+    let documents = match kind {
+        Kind::New => u64::MAX,
+        Kind::Again => DOCUMENTS,
+    };
+    let driven = drive_puts_of(&database, CONNECTIONS, documents, Size::Small, measured);
+    let (engine, written) = driven.await?;
+    database.close().await?;
+    merger.await.context("the merger's task")?;
+    let alone = open_native(&place.path().join("storage")).await?;
+    for batch in founding {
+        alone.commit(batch, Durability::Durable).await?;
+    }
+    let storage = replay(&alone, recording.take(), written, measured * 2).await?;
+    alone.close().await?;
+    Ok([engine, storage])
 }
 
 /// Two configurations in turn, the medians of the rounds.
