@@ -13,11 +13,11 @@
 //! what the journal has beyond that note.
 
 mod files;
+mod merge;
 
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use pinyon_core::host::Random;
 use pinyon_core::storage::{Durability, KeySpace, StoreName, Write, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
@@ -33,7 +33,6 @@ use crate::journal::{self, Journal};
 use crate::options::NativeOptions;
 use crate::overlay::Overlay;
 use crate::snapshot::{Base, State};
-use crate::{table, value};
 
 /// redb takes values below 3 GiB.
 const LARGEST_VALUE: usize = (3 << 30) - 64;
@@ -303,10 +302,10 @@ impl Engine {
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
         for space in KeySpace::all() {
-            write_overlay(&transaction, &self.overlay, space)?;
+            merge::merge_overlay(&transaction, &self.overlay, space)?;
         }
         if let Some(batch) = batch {
-            write_batch(&transaction, batch)?;
+            merge::write_batch(&transaction, batch)?;
         }
         write_applied(transaction, sequence)
     }
@@ -425,63 +424,6 @@ fn is_harmless(error: &Error) -> bool {
         Some(reason) => is_full(reason),
         None => true,
     }
-}
-
-/// Puts what became of each key of `space` into redb, in key order.
-fn write_overlay(
-    transaction: &redb::WriteTransaction,
-    overlay: &Overlay,
-    space: KeySpace,
-) -> Result<(), redb::Error> {
-    let mut table = None;
-    overlay.visit(space, |key, change| {
-        // A space that was never written has no table.
-        let table = match &mut table {
-            Some(table) => table,
-            none => none.insert(transaction.open_table(table::table_of(space))?),
-        };
-        write_entry(table, space, key, change)
-    })
-}
-
-/// Applies the writes in order. The tables of all spaces stay open over the batch, because
-/// opening one costs as much as a small write.
-fn write_batch(
-    transaction: &redb::WriteTransaction,
-    batch: &WriteBatch,
-) -> Result<(), redb::Error> {
-    let mut tables = table::none();
-    for write in batch.writes() {
-        let (space, key, change) = match write {
-            Write::Put { space, key, value } => (*space, key, Some(value)),
-            Write::Delete { space, key } => (*space, key, None),
-        };
-        let slot = &mut tables[usize::from(space.number())];
-        if slot.is_none() {
-            *slot = Some(transaction.open_table(table::table_of(space))?);
-        }
-        let table = slot.as_mut().expect("the table was opened just above");
-        write_entry(table, space, key, change)?;
-    }
-    Ok(())
-}
-
-fn write_entry(
-    table: &mut redb::Table<'_, &'static [u8], &'static [u8]>,
-    space: KeySpace,
-    key: &Bytes,
-    change: Option<&Bytes>,
-) -> Result<(), redb::Error> {
-    match change {
-        Some(value) => {
-            let mut stored = table.insert_reserve(&key[..], value::encoded_len(value))?;
-            value::encode_into(stored.as_mut(), space, key, value);
-        }
-        None => {
-            table.remove(&key[..])?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

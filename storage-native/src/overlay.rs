@@ -116,16 +116,17 @@ impl Overlay {
         changes.collect()
     }
 
-    /// Calls `each` with what became of each key in the end, ascending.
-    pub(crate) fn visit<E>(
+    /// Calls `read` with what became of each key in the end, ascending.
+    pub(crate) fn with_newest<T>(
         &self,
         space: KeySpace,
-        mut each: impl FnMut(&Bytes, Option<&Bytes>) -> Result<(), E>,
-    ) -> Result<(), E> {
+        read: impl FnOnce(&[(&Bytes, Option<&Bytes>)]) -> T,
+    ) -> T {
         let entries = self.read(space);
-        entries
+        let newest = entries
             .iter()
-            .try_for_each(|(key, versions)| each(key, versions.newest.change.as_ref()))
+            .map(|(key, versions)| (key, versions.newest.change.as_ref()));
+        read(&newest.collect::<Vec<_>>())
     }
 
     /// What became of the keys in `range` up to `commit`, one after the other.

@@ -142,6 +142,12 @@ impl<S: Snapshot> Transaction<S> {
         }
     }
 
+    /// Whether `dot` is this database's own and was taken by the running operation: no record of
+    /// earlier ones can name it.
+    pub fn made_just_now(&self, dot: Dot) -> bool {
+        dot.incarnation == self.state.incarnations.own() && dot.etag > self.etag_before
+    }
+
     /// Takes the next etag for an item that is no write of a document.
     pub fn take_etag(&mut self) -> Etag {
         self.take_dot().etag

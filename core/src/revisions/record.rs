@@ -61,15 +61,15 @@ pub(crate) async fn follow_put<S: Snapshot>(
         }
     }
     new.flags = new.flags.with(DocumentFlags::HAS_REVISIONS);
-    record(tx, new).await?;
-    retain(
-        tx,
-        &id_key,
-        &kept,
-        kept.maximum_revisions_to_delete_upon_document_update,
-    )
-    .await?;
-    if count(tx, &id_key).await? == 0 {
+    let is_new = if tx.made_just_now(new.dot) {
+        record_new(tx, new).await?;
+        true
+    } else {
+        record(tx, new).await?
+    };
+    let at_most = kept.maximum_revisions_to_delete_upon_document_update;
+    let removed = retain(tx, &id_key, &kept, at_most).await?;
+    if (removed > 0 || !is_new) && count(tx, &id_key).await? == 0 {
         new.flags = new.flags.without(DocumentFlags::HAS_REVISIONS);
     }
     Ok(())
@@ -242,6 +242,15 @@ pub(crate) async fn record<S: Snapshot>(
     if tx.get(REVISION_VECTORS, &vector_key).await?.is_some() {
         return Ok(false);
     }
+    record_new(tx, version).await?;
+    Ok(true)
+}
+
+/// As [`record`], of a version that cannot have been recorded before.
+async fn record_new<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    version: &DocumentParts<'_>,
+) -> Result<()> {
     tx.learn_revisions();
     let etag = tx.take_etag();
     let key = revisions::key(version.key, etag);
@@ -261,15 +270,18 @@ pub(crate) async fn record<S: Snapshot>(
     }
     .encode();
     tx.put(REVISIONS, key.clone(), value);
-    tx.put(REVISION_VECTORS, vector_key, key.clone());
+    tx.put(
+        REVISION_VECTORS,
+        revisions::vector_key(version.context),
+        key.clone(),
+    );
     tx.list_etag(ItemKind::Revision, etag, &key);
     if is_delete {
         tx.put(REVISION_BIN, etags::key(etag), key);
     }
     crate::attachments::hold(tx, version.attachments).await?;
     let id_key = Bytes::copy_from_slice(version.key);
-    change_count(tx, &id_key, version.collection, 1).await?;
-    Ok(true)
+    change_count(tx, &id_key, version.collection, 1).await
 }
 
 /// Removes one revision.
@@ -295,8 +307,8 @@ async fn change_count<S: Snapshot>(
     collection: &str,
     by: i64,
 ) -> Result<()> {
-    let count = count(tx, id_key).await?.saturating_add_signed(by);
     let key = revisions::count_key(id_key);
+    let count = count_at(tx, &key).await?.saturating_add_signed(by);
     match count {
         0 => tx.delete(REVISIONS, key),
         _ => tx.put(REVISIONS, key, revisions::encode_count(count)),
@@ -316,7 +328,11 @@ pub(crate) async fn has_some<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Byte
 }
 
 pub(super) async fn count<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<u64> {
-    match tx.get(REVISIONS, &revisions::count_key(id_key)).await? {
+    count_at(tx, &revisions::count_key(id_key)).await
+}
+
+async fn count_at<S: Snapshot>(tx: &mut Transaction<S>, count_key: &Bytes) -> Result<u64> {
+    match tx.get(REVISIONS, count_key).await? {
         Some(value) => revisions::decode_count(&value),
         None => Ok(0),
     }

@@ -156,6 +156,44 @@ fn snapshots_keep_their_state_over_commits_and_checkpoints() {
     }
 }
 
+/// Keys that go up in several places at once, as those of collections do, are put in as runs.
+#[test]
+fn rising_keys_are_merged_with_what_is_there() {
+    let mut numbers = Numbers(3_000_000);
+    let disk = created();
+    let mut engine = open(&disk, &NativeOptions::default(), 1).unwrap();
+    let mut model = Model::new();
+    for number in 0..3_000_u64 {
+        let mut batch = WriteBatch::default();
+        for _ in 0..1 + numbers.below(3) {
+            let space = numbers.below(3) as u8;
+            let part = numbers.below(4);
+            let recent = number.saturating_sub(numbers.below(400));
+            let (at, is_put) = match numbers.below(8) {
+                0 => (recent, true),
+                1..3 => (recent, false),
+                _ => (number, true),
+            };
+            let key = Bytes::from(format!("{part}/{at:06}"));
+            if is_put {
+                let value = Bytes::from(vec![number as u8; numbers.below(900) as usize]);
+                batch.put(KeySpace::new(space), key.clone(), value.clone());
+                model.insert((space, key), value);
+            } else {
+                batch.delete(KeySpace::new(space), key.clone());
+                model.remove(&(space, key));
+            }
+        }
+        engine.commit(&batch, Durability::Relaxed).unwrap();
+        if numbers.below(60) == 0 {
+            engine.checkpoint().unwrap();
+        }
+    }
+    engine.checkpoint().unwrap();
+    assert!(read_all(&mut engine).unwrap() == model);
+    engine.check_integrity().unwrap();
+}
+
 /// The states after each commit tried so far; the first is empty.
 struct History {
     states: Vec<Model>,
