@@ -411,8 +411,8 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // redb would make commits durable that its note of the last one does not count; replaying
-        // the journal over those could undo a part of them. What matters is in the journal.
+        // After a failure nothing may reach the disk behind the journal's back, whatever redb does
+        // when it is dropped. What matters is in the journal.
         self.blocks.refuse_writes();
     }
 }
