@@ -36,8 +36,8 @@ use crate::snapshot::{Base, State};
 
 /// redb takes values below 3 GiB.
 const LARGEST_VALUE: usize = (3 << 30) - 64;
-/// Space for the pages on the way to what a batch changes.
-const BATCH_BYTES: u64 = 32 << 10;
+/// Space for a batch's part of the pages on the way to what a checkpoint changes.
+const BATCH_BYTES: u64 = 16 << 10;
 /// Space a checkpoint may need beyond the batches' own: allocator state, freed page lists.
 const CHECKPOINT_BYTES: u64 = 256 << 10;
 

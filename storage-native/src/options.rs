@@ -30,7 +30,7 @@ impl Default for NativeOptions {
             journal_initial_bytes: 256 << 10,
             journal_bytes: 8 << 20,
             direct_bytes: 2 << 20,
-            checkpoint_batches: 64,
+            checkpoint_batches: 128,
             checkpoint_idle_ms: 1_000,
         }
     }
