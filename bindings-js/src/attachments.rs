@@ -51,7 +51,7 @@ pub struct Upload {
     finished: Option<u32>,
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Upload {
     /// Takes the next bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> JsResult<()> {
@@ -111,7 +111,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Begins a content.
     #[wasm_bindgen(js_name = beginUpload)]

@@ -277,7 +277,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Runs a batch of commands; answers with their results. All is JSON in the protocol's form.
     pub async fn batch(&self, batch: String, durability: Option<String>) -> JsResult<String> {

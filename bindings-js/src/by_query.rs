@@ -92,7 +92,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Runs the `update` of a query on each document that it finds: JSON.
     #[wasm_bindgen(js_name = patchByQuery)]

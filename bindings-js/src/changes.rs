@@ -75,7 +75,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Calls `callback` whenever something was committed, by whomever.
     #[wasm_bindgen(js_name = onCommitted)]

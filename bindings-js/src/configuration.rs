@@ -26,7 +26,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Replaces the configuration of `revisions`, `expiration` or `refresh`, given as JSON in the
     /// protocol's form.

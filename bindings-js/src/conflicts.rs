@@ -54,7 +54,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// The versions of a document in conflict: JSON; nothing for one that is in none.
     pub async fn conflict(&self, id: String) -> JsResult<Option<String>> {

@@ -113,7 +113,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Opens the database called `name`, or founds it; `options` is JSON.
     pub async fn open(name: String, options: String) -> JsResult<Database> {
@@ -144,7 +144,7 @@ impl Database {
     pub fn lost(&self) -> js_sys::Promise {
         // Not an async method, which would keep the database borrowed while it waits.
         let lost = self.environment.lost();
-        wasm_bindgen_futures::future_to_promise(async move {
+        crate::promises::future_to_promise(async move {
             Ok(lost.await.map_or(JsValue::UNDEFINED, to_js))
         })
     }

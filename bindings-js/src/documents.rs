@@ -85,7 +85,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Documents by id, with what they refer to by `includes`.
     pub async fn load(&self, ids: Vec<String>, includes: Vec<String>) -> JsResult<String> {

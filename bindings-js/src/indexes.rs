@@ -207,7 +207,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Defines an index, given as JSON in the protocol's form.
     #[wasm_bindgen(js_name = putIndex)]

@@ -19,6 +19,7 @@ mod host;
 mod indexes;
 #[cfg(feature = "queries")]
 mod live;
+mod promises;
 #[cfg(feature = "queries")]
 mod queries;
 mod revisions;

@@ -22,7 +22,7 @@ impl LiveQuery {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl LiveQuery {
     /// Differs whenever the answer may; far cheaper than the answer.
     #[wasm_bindgen(js_name = resultEtag)]
@@ -38,7 +38,7 @@ impl LiveQuery {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Reads a query, given with its parameters as JSON, to be asked many times.
     #[wasm_bindgen(js_name = prepareLive)]

@@ -303,7 +303,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Asks a query, given with its parameters as JSON.
     pub async fn query(&self, query: String) -> JsResult<String> {

@@ -20,7 +20,7 @@ impl Database {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// The revisions of a document, newest first.
     pub async fn revisions(&self, id: String, start: u32, size: u32) -> JsResult<String> {

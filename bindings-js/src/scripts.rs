@@ -83,7 +83,7 @@ impl ScriptEngine for PageEngine {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Lets scripts run: `run` takes a program's text, its input and the time, and answers a text.
     #[wasm_bindgen(js_name = setScriptEngine)]

@@ -80,7 +80,7 @@ fn event_json(event: EdgeEvent) -> Value {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl SyncSession {
     /// What to send first.
     #[wasm_bindgen(js_name = takeGreeting)]
@@ -163,7 +163,7 @@ impl SyncSession {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// From here on, what is written waits to be brought to a server; so does what is there.
     #[wasm_bindgen(js_name = becomeEdge)]

@@ -26,7 +26,7 @@ pub struct Export {
     exporter: Exporter<BrowserSnapshot>,
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Export {
     /// The next piece; nothing at the end.
     pub async fn next(&mut self) -> JsResult<Option<Uint8Array>> {
@@ -48,7 +48,7 @@ pub struct Import {
     chunks: Rc<RefCell<Vec<Bytes>>>,
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Import {
     /// Takes the next bytes.
     pub fn write(&self, bytes: &[u8]) {
@@ -82,7 +82,7 @@ impl Import {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Begins an export: `dump`, as servers write it, or `jsonl`, documents line by line.
     pub async fn export(&self, format: String) -> JsResult<Export> {

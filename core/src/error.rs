@@ -53,6 +53,13 @@ pub enum ErrorKind {
 /// ```
 #[derive(Clone)]
 pub struct Error {
+    // Behind a pointer: every `Result` is as small as what it holds, and so is the code that
+    // hands errors on, of which a page loads thousands of places.
+    told: Box<Told>,
+}
+
+#[derive(Clone)]
+struct Told {
     kind: ErrorKind,
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -61,17 +68,25 @@ pub struct Error {
 impl Error {
     /// An error of `kind`; `message` names the id, field, line or file concerned.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self::of_text(kind, message.into())
+    }
+
+    /// Once, not for each form of text there is.
+    fn of_text(kind: ErrorKind, message: String) -> Self {
+        let told = Told {
             kind,
-            message: message.into(),
+            message,
             source: None,
+        };
+        Self {
+            told: Box::new(told),
         }
     }
 
     /// Adds the failure underneath, or details for a program (such as [`ConcurrencyViolation`]).
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
+        self.told.source = Some(Arc::new(source));
         self
     }
 
@@ -87,30 +102,30 @@ impl Error {
 
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.told.kind
     }
 
     /// What happened, for a person. The text is not part of the API.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.told.message
     }
 
     /// The details of type `T`, if the error carries them.
     pub fn details<T: StdError + 'static>(&self) -> Option<&T> {
-        self.source.as_deref()?.downcast_ref::<T>()
+        self.told.source.as_deref()?.downcast_ref::<T>()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.told.message)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.message)?;
-        match &self.source {
+        write!(f, "{:?}: {}", self.told.kind, self.told.message)?;
+        match &self.told.source {
             Some(source) => write!(f, " (because: {source})"),
             None => Ok(()),
         }
@@ -119,7 +134,8 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
+        self.told
+            .source
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
     }
