@@ -1,8 +1,7 @@
-// Makes dist/ from js/. `cargo xtask package` has put the WebAssembly modules into dist/wasm and
-// dist/slim/wasm before; pinyon/slim is the same scripts beside the smaller module, if that was built.
+// Makes dist/ from js/. `cargo xtask package` has put the WebAssembly modules into dist/wasm (the
+// small one, which pages load first) and dist/whole before.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { build, transform } from 'esbuild';
 
 const shared = {
@@ -11,8 +10,8 @@ const shared = {
     minify: process.argv.includes('--minify'),
     sourcemap: process.argv.includes('--minify') ? false : 'linked',
     logLevel: 'warning',
-    // Lies beside the module it loads, wherever the package is put.
-    external: ['./wasm/pinyon.js', './local.js', 'node:*', 'react'],
+    // Lie beside the modules they load, wherever the package is put.
+    external: ['./wasm/pinyon.js', './whole/pinyon.js', './local.js', 'node:*', 'react'],
 };
 
 await build({
@@ -36,12 +35,8 @@ await build({
     banner: { js: 'var PINYON_SCRIPT_URL = document.currentScript ? document.currentScript.src : location.href;' },
 });
 execFileSync('node_modules/.bin/tsc', ['-p', '.'], { stdio: 'inherit' });
-const parts = ['dist', 'dist/slim'].filter((part) => existsSync(`${part}/wasm`));
-for (const script of parts.includes('dist/slim') ? ['index', 'worker', 'local', 'node', 'pinyon.global'] : []) {
-    await copyFile(`dist/${script}.js`, `dist/slim/${script}.js`);
-}
 if (shared.minify) {
-    for (const glue of parts.map((part) => `${part}/wasm/pinyon.js`)) {
+    for (const glue of ['dist/wasm/pinyon.js', 'dist/whole/pinyon.js']) {
         const { code } = await transform(await readFile(glue, 'utf8'), { minify: true, format: 'esm', target: shared.target });
         await writeFile(glue, code);
     }

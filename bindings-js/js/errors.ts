@@ -6,6 +6,7 @@ export type ErrorCode =
     | 'InvalidRequest'
     | 'LimitExceeded'
     | 'Unsupported'
+    | 'NotLoaded'
     | 'Unauthorized'
     | 'Unavailable'
     | 'TimedOut'
@@ -22,6 +23,11 @@ export interface ErrorDetails {
     expectedChangeVector?: string;
     actualChangeVector?: string | null;
     isDoneAlready?: boolean;
+}
+
+/** Whether the small module has no part for what was asked. */
+export function isNotLoaded(reason: unknown): boolean {
+    return (reason as Partial<ErrorDetails> | undefined)?.code === 'NotLoaded';
 }
 
 /** Every error of this package: `code` says what to do, `message` what happened. */

@@ -1,7 +1,7 @@
 // The database itself, in the worker (or the process) that owns it.
 
-import type { Database } from '../dist/wasm/pinyon.js';
-import { PinyonError } from './errors.js';
+import type { Database } from '../dist/whole/pinyon.js';
+import { isNotLoaded, PinyonError } from './errors.js';
 import { LiveEvaluations } from './live_evaluations.js';
 import type {
     DocumentChange,
@@ -18,7 +18,7 @@ import type {
 import { scriptEngine } from './script_engine.js';
 import { ServerLink } from './server_link.js';
 
-type Wasm = typeof import('../dist/wasm/pinyon.js');
+type Wasm = typeof import('../dist/whole/pinyon.js');
 
 /** Told of changes, in order, none left out. */
 export type Watcher = (changes: DocumentChange[], lastEtag: number) => void;
@@ -35,9 +35,9 @@ const SWEPT_AT_ONCE = 256;
 /** Contents of attachments that no batch came to refer to are given back after this. */
 const LOOSE_CONTENT_MS = 60 * 60 * 1000;
 
-/** What the module of `pinyon/slim` has no part for. */
+/** What the small module has no part for. */
 const LEFT_OUT: Partial<Record<keyof HostMethods, keyof Database>> = {
-    query: 'query', patchByQuery: 'patchByQuery', deleteByQuery: 'deleteByQuery',
+    patchByQuery: 'patchByQuery', deleteByQuery: 'deleteByQuery',
     putIndex: 'putIndex', aboutIndexes: 'aboutIndexes', changeIndex: 'changeIndex',
     indexTerms: 'indexTerms', waitForIndexes: 'waitForIndexes',
     export: 'export', import: 'beginImport',
@@ -69,7 +69,7 @@ export class DatabaseHost {
     }
 
     static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {
-        const { database, ...rest } = options;
+        const { database, module: _, ...rest } = options;
         const host = new DatabaseHost(await wasm.Database.open(database, JSON.stringify(rest)));
         host.#timer = setTimeout(() => host.#beginUpkeep(), FIRST_READS_MS);
         return host;
@@ -97,11 +97,11 @@ export class DatabaseHost {
 
     /** Runs a method for a caller. */
     async run(caller: string, method: keyof HostMethods, args: unknown[]): Promise<unknown> {
-        const isLiveQuery = method === 'startLive' && 'query' in (args[1] as LiveRequest);
-        const needed = isLiveQuery ? 'prepareLive' : LEFT_OUT[method];
+        const needed = LEFT_OUT[method];
         if (needed !== undefined && !this.#has(needed)) {
-            throw new PinyonError('Unsupported', `'${method}' is not in pinyon/slim: import 'pinyon' instead`);
+            throw new PinyonError('NotLoaded', `'${method}' needs the whole module`);
         }
+        if (method === 'startLive') this.#checkLive(args[1] as LiveRequest);
         switch (method) {
             case 'watch':
                 return this.#watch(caller, args[0] as number | undefined);
@@ -121,6 +121,17 @@ export class DatabaseHost {
                 const run = this[method] as (...args: unknown[]) => Promise<unknown>;
                 return run.apply(this, args);
             }
+        }
+    }
+
+    /** Whether the whole module is needed shows in the request, where it can still be loaded. */
+    #checkLive(request: LiveRequest): void {
+        if (!('query' in request)) return;
+        try {
+            this.#database.prepareLive(request.query).free();
+        } catch (reason) {
+            if (isNotLoaded(reason)) throw reason;
+            // Whoever follows the query is told.
         }
     }
 

@@ -1,7 +1,7 @@
 // The entry point of pages: the database runs in a worker.
 
 import { connect, workerWire, type Connection } from './connection.js';
-import type { HostOptions } from './protocol.js';
+import { startsWhole, type HostOptions } from './protocol.js';
 import { DocumentStore, type StoreOptions } from './store.js';
 
 /** The worker's script; a page may take scripts from elsewhere, but not workers. */
@@ -15,10 +15,13 @@ function startWorker(): Worker {
 }
 
 /** Compiles the module while the worker starts; what the page may not, the worker does itself. */
-async function sendModule(worker: Worker): Promise<void> {
+async function sendModule(worker: Worker, isWhole: boolean): Promise<void> {
     let module: WebAssembly.Module | undefined;
+    const url = isWhole
+        ? new URL('./whole/pinyon_bg.wasm', import.meta.url)
+        : new URL('./wasm/pinyon_bg.wasm', import.meta.url);
     try {
-        module = await WebAssembly.compileStreaming(fetch(new URL('./wasm/pinyon_bg.wasm', import.meta.url)));
+        module = await WebAssembly.compileStreaming(fetch(url));
     } catch {
         // The worker tries for itself, and says why it cannot.
     }
@@ -34,7 +37,7 @@ DocumentStore.connect = async (options: HostOptions, worker: StoreOptions['worke
     const started = typeof worker === 'function' ? worker() : startWorker();
     const connection = connect(workerWire(started));
     started.postMessage([{ type: 'open', options }]);
-    void sendModule(started);
+    void sendModule(started, startsWhole(options));
     return connection;
 };
 

@@ -3,7 +3,7 @@
 // One evaluation serves all who ask the same. It runs once at a time, so that what is written
 // meanwhile makes one more run and not many; between runs stands a pause, for bursts of writes.
 
-import type { Database, LiveQuery } from '../dist/wasm/pinyon.js';
+import type { Database, LiveQuery } from '../dist/whole/pinyon.js';
 import { toDetails } from './errors.js';
 import type { DocumentChange, LiveAnswer, LiveRequest } from './protocol.js';
 

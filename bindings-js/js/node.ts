@@ -10,8 +10,8 @@ import { DocumentStore } from './store.js';
 
 async function open(options: HostOptions): Promise<DatabaseHost> {
     // @ts-ignore The path is that of the built package.
-    const wasm = (await import('./wasm/pinyon.js')) as typeof import('../dist/wasm/pinyon.js');
-    const module = await readFile(new URL('./wasm/pinyon_bg.wasm', import.meta.url));
+    const wasm = (await import('./whole/pinyon.js')) as typeof import('../dist/whole/pinyon.js');
+    const module = await readFile(new URL('./whole/pinyon_bg.wasm', import.meta.url));
     await wasm.default({ module_or_path: module });
     return DatabaseHost.open(wasm, options);
 }

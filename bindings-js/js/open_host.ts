@@ -1,16 +1,53 @@
-// Opens a database in the WebAssembly module, which lies beside this script.
+// Opens a database in a WebAssembly module, which lies beside this script: in the small one, or in
+// the whole one when that is asked for or the database has what only it knows.
 
-// Not loaded on demand: some bundlers make one file of a worker, and refuse to split it.
+// Not loaded on demand: some bundlers make one file of a worker, and refuse to split it. These are
+// the scripts around the modules; a module itself is fetched when it is needed.
 // @ts-ignore The path is that of the built package.
-import * as module from './wasm/pinyon.js';
+import * as small from './wasm/pinyon.js';
+// @ts-ignore The path is that of the built package.
+import * as whole from './whole/pinyon.js';
 
+import { isNotLoaded } from './errors.js';
 import { DatabaseHost } from './host.js';
-import type { HostOptions } from './protocol.js';
+import { startsWhole, type HostOptions } from './protocol.js';
 
-/** Loads the module, unless it is compiled already, and opens a database. */
-export async function openHost(options: HostOptions, compiled?: Promise<WebAssembly.Module | undefined>): Promise<DatabaseHost> {
-    const wasm = module as typeof import('../dist/wasm/pinyon.js');
-    const given = await compiled;
-    await wasm.default(given && { module_or_path: given });
-    return DatabaseHost.open(wasm, options);
+type Wasm = typeof import('../dist/whole/pinyon.js');
+
+/** Opens one database, with more loaded if need be. */
+export class HostOpener {
+    readonly #options: HostOptions;
+    readonly #compiled: Promise<WebAssembly.Module | undefined> | undefined;
+
+    /** `compiled` is the module that the options ask for, if the page has compiled it. */
+    constructor(options: HostOptions, compiled?: Promise<WebAssembly.Module | undefined>) {
+        this.#options = options;
+        this.#compiled = compiled;
+    }
+
+    async open(): Promise<DatabaseHost> {
+        if (startsWhole(this.#options)) return this.openWhole();
+        const given = await this.#compiled;
+        await (small as Wasm).default(given && { module_or_path: given });
+        try {
+            const host = await DatabaseHost.open(small as Wasm, this.#options);
+            // What is in memory would be gone when more is loaded.
+            if ((await host.status()).storage !== 'memory') return host;
+            await host.close();
+        } catch (reason) {
+            if (!isNotLoaded(reason)) throw reason;
+        }
+        return this.openWhole();
+    }
+
+    async openWhole(): Promise<DatabaseHost> {
+        await this.loadWhole();
+        return DatabaseHost.open(whole as Wasm, this.#options);
+    }
+
+    /** Fetches the whole module, unless that is done. */
+    async loadWhole(): Promise<void> {
+        const given = startsWhole(this.#options) ? await this.#compiled : undefined;
+        await (whole as Wasm).default(given && { module_or_path: given });
+    }
 }

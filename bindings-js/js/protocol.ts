@@ -9,6 +9,13 @@ export interface HostOptions {
     durability: 'strict' | 'relaxed';
     maxCachedBytes?: number;
     allowMemory?: boolean;
+    /** Which module is loaded first. */
+    module?: 'small' | 'whole';
+}
+
+/** Whether the small module is passed over. */
+export function startsWhole({ module, storage }: HostOptions): boolean {
+    return module === 'whole' || storage === 'memory';
 }
 
 /** One write among those of a caller, so that it can be asked for again and happens once. */

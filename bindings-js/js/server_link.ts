@@ -3,7 +3,7 @@
 // The core says what to send; here are the socket, the timers and the back-off. Calls of a session
 // follow each other in one queue, because a session does one thing at a time.
 
-import type { Database, SyncSession } from '../dist/wasm/pinyon.js';
+import type { Database, SyncSession } from '../dist/whole/pinyon.js';
 import { toDetails, type ErrorCode } from './errors.js';
 import type { SyncEvent, SyncOptions, SyncState } from './protocol.js';
 

@@ -32,6 +32,12 @@ export interface StoreOptions {
     maxCachedBytes?: number;
     /** Whether the database runs in a worker of its own (the default) or on this thread. */
     worker?: boolean | (() => Worker);
+    /**
+     * Which WebAssembly module is loaded first. `small`, the default, has documents, sync and plain
+     * queries, and the whole one takes its place by itself when something needs it; `whole` saves
+     * that step to an application that always will.
+     */
+    module?: 'small' | 'whole';
     conventions?: DocumentConventions;
 }
 

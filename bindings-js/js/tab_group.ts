@@ -6,6 +6,7 @@
 
 import { PinyonError, toDetails, type ErrorDetails } from './errors.js';
 import type { DatabaseHost } from './host.js';
+import type { HostOpener } from './open_host.js';
 import type {
     HostOptions,
     LiveRequest,
@@ -26,6 +27,14 @@ interface Pending {
     wasSent: boolean;
 }
 
+interface Outcome {
+    result?: unknown;
+    error?: ErrorDetails;
+}
+
+/** Methods that may wait long, and whose waiting can begin anew. */
+const WAITING: Method[] = ['query', 'waitForIndexes', 'waitForSync'];
+
 /** The position of the request in the arguments of `batch`. */
 const BATCH_REQUEST = 3;
 
@@ -33,7 +42,7 @@ const BATCH_REQUEST = 3;
 export class TabGroup {
     readonly #id = crypto.randomUUID();
     readonly #options: HostOptions;
-    readonly #openHost: () => Promise<DatabaseHost>;
+    readonly #opener: HostOpener;
     readonly #tell: (message: WorkerMessage) => void;
     readonly #channel: BroadcastChannel;
     readonly #pending = new Map<number, Pending>();
@@ -41,6 +50,15 @@ export class TabGroup {
     readonly #foreign = new Set<Extract<TabMessage, { type: 'call' }>>();
     #host: DatabaseHost | undefined;
     #leader: string | undefined;
+    /** What this tab is called while it leads. Another name is another leader to the others. */
+    #ownName: string = this.#id;
+    #isWhole = false;
+    /** Under way from the small module to the whole one. */
+    #growing: Promise<ErrorDetails | undefined> | undefined;
+    /** Hosts that were closed so that the whole module could take over. */
+    readonly #left = new WeakSet<DatabaseHost>();
+    /** What has to end before. */
+    readonly #running = new Set<Promise<unknown>>();
     #nextWrite = 0;
     #isWatching = false;
     #lastEtag: number | undefined;
@@ -54,9 +72,9 @@ export class TabGroup {
     #release: () => void = () => undefined;
     readonly #ended = new AbortController();
 
-    constructor(options: HostOptions, openHost: () => Promise<DatabaseHost>, tell: (message: WorkerMessage) => void) {
+    constructor(options: HostOptions, opener: HostOpener, tell: (message: WorkerMessage) => void) {
         this.#options = options;
-        this.#openHost = openHost;
+        this.#opener = opener;
         this.#tell = tell;
         this.#channel = new BroadcastChannel(`pinyon/${options.database}`);
         this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#hear(data);
@@ -75,6 +93,7 @@ export class TabGroup {
     async close(): Promise<void> {
         this.#ended.abort();
         this.#channel.close();
+        await this.#growing;
         try {
             await this.#host?.close();
         } catch {
@@ -132,7 +151,7 @@ export class TabGroup {
     async #lead(): Promise<void> {
         let host: DatabaseHost;
         try {
-            host = await this.#openHost();
+            host = await (this.#isWhole ? this.#opener.openWhole() : this.#opener.open());
         } catch (reason) {
             const error = toDetails(reason);
             this.#tell({ type: 'failed', error });
@@ -144,7 +163,7 @@ export class TabGroup {
             return;
         }
         this.#host = host;
-        this.#leader = this.#id;
+        this.#leader = this.#ownName;
         host.onChanges = (caller, changes, lastEtag) => {
             if (caller === this.#id) this.#hearChanges({ type: 'changes', changes, lastEtag });
             else this.#say({ type: 'changes', to: caller, changes, lastEtag });
@@ -163,7 +182,7 @@ export class TabGroup {
         if (this.#isWatching) await host.run(this.#id, 'watch', [this.#lastEtag]);
         for (const [key, request] of this.#live) await host.run(this.#id, 'startLive', [key, request, true]);
         if (this.#sync) await host.run(this.#id, 'startSync', [this.#sync]);
-        this.#say({ type: 'leader', leader: this.#id });
+        this.#say({ type: 'leader', leader: this.#ownName });
         this.#opened(true);
         for (const number of [...this.#pending.keys()]) this.#send(number);
     }
@@ -177,7 +196,7 @@ export class TabGroup {
     #lose(error: ErrorDetails): void {
         this.#host = undefined;
         this.#tell({ type: 'lost', error });
-        this.#say({ type: 'leader', leader: this.#id, error });
+        this.#say({ type: 'leader', leader: this.#ownName, error });
         for (const [number] of this.#pending) this.#answer(number, { error });
     }
 
@@ -201,7 +220,7 @@ export class TabGroup {
         if (!pending) return;
         if (this.#host) {
             void this.#runOwn(this.#host, number, pending);
-        } else if (this.#leader !== undefined && this.#leader !== this.#id) {
+        } else if (this.#leader !== undefined && this.#leader !== this.#ownName) {
             const { method } = pending;
             pending.wasSent = true;
             const args = this.#numbered(pending);
@@ -227,10 +246,55 @@ export class TabGroup {
         // A page that shares the leader's fate does not ask twice; its writes need no numbers,
         // but for those that an earlier leader may have done.
         const args = pending.wasSent ? this.#numbered(pending) : pending.args;
-        this.#answer(number, await outcomeOf(host.run(this.#id, pending.method, args)));
+        const outcome = await this.#outcomeOf(host, this.#id, pending.method, args);
+        if (outcome) this.#answer(number, outcome);
     }
 
-    #answer(number: number, outcome: { result?: unknown; error?: ErrorDetails }): void {
+    /** What became of a request; `undefined` when it has to be asked again, of the next host. */
+    async #outcomeOf(host: DatabaseHost, caller: string, method: Method, args: unknown[]): Promise<Outcome | undefined> {
+        const running = outcomeOf(host.run(caller, method, args));
+        if (!WAITING.includes(method)) {
+            this.#running.add(running);
+            void running.then(() => this.#running.delete(running));
+        }
+        const outcome = await running;
+        if (outcome.error && this.#left.has(host)) return undefined;
+        if (outcome.error?.code !== 'NotLoaded' || this.#isWhole) return outcome;
+        this.#growing ??= this.#grow(host).finally(() => { this.#growing = undefined; });
+        const error = await this.#growing;
+        return error && { error };
+    }
+
+    /**
+     * Opens the database anew with the whole module, which a request needs; for the other tabs that
+     * is another leader. Without the module all stays as it is.
+     */
+    async #grow(host: DatabaseHost): Promise<ErrorDetails | undefined> {
+        try {
+            await this.#opener.loadWhole();
+        } catch (reason) {
+            const { message } = toDetails(reason);
+            return { code: 'Unavailable', message: `what this needs could not be loaded: ${message}` };
+        }
+        // Stopped or lost meanwhile: that was told.
+        if (this.#host !== host) return undefined;
+        this.#left.add(host);
+        this.#host = undefined;
+        this.#isWhole = true;
+        this.#ownName = `${this.#id}/whole`;
+        await Promise.all(this.#running);
+        try {
+            await host.close();
+        } catch (reason) {
+            this.#lose(toDetails(reason));
+            return undefined;
+        }
+        await this.#lead();
+        if (!this.#host) this.#release();
+        return undefined;
+    }
+
+    #answer(number: number, outcome: Outcome): void {
         if (!this.#pending.delete(number)) return;
         this.#tell({ type: 'answer', number, ...outcome });
     }
@@ -238,13 +302,13 @@ export class TabGroup {
     #hear(message: TabMessage): void {
         switch (message.type) {
             case 'who':
-                if (this.#host) this.#say({ type: 'leader', leader: this.#id });
+                if (this.#host) this.#say({ type: 'leader', leader: this.#ownName });
                 break;
             case 'leader':
                 this.#hearLeader(message.leader, message.error);
                 break;
             case 'call':
-                if (message.to === this.#id && this.#host) void this.#runForeign(this.#host, message);
+                if (message.to === this.#ownName && this.#host) void this.#runForeign(this.#host, message);
                 break;
             case 'answer':
                 if (message.to === this.#id) this.#answer(message.number, message);
@@ -302,24 +366,26 @@ export class TabGroup {
     }
 
     async #runForeign(host: DatabaseHost, call: Extract<TabMessage, { type: 'call' }>): Promise<void> {
-        if (['watch', 'startLive', 'startSync'].includes(call.method)) this.#forgetWhenGone(host, call.from);
+        if (['watch', 'startLive', 'startSync'].includes(call.method)) this.#forgetWhenGone(call.from);
         this.#foreign.add(call);
-        const outcome = await outcomeOf(host.run(call.from, call.method, call.args));
+        const outcome = await this.#outcomeOf(host, call.from, call.method, call.args);
         this.#foreign.delete(call);
+        // The caller asks the next leader.
+        if (!outcome) return;
         // Without a channel this tab is closing, and the next leader will be asked.
         if (!this.#ended.signal.aborted) this.#say({ type: 'answer', to: call.from, number: call.number, ...outcome });
     }
 
-    #forgetWhenGone(host: DatabaseHost, tab: string): void {
+    #forgetWhenGone(tab: string): void {
         if (this.#awaited.has(tab)) return;
         this.#awaited.add(tab);
-        const gone = navigator.locks.request(`pinyon/tab/${tab}`, { signal: this.#ended.signal }, () => host.forget(tab));
+        const gone = navigator.locks.request(`pinyon/tab/${tab}`, { signal: this.#ended.signal }, () => this.#host?.forget(tab));
         // Aborted when this tab closes.
         gone.catch(() => undefined);
     }
 }
 
-async function outcomeOf(running: Promise<unknown>): Promise<{ result?: unknown; error?: ErrorDetails }> {
+async function outcomeOf(running: Promise<unknown>): Promise<Outcome> {
     try {
         return { result: await running };
     } catch (reason) {

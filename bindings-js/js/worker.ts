@@ -1,7 +1,7 @@
 // The worker that a page starts: it owns the database, or talks to the tab that does.
 
 import { together } from './connection.js';
-import { openHost } from './open_host.js';
+import { HostOpener } from './open_host.js';
 import type { PageMessage, WorkerMessage } from './protocol.js';
 import { TabGroup } from './tab_group.js';
 
@@ -15,7 +15,7 @@ globalThis.onmessage = ({ data }: MessageEvent<PageMessage[]>) => {
     for (const message of data) {
         if (message.type === 'open') {
             const { options } = message;
-            group = new TabGroup(options, () => openHost(options, compiled), outgoing.add);
+            group = new TabGroup(options, new HostOpener(options, compiled), outgoing.add);
         } else if (message.type === 'module') {
             resolveModule(message.module);
         } else {

@@ -13,6 +13,7 @@ use pinyon_core::document::{
     DocumentId, DocumentParser, DocumentText, FieldPatch, IdRequest, JsonPatch, PatchScript,
     parse_document,
 };
+use pinyon_core::parts::{IS_WHOLE, not_loaded};
 use pinyon_core::revisions::ForceRevision;
 use pinyon_core::{Error, ErrorKind, Limits};
 use serde::Deserialize;
@@ -114,6 +115,9 @@ impl Command<'_> {
     ) -> Result<(BatchCommand, Echo), Error> {
         let expected = self.expected();
         let command = match self.kind.as_str() {
+            "PATCH" | "JsonPatch" | "FieldPATCH" if !IS_WHOLE => {
+                return Err(not_loaded("patching"));
+            }
             "PUT" => BatchCommand::Put(self.to_put(limits, parser)?),
             "DELETE" if self.id_prefixed => BatchCommand::DeleteByPrefix(DeleteByPrefix {
                 prefix: self.id.clone(),

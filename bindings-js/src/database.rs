@@ -12,7 +12,6 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{JsResult, to_js};
 use crate::host;
-#[cfg(feature = "queries")]
 use crate::queries::OpeningIndexes;
 
 pub(crate) type CoreDatabase = pinyon_core::Database<BrowserStore>;
@@ -22,7 +21,6 @@ pub(crate) type CoreDatabase = pinyon_core::Database<BrowserStore>;
 pub struct Database {
     pub(crate) environment: BrowserEnvironment,
     pub(crate) database: CoreDatabase,
-    #[cfg(feature = "queries")]
     pub(crate) indexes: OpeningIndexes,
     durability: Durability,
     pub(crate) uploads: crate::attachments::FinishedUploads,
@@ -98,12 +96,10 @@ impl Database {
         };
         let (database, merger) = CoreDatabase::open(store, host::host(), core_options).await?;
         wasm_bindgen_futures::spawn_local(merger.run());
-        #[cfg(feature = "queries")]
         let indexes = OpeningIndexes::new(&environment, &database, &name);
         Ok(Self {
             environment,
             database,
-            #[cfg(feature = "queries")]
             indexes,
             durability,
             uploads: crate::attachments::FinishedUploads::default(),
@@ -183,10 +179,7 @@ impl Database {
             callback.abort();
         }
         // The documents are closed though an index may fail to.
-        #[cfg(feature = "queries")]
         let indexes = self.indexes.close().await;
-        #[cfg(not(feature = "queries"))]
-        let indexes = Ok(());
         self.database.close().await.and(indexes).map_err(to_js)
     }
 }

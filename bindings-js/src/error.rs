@@ -15,6 +15,7 @@ fn code(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidRequest => "InvalidRequest",
         ErrorKind::LimitExceeded => "LimitExceeded",
         ErrorKind::Unsupported => "Unsupported",
+        ErrorKind::NotLoaded => "NotLoaded",
         ErrorKind::Unauthorized => "Unauthorized",
         ErrorKind::Unavailable => "Unavailable",
         ErrorKind::TimedOut => "TimedOut",

@@ -6,7 +6,7 @@
 mod attachments;
 mod batch;
 mod batch_results;
-#[cfg(feature = "queries")]
+#[cfg(feature = "whole")]
 mod by_query;
 mod changes;
 mod configuration;
@@ -15,25 +15,22 @@ mod database;
 mod documents;
 mod error;
 mod host;
-#[cfg(feature = "queries")]
+#[cfg(feature = "whole")]
 mod indexes;
-#[cfg(feature = "queries")]
 mod live;
 mod promises;
-#[cfg(feature = "queries")]
 mod queries;
 mod revisions;
 mod scripts;
 mod sync;
-#[cfg(feature = "transfer")]
+#[cfg(feature = "whole")]
 mod transfer;
 
 pub use attachments::Upload;
 pub use database::Database;
-#[cfg(feature = "queries")]
 pub use live::LiveQuery;
 pub use sync::SyncSession;
-#[cfg(feature = "transfer")]
+#[cfg(feature = "whole")]
 pub use transfer::{Export, Import};
 
 use wasm_bindgen::prelude::*;

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, LocalBoxFuture, Shared, select};
-use pinyon_core::indexes::{FormulaCompiler, Index, Indexes, StepLimits};
+use pinyon_core::indexes::{
+    FormulaCompiler, Index, IndexCompiler, Indexes, NoCompiler, StepLimits,
+};
+use pinyon_core::parts::IS_WHOLE;
 use pinyon_core::query::{Parameters, Plan, PreparedQuery, Ready};
 use pinyon_core::storage::StoreName;
 use pinyon_core::{Error, ErrorKind};
@@ -93,7 +96,11 @@ async fn open_indexes(
     database: CoreDatabase,
     store: StoreName,
 ) -> Result<Arc<BrowserIndexes>, Error> {
-    let compiler = Arc::new(FormulaCompiler);
+    let compiler: Arc<dyn IndexCompiler> = if IS_WHOLE {
+        Arc::new(FormulaCompiler)
+    } else {
+        Arc::new(NoCompiler)
+    };
     let opening = Indexes::open(environment, database, &store, compiler);
     #[allow(
         clippy::arc_with_non_send_sync,
@@ -305,6 +312,12 @@ impl Database {
 
 #[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
+    /// Opens the indexes, unless that is done; queries do it too.
+    #[wasm_bindgen(js_name = openIndexes)]
+    pub async fn begin_indexes(&self) -> JsResult<()> {
+        self.indexes.get().await.map(|_| ()).map_err(to_js)
+    }
+
     /// Asks a query, given with its parameters as JSON.
     pub async fn query(&self, query: String) -> JsResult<String> {
         to_text(self.query_json(&query).await.map_err(to_js)?)

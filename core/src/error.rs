@@ -27,6 +27,8 @@ pub enum ErrorKind {
     LimitExceeded,
     /// This is not implemented: use something else.
     Unsupported,
+    /// This build leaves the part out: load the whole.
+    NotLoaded,
     /// The caller may not do this.
     Unauthorized,
     /// It cannot be done now: retry later, or elsewhere.

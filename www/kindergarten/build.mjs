@@ -16,7 +16,7 @@ for (const name of ['index.html', 'style.css', 'screens.css', 'icon.svg', 'manif
     await cp(path.join(HERE, name), path.join(folder, name), { recursive: true });
 }
 // What a page of the package loads, where it looks for it.
-for (const name of ['index.js', 'worker.js', 'wasm/pinyon.js', 'wasm/pinyon_bg.wasm']) {
+for (const name of ['index.js', 'worker.js', 'wasm/pinyon.js', 'wasm/pinyon_bg.wasm', 'whole/pinyon.js', 'whole/pinyon_bg.wasm']) {
     await cp(path.join(dist, name), path.join(folder, 'pinyon', name));
 }
 await build({

@@ -1,12 +1,15 @@
 //! `cargo xtask package`, and what the browser's tests and benches build.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::workspace::Workspace;
 use crate::{install, process};
@@ -14,17 +17,24 @@ use crate::{install, process};
 const TARGET: &str = "wasm32-unknown-unknown";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// The module of the package.
-const FULL: Module<'_> = Module {
+/// The module with everything.
+const WHOLE: Module<'_> = Module {
     package: "pinyon-bindings-js",
     features: &[],
     name: "pinyon",
 };
-/// The module behind `pinyon/slim`.
-const SLIM: Module<'_> = Module {
+/// The module that pages load first.
+const SMALL: Module<'_> = Module {
     features: &["--no-default-features"],
-    ..FULL
+    ..WHOLE
 };
+/// Where they go, and what each may have as gzip makes it: as much as it has now, so that growth is
+/// noticed. Whoever adds something worth its bytes raises it, and says so in tests/benches/README.md.
+const PARTS: &[(&str, Module<'_>, u64)] = &[
+    // The whole one last: its compilation is what `compile_package` finds done next time.
+    ("dist/wasm", SMALL, 700 * 1024),
+    ("dist/whole", WHOLE, 960 * 1024),
+];
 
 /// A module to compile.
 pub struct Module<'a> {
@@ -53,32 +63,10 @@ pub fn package(workspace: &Workspace, arguments: &PackageArguments) -> Result<Ex
 
 /// Puts the package into `bindings-js/dist`.
 pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
-    build_parts(
-        workspace,
-        &[("dist/wasm", FULL), ("dist/slim/wasm", SLIM)],
-        is_dev,
-    )
-}
-
-/// As [`build_package`], without `pinyon/slim`, which takes as long again.
-pub fn build_package_without_slim(workspace: &Workspace, is_dev: bool) -> Result<()> {
-    let slim = workspace.path("bindings-js/dist/slim");
-    if slim.exists() {
-        fs::remove_dir_all(&slim).with_context(|| slim.display().to_string())?;
-    }
-    build_parts(workspace, &[("dist/wasm", FULL)], is_dev)
-}
-
-/// Compiles the package's module, unless that is done already; says where it is.
-pub fn compile_package(workspace: &Workspace, is_dev: bool) -> Result<PathBuf> {
-    compile(workspace, &FULL, is_dev)
-}
-
-fn build_parts(workspace: &Workspace, parts: &[(&str, Module<'_>)], is_dev: bool) -> Result<()> {
     let folder = workspace.path("bindings-js");
     install::require_program("node", &["--version"], "apt-get install nodejs npm")?;
     install::npm_packages(&folder)?;
-    for (part, module) in parts {
+    for (part, module, _) in PARTS {
         let glue = folder.join(part);
         build_module(workspace, module, &glue, is_dev)?;
         if !is_dev {
@@ -90,7 +78,40 @@ fn build_parts(workspace: &Workspace, parts: &[(&str, Module<'_>)], is_dev: bool
     if !is_dev {
         build.arg("--minify");
     }
-    process::run_required(&mut build, BUILD_LIMIT)
+    process::run_required(&mut build, BUILD_LIMIT)?;
+    if is_dev {
+        return Ok(());
+    }
+    check_sizes(&folder)
+}
+
+/// Says how large the modules are, and fails when one has grown.
+fn check_sizes(folder: &Path) -> Result<()> {
+    for (part, _, most_bytes) in PARTS {
+        let path = folder.join(part).join("pinyon_bg.wasm");
+        let module = fs::read(&path).with_context(|| path.display().to_string())?;
+        let bytes = compressed_bytes(&module)?;
+        println!("{}: {} KiB gzip", path.display(), bytes.div_ceil(1024));
+        if bytes > *most_bytes {
+            bail!(
+                "{} has {bytes} bytes as gzip, more than the {most_bytes} that PARTS in \
+                 xtask/src/browser.rs allows: find what made it grow, or allow it",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn compressed_bytes(content: &[u8]) -> Result<u64> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(content)?;
+    Ok(packed.finish()?.len() as u64)
+}
+
+/// Compiles the package's whole module, unless that is done already; says where it is.
+pub fn compile_package(workspace: &Workspace, is_dev: bool) -> Result<PathBuf> {
+    compile(workspace, &WHOLE, is_dev)
 }
 
 fn compile(workspace: &Workspace, module: &Module<'_>, is_dev: bool) -> Result<PathBuf> {

@@ -28,7 +28,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     if is_newer(&folder.join(LAST_FILE), &sources)? {
         return Ok(folder);
     }
-    browser::build_package_without_slim(workspace, false)?;
+    browser::build_package(workspace, false)?;
     assemble(workspace, &folder)?;
     Ok(folder)
 }

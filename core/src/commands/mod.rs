@@ -200,6 +200,7 @@ impl Operation {
             Self::SweepRefreshes(step) => step.run(tx).await.map(Outcome::Cleaned),
             Self::WriteContent(write) => write.run(tx).await.map(|()| Outcome::Done),
             Self::SweepLooseContents(step) => step.run(tx).await.map(Outcome::Cleaned),
+            #[cfg(feature = "whole")]
             Self::WriteOutputs(write) => write.run(tx).await.map(Outcome::Cleaned),
             Self::Replicate(command) => command.run(tx).await.map(Outcome::Replicated),
             _ => self.run_on_server(tx).await,

@@ -66,6 +66,7 @@ impl<S: Store> Database<S> {
     ///
     /// # Errors
     /// As [`Self::write_batch_with_scripts`].
+    #[cfg(feature = "whole")]
     pub async fn write_batch_with_scripts_as(
         &self,
         engine: &dyn ScriptEngine,
@@ -105,6 +106,20 @@ impl<S: Store> Database<S> {
             ErrorKind::Unavailable,
             format!("the documents changed {MAX_ATTEMPTS} times while their patch ran"),
         ))
+    }
+
+    /// As [`Database::write_batch_with_scripts`]; without scripts, which this build leaves out.
+    ///
+    /// # Errors
+    /// As [`Database::write_batch`], and `NotLoaded` for a patch.
+    #[cfg(not(feature = "whole"))]
+    pub async fn write_batch_with_scripts_as(
+        &self,
+        _engine: &dyn ScriptEngine,
+        commands: Vec<BatchCommand>,
+        durability: Option<Durability>,
+    ) -> Result<Vec<CommandOutcome>> {
+        self.write_as(commands, durability).await
     }
 
     async fn write_as(

@@ -159,7 +159,9 @@ pub(super) async fn run<S: Snapshot>(
             BatchCommand::DeleteByPrefix(delete) => {
                 CommandOutcome::DeletedByPrefix(delete.run(tx).await?)
             }
+            #[cfg(feature = "whole")]
             BatchCommand::Patch(patch) => CommandOutcome::Patched(patch.run(tx, place).await?),
+            #[cfg(feature = "whole")]
             BatchCommand::JsonPatch(patch) => CommandOutcome::Patched(patch.run(tx).await?),
             BatchCommand::VerifyVersions(verify) => {
                 verify.run(tx).await?;
@@ -172,10 +174,12 @@ pub(super) async fn run<S: Snapshot>(
             BatchCommand::ForceRevision(force) => {
                 CommandOutcome::ForcedRevision(force.run(tx).await?)
             }
+            #[cfg(feature = "whole")]
             BatchCommand::RevertDocument(revert) => {
                 revert.run(tx).await?;
                 CommandOutcome::Reverted
             }
+            #[cfg(feature = "whole")]
             BatchCommand::DeleteRevisions(delete) => {
                 CommandOutcome::DeletedRevisions(delete.run(tx).await?)
             }
@@ -188,10 +192,14 @@ pub(super) async fn run<S: Snapshot>(
             BatchCommand::CopyAttachment(copy) => {
                 CommandOutcome::WrittenAttachment(copy.run(tx).await?)
             }
+            #[cfg(feature = "whole")]
             BatchCommand::ImportDocument(import) => CommandOutcome::Written(import.run(tx).await?),
+            #[cfg(feature = "whole")]
             BatchCommand::ImportRevision(import) => {
                 CommandOutcome::ImportedRevision(import.run(tx).await?)
             }
+            #[cfg(not(feature = "whole"))]
+            _ => return Err(crate::parts::not_loaded("this command")),
         });
     }
     Ok(outcomes)

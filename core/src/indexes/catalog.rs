@@ -446,6 +446,7 @@ impl<E: Environment> Indexes<E> {
     /// Whatever the storage reports.
     pub async fn settle(&self, index: &Open<E::Store>) -> Result<()> {
         let record = index.record();
+        #[cfg(feature = "whole")]
         if !record.abandoned_outputs.is_empty() {
             return self.sweep_abandoned(index).await;
         }
@@ -460,6 +461,7 @@ impl<E: Environment> Indexes<E> {
             return Ok(());
         }
         drop((view, tx));
+        #[cfg(feature = "whole")]
         if is_replacement {
             return self
                 .swap_now(&record.name[REPLACEMENT_PREFIX.len()..])

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::auto::AutoDefinition;
 use crate::document::parse_object;
 use crate::host::Timestamp;
+use crate::parts::IS_WHOLE;
 use crate::storage::StoreName;
 use crate::{Error, Result};
 
@@ -218,7 +220,15 @@ pub enum IndexSource {
     /// The optimizer made it for queries.
     Auto(AutoDefinition),
     /// A client sent it.
-    Static(Box<IndexDefinition>),
+    Static(#[serde(deserialize_with = "read_sent")] Box<IndexDefinition>),
+}
+
+/// A build that opens no such index does not look into it.
+fn read_sent<'de, D: Deserializer<'de>>(source: D) -> Result<Box<IndexDefinition>, D::Error> {
+    if !IS_WHOLE {
+        return IgnoredAny::deserialize(source).map(|_| Box::default());
+    }
+    Box::deserialize(source)
 }
 
 /// What a database keeps about an index, beside the index's own store.

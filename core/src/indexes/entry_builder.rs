@@ -12,6 +12,7 @@ use super::spatial_field::{shapes_of_json, spatial_entry_field};
 use super::tables::{EntryField, Posted, Progress};
 use super::{FieldValue, Number, Term};
 use crate::Result;
+use crate::parts::IS_WHOLE;
 use crate::schema::Encoder;
 
 /// How one field of an index is made into terms.
@@ -144,6 +145,8 @@ fn forms_of(indexing: Option<&str>, analyzer: Option<&str>) -> Result<Vec<FieldF
 /// The terms of `values` in one form; `None` when there are none.
 pub fn entry_field(number: u16, form: &FieldForm, values: &[FieldValue]) -> Option<EntryField> {
     let (mut terms, words) = match form.kind {
+        // A build without them opens no such index.
+        FieldKind::Search if !IS_WHOLE => return None,
         FieldKind::Search => analyzed(form.analyzer, values),
         // Shapes are no terms of values.
         FieldKind::Spatial => return None,

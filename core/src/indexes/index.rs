@@ -7,7 +7,7 @@ use bytes::Bytes;
 use event_listener::{Event, EventListener};
 use futures_util::lock::Mutex;
 
-use super::definition::{IndexRecord, IndexSource, IndexState};
+use super::definition::{FieldKind, IndexRecord, IndexSource, IndexState};
 use super::entry_builder::FieldForms;
 use super::follow::Followed;
 use super::map::{CompiledIndex, CompiledMap, FieldsMap, IndexCompiler};
@@ -16,6 +16,7 @@ use super::tables::{ERRORS, FORMAT, Progress, STATE, STATE_KEY};
 use super::{AutoDefinition, auto_reduce};
 use crate::document::CollectionName;
 use crate::host::Timestamp;
+use crate::parts::{IS_WHOLE, not_loaded};
 use crate::reader::{Pages, ReadTransaction};
 use crate::storage::{Direction, Durability, KeyRange, Snapshot, Store, WriteBatch};
 use crate::{Error, ErrorKind, Result};
@@ -72,6 +73,17 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// `Corrupted` when the store holds something else; those of the compiler.
     pub async fn open(record: IndexRecord, store: S, compiler: &dyn IndexCompiler) -> Result<Self> {
+        if !IS_WHOLE {
+            let IndexSource::Auto(definition) = &record.source else {
+                return Err(not_loaded("an index by definition"));
+            };
+            let plain = [FieldKind::Default, FieldKind::Exact];
+            if definition.fields.iter().any(|it| !plain.contains(&it.kind)) {
+                return Err(not_loaded("an index of words or places"));
+            }
+            let compiled = (compile_auto(definition)?, FieldForms::default(), None);
+            return Self::start(record, store, compiled, None).await;
+        }
         let output = match &record.source {
             IndexSource::Auto(_) => None,
             IndexSource::Static(definition) => Output::of_definition(definition)?,

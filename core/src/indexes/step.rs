@@ -24,6 +24,7 @@ use super::tables::{Cursor, ERRORS, Entry, Progress, STATE, STATE_KEY};
 use crate::database::Database;
 use crate::document::{CollectionName, StoredDocument};
 use crate::host::Timestamp;
+use crate::parts::IS_WHOLE;
 use crate::reader::ReadTransaction;
 use crate::storage::{Durability, Store, WriteBatch};
 use crate::{Error, ErrorKind, Result};
@@ -126,15 +127,16 @@ impl<S: Store> Index<S> {
         }
         let tx = database.read().await?;
         if !self.is_behind(&current.progress, &tx).await? {
-            if self.output_reason(&current.progress).is_none() {
-                return Ok(StepReport::default());
+            #[cfg(feature = "whole")]
+            if self.output_reason(&current.progress).is_some() {
+                drop(current);
+                let (processed, has_more) = self.write_outputs(database, Some(&tx)).await?;
+                return Ok(StepReport {
+                    processed,
+                    has_more,
+                });
             }
-            drop(current);
-            let (processed, has_more) = self.write_outputs(database, Some(&tx)).await?;
-            return Ok(StepReport {
-                processed,
-                has_more,
-            });
+            return Ok(StepReport::default());
         }
         let view = IndexView {
             snapshot: self.store.snapshot().await?,
@@ -157,6 +159,7 @@ impl<S: Store> Index<S> {
         step.run().await?;
         let mut report = step.report;
         step.commit().await?;
+        #[cfg(feature = "whole")]
         if self.output_reason(&self.view().await?.progress).is_some() {
             // Documents are searched for what is no result any more only when all were followed,
             // which the next step finds out.
@@ -297,6 +300,8 @@ impl<D: Store, S: Store> Step<'_, D, S> {
     }
 
     async fn follow_references(&mut self) -> Result<()> {
+        // Only maps of definitions load what they refer to.
+        #[cfg(feature = "whole")]
         for followed in Index::<S>::referenced(&self.progress) {
             let newest = followed.newest(&self.tx).await?;
             let name = followed.cursor_name().to_owned();
@@ -375,6 +380,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             for (collection, _) in &targets {
                 self.follow_reference(collection).await?;
             }
+            #[cfg(feature = "whole")]
             if !self.progress.references.is_empty() {
                 references::replace(&self.view.snapshot, &key, &targets, self.writer.batch())
                     .await?;
@@ -520,6 +526,9 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         }
         if self.index.is_map_reduce() {
             return Ok(Mapped::Objects(objects));
+        }
+        if !IS_WHOLE {
+            return Ok(Mapped::Entries(entries));
         }
         for object in objects {
             entries.push(self.entry_of_object(document, &object)?);

@@ -216,6 +216,7 @@ impl<E: Environment> Ready<E> {
             total,
             scanned,
         } = match (&self.plan, &self.view) {
+            #[cfg(feature = "whole")]
             (Plan::Index(index), Some(view)) if query.lowered.output != Output::Rows => {
                 self.computed(query, index, view).await?
             }
@@ -240,6 +241,7 @@ impl<E: Environment> Ready<E> {
             explanations: BTreeMap::new(),
             includes,
         };
+        #[cfg(feature = "whole")]
         if let (Plan::Index(index), Some(view)) = (&self.plan, &self.view) {
             let evaluation = evaluation_of(index, view);
             remarks::add(&evaluation, query, &mut answer).await?;
@@ -248,6 +250,7 @@ impl<E: Environment> Ready<E> {
     }
 
     /// Facets or suggestions.
+    #[cfg(feature = "whole")]
     async fn computed(
         &self,
         query: &PreparedQuery,
@@ -378,6 +381,7 @@ impl<E: Environment> Ready<E> {
     /// Similarity may leave out the words of a document, which is read here.
     async fn with_stop_words(&self, conditions: &Conditions) -> Result<Conditions> {
         let mut conditions = conditions.clone();
+        #[cfg(feature = "whole")]
         for leaf in &mut conditions.leaves {
             let Leaf::MoreLikeThis(wanted) = leaf else {
                 continue;
@@ -483,6 +487,7 @@ impl<E: Environment> Ready<E> {
             };
             let mut json = Vec::with_capacity(128);
             let missing = match (&query.projection, &self.scripts) {
+                #[cfg(feature = "whole")]
                 (Projection::Script(script), Some(engine)) => {
                     script
                         .run(&**engine, self.now, &row, &at_hand, &asked, &mut json)

@@ -34,11 +34,14 @@ impl<S: Snapshot> Evaluation<'_, S> {
         let mut root = conditions.root.clone();
         let mut sets = Vec::with_capacity(conditions.leaves.len());
         for (at, leaf) in conditions.leaves.iter().enumerate() {
+            #[cfg(feature = "whole")]
+            if let Leaf::MoreLikeThis(wanted) = leaf {
+                sets.push(more_like_this::find(self, wanted).await?);
+                continue;
+            }
             if self.is_everywhere(leaf) {
                 replace_leaf(&mut root, at);
                 sets.push(Found::default());
-            } else if let Leaf::MoreLikeThis(wanted) = leaf {
-                sets.push(more_like_this::find(self, wanted).await?);
             } else {
                 sets.push(self.leaf(leaf).await?);
             }
@@ -131,6 +134,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 self.of_texts(field, |text| text.ends_with(&*suffix))
                     .await?
             }
+            #[cfg(feature = "whole")]
             Leaf::Matches { field, pattern } => {
                 let keeps_case = self.field(field).is_some_and(|it| it.1);
                 let pattern = compiled_pattern(pattern, keeps_case)?;
@@ -143,8 +147,14 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 }
                 entries
             }
+            #[cfg(feature = "whole")]
             Leaf::Place(wanted) => place::find(self, wanted).await?,
+            #[cfg(feature = "whole")]
             Leaf::Search(wanted) => return search::find(self, wanted).await,
+            #[cfg(not(feature = "whole"))]
+            Leaf::Matches { .. } | Leaf::Place(_) | Leaf::Search(_) => {
+                return Err(crate::parts::not_loaded("this condition"));
+            }
             Leaf::Ids(keys) => {
                 let found = self.snapshot.get_many(SOURCES, keys).await?;
                 let mut entries = RoaringTreemap::new();

@@ -11,6 +11,7 @@ use crate::document::StoredDocument;
 use crate::indexes::{
     FieldKey, FieldKind, FieldValue, FieldsMap, Object, Term, fold_case, values_of_json,
 };
+use crate::parts::IS_WHOLE;
 use crate::{Error, ErrorKind, Result};
 
 /// A condition, ready to be checked on one document or group after the other.
@@ -34,10 +35,9 @@ impl Filter {
         for leaf in &conditions.leaves {
             fields.extend(field_of(leaf)?);
             patterns.push(match leaf {
-                Leaf::Matches { field, pattern } => Some(super::evaluate::compiled_pattern(
-                    pattern,
-                    field.kind == FieldKind::Exact,
-                )?),
+                Leaf::Matches { field, pattern } if IS_WHOLE => Some(
+                    super::evaluate::compiled_pattern(pattern, field.kind == FieldKind::Exact)?,
+                ),
                 _ => None,
             });
         }
@@ -150,7 +150,7 @@ impl Filter {
                 texts(&values_of(field), exact).any(|it| it.ends_with(&*suffix))
             }
             Leaf::Matches { field, .. } => {
-                let Some(Some(pattern)) = self.patterns.get(at) else {
+                let Some(Some(pattern)) = self.patterns.get(at).filter(|_| IS_WHOLE) else {
                     return false;
                 };
                 let exact = field.kind == FieldKind::Exact;

@@ -20,6 +20,7 @@ use crate::document::to_id_key;
 use crate::indexes::{
     Aggregation, AutoDefinition, FieldKey, FieldKind, FieldValue, GroupField, Grouping,
 };
+use crate::parts::{IS_WHOLE, not_loaded};
 use crate::spatial::Shape;
 use crate::storage::KeyRange;
 use crate::{Error, ErrorKind, Result};
@@ -228,6 +229,9 @@ impl<'a> Lowering<'a> {
         let is_of_facets = facet::are_facets(items)?;
         if !is_of_facets && !suggestion::are_suggestions(items)? {
             return Ok(Output::Rows);
+        }
+        if !IS_WHOLE {
+            return Err(not_loaded("selecting facets and suggestions"));
         }
         if self.is_grouped {
             return Err(Error::invalid(
@@ -502,6 +506,9 @@ impl<'a> Lowering<'a> {
                 }
             }
             Method::Regex => {
+                if !IS_WHOLE {
+                    return Err(not_loaded("regex()"));
+                }
                 let pattern = values::text(argument(1)?, self.parameters)?;
                 match self.operand(argument(0)?, exact)? {
                     Operand::Field(field) => Ok(self.leaf(Leaf::Matches { field, pattern })),
@@ -514,6 +521,9 @@ impl<'a> Lowering<'a> {
 
     /// What searches for words, places and likeness.
     fn searching_call(&mut self, call: &Call, exact: bool) -> Result<Condition> {
+        if !IS_WHOLE {
+            return Err(not_loaded(&format!("{}()", call.name)));
+        }
         let argument = |at: usize| {
             call.arguments
                 .get(at)
@@ -627,6 +637,7 @@ impl<'a> Lowering<'a> {
         let by = match &order.value.kind {
             ExpressionKind::Call(call) => match call.method {
                 Method::Score => OrderKey::Score,
+                Method::SpatialDistance if !IS_WHOLE => return Err(not_loaded(&call.name)),
                 Method::SpatialDistance => self.distance(call)?,
                 Method::Random => {
                     let seed = call.arguments.first();

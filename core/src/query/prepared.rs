@@ -6,6 +6,7 @@ use super::project::Projection;
 use super::rql::{self, Expression, ExpressionKind, Method, Query, Select, Source};
 use super::values::Parameters;
 use crate::document::IncludePath;
+use crate::parts::{IS_WHOLE, not_loaded};
 use crate::{Error, ErrorKind, Result};
 
 /// A query, ready to be planned and answered.
@@ -129,6 +130,11 @@ fn include_of(expression: &Expression, parameters: &Parameters) -> Result<Includ
         ExpressionKind::Field(path) => Ok(Include::Path(path.to_string())),
         ExpressionKind::Literal(rql::Literal::Text(text)) => Ok(Include::Path(text.clone())),
         ExpressionKind::Call(call) if call.method == Method::Timings => Ok(Include::Timings),
+        ExpressionKind::Call(call)
+            if !IS_WHOLE && matches!(call.method, Method::Explanations | Method::Highlight) =>
+        {
+            Err(not_loaded(&format!("including {}()", call.name)))
+        }
         ExpressionKind::Call(call) if call.method == Method::Explanations => {
             Ok(Include::Explanations)
         }

@@ -14,6 +14,7 @@ use super::values::{Parameters, json_value};
 use crate::document::{StoredDocument, find_property, to_id_key};
 use crate::formula::{Documents, Evaluation, Formula, Text, Value as Computed};
 use crate::indexes::Object;
+use crate::parts::{IS_WHOLE, not_loaded};
 use crate::{Error, ErrorKind, Result};
 
 /// What results look like.
@@ -91,6 +92,9 @@ impl Projection {
         };
         let items = match &query.select {
             None => return Ok(Self::Whole),
+            Some(Select::Object { .. }) if !IS_WHOLE => {
+                return Err(not_loaded("computing in 'select'"));
+            }
             Some(Select::Object { script, .. }) => {
                 return Ok(Self::of_formula(query, &script.text).unwrap_or_else(|| {
                     Self::Script(Box::new(RowScript::of_object(query, parameters, script)))
@@ -102,6 +106,9 @@ impl Projection {
             && let ExpressionKind::Call(call) = &only.value.kind
             && call.method == Method::Declared
         {
+            if !IS_WHOLE {
+                return Err(not_loaded("computing in 'select'"));
+            }
             if let Some(formula) = Self::of_declared(query, call) {
                 return Ok(formula);
             }
@@ -300,6 +307,7 @@ pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Resu
             write_fields(fields, row, json);
             Ok(Vec::new())
         }
+        Projection::Formula { .. } if !IS_WHOLE => Err(not_loaded("computing in 'select'")),
         Projection::Formula { formula, alias } => write_formula(formula, alias, row, json),
         Projection::Script(_) => Err(Error::new(
             ErrorKind::Unsupported,
