@@ -136,7 +136,7 @@ test('patches, indexes of the application and its exports bring the whole module
         exported: async () => (await (await store.smuggler.export()).text()).includes('notes/1') && 'patched',
         index: async () => {
             await store.indexes.put({ name: 'ByText', maps: ['from it in docs.Notes select new { it.text }'] });
-            const [note] = await store.openSession().query({ index: 'ByText' }).waitForNonStaleResults().all();
+            const [note] = await store.openSession().query({ indexName: 'ByText' }).waitForNonStaleResults().all();
             return note.text;
         },
         live: async () => {
