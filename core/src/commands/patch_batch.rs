@@ -134,9 +134,9 @@ impl<S: Store> Database<S> {
         };
         match outcome {
             Outcome::Batch(outcomes) => Ok(outcomes),
-            other => Err(Error::new(
+            _ => Err(Error::new(
                 ErrorKind::Internal,
-                format!("a batch answered with {other:?}"),
+                "a batch answered with the outcome of another operation",
             )),
         }
     }

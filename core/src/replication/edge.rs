@@ -648,9 +648,9 @@ async fn replicate<S: Store>(
         .await?
     {
         Outcome::Replicated(outcome) => Ok(outcome),
-        other => Err(Error::new(
+        _ => Err(Error::new(
             ErrorKind::Internal,
-            format!("replication answered with {other:?}"),
+            "replication answered with the outcome of another operation",
         )),
     }
 }

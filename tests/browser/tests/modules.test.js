@@ -1,5 +1,6 @@
 // The small module comes first; the whole one comes when something needs it, and nobody notices.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, test } from 'node:test';
 import { openApplication, until } from '../harness/application.js';
 import { startBrowser } from '../harness/chromium.js';
@@ -41,6 +42,17 @@ const plain = (page, kind) => page.evaluate(async (kind) => {
     const found = await store.openSession().query({ collection: 'Notes' }).whereEquals('kind', kind).orderBy('text').waitForNonStaleResults().all();
     return found.map((it) => it.text);
 }, kind);
+
+test('the small module has no part of what it leaves out', async (context) => {
+    const textOf = (folder) => readFile(new URL(`../../../bindings-js/dist/${folder}/pinyon_bg.wasm`, import.meta.url), 'latin1');
+    const [small, whole] = await Promise.all(['wasm', 'whole'].map(textOf));
+    // The names of functions, which only a build for tests keeps.
+    if (!whole.includes('pinyon_core')) return context.skip('the package is optimised');
+    for (const name of ['rust_stemmers', 'unicode_segmentation', 'smuggler', 'formula..parser', 'json_patch..patch']) {
+        assert.deepEqual([small.includes(name), whole.includes(name)], [false, true], name);
+    }
+    return undefined;
+});
 
 test('documents, plain queries and groups need the small module only; a search brings the whole', async () => {
     const { page, modules, stop } = await openCounting({ database: 'growing' });
