@@ -1,7 +1,7 @@
 // The database itself, in the worker (or the process) that owns it.
 
 import type { Database } from '../dist/whole/pinyon.js';
-import { isNotLoaded, PinyonError } from './errors.js';
+import { isNotLoaded, PinyonError, toDetails, type ErrorDetails } from './errors.js';
 import { LiveEvaluations } from './live_evaluations.js';
 import type {
     DocumentChange,
@@ -63,7 +63,7 @@ export class DatabaseHost {
 
     private constructor(database: Database) {
         this.#database = database;
-        this.#live = new LiveEvaluations(database, (caller, key, answer) => this.onLive(caller, key, answer));
+        this.#live = new LiveEvaluations(database, (caller, key, answer) => this.#tellLive(caller, key, answer));
         if (this.#has('onCommitted')) database.onCommitted(() => this.#tellOfChanges());
         if (this.#has('setScriptEngine')) database.setScriptEngine(scriptEngine());
     }
@@ -82,6 +82,10 @@ export class DatabaseHost {
             // Of what they followed before, changes were not told.
             this.#live.pokeAll();
         }
+        this.#database.openIndexes().catch((reason: unknown) => {
+            // Other reasons are told to whoever asks an index.
+            if (isNotLoaded(reason)) void this.onNeedsWhole();
+        });
         // Whoever reads or writes hears of damage too.
         void this.#schedule().catch(() => undefined);
     }
@@ -101,7 +105,6 @@ export class DatabaseHost {
         if (needed !== undefined && !this.#has(needed)) {
             throw new PinyonError('NotLoaded', `'${method}' needs the whole module`);
         }
-        if (method === 'startLive') this.#checkLive(args[1] as LiveRequest);
         switch (method) {
             case 'watch':
                 return this.#watch(caller, args[0] as number | undefined);
@@ -121,17 +124,6 @@ export class DatabaseHost {
                 const run = this[method] as (...args: unknown[]) => Promise<unknown>;
                 return run.apply(this, args);
             }
-        }
-    }
-
-    /** Whether the whole module is needed shows in the request, where it can still be loaded. */
-    #checkLive(request: LiveRequest): void {
-        if (!('query' in request)) return;
-        try {
-            this.#database.prepareLive(request.query).free();
-        } catch (reason) {
-            if (isNotLoaded(reason)) throw reason;
-            // Whoever follows the query is told.
         }
     }
 
@@ -351,6 +343,19 @@ export class DatabaseHost {
 
     /** Where answers of live queries go; the worker sets it. */
     onLive: (caller: string, key: number, answer: LiveAnswer) => void = () => undefined;
+
+    /** What the small module cannot follow is not told: the whole one will tell it. */
+    #tellLive(caller: string, key: number, answer: LiveAnswer): void {
+        if (!isNotLoaded(answer.error)) {
+            this.onLive(caller, key, answer);
+            return;
+        }
+        void this.onNeedsWhole().then((error) => { if (error) this.onLive(caller, key, { error }); });
+    }
+
+    /** Asks for the whole module in place of this host; answers why it cannot be had. The worker sets it. */
+    onNeedsWhole: () => Promise<ErrorDetails | undefined> = () =>
+        Promise.resolve(toDetails(new PinyonError('Unavailable', 'nobody here loads the whole module')));
 
     /** Where news of the sync go; the worker sets it. */
     onSync: (caller: string, state: SyncState, events: SyncEvent[]) => void = () => undefined;

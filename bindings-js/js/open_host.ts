@@ -1,5 +1,5 @@
-// Opens a database in a WebAssembly module, which lies beside this script: in the small one, or in
-// the whole one when that is asked for or the database has what only it knows.
+// Opens a database in a WebAssembly module, which lies beside this script: the small one, or the
+// whole one.
 
 // Not loaded on demand: some bundlers make one file of a worker, and refuse to split it. These are
 // the scripts around the modules; a module itself is fetched when it is needed.
@@ -8,7 +8,6 @@ import * as small from './wasm/pinyon.js';
 // @ts-ignore The path is that of the built package.
 import * as whole from './whole/pinyon.js';
 
-import { isNotLoaded } from './errors.js';
 import { DatabaseHost } from './host.js';
 import { startsWhole, type HostOptions } from './protocol.js';
 
@@ -29,14 +28,10 @@ export class HostOpener {
         if (startsWhole(this.#options)) return this.openWhole();
         const given = await this.#compiled;
         await (small as Wasm).default(given && { module_or_path: given });
-        try {
-            const host = await DatabaseHost.open(small as Wasm, this.#options);
-            // What is in memory would be gone when more is loaded.
-            if ((await host.status()).storage !== 'memory') return host;
-            await host.close();
-        } catch (reason) {
-            if (!isNotLoaded(reason)) throw reason;
-        }
+        const host = await DatabaseHost.open(small as Wasm, this.#options);
+        // What is in memory would be gone when more is loaded.
+        if ((await host.status()).storage !== 'memory') return host;
+        await host.close();
         return this.openWhole();
     }
 

@@ -4,7 +4,7 @@
 // that were not answered then go to the next leader; a write carries its number, and the database
 // remembers with the write that it was done, so it happens once.
 
-import { PinyonError, toDetails, type ErrorDetails } from './errors.js';
+import { PinyonError, toDetails, toError, type ErrorDetails } from './errors.js';
 import type { DatabaseHost } from './host.js';
 import type { HostOpener } from './open_host.js';
 import type {
@@ -138,6 +138,7 @@ export class TabGroup {
             async () => {
                 const released = new Promise<void>((resolve) => { this.#release = resolve; });
                 await this.#lead();
+                await this.#growing;
                 // Without a database (it is of a newer version, or damaged) the next tab fares no
                 // better, but each says so to its page.
                 if (this.#host) await released;
@@ -179,9 +180,16 @@ export class TabGroup {
         void host.lost().then((reason) => {
             if (reason !== undefined) this.#lose(toDetails(reason));
         });
-        if (this.#isWatching) await host.run(this.#id, 'watch', [this.#lastEtag]);
-        for (const [key, request] of this.#live) await host.run(this.#id, 'startLive', [key, request, true]);
-        if (this.#sync) await host.run(this.#id, 'startSync', [this.#sync]);
+        host.onNeedsWhole = () => this.#becomeWhole(host);
+        const follows: [Method, unknown[]][] = [...this.#live].map(([key, request]) => ['startLive', [key, request, true]]);
+        if (this.#isWatching) follows.unshift(['watch', [this.#lastEtag]]);
+        if (this.#sync) follows.push(['startSync', [this.#sync]]);
+        for (const [method, args] of follows) {
+            const outcome = await this.#outcomeOf(host, this.#id, method, args);
+            // The whole module took over meanwhile, and has said so.
+            if (this.#left.has(host)) return;
+            if (outcome?.error) throw toError(outcome.error);
+        }
         this.#say({ type: 'leader', leader: this.#ownName });
         this.#opened(true);
         for (const number of [...this.#pending.keys()]) this.#send(number);
@@ -260,9 +268,13 @@ export class TabGroup {
         const outcome = await running;
         if (outcome.error && this.#left.has(host)) return undefined;
         if (outcome.error?.code !== 'NotLoaded' || this.#isWhole) return outcome;
-        this.#growing ??= this.#grow(host).finally(() => { this.#growing = undefined; });
-        const error = await this.#growing;
+        const error = await this.#becomeWhole(host);
         return error && { error };
+    }
+
+    #becomeWhole(host: DatabaseHost): Promise<ErrorDetails | undefined> {
+        this.#growing ??= this.#grow(host).finally(() => { this.#growing = undefined; });
+        return this.#growing;
     }
 
     /**

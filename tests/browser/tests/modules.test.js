@@ -76,8 +76,16 @@ test('documents, plain queries and groups need the small module only; a search b
     stop();
 });
 
-test('a database with an index that needs it is opened with the whole module', async () => {
+test('an index that needs the whole module brings it by itself, after what is read first', async () => {
     const { page, modules, stop } = await openCounting({ database: 'growing' });
+    const follow = () => {
+        globalThis.told = [];
+        store.liveQuery("from Notes where kind = 'a' order by text").on('data', (notes) => told.push(notes.length));
+        return store.openSession().load('notes/1').then((it) => it.kind);
+    };
+    assert.equal(await page.evaluate(follow), 'a');
+    await until(() => modules().includes('whole'), 'the whole module');
+    await until(() => page.evaluate(() => told.at(-1) === 2), 'the live query');
     assert.deepEqual(await search(page, 'lazy'), ['notes/2']);
     assert.deepEqual(modules(), ['wasm', 'whole']);
     assert.deepEqual(page.failures, []);
