@@ -307,7 +307,13 @@ export class TabGroup {
     }
 
     #answer(number: number, outcome: Outcome): void {
-        if (!this.#pending.delete(number)) return;
+        const pending = this.#pending.get(number);
+        if (!pending) return;
+        this.#pending.delete(number);
+        if (pending.method === 'watch' && typeof outcome.result === 'number') {
+            // From there on this tab is told, also by the next leader.
+            this.#lastEtag = Math.max(this.#lastEtag ?? 0, outcome.result);
+        }
         this.#tell({ type: 'answer', number, ...outcome });
     }
 
