@@ -60,6 +60,8 @@ pub(crate) struct Engine {
     base: Option<Arc<Base>>,
     /// Journal records since the last checkpoint.
     pending: u64,
+    /// Puts and deletes in them.
+    pending_writes: u64,
     /// The journal may end in a torn record; nothing may be appended before a checkpoint.
     torn: bool,
     failed: Option<Error>,
@@ -99,6 +101,7 @@ impl Engine {
             overlay: Arc::default(),
             base: None,
             pending: 0,
+            pending_writes: 0,
             torn: false,
             failed: None,
         };
@@ -249,12 +252,15 @@ impl Engine {
         self.overlay.add(sequence, batch);
         self.sequence = sequence;
         self.pending += 1;
+        self.pending_writes += batch.len() as u64;
         Ok(())
     }
 
     /// Whether enough has gathered for a checkpoint.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
-        self.is_dirty() && self.pending >= self.options.checkpoint_batches
+        let is_enough = self.pending >= self.options.checkpoint_batches
+            || self.pending_writes >= self.options.checkpoint_writes;
+        self.is_dirty() && is_enough
     }
 
     /// Puts everything into redb, durably.
@@ -284,6 +290,7 @@ impl Engine {
         self.overlay = Arc::default();
         self.base = None;
         self.pending = 0;
+        self.pending_writes = 0;
         self.torn = false;
         self.blocks.settle();
         self.journal.set_synced(sequence);
@@ -362,7 +369,7 @@ impl Engine {
             return Ok(());
         }
         // A journal that fills up before a checkpoint is due is too small.
-        let short = self.pending < self.options.checkpoint_batches;
+        let short = !self.is_checkpoint_due();
         self.checkpoint()?;
         let needed = journal::size_for(batch);
         let size = self.journal.size();

@@ -18,6 +18,8 @@ pub struct NativeOptions {
     pub direct_bytes: u64,
     /// Commits between two checkpoints, if the journal does not fill up before.
     pub checkpoint_batches: u64,
+    /// Puts and deletes between two checkpoints; bounds how long one takes, and commits wait.
+    pub checkpoint_writes: u64,
     /// A checkpoint is made when nothing was committed for so long, in milliseconds.
     pub checkpoint_idle_ms: u64,
 }
@@ -31,6 +33,7 @@ impl Default for NativeOptions {
             journal_bytes: 8 << 20,
             direct_bytes: 2 << 20,
             checkpoint_batches: 128,
+            checkpoint_writes: 16_384,
             checkpoint_idle_ms: 1_000,
         }
     }

@@ -54,6 +54,7 @@ fn small_options(numbers: &mut Numbers) -> NativeOptions {
         journal_bytes: 128 << 10,
         direct_bytes: 40 << 10,
         checkpoint_batches: 1 + numbers.below(20),
+        checkpoint_writes: 1 + numbers.below(150),
         ..NativeOptions::default()
     }
 }
@@ -355,6 +356,7 @@ fn run_with_fault(
     let mut numbers = Numbers(99);
     let options = NativeOptions {
         checkpoint_batches: 4,
+        checkpoint_writes: u64::MAX,
         ..small_options(&mut numbers)
     };
     disk.fail_at(nth, fault);
