@@ -383,7 +383,7 @@ fn a_function_that_fails_is_named_and_holds_nobody_up() {
 }
 
 #[test]
-fn a_push_of_too_many_writes_ends_the_connection() {
+fn an_edge_keeps_to_the_writes_of_a_push_and_more_of_them_are_refused() {
     story(async |world| {
         let (hub, eva) = (world.database().await, world.database().await);
         for number in 0..4 {
@@ -393,12 +393,32 @@ fn a_push_of_too_many_writes_ends_the_connection() {
             max_writes: 3,
             ..world.hub_options()
         };
-        let line = world
+        let mut line = world
             .connect_with(&hub, &eva, EdgeOptions::default(), options)
             .await;
-        let refused = line.refused.unwrap();
+        assert!(line.refused.is_none());
+        assert_eq!(pending(&eva).await, 0);
+        // An edge that does not.
+        for number in 0..4 {
+            put(&eva, &format!("people/{number}"), "Ida").await;
+        }
+        let mut all = Vec::new();
+        let pushes = line.edge.push().await.unwrap();
+        assert_eq!(pushes.len(), 2);
+        for message in pushes {
+            let Message::Push { writes, .. } = message else {
+                panic!("{message:?}");
+            };
+            all.extend(writes);
+        }
+        let push = Message::Push {
+            settled: 0,
+            writes: all,
+        };
+        let refused = line.hub.on_message(push).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::LimitExceeded, "{refused}");
         assert_eq!(pending(&eva).await, 4);
+        assert_eq!(name(&hub, "people/0").await.as_deref(), Some("Eva"));
     });
 }
 
