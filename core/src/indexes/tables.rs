@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// The index's own record: [`Progress`].
 pub const STATE: KeySpace = KeySpace::new(0);
-/// Entries by number: [`Entry`].
+/// Entries by number: [`Entry`]. In blocks, as are sources, postings and slots.
 pub const ENTRIES: KeySpace = KeySpace::new(1);
 /// The numbers of a source's entries, by document key (or by reduce key).
 pub const SOURCES: KeySpace = KeySpace::new(2);
@@ -44,7 +44,7 @@ pub const OUTPUT_LISTS: KeySpace = KeySpace::new(12);
 /// The key of [`Progress`].
 pub const STATE_KEY: &[u8] = b"progress";
 /// The format of everything in an index's store.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// How far a collection was followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -291,15 +291,6 @@ pub fn decode_number(key: &[u8]) -> Result<u64> {
         .and_then(|at| key[at..].try_into().ok())
         .ok_or_else(|| Error::corrupted("a key of an index breaks off"))?;
     Ok(u64::from_be_bytes(bytes))
-}
-
-/// The key of a posting.
-pub fn posting_key(field: u16, term: &[u8], number: u64) -> Bytes {
-    let mut key = Vec::with_capacity(2 + term.len() + 8);
-    key.extend_from_slice(&field.to_be_bytes());
-    key.extend_from_slice(term);
-    key.extend_from_slice(&number.to_be_bytes());
-    key.into()
 }
 
 /// What the postings of terms from `from` on have in common with a field.
