@@ -16,8 +16,8 @@ use super::map::{
 use super::spatial_field::{marked_point, marked_text};
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::formula::{
-    Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, Number, ReduceDefinition,
-    ReduceFunction, Reference, Special, Value,
+    Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, Number,
+    ReduceDefinition, ReduceFunction, Reference, Special, Value,
 };
 use crate::query::rql::SyntaxError;
 use crate::{Error, ErrorKind, Result};

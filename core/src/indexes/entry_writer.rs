@@ -141,8 +141,7 @@ impl EntryWriter {
         if numbers.is_empty() {
             self.sources.delete(&[&new.source]);
         } else {
-            self.sources
-                .put(&[&new.source], &encode_numbers(&numbers));
+            self.sources.put(&[&new.source], &encode_numbers(&numbers));
         }
         Ok(())
     }

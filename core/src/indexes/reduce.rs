@@ -43,7 +43,7 @@ struct Item {
     /// The document, in leaves.
     source: Bytes,
     /// JSON; empty in pages above for a result that is not known.
-    value: Vec<u8>,
+    value: Bytes,
 }
 
 type PageKey = (u64, u8, u64);
@@ -69,7 +69,12 @@ impl GroupWriter {
 
 /// The bytes that stand for a group.
 fn group_key(key: &Value) -> Bytes {
-    let text = canonical(key).to_string().into_bytes();
+    let text = if has_numbers(key) {
+        canonical(key).to_string()
+    } else {
+        key.to_string()
+    };
+    let text = text.into_bytes();
     if text.len() <= MAX_KEY_BYTES {
         return text.into();
     }
@@ -77,6 +82,15 @@ fn group_key(key: &Value) -> Bytes {
     [&text[..MAX_KEY_BYTES], &hash.to_be_bytes()]
         .concat()
         .into()
+}
+
+fn has_numbers(value: &Value) -> bool {
+    match value {
+        Value::Number(_) => true,
+        Value::Array(items) => items.iter().any(has_numbers),
+        Value::Object(members) => members.values().any(has_numbers),
+        _ => false,
+    }
 }
 
 /// Equal numbers written alike.
@@ -137,12 +151,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         source: Bytes,
         outputs: Vec<(Object, Result<Value>)>,
     ) -> Result<()> {
-        let mut wanted: Vec<(Bytes, Value, Vec<u8>)> = Vec::with_capacity(outputs.len());
+        let mut wanted: Vec<(Bytes, Value, Bytes)> = Vec::with_capacity(outputs.len());
         for (object, key) in outputs {
             match key {
                 Ok(key) => {
                     let value = serde_json::to_vec(&object).expect("objects have text keys");
-                    wanted.push((group_key(&key), key, value));
+                    wanted.push((group_key(&key), key, value.into()));
                 }
                 Err(error) => {
                     let document = String::from_utf8_lossy(&source).into_owned();
@@ -241,7 +255,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         group_key: &Bytes,
         slot: u64,
         source: &Bytes,
-        value: Vec<u8>,
+        value: Bytes,
     ) -> Result<()> {
         let group = self.existing_group(group_key).await?;
         let page = self.page((group.number, 0, slot / FAN_OUT)).await?;
@@ -267,7 +281,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         group_key: Bytes,
         key: Value,
         source: &Bytes,
-        value: Vec<u8>,
+        value: Bytes,
     ) -> Result<()> {
         let mut group = match self.group_of(&group_key).await? {
             Some(group) => group,
@@ -430,7 +444,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         group: &Group,
         level: u8,
         number: u64,
-    ) -> Result<Option<Vec<u8>>> {
+    ) -> Result<Option<Bytes>> {
         let Some(reduce) = self.index.compiled.reduce.clone() else {
             return Ok(None);
         };
@@ -449,9 +463,8 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         let result = reduce.reduce_texts(&group.key, &inputs);
         self.progress.reduce_attempts += 1;
         let result = result?;
-        Ok(Some(
-            serde_json::to_vec(&result).expect("objects have text keys"),
-        ))
+        let result = serde_json::to_vec(&result).expect("objects have text keys");
+        Ok(Some(result.into()))
     }
 
     fn write_groups(&mut self) {
@@ -521,9 +534,9 @@ fn decode_page(bytes: &Bytes) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     while decoder.position() < bytes.len() {
         let length = decoder.length()?;
-        let source = Bytes::copy_from_slice(decoder.raw(length)?);
+        let source = bytes.slice_ref(decoder.raw(length)?);
         let length = decoder.length()?;
-        let value = decoder.raw(length)?.to_vec();
+        let value = bytes.slice_ref(decoder.raw(length)?);
         items.push(Item { source, value });
     }
     Ok(items)

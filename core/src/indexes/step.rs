@@ -223,6 +223,15 @@ pub(super) fn put_error(
     }
 }
 
+/// Whether a map reads a document.
+fn is_of(collection: Option<&CollectionName>, document: &StoredDocument) -> Result<bool> {
+    Ok(match collection {
+        None => true,
+        Some(it) if it.as_str() == document.collection() => true,
+        Some(it) => it.key() == CollectionName::new(document.collection())?.key(),
+    })
+}
+
 impl<D: Store, S: Store> Step<'_, D, S> {
     async fn run(&mut self) -> Result<()> {
         for followed in self.index.followed() {
@@ -426,11 +435,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             };
             let mut wanted = Vec::with_capacity(documents.len());
             for document in documents.iter().flatten() {
-                let of_map = match map.collection() {
-                    None => true,
-                    Some(it) => it.key() == CollectionName::new(document.collection())?.key(),
-                };
-                if of_map {
+                if is_of(map.collection(), document)? {
                     wanted.push(document);
                 }
             }
@@ -458,18 +463,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
     }
 
     async fn map_document(&mut self, document: &StoredDocument) -> Result<Mapped> {
-        let collection = CollectionName::new(document.collection())?;
-        let maps: Vec<CompiledMap> = self
-            .index
-            .compiled
-            .maps
-            .iter()
-            .filter(|map| {
-                map.collection()
-                    .is_none_or(|it| it.key() == collection.key())
-            })
-            .cloned()
-            .collect();
+        let mut maps: Vec<&CompiledMap> = Vec::with_capacity(1);
+        for map in &self.index.compiled.maps {
+            if is_of(map.collection(), document)? {
+                maps.push(map);
+            }
+        }
         if maps.is_empty() {
             return Ok(self.mapped_nothing());
         }
@@ -532,7 +531,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         }
     }
 
-    fn run_maps(&mut self, maps: &[CompiledMap], document: &StoredDocument) -> Result<Mapped> {
+    fn run_maps(&mut self, maps: &[&CompiledMap], document: &StoredDocument) -> Result<Mapped> {
         let mut objects = Vec::new();
         let mut entries = Vec::new();
         for map in maps {

@@ -223,6 +223,14 @@ impl Entry {
     /// # Errors
     /// `Corrupted` when it does not fit.
     pub fn decode(bytes: &Bytes) -> Result<Self> {
+        Self::decode_fields(bytes, |_| true)
+    }
+
+    /// As [`Self::decode`], without the fields that are not wanted.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_fields(bytes: &Bytes, is_wanted: impl Fn(u16) -> bool) -> Result<Self> {
         let mut decoder = Decoder::new("index entries", bytes);
         let length = decoder.length()?;
         let start = decoder.position();
@@ -234,19 +242,26 @@ impl Entry {
                 .map_err(|_| Error::corrupted("an index entry has an impossible field"))?;
             let words = u32::try_from(decoder.varint()?)
                 .map_err(|_| Error::corrupted("an index entry has too many words"))?;
-            let mut terms = Vec::new();
+            let (mut terms, is_wanted) = (Vec::new(), is_wanted(field));
             for _ in 0..decoder.length()? {
                 let length = decoder.length()?;
-                let term = Term::from_bytes(decoder.raw(length)?);
+                let term = decoder.raw(length)?;
                 let length = decoder.length()?;
-                let positions = decoder.raw(length)?.to_vec();
-                terms.push(Posted { term, positions });
+                let positions = decoder.raw(length)?;
+                if is_wanted {
+                    terms.push(Posted {
+                        term: Term::from_bytes(term),
+                        positions: positions.to_vec(),
+                    });
+                }
             }
-            fields.push(EntryField {
-                field,
-                words,
-                terms,
-            });
+            if is_wanted {
+                fields.push(EntryField {
+                    field,
+                    words,
+                    terms,
+                });
+            }
         }
         let stored = bytes[decoder.position()..].to_vec();
         Ok(Self {

@@ -189,7 +189,8 @@ impl Scores {
 
     /// Forgets those of other entries.
     pub fn retain(&mut self, entries: &RoaringTreemap) {
-        if self.list.len() as u64 == entries.len() && entries.max() == self.list.last().map(|it| it.0)
+        if self.list.len() as u64 == entries.len()
+            && entries.max() == self.list.last().map(|it| it.0)
         {
             // Scores belong to found entries; as many are the same.
             let is_same = entries.iter().zip(&self.list).all(|(a, b)| a == b.0);

@@ -20,7 +20,7 @@ use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::{Error, Result};
 
 /// Below this many entries it is no use to look for a shorter way.
-const FEW: u64 = 512;
+const FEW: u64 = 64;
 /// Entries read at a time.
 const CHUNK: usize = 512;
 /// How many times longer it takes to read an entry than to walk over a posting.
@@ -157,7 +157,9 @@ async fn by_keys<S: Snapshot>(
         for (number, entry) in chunk.iter().zip(entries) {
             let entry = match (needs_entries, entry) {
                 (true, None) => return Err(Error::corrupted("an index entry is missing")),
-                (_, entry) => entry.map(|it| Entry::decode(&it)).transpose()?,
+                (_, entry) => entry
+                    .map(|it| Entry::decode_fields(&it, |field| fields.contains(&Some(field))))
+                    .transpose()?,
             };
             let entry = entry.unwrap_or_default();
             let key = |(order, field): (&Order, &Option<u16>)| {
@@ -166,9 +168,7 @@ async fn by_keys<S: Snapshot>(
                         field.map_or(SortKey::Missing, |field| field_key(&entry, field, order))
                     }
                     OrderKey::Id => SortKey::Term(entry.source.to_vec()),
-                    OrderKey::Score => {
-                        SortKey::Score(found.scores.get(*number).unwrap_or(0.0))
-                    }
+                    OrderKey::Score => SortKey::Score(found.scores.get(*number).unwrap_or(0.0)),
                     OrderKey::Random(seed) => {
                         let seed = seed
                             .as_ref()

@@ -8,9 +8,7 @@ use super::condition::{Found, Scores, Search};
 use super::evaluate::{Evaluation, walk};
 use crate::Result;
 use crate::indexes::tables::{POSTINGS, decode_posting, posting_bound, posting_range};
-use crate::indexes::{
-    Analyzer, FieldKind, Term, decode_frequency, decode_positions, fold_case,
-};
+use crate::indexes::{Analyzer, FieldKind, Term, decode_frequency, decode_positions, fold_case};
 use crate::storage::{KeyRange, Snapshot};
 
 /// How soon more of the same word counts for little.

@@ -178,8 +178,7 @@ impl ScriptMap {
     /// Maps documents by one call; those that load others or fail are left out.
     fn map_together(&self, documents: &[&StoredDocument]) -> Result<Vec<Option<Vec<Object>>>> {
         let number = self.number;
-        let mut text =
-            format!(r#"{{"operation":"maps","map":{number},"documents":["#).into_bytes();
+        let mut text = format!(r#"{{"operation":"maps","map":{number},"documents":["#).into_bytes();
         for (place, document) in documents.iter().enumerate() {
             if place > 0 {
                 text.push(b',');
@@ -240,7 +239,9 @@ impl ObjectMap for ScriptMap {
 
     fn map(&self, document: &StoredDocument, loads: &mut Loads) -> Result<Vec<Object>> {
         let prepared = self.prepared.lock();
-        let prepared = prepared.unwrap_or_else(PoisonError::into_inner).remove(document.key());
+        let prepared = prepared
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(document.key());
         if let Some(entries) = prepared {
             return Ok(entries);
         }
