@@ -45,7 +45,7 @@ impl Default for StepLimits {
         Self {
             documents: 65_536,
             bytes: 16 << 20,
-            time_ms: 500,
+            time_ms: 1_000,
         }
     }
 }

@@ -157,11 +157,9 @@ async fn by_keys<S: Snapshot>(
         for (number, entry) in chunk.iter().zip(entries) {
             let entry = match (needs_entries, entry) {
                 (true, None) => return Err(Error::corrupted("an index entry is missing")),
-                (_, entry) => entry
-                    .map(|it| Entry::decode_fields(&it, |field| fields.contains(&Some(field))))
-                    .transpose()?,
+                (_, Some(entry)) => Entry::decode_fields(&entry, |it| fields.contains(&Some(it)))?,
+                (_, None) => Entry::default(),
             };
-            let entry = entry.unwrap_or_default();
             let key = |(order, field): (&Order, &Option<u16>)| {
                 Ok(match &order.by {
                     OrderKey::Field(_) => {
