@@ -390,6 +390,11 @@ impl<S: Store> Database<S> {
         self.shared.host.clock.now()
     }
 
+    /// The host's clock.
+    pub(crate) fn clock(&self) -> Arc<dyn crate::host::Clock> {
+        Arc::clone(&self.shared.host.clock)
+    }
+
     /// The host's randomness.
     pub(crate) fn random(&self) -> &dyn crate::host::Random {
         &*self.shared.host.random

@@ -288,6 +288,7 @@ fn any_edits_and_crashes_leave_what_the_documents_say() {
                         let limits = StepLimits {
                             documents: 1 + dice.below(6) as usize,
                             bytes: 1 + dice.below(2000) as usize,
+                            ..StepLimits::default()
                         };
                         index.step(&database, limits).await.unwrap();
                     }

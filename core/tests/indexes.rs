@@ -555,7 +555,7 @@ proptest! {
                             write(&database, vec![delete(&format!("o/{id}"))]).await;
                         }
                         Edit::Step => {
-                            let limits = StepLimits { documents: 2, bytes: 200 };
+                            let limits = StepLimits { documents: 2, bytes: 200, ..StepLimits::default() };
                             for index in indexes.list() {
                                 index.step(&database, limits).await.unwrap();
                             }

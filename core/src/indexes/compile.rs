@@ -16,8 +16,8 @@ use super::map::{
 use super::spatial_field::{marked_point, marked_text};
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::formula::{
-    Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, ReduceDefinition,
-    ReduceFunction, Reference, Special, Value,
+    Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, Number,
+    ReduceDefinition, ReduceFunction, Reference, Special, Value,
 };
 use crate::query::rql::SyntaxError;
 use crate::{Error, ErrorKind, Result};
@@ -136,7 +136,8 @@ impl FormulaMap {
         };
         loop {
             let mut evaluation = Evaluation::new(&at_hand);
-            let result = evaluation.run(&self.formula, Value::from_json(text));
+            // Formulas look at several members; they are found together.
+            let result = evaluation.run(&self.formula, Value::from_json(text).opened());
             let objects = result.and_then(|value| {
                 let mut objects = Vec::new();
                 push_objects(&value, self.formula.is_typed(), &mut objects)?;
@@ -254,13 +255,12 @@ fn push_member(name: &str, value: &Value<'_>, is_typed: bool, object: &mut Objec
             }
         }
         value => {
-            let text = if is_typed {
-                value.to_typed_json()
+            let json = if is_typed && !matches!(value, Value::Text(_)) {
+                serde_json::from_str(&value.to_typed_json())
+                    .map_err(|reason| Error::corrupted(format!("'{name}': {reason}")))?
             } else {
-                value.to_json()
+                to_json(value)?
             };
-            let json = serde_json::from_str(&text)
-                .map_err(|reason| Error::corrupted(format!("the value of '{name}': {reason}")))?;
             object.insert(name.to_owned(), json);
         }
     }
@@ -285,11 +285,16 @@ impl ObjectReduce for FormulaReduce {
     }
 
     fn reduce(&self, key: &Json, inputs: &[Object]) -> Result<Object> {
-        let key = key.to_string();
         let inputs: Vec<String> = inputs
             .iter()
             .map(|it| serde_json::to_string(it).expect("objects have text keys"))
             .collect();
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        self.reduce_texts(key, &inputs)
+    }
+
+    fn reduce_texts(&self, key: &Json, inputs: &[&str]) -> Result<Object> {
+        let key = key.to_string();
         let values = inputs.iter().map(|it| Value::from_json(it)).collect();
         let group = Value::object(vec![
             ("key".into(), Value::from_json(&key)),
@@ -307,6 +312,14 @@ impl ObjectReduce for FormulaReduce {
 }
 
 fn to_json(value: &Value<'_>) -> Result<Json> {
+    // What most maps make needs no text in between.
+    match value {
+        Value::Undefined | Value::Null => return Ok(Json::Null),
+        Value::Bool(value) => return Ok(Json::Bool(*value)),
+        Value::Number(Number::Long(whole)) => return Ok(Json::from(*whole)),
+        Value::Text(text) => return Ok(Json::String(text.as_str().to_owned())),
+        _ => {}
+    }
     serde_json::from_str(&value.to_json())
         .map_err(|reason| Error::corrupted(format!("a computed value: {reason}")))
 }

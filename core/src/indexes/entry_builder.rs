@@ -222,6 +222,23 @@ pub fn decode_positions(bytes: &[u8]) -> Result<(u32, Vec<u32>)> {
     Ok((words, places))
 }
 
+/// As [`decode_positions`], but only how many words the field has and how often this one.
+///
+/// # Errors
+/// `Corrupted` when it does not fit.
+pub fn decode_frequency(bytes: &[u8]) -> Result<(u32, u32)> {
+    if bytes.is_empty() {
+        return Ok((1, 1));
+    }
+    let mut decoder = crate::schema::Decoder::new("postings", bytes);
+    let words = u32::try_from(decoder.varint()?)
+        .map_err(|_| crate::Error::corrupted("a posting has an impossible place"))?;
+    // Each number ends in a byte below 0x80.
+    let rest = &bytes[decoder.position()..];
+    let places = rest.iter().filter(|byte| **byte < 0x80).count();
+    Ok((words, u32::try_from(places).unwrap_or(u32::MAX)))
+}
+
 /// The fields of an object that a map or reduce made.
 ///
 /// # Errors

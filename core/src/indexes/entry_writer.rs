@@ -6,9 +6,10 @@ use std::cmp::Ordering;
 
 use bytes::Bytes;
 
+use super::blocks::{self, Changes};
 use super::tables::{
-    ENTRIES, Entry, EntryField, POSTINGS, Posted, Progress, SOURCES, decode_numbers,
-    encode_numbers, entry_key, posting_key,
+    ENTRIES, Entry, EntryField, POSTINGS, Posted, Progress, SLOTS, SOURCES, decode_numbers,
+    encode_numbers, entry_key,
 };
 use crate::storage::{Snapshot, WriteBatch};
 use crate::{Error, Result};
@@ -24,15 +25,19 @@ pub struct SourceEntries {
 /// Gathers the writes of a batch.
 #[derive(Default)]
 pub struct EntryWriter {
-    postings: Vec<(Bytes, Option<Vec<u8>>)>,
+    entries: Changes,
+    sources: Changes,
+    postings: Changes,
+    slots: Changes,
     batch: WriteBatch,
-    byte_count: usize,
 }
 
 impl EntryWriter {
     /// About how many bytes will be written.
     pub fn byte_count(&self) -> usize {
-        self.byte_count + self.batch.byte_count()
+        let packed = [&self.entries, &self.sources, &self.postings, &self.slots];
+        let packed: usize = packed.iter().map(|it| it.byte_count()).sum();
+        packed + self.batch.byte_count()
     }
 
     /// What else belongs to the batch.
@@ -40,17 +45,29 @@ impl EntryWriter {
         &mut self.batch
     }
 
-    /// The whole batch, with postings in order.
-    pub fn finish(mut self) -> WriteBatch {
-        // A tree takes neighbours with less effort.
-        self.postings.sort_by(|a, b| a.0.cmp(&b.0));
-        for (key, value) in self.postings {
-            match value {
-                Some(value) => self.batch.put(POSTINGS, key, value),
-                None => self.batch.delete(POSTINGS, key),
-            }
+    /// Puts the slots of a document's outputs; empty to delete them.
+    pub fn put_slots(&mut self, source: &[u8], slots: &[u8]) {
+        if slots.is_empty() {
+            self.slots.delete(&[source]);
+        } else {
+            self.slots.put(&[source], slots);
         }
-        self.batch
+    }
+
+    /// The whole batch, for a store that stands as `snapshot`.
+    ///
+    /// # Errors
+    /// Whatever the store reports; `Corrupted` when a block does not fit.
+    pub async fn finish<S: Snapshot>(mut self, snapshot: &S) -> Result<WriteBatch> {
+        for (space, mut changes) in [
+            (ENTRIES, self.entries),
+            (SOURCES, self.sources),
+            (POSTINGS, self.postings),
+            (SLOTS, self.slots),
+        ] {
+            blocks::merge(snapshot, space, &mut changes, &mut self.batch).await?;
+        }
+        Ok(self.batch)
     }
 
     /// Replaces the entries of sources, each of which stands in the list once.
@@ -64,7 +81,7 @@ impl EntryWriter {
         sources: Vec<SourceEntries>,
     ) -> Result<()> {
         let keys: Vec<Bytes> = sources.iter().map(|it| it.source.clone()).collect();
-        let found = snapshot.get_many(SOURCES, &keys).await?;
+        let found = blocks::get_many(snapshot, SOURCES, &keys).await?;
         let numbers: Vec<Vec<u64>> = found
             .iter()
             .map(|it| it.as_deref().map_or(Ok(Vec::new()), decode_numbers))
@@ -73,7 +90,7 @@ impl EntryWriter {
         let mut stored = if keys.is_empty() {
             Vec::new()
         } else {
-            snapshot.get_many(ENTRIES, &keys).await?
+            blocks::get_many(snapshot, ENTRIES, &keys).await?
         }
         .into_iter();
         for (source, numbers) in sources.into_iter().zip(numbers) {
@@ -115,17 +132,16 @@ impl EntryWriter {
         for (number, bytes) in &old[kept..] {
             let entry = Entry::decode(bytes)?;
             self.change_postings(progress, *number, &entry.fields, &[]);
-            self.batch.delete(ENTRIES, entry_key(*number));
+            self.entries.delete(&[&number.to_be_bytes()]);
             progress.entry_count = progress.entry_count.saturating_sub(1);
         }
         if numbers.len() == old.len() {
             return Ok(());
         }
         if numbers.is_empty() {
-            self.batch.delete(SOURCES, new.source);
+            self.sources.delete(&[&new.source]);
         } else {
-            self.batch
-                .put(SOURCES, new.source, encode_numbers(&numbers));
+            self.sources.put(&[&new.source], &encode_numbers(&numbers));
         }
         Ok(())
     }
@@ -145,7 +161,7 @@ impl EntryWriter {
             None => Entry::default(),
         };
         self.change_postings(progress, number, &old.fields, &entry.fields);
-        self.batch.put(ENTRIES, entry_key(number), encoded);
+        self.entries.put(&[&number.to_be_bytes()], &encoded);
         Ok(())
     }
 
@@ -198,10 +214,13 @@ impl EntryWriter {
         let Some((field, posted)) = posting else {
             return;
         };
-        let key = posting_key(field, posted.term.as_bytes(), number);
-        self.byte_count += key.len() + posted.positions.len() + 16;
-        let value = is_put.then(|| posted.positions.clone());
-        self.postings.push((key, value));
+        let (field, number) = (field.to_be_bytes(), number.to_be_bytes());
+        let key: [&[u8]; 3] = [&field, posted.term.as_bytes(), &number];
+        if is_put {
+            self.postings.put(&key, &posted.positions);
+        } else {
+            self.postings.delete(&key);
+        }
     }
 }
 

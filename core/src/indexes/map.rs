@@ -25,6 +25,10 @@ pub trait ObjectMap: MaybeSend + MaybeSync {
     /// The collection it reads; `None` for all documents.
     fn collection(&self) -> Option<&CollectionName>;
 
+    /// Tells which documents [`Self::map`] is going to be handed next, for maps that are quicker with
+    /// many at once. What goes wrong here shows there.
+    fn prepare(&self, _documents: &[&StoredDocument]) {}
+
     /// The outputs for a document: none, one, or more for a fan-out.
     ///
     /// # Errors
@@ -41,11 +45,32 @@ pub trait ObjectReduce: MaybeSend + MaybeSync {
     /// Why it cannot be told; the document is recorded as failed.
     fn key(&self, input: &Object) -> Result<Value>;
 
+    /// As [`Self::key`] of each input.
+    fn keys(&self, inputs: &[Object]) -> Vec<Result<Value>> {
+        inputs.iter().map(|it| self.key(it)).collect()
+    }
+
     /// The result of a group, or of a part of it. `inputs` is never empty.
     ///
     /// # Errors
     /// Why it failed; it is recorded and the group left out.
     fn reduce(&self, key: &Value, inputs: &[Object]) -> Result<Object>;
+
+    /// As [`Self::reduce`], of inputs as JSON; for reduces that need not take them apart.
+    ///
+    /// # Errors
+    /// As [`Self::reduce`]; `Corrupted` when an input is no object.
+    fn reduce_texts(&self, key: &Value, inputs: &[&str]) -> Result<Object> {
+        let inputs: Vec<Object> = inputs
+            .iter()
+            .map(|it| {
+                serde_json::from_str(it).map_err(|reason| {
+                    crate::Error::corrupted(format!("an input of a reduce: {reason}"))
+                })
+            })
+            .collect::<Result<_>>()?;
+        self.reduce(key, &inputs)
+    }
 }
 
 /// The maps and the reduce of an index, ready to run.

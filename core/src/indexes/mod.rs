@@ -8,6 +8,7 @@
 mod analyzer;
 mod auto;
 mod auto_reduce;
+pub(crate) mod blocks;
 mod catalog;
 mod compile;
 mod definition;
@@ -43,7 +44,7 @@ pub use definition::{
     LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
 };
 pub use entry_builder::{FieldForm, FieldForms};
-pub(crate) use entry_builder::{decode_positions, values_of_json};
+pub(crate) use entry_builder::{decode_frequency, decode_positions, values_of_json};
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use idle::IdleLimits;

@@ -9,10 +9,12 @@
 //! repaired when it is next touched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::blocks;
 use super::entry_builder::fields_of_object;
 use super::entry_writer::SourceEntries;
 use super::map::Object;
@@ -32,7 +34,7 @@ const MAX_KEY_BYTES: usize = 400;
 struct Group {
     number: u64,
     size: u64,
-    key: Value,
+    key: Arc<Value>,
 }
 
 /// An output of a map in its slot, or the result of a page in the page above.
@@ -41,7 +43,7 @@ struct Item {
     /// The document, in leaves.
     source: Bytes,
     /// JSON; empty in pages above for a result that is not known.
-    value: Vec<u8>,
+    value: Bytes,
 }
 
 type PageKey = (u64, u8, u64);
@@ -49,12 +51,12 @@ type PageKey = (u64, u8, u64);
 /// What a batch changed in the groups of an index.
 #[derive(Default)]
 pub struct GroupWriter {
-    groups: BTreeMap<Bytes, Option<Group>>,
+    groups: HashMap<Bytes, Option<Group>>,
     /// The levels a dirty group had before the batch.
     levels_before: HashMap<Bytes, u8>,
-    pages: BTreeMap<PageKey, Vec<Item>>,
+    pages: HashMap<PageKey, Vec<Item>>,
     dirty: BTreeMap<Bytes, BTreeSet<u64>>,
-    slots: BTreeMap<Bytes, Vec<(Bytes, u64)>>,
+    slots: HashMap<Bytes, Vec<(Bytes, u64)>>,
     byte_count: usize,
 }
 
@@ -67,7 +69,12 @@ impl GroupWriter {
 
 /// The bytes that stand for a group.
 fn group_key(key: &Value) -> Bytes {
-    let text = canonical(key).to_string().into_bytes();
+    let text = if has_numbers(key) {
+        canonical(key).to_string()
+    } else {
+        key.to_string()
+    };
+    let text = text.into_bytes();
     if text.len() <= MAX_KEY_BYTES {
         return text.into();
     }
@@ -75,6 +82,15 @@ fn group_key(key: &Value) -> Bytes {
     [&text[..MAX_KEY_BYTES], &hash.to_be_bytes()]
         .concat()
         .into()
+}
+
+fn has_numbers(value: &Value) -> bool {
+    match value {
+        Value::Number(_) => true,
+        Value::Array(items) => items.iter().any(has_numbers),
+        Value::Object(members) => members.values().any(has_numbers),
+        _ => false,
+    }
 }
 
 /// Equal numbers written alike.
@@ -113,17 +129,34 @@ fn pages_at(size: u64, level: u8) -> u64 {
 }
 
 impl<D: Store, S: Store> Step<'_, D, S> {
-    /// Replaces the outputs of a document.
-    pub(super) async fn group(&mut self, source: Bytes, objects: Vec<Object>) -> Result<()> {
+    /// Replaces the outputs of documents.
+    pub(super) async fn group(&mut self, documents: Vec<(Bytes, Vec<Object>)>) -> Result<()> {
         let Some(reduce) = self.index.compiled.reduce.clone() else {
             return Ok(());
         };
-        let mut wanted: Vec<(Bytes, Value, Vec<u8>)> = Vec::with_capacity(objects.len());
-        for object in objects {
-            match reduce.key(&object) {
+        let counts: Vec<usize> = documents.iter().map(|it| it.1.len()).collect();
+        let (sources, objects): (Vec<Bytes>, Vec<Vec<Object>>) = documents.into_iter().unzip();
+        let objects: Vec<Object> = objects.into_iter().flatten().collect();
+        let keys = reduce.keys(&objects);
+        let mut outputs = objects.into_iter().zip(keys);
+        for (source, count) in sources.into_iter().zip(counts) {
+            let outputs = outputs.by_ref().take(count).collect();
+            self.group_document(source, outputs).await?;
+        }
+        Ok(())
+    }
+
+    async fn group_document(
+        &mut self,
+        source: Bytes,
+        outputs: Vec<(Object, Result<Value>)>,
+    ) -> Result<()> {
+        let mut wanted: Vec<(Bytes, Value, Bytes)> = Vec::with_capacity(outputs.len());
+        for (object, key) in outputs {
+            match key {
                 Ok(key) => {
                     let value = serde_json::to_vec(&object).expect("objects have text keys");
-                    wanted.push((group_key(&key), key, value));
+                    wanted.push((group_key(&key), key, value.into()));
                 }
                 Err(error) => {
                     let document = String::from_utf8_lossy(&source).into_owned();
@@ -166,11 +199,21 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         Ok(found.into_iter().next().flatten())
     }
 
+    /// Reads the slots of several documents at once.
+    pub(super) async fn fetch_slots(&mut self, sources: &[Bytes]) -> Result<()> {
+        let known = |it: &&Bytes| !self.groups.slots.contains_key(*it);
+        let sources: Vec<Bytes> = sources.iter().filter(known).cloned().collect();
+        let stored = blocks::get_many(&self.view.snapshot, SLOTS, &sources).await?;
+        for (source, stored) in sources.into_iter().zip(stored) {
+            let slots = stored.map_or(Ok(Vec::new()), |bytes| decode_slots(&bytes))?;
+            self.groups.slots.insert(source, slots);
+        }
+        Ok(())
+    }
+
     async fn slots_of(&mut self, source: &Bytes) -> Result<&mut Vec<(Bytes, u64)>> {
         if !self.groups.slots.contains_key(source) {
-            let stored = self.stored(SLOTS, source.clone()).await?;
-            let slots = stored.map_or(Ok(Vec::new()), |bytes| decode_slots(&bytes))?;
-            self.groups.slots.insert(source.clone(), slots);
+            self.fetch_slots(std::slice::from_ref(source)).await?;
         }
         Ok(self.groups.slots.entry(source.clone()).or_default())
     }
@@ -212,7 +255,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         group_key: &Bytes,
         slot: u64,
         source: &Bytes,
-        value: Vec<u8>,
+        value: Bytes,
     ) -> Result<()> {
         let group = self.existing_group(group_key).await?;
         let page = self.page((group.number, 0, slot / FAN_OUT)).await?;
@@ -238,7 +281,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         group_key: Bytes,
         key: Value,
         source: &Bytes,
-        value: Vec<u8>,
+        value: Bytes,
     ) -> Result<()> {
         let mut group = match self.group_of(&group_key).await? {
             Some(group) => group,
@@ -247,7 +290,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                 Group {
                     number: self.progress.next_group - 1,
                     size: 0,
-                    key,
+                    key: Arc::new(key),
                 }
             }
         };
@@ -401,50 +444,49 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         group: &Group,
         level: u8,
         number: u64,
-    ) -> Result<Option<Vec<u8>>> {
+    ) -> Result<Option<Bytes>> {
         let Some(reduce) = self.index.compiled.reduce.clone() else {
             return Ok(None);
         };
         let page = self.page((group.number, level, number)).await?;
-        let inputs: Vec<Object> = page
+        let inputs: Vec<&str> = page
             .iter()
             .filter(|it| !it.value.is_empty())
             .map(|it| {
-                serde_json::from_slice(&it.value)
+                std::str::from_utf8(&it.value)
                     .map_err(|reason| Error::corrupted(format!("an input of a reduce: {reason}")))
             })
             .collect::<Result<_>>()?;
         if inputs.is_empty() {
             return Ok(None);
         }
+        let result = reduce.reduce_texts(&group.key, &inputs);
         self.progress.reduce_attempts += 1;
-        let result = reduce.reduce(&group.key, &inputs)?;
-        Ok(Some(
-            serde_json::to_vec(&result).expect("objects have text keys"),
-        ))
+        let result = result?;
+        let result = serde_json::to_vec(&result).expect("objects have text keys");
+        Ok(Some(result.into()))
     }
 
     fn write_groups(&mut self) {
         let groups = std::mem::take(&mut self.groups);
+        for (source, slots) in groups.slots {
+            self.writer.put_slots(&source, &encode_slots(&slots));
+        }
         let batch = self.writer.batch();
-        for (key, group) in groups.groups {
+        // A tree takes neighbours with less effort.
+        let in_order: BTreeMap<_, _> = groups.groups.into_iter().collect();
+        for (key, group) in in_order {
             match group {
                 Some(group) if group.size > 0 => batch.put(GROUPS, key, encode_group(&group)),
                 _ => batch.delete(GROUPS, key),
             }
         }
-        for (key, items) in groups.pages {
+        let in_order: BTreeMap<_, _> = groups.pages.into_iter().collect();
+        for (key, items) in in_order {
             if items.is_empty() {
                 batch.delete(PAGES, page_key(key));
             } else {
                 batch.put(PAGES, page_key(key), encode_page(&items));
-            }
-        }
-        for (source, slots) in groups.slots {
-            if slots.is_empty() {
-                batch.delete(SLOTS, source);
-            } else {
-                batch.put(SLOTS, source, encode_slots(&slots));
             }
         }
     }
@@ -469,9 +511,10 @@ fn encode_group(group: &Group) -> Vec<u8> {
 fn decode_group(bytes: &[u8]) -> Result<Group> {
     let mut decoder = Decoder::new("index groups", bytes);
     let (number, size) = (decoder.varint()?, decoder.varint()?);
-    let key = serde_json::from_str(decoder.text()?)
+    let key: Value = serde_json::from_str(decoder.text()?)
         .map_err(|reason| Error::corrupted(format!("the key of a group: {reason}")))?;
     decoder.end()?;
+    let key = Arc::new(key);
     Ok(Group { number, size, key })
 }
 
@@ -491,9 +534,9 @@ fn decode_page(bytes: &Bytes) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     while decoder.position() < bytes.len() {
         let length = decoder.length()?;
-        let source = Bytes::copy_from_slice(decoder.raw(length)?);
+        let source = bytes.slice_ref(decoder.raw(length)?);
         let length = decoder.length()?;
-        let value = decoder.raw(length)?.to_vec();
+        let value = bytes.slice_ref(decoder.raw(length)?);
         items.push(Item { source, value });
     }
     Ok(items)

@@ -7,7 +7,7 @@
 //! - a document that cannot be mapped has no entries and one recorded error, and nobody else
 //!   notices.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 
@@ -36,13 +36,16 @@ pub struct StepLimits {
     pub documents: usize,
     /// About the most bytes to write.
     pub bytes: usize,
+    /// About the longest time until what was gathered is committed, in milliseconds.
+    pub time_ms: u32,
 }
 
 impl Default for StepLimits {
     fn default() -> Self {
         Self {
-            documents: 2048,
-            bytes: 1 << 20,
+            documents: 65_536,
+            bytes: 16 << 20,
+            time_ms: 1_000,
         }
     }
 }
@@ -68,7 +71,7 @@ const MOST_LOADS: usize = 512;
 const CHUNK: usize = 128;
 
 /// Lets others on the host's thread go first.
-async fn yield_once() {
+pub(super) async fn yield_once() {
     let mut has_yielded = false;
     std::future::poll_fn(|context| {
         if has_yielded {
@@ -91,8 +94,9 @@ pub(super) struct Step<'a, D: Store, S: Store> {
     pub(super) groups: GroupWriter,
     pub(super) loads: Loads,
     /// The documents dealt with since the last commit: each is written once in a batch.
-    done: BTreeSet<Bytes>,
+    done: HashSet<Bytes>,
     now: Timestamp,
+    clock: std::sync::Arc<dyn crate::host::Clock>,
     limits: StepLimits,
     report: StepReport,
 }
@@ -150,8 +154,9 @@ impl<S: Store> Index<S> {
             writer: EntryWriter::default(),
             groups: GroupWriter::default(),
             loads: Loads::default(),
-            done: BTreeSet::new(),
+            done: HashSet::new(),
             now: database.now(),
+            clock: database.clock(),
             limits,
             report: StepReport::default(),
         };
@@ -218,6 +223,15 @@ pub(super) fn put_error(
     }
 }
 
+/// Whether a map reads a document.
+fn is_of(collection: Option<&CollectionName>, document: &StoredDocument) -> Result<bool> {
+    Ok(match collection {
+        None => true,
+        Some(it) if it.as_str() == document.collection() => true,
+        Some(it) => it.key() == CollectionName::new(document.collection())?.key(),
+    })
+}
+
 impl<D: Store, S: Store> Step<'_, D, S> {
     async fn run(&mut self) -> Result<()> {
         for followed in self.index.followed() {
@@ -255,7 +269,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             yield_once().await;
             done += chunk.len();
             cursor.documents = chunk.last().map_or(cursor.documents, |(etag, _)| *etag);
-            if self.is_full() && done < changed.items.len() {
+            if (self.is_full() || self.is_late()) && done < changed.items.len() {
                 has_more = true;
                 break;
             }
@@ -366,11 +380,23 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         self.writer.byte_count() + self.groups.byte_count() >= self.limits.bytes
     }
 
+    /// Maps that take long are not to keep back what others are waiting to see.
+    fn is_late(&self) -> bool {
+        const TICKS_PER_MS: i64 = 10_000;
+        let ticks = self.clock.now().ticks() - self.now.ticks();
+        ticks > i64::from(self.limits.time_ms) * TICKS_PER_MS
+    }
+
     /// Brings the entries of documents in line with what the documents are now.
     async fn index_documents(&mut self, mut keys: Vec<Bytes>) -> Result<()> {
         keys.retain(|key| self.done.insert(key.clone()));
         let found = self.tx.documents_by_key(keys.clone()).await?;
+        if self.index.is_map_reduce() {
+            self.fetch_slots(&keys).await?;
+        }
+        self.prepare_maps(&found)?;
         let mut sources = Vec::with_capacity(keys.len());
+        let mut grouped = Vec::new();
         for (key, document) in keys.into_iter().zip(found) {
             let mapped = match &document {
                 Some(document) => self.map_document(document).await?,
@@ -390,17 +416,32 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                     source: key,
                     entries,
                 }),
-                Mapped::Objects(objects) => {
-                    self.group(key, objects).await?;
-                }
+                Mapped::Objects(objects) => grouped.push((key, objects)),
             }
         }
+        self.group(grouped).await?;
         if sources.is_empty() {
             return Ok(());
         }
         self.writer
             .replace(&self.view.snapshot, &mut self.progress, sources)
             .await
+    }
+
+    fn prepare_maps(&self, documents: &[Option<StoredDocument>]) -> Result<()> {
+        for map in &self.index.compiled.maps {
+            let CompiledMap::Objects(map) = map else {
+                continue;
+            };
+            let mut wanted = Vec::with_capacity(documents.len());
+            for document in documents.iter().flatten() {
+                if is_of(map.collection(), document)? {
+                    wanted.push(document);
+                }
+            }
+            map.prepare(&wanted);
+        }
+        Ok(())
     }
 
     /// From now on changes of this collection concern the index; what it holds was just seen.
@@ -422,18 +463,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
     }
 
     async fn map_document(&mut self, document: &StoredDocument) -> Result<Mapped> {
-        let collection = CollectionName::new(document.collection())?;
-        let maps: Vec<CompiledMap> = self
-            .index
-            .compiled
-            .maps
-            .iter()
-            .filter(|map| {
-                map.collection()
-                    .is_none_or(|it| it.key() == collection.key())
-            })
-            .cloned()
-            .collect();
+        let mut maps: Vec<&CompiledMap> = Vec::with_capacity(1);
+        for map in &self.index.compiled.maps {
+            if is_of(map.collection(), document)? {
+                maps.push(map);
+            }
+        }
         if maps.is_empty() {
             return Ok(self.mapped_nothing());
         }
@@ -496,7 +531,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         }
     }
 
-    fn run_maps(&mut self, maps: &[CompiledMap], document: &StoredDocument) -> Result<Mapped> {
+    fn run_maps(&mut self, maps: &[&CompiledMap], document: &StoredDocument) -> Result<Mapped> {
         let mut objects = Vec::new();
         let mut entries = Vec::new();
         for map in maps {
@@ -617,7 +652,8 @@ impl<D: Store, S: Store> Step<'_, D, S> {
     async fn commit_now(&mut self) -> Result<()> {
         self.progress.last_indexed_at_ticks = self.now.ticks();
         self.progress.batches += 1;
-        let mut batch = std::mem::take(&mut self.writer).finish();
+        let writer = std::mem::take(&mut self.writer);
+        let mut batch = writer.finish(&self.view.snapshot).await?;
         batch.put(STATE, STATE_KEY, self.progress.encode());
         let durability = if self.index.output.is_some() {
             // Documents will be written that only this commit knows of.

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// The index's own record: [`Progress`].
 pub const STATE: KeySpace = KeySpace::new(0);
-/// Entries by number: [`Entry`].
+/// Entries by number: [`Entry`]. In blocks, as are sources, postings and slots.
 pub const ENTRIES: KeySpace = KeySpace::new(1);
 /// The numbers of a source's entries, by document key (or by reduce key).
 pub const SOURCES: KeySpace = KeySpace::new(2);
@@ -44,7 +44,7 @@ pub const OUTPUT_LISTS: KeySpace = KeySpace::new(12);
 /// The key of [`Progress`].
 pub const STATE_KEY: &[u8] = b"progress";
 /// The format of everything in an index's store.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// How far a collection was followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +223,14 @@ impl Entry {
     /// # Errors
     /// `Corrupted` when it does not fit.
     pub fn decode(bytes: &Bytes) -> Result<Self> {
+        Self::decode_fields(bytes, |_| true)
+    }
+
+    /// As [`Self::decode`], without the fields that are not wanted.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_fields(bytes: &Bytes, is_wanted: impl Fn(u16) -> bool) -> Result<Self> {
         let mut decoder = Decoder::new("index entries", bytes);
         let length = decoder.length()?;
         let start = decoder.position();
@@ -234,19 +242,26 @@ impl Entry {
                 .map_err(|_| Error::corrupted("an index entry has an impossible field"))?;
             let words = u32::try_from(decoder.varint()?)
                 .map_err(|_| Error::corrupted("an index entry has too many words"))?;
-            let mut terms = Vec::new();
+            let (mut terms, is_wanted) = (Vec::new(), is_wanted(field));
             for _ in 0..decoder.length()? {
                 let length = decoder.length()?;
-                let term = Term::from_bytes(decoder.raw(length)?);
+                let term = decoder.raw(length)?;
                 let length = decoder.length()?;
-                let positions = decoder.raw(length)?.to_vec();
-                terms.push(Posted { term, positions });
+                let positions = decoder.raw(length)?;
+                if is_wanted {
+                    terms.push(Posted {
+                        term: Term::from_bytes(term),
+                        positions: positions.to_vec(),
+                    });
+                }
             }
-            fields.push(EntryField {
-                field,
-                words,
-                terms,
-            });
+            if is_wanted {
+                fields.push(EntryField {
+                    field,
+                    words,
+                    terms,
+                });
+            }
         }
         let stored = bytes[decoder.position()..].to_vec();
         Ok(Self {
@@ -291,15 +306,6 @@ pub fn decode_number(key: &[u8]) -> Result<u64> {
         .and_then(|at| key[at..].try_into().ok())
         .ok_or_else(|| Error::corrupted("a key of an index breaks off"))?;
     Ok(u64::from_be_bytes(bytes))
-}
-
-/// The key of a posting.
-pub fn posting_key(field: u16, term: &[u8], number: u64) -> Bytes {
-    let mut key = Vec::with_capacity(2 + term.len() + 8);
-    key.extend_from_slice(&field.to_be_bytes());
-    key.extend_from_slice(term);
-    key.extend_from_slice(&number.to_be_bytes());
-    key.into()
 }
 
 /// What the postings of terms from `from` on have in common with a field.

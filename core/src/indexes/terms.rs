@@ -2,15 +2,14 @@
 
 use std::ops::Bound;
 
+use super::blocks::Walk;
 use super::index::Index;
 use super::tables::{
     ERRORS, FieldState, POSTINGS, STATE, STATE_KEY, decode_posting, posting_bound, posting_range,
 };
 use super::{FieldKind, Number, Progress, Term};
 use crate::reader::Pages;
-use crate::storage::{
-    Direction, Durability, KeyRange, PageLimits, Snapshot as _, Store, WriteBatch,
-};
+use crate::storage::{Direction, Durability, KeyRange, Store, WriteBatch};
 use crate::{Error, ErrorKind, Result};
 
 impl<S: Store> Index<S> {
@@ -43,23 +42,13 @@ impl<S: Store> Index<S> {
                 other => other,
             };
         }
-        let one = PageLimits {
-            entries: 1,
-            ..PageLimits::default()
-        };
-        let mut terms = Vec::new();
-        while terms.len() < limit {
-            let page = view
-                .snapshot
-                .scan(POSTINGS, &range, Direction::Forward, one)
-                .await?;
-            let Some((key, _)) = page.entries.first() else {
-                break;
-            };
-            let (term, _) = decode_posting(key)?;
-            terms.push(Term::from_bytes(term).to_text());
-            // Over all postings of the term at once.
-            range.start = match KeyRange::prefix(&posting_bound(number, term)).end {
+        let mut terms: Vec<String> = Vec::new();
+        // Over all postings of a term at once.
+        while terms.len() < limit
+            && let Some(term) = first_term(&view.snapshot, range.clone()).await?
+        {
+            terms.push(Term::from_bytes(&term[..]).to_text());
+            range.start = match KeyRange::prefix(&posting_bound(number, &term)).end {
                 Bound::Excluded(end) => Bound::Included(end),
                 _ => break,
             };
@@ -104,6 +93,24 @@ impl<S: Store> Index<S> {
         }
         committed
     }
+}
+
+/// The term of the first posting in a range.
+async fn first_term<S: crate::storage::Snapshot>(
+    snapshot: &S,
+    range: KeyRange,
+) -> Result<Option<Vec<u8>>> {
+    let mut walk = Walk::new(POSTINGS, range, Direction::Forward);
+    while let Some(block) = walk.next(snapshot).await? {
+        let mut records = walk.read(&block);
+        if records.advance()? {
+            return Ok(Some(decode_posting(records.key())?.0.to_vec()));
+        }
+        if records.is_beyond() {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// By name, or as `search(Name)` and `exact(Name)`.

@@ -21,6 +21,7 @@ use super::rql::ExpressionKind;
 use super::suggestion::suggestion_json;
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::host::{ScriptEngine, Timestamp};
+use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
 use crate::indexes::{Cursor, Followed, Index, IndexView, Indexes, Object};
 use crate::reader::{Pages, ReadTransaction};
@@ -411,7 +412,7 @@ impl<E: Environment> Ready<E> {
         numbers: &[u64],
     ) -> Result<Vec<QueryResult>> {
         let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
-        let entries = view.snapshot.get_many(ENTRIES, &keys).await?;
+        let entries = blocks::get_many(&view.snapshot, ENTRIES, &keys).await?;
         let entries: Vec<Bytes> = entries
             .into_iter()
             .map(|it| it.ok_or_else(|| Error::corrupted("an index entry is missing")))
@@ -445,7 +446,7 @@ impl<E: Environment> Ready<E> {
             } else {
                 None
             };
-            let score = found.scores.get(number).copied();
+            let score = found.scores.get(*number);
             rows.push(self.row(query, document, stored.as_ref(), score).await?);
         }
         Ok(rows)

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use roaring::RoaringTreemap;
-use std::collections::HashMap;
 
 use super::more_like_this::MoreLikeThis;
 use super::place::Place;
@@ -129,7 +128,78 @@ pub struct Found {
     /// The entries' numbers.
     pub entries: RoaringTreemap,
     /// Scores of some of them.
-    pub scores: HashMap<u64, f32>,
+    pub scores: Scores,
+}
+
+/// Scores by entry.
+#[derive(Debug, Clone, Default)]
+pub struct Scores {
+    /// In the order of the entries' numbers, each once.
+    list: Vec<(u64, f32)>,
+}
+
+impl Scores {
+    /// Scores in the order of the entries' numbers.
+    pub fn of_ascending(list: Vec<(u64, f32)>) -> Self {
+        Self { list }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The score of an entry.
+    pub fn get(&self, entry: u64) -> Option<f32> {
+        let at = self.list.binary_search_by_key(&entry, |it| it.0).ok()?;
+        Some(self.list[at].1)
+    }
+
+    /// Entries and their scores, in the order of the entries' numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, f32)> {
+        self.list.iter().copied()
+    }
+
+    /// Lets each count so much more.
+    pub fn multiply(&mut self, factor: f32) {
+        self.list.iter_mut().for_each(|it| it.1 *= factor);
+    }
+
+    /// Adds what others have been given.
+    pub fn add(&mut self, others: Self) {
+        if self.list.is_empty() {
+            *self = others;
+            return;
+        }
+        if others.list.is_empty() {
+            return;
+        }
+        let mut sum = Vec::with_capacity(self.list.len() + others.list.len());
+        let mut left = std::mem::take(&mut self.list).into_iter().peekable();
+        for (entry, score) in others.list {
+            while let Some(smaller) = left.next_if(|it| it.0 < entry) {
+                sum.push(smaller);
+            }
+            let same = left.next_if(|it| it.0 == entry);
+            sum.push((entry, score + same.map_or(0.0, |it| it.1)));
+        }
+        sum.extend(left);
+        self.list = sum;
+    }
+
+    /// Forgets those of other entries.
+    pub fn retain(&mut self, entries: &RoaringTreemap) {
+        if self.list.len() as u64 == entries.len()
+            && entries.max() == self.list.last().map(|it| it.0)
+        {
+            // Scores belong to found entries; as many are the same.
+            let is_same = entries.iter().zip(&self.list).all(|(a, b)| a == b.0);
+            if is_same {
+                return;
+            }
+        }
+        self.list.retain(|it| entries.contains(it.0));
+    }
 }
 
 impl Found {
@@ -137,7 +207,7 @@ impl Found {
     pub fn unscored(entries: RoaringTreemap) -> Self {
         Self {
             entries,
-            scores: HashMap::new(),
+            scores: Scores::default(),
         }
     }
 }
@@ -149,8 +219,10 @@ struct Part {
 }
 
 /// Puts the leaves' sets together. `all` is only asked for when the whole set is needed.
-pub fn combine(root: &Condition, leaves: &[Found], all: &RoaringTreemap) -> Found {
-    let part = combine_part(root, leaves);
+pub fn combine(root: &Condition, leaves: Vec<Found>, all: &RoaringTreemap) -> Found {
+    let mut leaves: Vec<(usize, Found)> = leaves.into_iter().map(|it| (0, it)).collect();
+    count_uses(root, &mut leaves);
+    let part = combine_part(root, &mut leaves);
     if !part.is_complement {
         return part.found;
     }
@@ -171,7 +243,34 @@ pub fn needs_all(root: &Condition) -> bool {
     }
 }
 
-fn combine_part(condition: &Condition, leaves: &[Found]) -> Part {
+/// Counts how often each leaf is asked for, so that the last one takes the set itself.
+fn count_uses(condition: &Condition, leaves: &mut [(usize, Found)]) {
+    match condition {
+        Condition::All | Condition::Nothing => {}
+        Condition::Leaf(at) => {
+            if let Some(leaf) = leaves.get_mut(*at) {
+                leaf.0 += 1;
+            }
+        }
+        Condition::And(parts) | Condition::Or(parts) => {
+            parts.iter().for_each(|it| count_uses(it, leaves));
+        }
+        Condition::Not(inner) | Condition::Boost(inner, _) => count_uses(inner, leaves),
+    }
+}
+
+fn take_leaf(leaves: &mut [(usize, Found)], at: usize) -> Found {
+    match leaves.get_mut(at) {
+        None => Found::default(),
+        Some((uses, found)) if *uses > 1 => {
+            *uses -= 1;
+            found.clone()
+        }
+        Some((_, found)) => std::mem::take(found),
+    }
+}
+
+fn combine_part(condition: &Condition, leaves: &mut [(usize, Found)]) -> Part {
     match condition {
         Condition::All => Part {
             found: Found::default(),
@@ -182,7 +281,7 @@ fn combine_part(condition: &Condition, leaves: &[Found]) -> Part {
             is_complement: false,
         },
         Condition::Leaf(at) => Part {
-            found: leaves.get(*at).cloned().unwrap_or_default(),
+            found: take_leaf(leaves, *at),
             is_complement: false,
         },
         Condition::Not(inner) => {
@@ -196,9 +295,9 @@ fn combine_part(condition: &Condition, leaves: &[Found]) -> Part {
             let mut part = combine_part(inner, leaves);
             if part.found.scores.is_empty() && !part.is_complement {
                 let entries = part.found.entries.iter();
-                part.found.scores = entries.map(|it| (it, 1.0)).collect();
+                part.found.scores = Scores::of_ascending(entries.map(|it| (it, 1.0)).collect());
             }
-            part.found.scores.values_mut().for_each(|it| *it *= factor);
+            part.found.scores.multiply(*factor);
             part
         }
         Condition::And(parts) => parts
@@ -221,7 +320,7 @@ fn combine_part(condition: &Condition, leaves: &[Found]) -> Part {
 }
 
 fn and(left: Part, right: Part) -> Part {
-    let (a, b) = (&left.found.entries, &right.found.entries);
+    let (a, b) = (left.found.entries, right.found.entries);
     let (entries, is_complement) = match (left.is_complement, right.is_complement) {
         (false, false) => (a & b, false),
         (false, true) => (a - b, false),
@@ -237,7 +336,7 @@ fn and(left: Part, right: Part) -> Part {
 }
 
 fn or(left: Part, right: Part) -> Part {
-    let (a, b) = (&left.found.entries, &right.found.entries);
+    let (a, b) = (left.found.entries, right.found.entries);
     let (entries, is_complement) = match (left.is_complement, right.is_complement) {
         (false, false) => (a | b, false),
         (false, true) => (b - a, true),
@@ -253,16 +352,14 @@ fn or(left: Part, right: Part) -> Part {
 }
 
 fn joined(
-    mut scores: HashMap<u64, f32>,
-    others: HashMap<u64, f32>,
+    mut scores: Scores,
+    others: Scores,
     entries: RoaringTreemap,
     is_complement: bool,
 ) -> Part {
-    for (entry, score) in others {
-        *scores.entry(entry).or_default() += score;
-    }
+    scores.add(others);
     if !is_complement {
-        scores.retain(|entry, _| entries.contains(*entry));
+        scores.retain(&entries);
     }
     Part {
         found: Found { entries, scores },
@@ -330,7 +427,7 @@ mod tests {
             let all: RoaringTreemap = (0..COUNT).collect();
             let wanted: RoaringTreemap = (0..COUNT).filter(|it| holds(&root, &leaves, *it)).collect();
             let known = if needs_all(&root) { all } else { RoaringTreemap::new() };
-            prop_assert_eq!(combine(&root, &leaves, &known).entries, wanted);
+            prop_assert_eq!(combine(&root, leaves, &known).entries, wanted);
         }
     }
 }

@@ -7,11 +7,12 @@ use roaring::RoaringTreemap;
 
 use super::condition::{Condition, Conditions, Found, Leaf, combine, needs_all};
 use super::{more_like_this, place, search};
+use crate::indexes::blocks::{self, Walk};
 use crate::indexes::tables::{
-    ENTRIES, POSTINGS, SOURCES, decode_numbers, decode_posting, posting_bound, posting_range,
+    ENTRIES, POSTINGS, SOURCES, decode_number, decode_numbers, decode_posting, posting_bound,
+    posting_range,
 };
 use crate::indexes::{FieldForms, FieldKey, FieldKind, FieldValue, Number, Progress, Term};
-use crate::reader::Pages;
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::{Error, Result};
 
@@ -51,7 +52,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
         } else {
             RoaringTreemap::new()
         };
-        Ok(combine(&root, &sets, &all))
+        Ok(combine(&root, sets, &all))
     }
 
     /// Whether every entry is found, as the counts tell.
@@ -71,10 +72,11 @@ impl<S: Snapshot> Evaluation<'_, S> {
             all.insert_range(0..self.progress.next_entry);
             return Ok(all);
         }
-        let mut pages = pages(ENTRIES, KeyRange::all());
-        while let Some(entries) = pages.next(self.snapshot).await? {
-            for (key, _) in entries {
-                all.insert(crate::indexes::tables::decode_number(&key)?);
+        let mut walk = walk(ENTRIES, KeyRange::all());
+        while let Some(block) = walk.next(self.snapshot).await? {
+            let mut records = walk.read(&block);
+            while records.advance()? {
+                all.insert(decode_number(records.key())?);
             }
         }
         Ok(all)
@@ -156,7 +158,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 return Err(crate::parts::not_loaded("this condition"));
             }
             Leaf::Ids(keys) => {
-                let found = self.snapshot.get_many(SOURCES, keys).await?;
+                let found = blocks::get_many(self.snapshot, SOURCES, keys).await?;
                 let mut entries = RoaringTreemap::new();
                 for numbers in found.into_iter().flatten() {
                     entries.extend(decode_numbers(&numbers)?);
@@ -227,14 +229,24 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     /// The entries of all postings in a range.
     pub(super) async fn in_range(&self, range: KeyRange) -> Result<RoaringTreemap> {
-        let mut found = RoaringTreemap::new();
-        let mut pages = pages(POSTINGS, range);
-        while let Some(entries) = pages.next(self.snapshot).await? {
-            for (key, _) in entries {
-                found.insert(decode_posting(&key)?.1);
+        let mut found = Vec::new();
+        let mut walk = walk(POSTINGS, range);
+        while let Some(block) = walk.next(self.snapshot).await? {
+            let mut records = walk.read(&block);
+            while records.advance()? {
+                found.push(decode_number(records.key())?);
+            }
+            if records.is_beyond() {
+                break;
             }
         }
-        Ok(found)
+        // Those of one term ascend, and those of several mostly do in part.
+        if !found.is_sorted() {
+            found.sort();
+        }
+        found.dedup();
+        let entries = RoaringTreemap::from_sorted_iter(found);
+        Ok(entries.expect("each stands there once, in order"))
     }
 
     async fn of_texts(
@@ -251,12 +263,13 @@ impl<S: Snapshot> Evaluation<'_, S> {
             start: Bound::Included(posting_bound(number, &from)),
             end: Bound::Excluded(posting_bound(number, &to)),
         };
-        let mut pages = pages(POSTINGS, range);
+        let mut walk = walk(POSTINGS, range);
         // Many entries share a term; it is looked at once.
         let (mut last, mut is_wanted) = (Vec::new(), false);
-        while let Some(entries) = pages.next(self.snapshot).await? {
-            for (key, _) in entries {
-                let (term, entry) = decode_posting(&key)?;
+        while let Some(block) = walk.next(self.snapshot).await? {
+            let mut records = walk.read(&block);
+            while records.advance()? {
+                let (term, entry) = decode_posting(records.key())?;
                 if term != last {
                     term.clone_into(&mut last);
                     is_wanted = wanted(&Term::from_bytes(term).to_text());
@@ -271,12 +284,16 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     async fn of_sources(&self, range: KeyRange, suffix: &[u8]) -> Result<RoaringTreemap> {
         let mut found = RoaringTreemap::new();
-        let mut pages = pages(SOURCES, range);
-        while let Some(entries) = pages.next(self.snapshot).await? {
-            for (key, numbers) in entries {
-                if key.ends_with(suffix) {
-                    found.extend(decode_numbers(&numbers)?);
+        let mut walk = walk(SOURCES, range);
+        while let Some(block) = walk.next(self.snapshot).await? {
+            let mut records = walk.read(&block);
+            while records.advance()? {
+                if records.key().ends_with(suffix) {
+                    found.extend(decode_numbers(records.value())?);
                 }
+            }
+            if records.is_beyond() {
+                break;
             }
         }
         Ok(found)
@@ -294,8 +311,8 @@ pub(super) fn compiled_pattern(pattern: &str, keeps_case: bool) -> Result<regex_
         .map_err(|reason| Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}")))
 }
 
-pub(super) fn pages(space: crate::storage::KeySpace, range: KeyRange) -> Pages {
-    Pages::new(space, range, Direction::Forward, usize::MAX)
+pub(super) fn walk(space: crate::storage::KeySpace, range: KeyRange) -> Walk {
+    Walk::new(space, range, Direction::Forward)
 }
 
 /// The least key behind all postings of a term.

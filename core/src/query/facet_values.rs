@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use roaring::RoaringTreemap;
 
-use super::evaluate::{Evaluation, pages};
+use super::evaluate::{Evaluation, walk};
 use super::facet::{Facet, FacetAggregation, FacetBy};
 use crate::indexes::tables::{POSTINGS, decode_posting, posting_bound, posting_range};
 use crate::indexes::{FieldKey, Number, Term};
@@ -131,10 +131,11 @@ async fn numbers_of<S: Snapshot>(
         start: Bound::Included(posting_bound(number, &from)),
         end: Bound::Excluded(posting_bound(number, &to)),
     };
-    let mut pages = pages(POSTINGS, range);
-    while let Some(postings) = pages.next(evaluation.snapshot).await? {
-        for (key, _) in postings {
-            let (term, entry) = decode_posting(&key)?;
+    let mut walk = walk(POSTINGS, range);
+    while let Some(block) = walk.next(evaluation.snapshot).await? {
+        let mut records = walk.read(&block);
+        while records.advance()? {
+            let (term, entry) = decode_posting(records.key())?;
             if !found.contains(entry) {
                 continue;
             }
@@ -164,10 +165,11 @@ async fn groups_of_terms<S: Snapshot>(
         return Ok(groups);
     };
     let mut last = Vec::new();
-    let mut pages = pages(POSTINGS, posting_range(number, b""));
-    while let Some(postings) = pages.next(evaluation.snapshot).await? {
-        for (key, _) in postings {
-            let (term, entry) = decode_posting(&key)?;
+    let mut walk = walk(POSTINGS, posting_range(number, b""));
+    while let Some(block) = walk.next(evaluation.snapshot).await? {
+        let mut records = walk.read(&block);
+        while records.advance()? {
+            let (term, entry) = decode_posting(records.key())?;
             if !found.contains(entry) {
                 continue;
             }

@@ -10,9 +10,10 @@ use super::evaluate::Evaluation;
 use super::facet::member;
 use super::lower::Lowering;
 use super::rql::{Call, ExpressionKind, Literal};
-use super::search::{Places, Searcher};
+use super::search::{Hit, Searcher};
 use super::values;
 use crate::document::StoredDocument;
+use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
 use crate::indexes::{Analyzer, FieldKind, Object, Term, decode_positions, values_of_json};
 use crate::storage::Snapshot;
@@ -203,7 +204,7 @@ fn object_of(value: Value) -> Result<Value> {
 struct Telling {
     field: u16,
     term: Term,
-    places: Places,
+    places: Vec<Hit>,
     weight: f32,
 }
 
@@ -226,7 +227,7 @@ pub(super) async fn find<S: Snapshot>(
                 sets.push(evaluation.leaf(leaf).await?);
             }
             // A condition that only says what is not wanted names no document.
-            let base = combine(&conditions.root, &sets, &RoaringTreemap::new()).entries;
+            let base = combine(&conditions.root, sets, &RoaringTreemap::new()).entries;
             let words = words_of_entry(evaluation, wanted, &base).await?;
             (base, words)
         }
@@ -238,7 +239,7 @@ pub(super) async fn find<S: Snapshot>(
             continue;
         }
         let searcher = Searcher::of_field(evaluation, field);
-        let places = searcher.places_of(&term).await?;
+        let places = searcher.hits_of(&term).await?;
         let entries = places.len() as u64;
         let percent = options.max_document_percent.unwrap_or(100);
         let most = options
@@ -271,12 +272,12 @@ pub(super) async fn find<S: Snapshot>(
             .options
             .boost
             .map_or(1.0, |factor| factor * one.weight / best);
-        for (entry, score) in searcher.scored(&one.places).scores {
-            if !base.contains(entry) {
-                found.entries.insert(entry);
-                *found.scores.entry(entry).or_default() += score * boost;
-            }
-        }
+        let mut scored = searcher.scored(&one.places);
+        scored.entries -= &base;
+        scored.scores.multiply(boost);
+        scored.scores.retain(&scored.entries);
+        found.entries |= scored.entries;
+        found.scores.add(scored.scores);
     }
     Ok(found)
 }
@@ -320,10 +321,7 @@ async fn words_of_entry<S: Snapshot>(
     let Some(first) = base.min() else {
         return Ok(words);
     };
-    let found = evaluation
-        .snapshot
-        .get_many(ENTRIES, &[entry_key(first)])
-        .await?;
+    let found = blocks::get_many(evaluation.snapshot, ENTRIES, &[entry_key(first)]).await?;
     let Some(entry) = found.into_iter().next().flatten() else {
         return Err(Error::corrupted("an index entry is missing"));
     };

@@ -11,18 +11,20 @@ use super::condition::Found;
 use super::lower::{Order, OrderKey};
 use super::place::distance_km;
 use super::rql::OrderType;
+use crate::indexes::blocks::{self, Walk};
 use crate::indexes::tables::{
     ENTRIES, Entry, POSTINGS, decode_posting, entry_key, posting_bound, posting_range,
 };
 use crate::indexes::{FieldKey, FieldKind, Number, Progress, Term};
-use crate::reader::Pages;
-use crate::storage::{Direction, KeyRange, PageLimits, Snapshot};
+use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::{Error, Result};
 
 /// Below this many entries it is no use to look for a shorter way.
-const FEW: u64 = 512;
+const FEW: u64 = 64;
 /// Entries read at a time.
 const CHUNK: usize = 512;
+/// How many times longer it takes to read an entry than to walk over a posting.
+const ENTRY_COST: u64 = 32;
 
 /// The first `wanted` of the found entries, in order.
 ///
@@ -40,13 +42,7 @@ pub async fn sorted<S: Snapshot>(
         if found.scores.is_empty() {
             return Ok(found.entries.iter().take(wanted).collect());
         }
-        let by_score = [Order {
-            by: OrderKey::Score,
-            order_type: None,
-            descending: false,
-            nulls_first: None,
-        }];
-        return by_keys(snapshot, progress, found, &by_score, wanted, nonce).await;
+        return Ok(by_score(found, wanted));
     }
     if let [order] = orders
         && let OrderKey::Field(field) = &order.by
@@ -65,6 +61,24 @@ pub async fn sorted<S: Snapshot>(
         }
     }
     by_keys(snapshot, progress, found, orders, wanted, nonce).await
+}
+
+/// The best first, and of equals the older.
+fn by_score(found: &Found, wanted: usize) -> Vec<u64> {
+    let mut scores = found.scores.iter().peekable();
+    let scored = found.entries.iter().map(|entry| {
+        while scores.next_if(|it| it.0 < entry).is_some() {}
+        let score = scores.next_if(|it| it.0 == entry);
+        (score.map_or(0.0, |it| it.1), entry)
+    });
+    let mut scored: Vec<(f32, u64)> = scored.collect();
+    let best = |a: &(f32, u64), b: &(f32, u64)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if wanted < scored.len() && wanted > 0 {
+        scored.select_nth_unstable_by(wanted - 1, best);
+    }
+    scored.truncate(wanted);
+    scored.sort_unstable_by(best);
+    scored.into_iter().map(|it| it.1).collect()
 }
 
 fn find_field(progress: &Progress, field: &FieldKey) -> Option<u16> {
@@ -136,25 +150,23 @@ async fn by_keys<S: Snapshot>(
     for chunk in numbers.chunks(CHUNK) {
         let entries = if needs_entries {
             let keys: Vec<Bytes> = chunk.iter().map(|it| entry_key(*it)).collect();
-            snapshot.get_many(ENTRIES, &keys).await?
+            blocks::get_many(snapshot, ENTRIES, &keys).await?
         } else {
             vec![None; chunk.len()]
         };
         for (number, entry) in chunk.iter().zip(entries) {
             let entry = match (needs_entries, entry) {
                 (true, None) => return Err(Error::corrupted("an index entry is missing")),
-                (_, entry) => entry.map(|it| Entry::decode(&it)).transpose()?,
+                (_, Some(entry)) => Entry::decode_fields(&entry, |it| fields.contains(&Some(it)))?,
+                (_, None) => Entry::default(),
             };
-            let entry = entry.unwrap_or_default();
             let key = |(order, field): (&Order, &Option<u16>)| {
                 Ok(match &order.by {
                     OrderKey::Field(_) => {
                         field.map_or(SortKey::Missing, |field| field_key(&entry, field, order))
                     }
                     OrderKey::Id => SortKey::Term(entry.source.to_vec()),
-                    OrderKey::Score => {
-                        SortKey::Score(found.scores.get(number).copied().unwrap_or(0.0))
-                    }
+                    OrderKey::Score => SortKey::Score(found.scores.get(*number).unwrap_or(0.0)),
                     OrderKey::Random(seed) => {
                         let seed = seed
                             .as_ref()
@@ -272,7 +284,7 @@ impl<S: Snapshot> Scan<'_, S> {
         let with_field = state.map_or(0, |it| it.entries);
         let found = self.entries.len();
         let expected = (wanted as u64).saturating_mul(with_field / found.max(1) + 1);
-        if expected.saturating_mul(2) > found || self.order.nulls_first.is_some() {
+        if expected > found.saturating_mul(ENTRY_COST) || self.order.nulls_first.is_some() {
             return Ok(None);
         }
         let is_numeric = match self.order.order_type {
@@ -299,15 +311,17 @@ impl<S: Snapshot> Scan<'_, S> {
             start: Bound::Included(posting_bound(self.field, from)),
             end: Bound::Excluded(posting_bound(self.field, to)),
         };
-        let limits = PageLimits {
-            entries: 1,
-            ..PageLimits::default()
-        };
-        let page = self
-            .snapshot
-            .scan(POSTINGS, &range, Direction::Forward, limits)
-            .await?;
-        Ok(page.entries.is_empty())
+        let mut walk = Walk::new(POSTINGS, range, Direction::Forward);
+        while let Some(block) = walk.next(self.snapshot).await? {
+            let mut records = walk.read(&block);
+            if records.advance()? {
+                return Ok(false);
+            }
+            if records.is_beyond() {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     async fn walk(&self, wanted: usize, is_numeric: bool) -> Result<Option<Vec<u64>>> {
@@ -316,19 +330,18 @@ impl<S: Snapshot> Scan<'_, S> {
         } else {
             Direction::Forward
         };
-        let mut pages = Pages::new(
-            POSTINGS,
-            posting_range(self.field, b""),
-            direction,
-            usize::MAX,
-        );
+        let mut walk = Walk::new(POSTINGS, posting_range(self.field, b""), direction);
         let mut sorted = Vec::with_capacity(wanted);
         let mut seen = RoaringTreemap::new();
         // Entries of one term are taken in ascending order, whichever way the terms are walked.
         let (mut term, mut of_term) = (Vec::new(), Vec::new());
-        'pages: while let Some(postings) = pages.next(self.snapshot).await? {
-            for (key, _) in postings {
-                let (next, entry) = decode_posting(&key)?;
+        'blocks: while let Some(block) = walk.next(self.snapshot).await? {
+            let mut postings = Postings::read(&walk, &block)?;
+            if self.order.descending {
+                postings.list.reverse();
+            }
+            for (place, entry) in &postings.list {
+                let (next, entry) = (&postings.terms[place.clone()], *entry);
                 if next != term {
                     of_term.sort_unstable();
                     sorted.append(&mut of_term);
@@ -340,7 +353,7 @@ impl<S: Snapshot> Scan<'_, S> {
                         next.is_null()
                     };
                     if sorted.len() >= wanted || is_missing {
-                        break 'pages;
+                        break 'blocks;
                     }
                 }
                 if self.entries.contains(entry) && seen.insert(entry) {
@@ -356,6 +369,32 @@ impl<S: Snapshot> Scan<'_, S> {
         }
         sorted.truncate(wanted);
         Ok(Some(sorted))
+    }
+}
+
+/// The postings of a block.
+struct Postings {
+    terms: Vec<u8>,
+    /// Where the term stands, and the entry.
+    list: Vec<(std::ops::Range<usize>, u64)>,
+}
+
+impl Postings {
+    fn read(walk: &Walk, block: &[u8]) -> Result<Self> {
+        let (mut terms, mut list) = (Vec::new(), Vec::<(std::ops::Range<usize>, u64)>::new());
+        let mut records = walk.read(block);
+        while records.advance()? {
+            let (term, entry) = decode_posting(records.key())?;
+            let place = match list.last() {
+                Some((place, _)) if terms[place.clone()] == *term => place.clone(),
+                _ => {
+                    terms.extend_from_slice(term);
+                    terms.len() - term.len()..terms.len()
+                }
+            };
+            list.push((place, entry));
+        }
+        Ok(Self { terms, list })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringTreemap;
 
-use super::evaluate::{Evaluation, pages};
+use super::evaluate::{Evaluation, walk};
 use super::lower::{Lowering, OrderKey};
 use super::rql::{Call, Expression, ExpressionKind, Method};
 use super::values;
@@ -178,20 +178,24 @@ pub(super) async fn find<S: Snapshot>(
     }
     let mut found = RoaringTreemap::new();
     for prefix in &ranges {
-        let mut pages = pages(POSTINGS, posting_range(number, prefix));
-        while let Some(postings) = pages.next(evaluation.snapshot).await? {
-            for (key, value) in postings {
-                let (_, entry) = decode_posting(&key)?;
+        let mut walk = walk(POSTINGS, posting_range(number, prefix));
+        while let Some(block) = walk.next(evaluation.snapshot).await? {
+            let mut records = walk.read(&block);
+            while records.advance()? {
+                let (_, entry) = decode_posting(records.key())?;
                 if found.contains(entry) {
                     continue;
                 }
-                let shapes = Shape::decode_all(&value)?;
+                let shapes = Shape::decode_all(records.value())?;
                 if shapes
                     .iter()
                     .any(|it| it.is_related(&place.shape, relation))
                 {
                     found.insert(entry);
                 }
+            }
+            if records.is_beyond() {
+                break;
             }
         }
     }

@@ -7,6 +7,7 @@ use super::highlight;
 use super::prepared::PreparedQuery;
 use crate::Result;
 use crate::document::StoredDocument;
+use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, SOURCES, decode_numbers, entry_key};
 use crate::indexes::{FieldValue, Object};
 use crate::storage::Snapshot;
@@ -73,16 +74,14 @@ async fn entries_of<S: Snapshot>(
     evaluation: &Evaluation<'_, S>,
     document: &StoredDocument,
 ) -> Result<Vec<(u64, Option<Object>)>> {
-    let found = evaluation
-        .snapshot
-        .get_many(SOURCES, &[document.key().clone()])
-        .await?;
+    let key = std::slice::from_ref(document.key());
+    let found = blocks::get_many(evaluation.snapshot, SOURCES, key).await?;
     let Some(numbers) = found.into_iter().next().flatten() else {
         return Ok(Vec::new());
     };
     let numbers = decode_numbers(&numbers)?;
     let keys: Vec<_> = numbers.iter().map(|it| entry_key(*it)).collect();
-    let entries = evaluation.snapshot.get_many(ENTRIES, &keys).await?;
+    let entries = blocks::get_many(evaluation.snapshot, ENTRIES, &keys).await?;
     let mut all = Vec::with_capacity(numbers.len());
     for (number, entry) in numbers.into_iter().zip(entries) {
         let stored = match entry {
@@ -119,7 +118,7 @@ fn explanation(entry: u64, reasons: &[(String, Found)]) -> String {
         .enumerate()
         .filter_map(|(at, (reason, found))| {
             let indent = if at == 0 { "" } else { "  " };
-            match found.scores.get(&entry) {
+            match found.scores.get(entry) {
                 Some(score) => Some(format!("{indent}{score} = score of {reason}")),
                 None if found.entries.contains(entry) => Some(format!("{indent}matches {reason}")),
                 None => None,

@@ -1,15 +1,14 @@
 //! Searching words: phrases, wildcards, similar words, and how well an entry matches (BM25).
 
-use std::collections::HashMap;
 use std::ops::Bound;
 
 use roaring::RoaringTreemap;
 
-use super::condition::{Found, Search};
-use super::evaluate::{Evaluation, pages};
+use super::condition::{Found, Scores, Search};
+use super::evaluate::{Evaluation, walk};
 use crate::Result;
 use crate::indexes::tables::{POSTINGS, decode_posting, posting_bound, posting_range};
-use crate::indexes::{Analyzer, FieldKind, Term, decode_positions, fold_case};
+use crate::indexes::{Analyzer, FieldKind, Term, decode_frequency, decode_positions, fold_case};
 use crate::storage::{KeyRange, Snapshot};
 
 /// How soon more of the same word counts for little.
@@ -26,8 +25,21 @@ pub(super) enum Part {
     Pattern(String),
 }
 
-/// Where a word stands: by entry, how many words the field has and the word's places.
-pub(super) type Places = HashMap<u64, (u32, Vec<u32>)>;
+/// An entry that has a word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hit {
+    entry: u64,
+    /// How many words the field has.
+    words: u32,
+    /// How often this one.
+    frequency: u32,
+}
+
+/// An entry that has a word, with the word's places.
+struct Placed {
+    hit: Hit,
+    places: Vec<u32>,
+}
 
 /// The entries that a search finds.
 pub(super) async fn find<S: Snapshot>(
@@ -83,10 +95,10 @@ fn merged(before: Found, one: Found, all: bool) -> Found {
         before.entries | one.entries
     };
     let mut scores = before.scores;
-    for (entry, score) in one.scores {
-        *scores.entry(entry).or_default() += score;
+    scores.add(one.scores);
+    if all {
+        scores.retain(&entries);
     }
-    scores.retain(|entry, _| entries.contains(*entry));
     Found { entries, scores }
 }
 
@@ -144,47 +156,95 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
         self.entries
     }
 
-    /// Where a term stands.
-    pub(super) async fn places_of(&self, term: &Term) -> Result<Places> {
-        self.places_in(posting_range(self.field, term.as_bytes()))
+    /// The entries that have a term, ascending.
+    pub(super) async fn hits_of(&self, term: &Term) -> Result<Vec<Hit>> {
+        self.hits_in(posting_range(self.field, term.as_bytes()), |_| true)
             .await
     }
 
-    async fn places(&self, word: &str) -> Result<Places> {
-        let term = Term::exact_text(word);
-        self.places_in(posting_range(self.field, term.as_bytes()))
-            .await
-    }
-
-    async fn places_in(&self, range: KeyRange) -> Result<Places> {
-        let mut places = Places::new();
-        let mut pages = pages(POSTINGS, range);
-        while let Some(postings) = pages.next(self.evaluation.snapshot).await? {
-            for (key, value) in postings {
-                let (_, entry) = decode_posting(&key)?;
-                let (words, at) = decode_positions(&value)?;
-                places
-                    .entry(entry)
-                    .and_modify(|it: &mut (u32, Vec<u32>)| it.1.extend(&at))
-                    .or_insert((words, at));
+    /// The entries that have any wanted term of a range, ascending.
+    async fn hits_in(
+        &self,
+        range: KeyRange,
+        mut is_wanted: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Vec<Hit>> {
+        let mut hits: Vec<Hit> = Vec::new();
+        let mut walk = walk(POSTINGS, range);
+        while let Some(block) = walk.next(self.evaluation.snapshot).await? {
+            let mut records = walk.read(&block);
+            while records.advance()? {
+                let (term, entry) = decode_posting(records.key())?;
+                if is_wanted(term) {
+                    let (words, frequency) = decode_frequency(records.value())?;
+                    hits.push(Hit {
+                        entry,
+                        words,
+                        frequency,
+                    });
+                }
+            }
+            if records.is_beyond() {
+                break;
             }
         }
-        Ok(places)
+        if !hits.is_sorted_by(|a, b| a.entry < b.entry) {
+            hits.sort_by_key(|it| it.entry);
+            // An entry with several of the terms has them all together so often.
+            hits.dedup_by(|next, kept| {
+                let is_same = next.entry == kept.entry;
+                if is_same {
+                    kept.frequency = kept.frequency.saturating_add(next.frequency);
+                }
+                is_same
+            });
+        }
+        Ok(hits)
+    }
+
+    async fn placed(&self, word: &str) -> Result<Vec<Placed>> {
+        let term = Term::exact_text(word);
+        let mut all = Vec::new();
+        let mut walk = walk(POSTINGS, posting_range(self.field, term.as_bytes()));
+        while let Some(block) = walk.next(self.evaluation.snapshot).await? {
+            let mut records = walk.read(&block);
+            while records.advance()? {
+                let (_, entry) = decode_posting(records.key())?;
+                let (words, places) = decode_positions(records.value())?;
+                let hit = Hit {
+                    entry,
+                    words,
+                    frequency: u32::try_from(places.len()).unwrap_or(u32::MAX),
+                };
+                all.push(Placed { hit, places });
+            }
+            if records.is_beyond() {
+                break;
+            }
+        }
+        Ok(all)
     }
 
     async fn words(&self, words: &[(String, u32)], proximity: Option<u32>) -> Result<Found> {
-        let mut places = Vec::with_capacity(words.len());
-        for (word, _) in words {
-            places.push(self.places(word).await?);
+        if let ([(word, _)], None) = (words, proximity) {
+            let hits = self.hits_of(&Term::exact_text(word)).await?;
+            return Ok(self.scored(&hits));
         }
-        let Some((first, others)) = places.split_first() else {
+        let mut placed = Vec::with_capacity(words.len());
+        for (word, _) in words {
+            placed.push(self.placed(word).await?);
+        }
+        let Some((first, others)) = placed.split_first() else {
             return Ok(Found::default());
         };
-        let mut found = Found::default();
-        for (entry, (length, at)) in first {
+        let mut scores = Vec::new();
+        for one in first {
+            let entry = one.hit.entry;
             let others: Option<Vec<&Vec<u32>>> = others
                 .iter()
-                .map(|it| it.get(entry).map(|(_, at)| at))
+                .map(|it| {
+                    let at = it.binary_search_by_key(&entry, |it| it.hit.entry).ok()?;
+                    Some(&it[at].places)
+                })
                 .collect();
             let Some(others) = others else {
                 continue;
@@ -196,27 +256,28 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
                             others.contains(&(**at + place - words[0].1))
                         })
                     };
-                    at.iter().filter(follows).count()
+                    one.places.iter().filter(follows).count()
                 }
-                Some(distance) => usize::from(is_near(at, &others, distance)),
+                Some(distance) => usize::from(is_near(&one.places, &others, distance)),
             };
             if frequency > 0 {
-                let score: f32 = places
+                let score: f32 = placed
                     .iter()
-                    .map(|it| self.score(frequency, *length, it.len()))
+                    .map(|it| self.score(frequency, one.hit.words, it.len()))
                     .sum();
-                found.entries.insert(*entry);
-                found.scores.insert(*entry, score);
+                scores.push((entry, score));
             }
         }
-        Ok(found)
+        let entries = scores.iter().map(|it| it.0).collect();
+        let scores = Scores::of_ascending(scores);
+        Ok(Found { entries, scores })
     }
 
     async fn pattern(&self, pattern: &str) -> Result<Found> {
         let fixed = &pattern[..pattern.find(['*', '?']).unwrap_or(pattern.len())];
         let range = posting_range(self.field, &Term::text_prefix(fixed, true));
         if pattern.len() == fixed.len() + 1 && pattern.ends_with('*') {
-            return Ok(self.scored(&self.places_in(range).await?));
+            return Ok(self.scored(&self.hits_in(range, |_| true).await?));
         }
         self.of_terms(range, |text| matches(pattern, text)).await
     }
@@ -239,42 +300,49 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
     }
 
     async fn of_terms(&self, range: KeyRange, wanted: impl Fn(&str) -> bool) -> Result<Found> {
-        let mut places = Places::new();
-        let mut pages = pages(POSTINGS, range);
+        // Many entries share a term; it is looked at once.
         let (mut last, mut is_wanted) = (Vec::new(), false);
-        while let Some(postings) = pages.next(self.evaluation.snapshot).await? {
-            for (key, value) in postings {
-                let (term, entry) = decode_posting(&key)?;
+        let hits = self
+            .hits_in(range, |term| {
                 if term != last {
                     term.clone_into(&mut last);
                     is_wanted = wanted(&Term::from_bytes(term).to_text());
                 }
-                if is_wanted {
-                    places.insert(entry, decode_positions(&value)?);
-                }
-            }
-        }
-        Ok(self.scored(&places))
+                is_wanted
+            })
+            .await?;
+        Ok(self.scored(&hits))
     }
 
-    pub(super) fn scored(&self, places: &Places) -> Found {
-        let entries: RoaringTreemap = places.keys().copied().collect();
-        let scores = places
+    /// The entries of ascending hits, scored as those of one word.
+    pub(super) fn scored(&self, hits: &[Hit]) -> Found {
+        let entries = RoaringTreemap::from_sorted_iter(hits.iter().map(|it| it.entry));
+        let entries = entries.expect("each entry stands there once, in order");
+        let score = self.scoring(hits.len());
+        let scores = hits
             .iter()
-            .map(|(entry, (words, at))| (*entry, self.score(at.len(), *words, places.len())))
+            .map(|it| (it.entry, score(it.frequency as usize, it.words)))
             .collect();
+        let scores = Scores::of_ascending(scores);
         Found { entries, scores }
     }
 
     /// BM25 of one word: how often it is there, among how many words, in how many entries.
-    #[allow(clippy::cast_precision_loss)]
     pub(super) fn score(&self, frequency: usize, words: u32, entries_with: usize) -> f32 {
+        self.scoring(entries_with)(frequency, words)
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn scoring(&self, entries_with: usize) -> impl Fn(usize, u32) -> f32 {
         let (all, with) = (self.entries as f32, entries_with as f32);
         let rarity = (1.0 + (all - with + 0.5).max(0.0) / (with + 0.5)).ln();
-        let frequency = frequency as f32;
-        let length = words as f32 / self.average_words;
-        let norm = SATURATION * (1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * length);
-        rarity * frequency * (SATURATION + 1.0) / (frequency + norm)
+        let average_words = self.average_words;
+        move |frequency, words| {
+            let frequency = frequency as f32;
+            let length = words as f32 / average_words;
+            let norm = SATURATION * (1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * length);
+            rarity * frequency * (SATURATION + 1.0) / (frequency + norm)
+        }
     }
 }
 

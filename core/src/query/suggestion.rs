@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::evaluate::{Evaluation, pages};
+use super::evaluate::{Evaluation, walk};
 use super::facet::member;
 use super::lower::Lowering;
 use super::rql::{ExpressionKind, Method, SelectItem, Source};
@@ -216,10 +216,11 @@ async fn candidates<S: Snapshot>(
     // Beyond this many the worst half is dropped, so that memory is bounded by the page.
     let most = 4 * suggestion.page_size.max(64);
     let (mut last, mut is_similar) = (Vec::new(), false);
-    let mut pages = pages(POSTINGS, range);
-    while let Some(postings) = pages.next(evaluation.snapshot).await? {
-        for (key, _) in postings {
-            let (term, _) = decode_posting(&key)?;
+    let mut walk = walk(POSTINGS, range);
+    while let Some(block) = walk.next(evaluation.snapshot).await? {
+        let mut records = walk.read(&block);
+        while records.advance()? {
+            let (term, _) = decode_posting(records.key())?;
             if term == last {
                 if is_similar && let Some(candidate) = found.last_mut() {
                     candidate.entries += 1;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pinyon_core::indexes::{Index, Indexes, StepLimits};
 use pinyon_core::{Error, ErrorKind};
@@ -13,6 +13,14 @@ use super::turns::{Place, Turns};
 
 /// How long an index rests after a step that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Who follows so many changes in a step follows writers that do not wait for each other. It then
+/// rests, so that the next step has more to do at once and the writers have the processors: the work
+/// of a step costs the less for each document the more there are.
+const CROWD: usize = 4;
+/// How much longer than its step took it rests, for each index of the database.
+const REST_SHARE: u32 = 4;
+/// The longest rest: how far an index may be behind for this.
+const MOST_REST: Duration = Duration::from_millis(100);
 /// How often stores of retired indexes are looked at while there are any.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
@@ -103,6 +111,8 @@ async fn follow(
             return;
         }
         let turn = place.turn(index.record().priority, held.take()).await;
+        let began = Instant::now();
+        let mut rest = Duration::ZERO;
         let stepped = index.step(indexes.database(), StepLimits::default()).await;
         let settled = match stepped {
             Ok(report) if report.has_more => {
@@ -110,8 +120,13 @@ async fn follow(
                 tokio::task::yield_now().await;
                 continue;
             }
-            Ok(_) => {
+            Ok(report) => {
                 drop(turn);
+                if report.processed >= CROWD {
+                    let count = u32::try_from(indexes.list().len()).unwrap_or(u32::MAX);
+                    let share = count.saturating_mul(REST_SHARE);
+                    rest = began.elapsed().saturating_mul(share).min(MOST_REST);
+                }
                 indexes.settle(&index).await
             }
             Err(error) => {
@@ -130,6 +145,9 @@ async fn follow(
                 tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 continue;
             }
+        }
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
         }
         tokio::select! {
             () = committed => {}

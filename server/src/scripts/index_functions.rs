@@ -3,8 +3,11 @@
 //! The engine runs where the index's step runs and gives way to nothing there but other threads; a
 //! function that does not end fails its document, as one that throws does.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use pinyon_core::document::{CollectionName, StoredDocument, to_id_key};
 use pinyon_core::host::{Clock, ScriptCall, ScriptEngine as _, ScriptPart, ScriptProgram};
 use pinyon_core::indexes::{
@@ -20,6 +23,9 @@ use super::{DatabaseScripts, module_functions};
 const PRELUDE: &str = include_str!("index_prelude.js");
 /// How often a map may ask for documents that it found the ids of in others.
 const MAX_LOAD_ROUNDS: usize = 64;
+/// How much is handed to a function at once.
+const TOGETHER: usize = 64;
+const TOGETHER_BYTES: usize = 256 << 10;
 
 /// Compiles definitions for one database.
 pub struct ScriptCompiler {
@@ -119,6 +125,8 @@ impl ScriptCompiler {
                 functions,
                 number,
                 collection,
+                prepared: Mutex::default(),
+                is_asked_alone: AtomicBool::new(false),
             })));
         }
         let reduce = reduce.map(|_| Arc::new(ScriptReduce(functions)) as Arc<dyn ObjectReduce>);
@@ -135,9 +143,13 @@ struct Functions {
 
 impl Functions {
     fn call<T: serde::de::DeserializeOwned>(&self, input: &Value) -> Result<T> {
+        self.call_with_text(input.to_string())
+    }
+
+    fn call_with_text<T: serde::de::DeserializeOwned>(&self, input: String) -> Result<T> {
         let call = ScriptCall {
             program: Arc::clone(&self.program),
-            input: input.to_string(),
+            input,
             now: self.clock.now(),
         };
         let answer = tokio::task::block_in_place(|| {
@@ -156,6 +168,28 @@ struct ScriptMap {
     functions: Arc<Functions>,
     number: usize,
     collection: Option<CollectionName>,
+    /// What was mapped ahead, by document key.
+    prepared: Mutex<HashMap<Bytes, Vec<Object>>>,
+    /// Whether there is no use in mapping ahead, as with maps that load documents.
+    is_asked_alone: AtomicBool,
+}
+
+impl ScriptMap {
+    /// Maps documents by one call; those that load others or fail are left out.
+    fn map_together(&self, documents: &[&StoredDocument]) -> Result<Vec<Option<Vec<Object>>>> {
+        let number = self.number;
+        let mut text = format!(r#"{{"operation":"maps","map":{number},"documents":["#).into_bytes();
+        for (place, document) in documents.iter().enumerate() {
+            if place > 0 {
+                text.push(b',');
+            }
+            document.write_json(&mut text);
+        }
+        text.extend_from_slice(b"]}");
+        let text = String::from_utf8(text)
+            .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))?;
+        self.functions.call_with_text(text)
+    }
 }
 
 #[derive(Deserialize)]
@@ -176,7 +210,41 @@ impl ObjectMap for ScriptMap {
         self.collection.as_ref()
     }
 
+    fn prepare(&self, documents: &[&StoredDocument]) {
+        let mut prepared = HashMap::with_capacity(documents.len());
+        let mut rest = documents;
+        while rest.len() > 1 && !self.is_asked_alone.load(Ordering::Relaxed) {
+            let mut bytes = 0;
+            let fits = |it: &&&StoredDocument| {
+                bytes += it.byte_count();
+                bytes < TOGETHER_BYTES
+            };
+            let count = rest.iter().take(TOGETHER).take_while(fits).count().max(1);
+            let (together, behind) = rest.split_at(count);
+            rest = behind;
+            // What fails here is mapped alone, where it is told which document it is.
+            let Ok(mapped) = self.map_together(together) else {
+                continue;
+            };
+            let before = prepared.len();
+            for (document, entries) in together.iter().zip(mapped) {
+                prepared.extend(entries.map(|it| (document.key().clone(), it)));
+            }
+            if prepared.len() == before {
+                self.is_asked_alone.store(true, Ordering::Relaxed);
+            }
+        }
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = prepared;
+    }
+
     fn map(&self, document: &StoredDocument, loads: &mut Loads) -> Result<Vec<Object>> {
+        let prepared = self.prepared.lock();
+        let prepared = prepared
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(document.key());
+        if let Some(entries) = prepared {
+            return Ok(entries);
+        }
         let mut text = Vec::with_capacity(document.byte_count() + 192);
         document.write_json(&mut text);
         let document: Value = serde_json::from_slice(&text)
@@ -234,13 +302,38 @@ fn is_elsewhere(references: &[Referred], id: &str, loads: &Loads) -> bool {
 
 struct ScriptReduce(Arc<Functions>);
 
+#[derive(Deserialize)]
+struct Key {
+    key: Value,
+}
+
 impl ObjectReduce for ScriptReduce {
     fn key(&self, input: &Object) -> Result<Value> {
         self.0.call(&json!({ "operation": "key", "entry": input }))
     }
 
+    fn keys(&self, inputs: &[Object]) -> Vec<Result<Value>> {
+        let mut keys = Vec::with_capacity(inputs.len());
+        for together in inputs.chunks(2 * TOGETHER) {
+            let asked = json!({ "operation": "keys", "entries": together });
+            // What fails here is asked for alone, where it is told why.
+            let found: Vec<Option<Key>> = self.0.call(&asked).unwrap_or_default();
+            let found = found.into_iter().chain(std::iter::repeat_with(|| None));
+            for (input, found) in together.iter().zip(found) {
+                keys.push(found.map_or_else(|| self.key(input), |it| Ok(it.key)));
+            }
+        }
+        keys
+    }
+
     fn reduce(&self, key: &Value, inputs: &[Object]) -> Result<Object> {
         self.0
             .call(&json!({ "operation": "reduce", "key": key, "values": inputs }))
+    }
+
+    fn reduce_texts(&self, key: &Value, inputs: &[&str]) -> Result<Object> {
+        let values = inputs.join(",");
+        let text = format!(r#"{{"operation":"reduce","key":{key},"values":[{values}]}}"#);
+        self.0.call_with_text(text)
     }
 }

@@ -85,7 +85,25 @@ globalThis.main = (() => {
       }
       return { entries: made, needs: call.needs, references: call.references };
     },
+    // Several at once; null for what is to be asked for alone, where errors are told.
+    maps: (input) =>
+      input.documents.map((document) => {
+        try {
+          const { entries, needs, references } = operations.map({ map: input.map, document, known: {} });
+          return needs.length || references.length ? null : entries;
+        } catch {
+          return null;
+        }
+      }),
     key: (input) => reduce.key(input.entry) ?? null,
+    keys: (input) =>
+      input.entries.map((entry) => {
+        try {
+          return { key: reduce.key(entry) ?? null };
+        } catch {
+          return null;
+        }
+      }),
     reduce: (input) => {
       const made = entries(reduce.aggregate({ key: input.key, values: input.values }));
       if (made.length !== 1) throw new TypeError("a reduce must make one object of a group");

@@ -5,8 +5,10 @@ mod building;
 mod documents;
 mod lag;
 mod queries;
+mod sqlite;
 mod writes;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -26,6 +28,8 @@ pub struct IndexPlan {
     pub measured: Duration,
     /// How often requests are measured, in turn with what they are compared with.
     pub rounds: usize,
+    /// Where SQLite is measured beside it; `None` to leave it out.
+    pub sqlite_directory: Option<PathBuf>,
     /// Numbers of connections for queries.
     pub connections: Vec<usize>,
 }
@@ -51,7 +55,10 @@ pub async fn run_indexes(plan: &IndexPlan, cores: Cores, targets: &[&Target]) ->
     for target in targets {
         writes::run(plan, target).await?;
     }
-    Ok(())
+    match &plan.sqlite_directory {
+        Some(directory) => sqlite::run(plan, directory, false),
+        None => Ok(()),
+    }
 }
 
 /// Measures queries over indexes that are ready, beside a GET by id.
@@ -66,7 +73,10 @@ pub async fn run_queries(plan: &IndexPlan, cores: Cores, targets: &[&Target]) ->
         queries::run(plan, target).await?;
         target.delete_database(DATABASE).await?;
     }
-    Ok(())
+    match &plan.sqlite_directory {
+        Some(directory) => sqlite::run(plan, directory, true),
+        None => Ok(()),
+    }
 }
 
 /// Asks a query; answers its result.

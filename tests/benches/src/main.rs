@@ -144,6 +144,9 @@ struct IndexesArguments {
     /// Different keys that they are grouped by.
     #[arg(long, default_value_t = 10_000)]
     keys: usize,
+    /// Leaves SQLite out.
+    #[arg(long)]
+    no_sqlite: bool,
     /// Numbers of connections that ask queries.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16])]
     connections: Vec<usize>,
@@ -243,6 +246,7 @@ fn run_indexes(arguments: &IndexesArguments, asks: bool) -> Result<()> {
         measured: arguments.server.measured(),
         rounds: arguments.server.rounds,
         connections: arguments.connections.clone(),
+        sqlite_directory: (!arguments.no_sqlite).then(|| arguments.server.directory.clone()),
     };
     let servers = Servers::start(&arguments.server)?;
     cores.enter_generator()?;

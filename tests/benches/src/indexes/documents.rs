@@ -12,7 +12,7 @@ use crate::target::Target;
 /// Documents of a batch while the database is filled.
 const FILL_BATCH: usize = 1_000;
 /// Words that texts are made of. The first are in many texts, the last in few.
-pub(super) const WORDS: usize = 20_000;
+const WORDS: usize = 20_000;
 pub(super) const CITIES: usize = 200;
 
 /// The id of a document.
@@ -21,7 +21,7 @@ pub(super) fn id(number: usize) -> String {
 }
 
 /// A word, by its rank.
-pub(super) fn word(rank: usize) -> String {
+fn word(rank: usize) -> String {
     let mut rank = rank + 26;
     let mut text = String::new();
     while rank > 0 {
@@ -29,6 +29,12 @@ pub(super) fn word(rank: usize) -> String {
         rank /= 26;
     }
     text + "o"
+}
+
+/// Two words to search for, neither the most frequent nor the rarest.
+pub(super) fn text_words(random: &mut Rng) -> String {
+    let mut rank = || (WORDS as f64).powf(random.f64() * 0.6 + 0.2) as usize;
+    format!("{} {}", word(rank()), word(rank()))
 }
 
 /// A document's JSON with its collection.

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use fastrand::Rng;
 use serde_json::json;
 
-use super::documents::{CITIES, WORDS, id, word};
+use super::documents::{CITIES, id, text_words};
 use super::{DATABASE, IndexPlan, ask, index_of, put_index, wait_until_ready};
 use crate::connection::Connection;
 use crate::load::{Measured, Times, run_load};
@@ -17,17 +17,18 @@ use crate::workload::{Length, Requests, request};
 
 /// Different requests of each kind.
 const VARIANTS: usize = 512;
-const PAGE: usize = 25;
+pub(super) const PAGE: usize = 25;
 
 /// A kind of question.
-pub(super) struct Question {
-    pub(super) label: &'static str,
-    pub(super) text: fn(&IndexPlan, &mut Rng) -> String,
+struct Question {
+    label: &'static str,
+    text: fn(&IndexPlan, &mut Rng) -> String,
     /// Results that each answer has at least, of a database of a million.
     least: usize,
+    aim: &'static str,
 }
 
-pub(super) const QUESTIONS: [Question; 6] = [
+const QUESTIONS: [Question; 7] = [
     Question {
         label: "point query, 1 document",
         text: |plan, random| {
@@ -35,6 +36,16 @@ pub(super) const QUESTIONS: [Question; 6] = [
             format!("from Orders where Number = {number}")
         },
         least: 1,
+        aim: "time ≤ 2 GETs",
+    },
+    Question {
+        label: "10 whole results",
+        text: |plan, random| {
+            let key = random.usize(0..plan.keys);
+            format!("from Orders where Company = 'companies/{key}-A' limit 10")
+        },
+        least: 10,
+        aim: "4 × RavenDB: ≥ 38,000/s of 16",
     },
     Question {
         label: "range, page of 25",
@@ -44,6 +55,7 @@ pub(super) const QUESTIONS: [Question; 6] = [
             format!("from Orders where Number between {from} and {to} limit {PAGE}")
         },
         least: PAGE,
+        aim: "",
     },
     Question {
         label: "sorted page of 25",
@@ -54,6 +66,7 @@ pub(super) const QUESTIONS: [Question; 6] = [
             )
         },
         least: 1,
+        aim: "",
     },
     Question {
         label: "whole collection sorted, page of 25",
@@ -62,15 +75,16 @@ pub(super) const QUESTIONS: [Question; 6] = [
             format!("from Orders order by Total as double limit {skipped}, {PAGE}")
         },
         least: 1,
+        aim: "",
     },
     Question {
         label: "full text, 2 words, page of 25",
         text: |_, random| {
-            let mut rank = || (WORDS as f64).powf(random.f64() * 0.6 + 0.2) as usize;
-            let words = format!("{} {}", word(rank()), word(rank()));
+            let words = text_words(random);
             format!("from Orders where search(Notes, '{words}') limit {PAGE}")
         },
         least: 0,
+        aim: "",
     },
     Question {
         label: "aggregate of one key",
@@ -79,6 +93,7 @@ pub(super) const QUESTIONS: [Question; 6] = [
             format!("from index 'OrdersByCompany' where Company = 'companies/{key}-A'")
         },
         least: 1,
+        aim: "one lookup",
     },
 ];
 
@@ -100,19 +115,27 @@ pub(super) async fn run(plan: &IndexPlan, target: &Target) -> Result<()> {
         "CPU µs/request",
         "time ÷ GET",
         "CPU ÷ GET",
+        "aim",
     ]);
     table.print_head();
     let gets = gets(plan, target).await?;
     let mut asked = Vec::new();
     for question in QUESTIONS {
-        asked.push((question.label, questions(plan, target, &question).await?));
+        let requests = questions(plan, target, &question).await?;
+        asked.push((question.label, question.aim, requests));
     }
     for connections in &plan.connections {
         let get = measure(plan, target, &gets, *connections).await?;
-        print(&mut table, "GET by id", *connections, &get, None);
-        for (label, requests) in &asked {
+        print(&mut table, ("GET by id", ""), *connections, &get, None);
+        for (label, aim, requests) in &asked {
             let measured = measure(plan, target, requests, *connections).await?;
-            print(&mut table, label, *connections, &measured, Some(&get));
+            print(
+                &mut table,
+                (label, aim),
+                *connections,
+                &measured,
+                Some(&get),
+            );
         }
     }
     println!(
@@ -191,7 +214,7 @@ async fn measure(
 
 fn print(
     table: &mut Table,
-    label: &str,
+    (label, aim): (&str, &str),
     connections: usize,
     measured: &Measured,
     get: Option<&Measured>,
@@ -209,5 +232,6 @@ fn print(
         format!("{:.1}", measured.cpu_us()),
         ratio(|it| 1.0 / it.rate().max(f64::MIN_POSITIVE)),
         ratio(Measured::cpu_us),
+        aim.to_owned(),
     ]);
 }
