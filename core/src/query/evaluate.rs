@@ -102,8 +102,11 @@ impl<S: Snapshot> Evaluation<'_, S> {
             let keeps_case = key.kind == FieldKind::Exact || self.keeps_case(&key.name);
             return Some((number, keeps_case));
         }
-        let number = self.progress.find_field(&key.name, FieldKind::Default)?;
-        Some((number, self.keeps_case(&key.name)))
+        if let Some(number) = self.progress.find_field(&key.name, FieldKind::Default) {
+            return Some((number, self.keeps_case(&key.name)));
+        }
+        let exact = self.progress.find_field(&key.name, FieldKind::Exact)?;
+        Some((exact, true))
     }
 
     fn keeps_case(&self, name: &str) -> bool {

@@ -157,7 +157,7 @@ impl Run {
     }
 
     /// The ids of what an index finds, all from one state of it.
-    async fn found_by_index(&self, mut query: PreparedQuery) -> Result<Vec<String>> {
+    async fn found_by_index(&self, query: PreparedQuery) -> Result<Vec<String>> {
         query.check_rows("changing by query")?;
         let Some(ready) = queries::ready(&self.database, &query, self.wait).await? else {
             return Err(Error::new(
@@ -176,19 +176,11 @@ impl Run {
                 "the query finds groups, not documents, so there is nothing to change",
             ));
         }
-        let mut left = query.lowered.take.unwrap_or(usize::MAX);
+        let mut rows = ready.rows(&query).await?;
         let mut ids = Vec::new();
-        while left > 0 {
-            let size = left.min(RESULTS_PER_PAGE);
-            query.lowered.take = Some(size);
-            let answer = ready.answer(&query, size).await?;
-            let found = answer.results.iter().filter_map(|it| it.document());
+        while let Some(results) = ready.next_rows(&query, &mut rows, RESULTS_PER_PAGE).await? {
+            let found = results.iter().filter_map(|it| it.document());
             ids.extend(found.map(|it| it.id().to_owned()));
-            query.lowered.skip = query.lowered.skip.saturating_add(size);
-            left -= size;
-            if query.lowered.skip >= usize::try_from(answer.total).unwrap_or(usize::MAX) {
-                break;
-            }
         }
         Ok(ids)
     }
