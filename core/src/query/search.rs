@@ -162,11 +162,7 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
         while let Some(postings) = pages.next(self.evaluation.snapshot).await? {
             for (key, value) in postings {
                 let (_, entry) = decode_posting(&key)?;
-                let (words, at) = decode_positions(&value)?;
-                places
-                    .entry(entry)
-                    .and_modify(|it: &mut (u32, Vec<u32>)| it.1.extend(&at))
-                    .or_insert((words, at));
+                add_places(&mut places, entry, decode_positions(&value)?);
             }
         }
         Ok(places)
@@ -250,7 +246,7 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
                     is_wanted = wanted(&Term::from_bytes(term).to_text());
                 }
                 if is_wanted {
-                    places.insert(entry, decode_positions(&value)?);
+                    add_places(&mut places, entry, decode_positions(&value)?);
                 }
             }
         }
@@ -275,6 +271,16 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
         let length = words as f32 / self.average_words;
         let norm = SATURATION * (1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * length);
         rarity * frequency * (SATURATION + 1.0) / (frequency + norm)
+    }
+}
+
+/// Adds where one more term of an entry stands.
+fn add_places(places: &mut Places, entry: u64, (words, at): (u32, Vec<u32>)) {
+    match places.get_mut(&entry) {
+        Some(known) => known.1.extend(at),
+        None => {
+            places.insert(entry, (words, at));
+        }
     }
 }
 
