@@ -26,6 +26,7 @@ mod output_catalog;
 mod output_pattern;
 mod output_writer;
 mod portable;
+mod progress;
 mod records;
 mod reduce;
 mod references;
@@ -57,6 +58,7 @@ pub use map::{
 pub use number::Number;
 pub use output::Output;
 pub use portable::PortableIndex;
+pub use progress::CollectionProgress;
 pub use records::rewrite_record;
 pub use spatial_field::SpatialPaths;
 pub use step::{StepLimits, StepReport};

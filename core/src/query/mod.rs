@@ -9,6 +9,7 @@ mod evaluate;
 mod facet;
 mod facet_values;
 mod filter;
+mod found_change;
 mod highlight;
 mod lower;
 mod lucene;
@@ -35,6 +36,7 @@ pub use facet::{
 };
 pub use facet_values::MAX_FACET_TERMS;
 pub use filter::Filter;
+pub use found_change::{CHANGES_PER_TRANSACTION, FoundChange};
 pub use highlight::{Highlight, MAX_FRAGMENT_CHARS, MAX_FRAGMENTS};
 pub use lower::{Lowered, OnlyIds, Order, OrderKey, Output};
 pub use more_like_this::{LikenessBase, LikenessOptions, MAX_LIKENESS_TERMS, MoreLikeThis};

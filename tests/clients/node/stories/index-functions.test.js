@@ -176,3 +176,26 @@ test("created fields say themselves how they are kept, translated or not", async
         assert.deepEqual([shown.Note, shown.Code], [["Quick fox", "lazy dog"], "aB"]);
     }
 });
+
+test("what functions made is there after a kill, and goes on", async () => {
+    // Indexes are behind when the server dies.
+    const session = store.openSession();
+    for (let at = 100; at < 200; at++) {
+        await session.store(new Trip({ driver: "drivers/9", legs: [at, 1], day: "2026-05-01" }), `trips/${at}`);
+    }
+    await session.saveChanges();
+    await server.crash();
+    const check = async count => {
+        assert.equal((await ask("from index 'Trips/Lengths' where month = 5")).length, count);
+        const [group] = await ask("from index 'Trips/ByDriver' where driver = 'drivers/9'");
+        assert.deepEqual([group.count, group.longest], [count, 199]);
+        assert.equal((await ask("from index 'Parts/Scripted' where Code = 'aB'")).length, 1);
+    };
+    await check(100);
+    const deleting = store.openSession();
+    for (let at = 100; at < 150; at++) {
+        await deleting.delete(`trips/${at}`);
+    }
+    await deleting.saveChanges();
+    await check(50);
+});
