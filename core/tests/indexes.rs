@@ -6,6 +6,7 @@
     reason = "a test may panic, and tells one story from end to end"
 )]
 
+mod hostile;
 mod oracle;
 mod story;
 

@@ -294,7 +294,11 @@ pub(super) fn compiled_pattern(pattern: &str, keeps_case: bool) -> Result<regex_
     regex_lite::RegexBuilder::new(pattern)
         .case_insensitive(!keeps_case)
         .build()
-        .map_err(|reason| Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}")))
+        .map_err(|reason| {
+            Error::invalid(format!(
+                "the pattern '{pattern:.200}' is malformed: {reason:.500}"
+            ))
+        })
 }
 
 pub(super) fn pages(space: crate::storage::KeySpace, range: KeyRange) -> Pages {
