@@ -583,7 +583,7 @@ mod tests {
         assert_eq!((bounds[1].west, bounds[1].east), (-180.0, -178.0));
         assert_eq!(
             Shape::decode_all(&Shape::encode_all(std::slice::from_ref(&fiji))).unwrap(),
-            [fiji.clone()]
+            [fiji]
         );
         let envelope = parse("ENVELOPE(100, 50, 10, -10)").unwrap();
         let is = |text: &str| parse(text).unwrap().is_related(&envelope, Relation::Within);
