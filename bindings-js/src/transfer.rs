@@ -22,7 +22,8 @@ use wasm_bindgen::prelude::*;
 
 use crate::database::{CoreDatabase, Database};
 use crate::error::{JsResult, to_js};
-use crate::queries::BrowserIndexes;
+#[cfg(feature = "queries")]
+use crate::queries::{BrowserIndexes, OpeningIndexes};
 
 /// The version of RavenDB whose form of dump is written.
 const DUMP_BUILD: u64 = 72_000;
@@ -51,6 +52,7 @@ impl Export {
 /// Where an import goes: the database, and its indexes, which are open here.
 struct Target {
     documents: DatabaseTarget<BrowserStore>,
+    #[cfg(feature = "queries")]
     indexes: Arc<BrowserIndexes>,
 }
 
@@ -70,7 +72,10 @@ impl ImportTarget for Target {
     }
 
     async fn define_index(&self, index: PortableIndex) -> Result<(), Error> {
-        self.indexes.put_portable(index).await
+        #[cfg(feature = "queries")]
+        return self.indexes.put_portable(index).await;
+        #[cfg(not(feature = "queries"))]
+        self.documents.define_index(index).await
     }
 
     async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<(), Error> {
@@ -90,7 +95,8 @@ impl ImportTarget for Target {
 #[wasm_bindgen]
 pub struct Import {
     database: CoreDatabase,
-    indexes: Arc<BrowserIndexes>,
+    #[cfg(feature = "queries")]
+    indexes: OpeningIndexes,
     chunks: Rc<RefCell<Vec<Bytes>>>,
 }
 
@@ -110,7 +116,8 @@ impl Import {
                 database: self.database.clone(),
                 durability: Durability::Relaxed,
             },
-            indexes: Arc::clone(&self.indexes),
+            #[cfg(feature = "queries")]
+            indexes: self.indexes.get().await.map_err(to_js)?,
         };
         let options = ImportOptions::new(Format::detect(&beginning));
         let mut report = ImportReport::default();
@@ -155,7 +162,8 @@ impl Database {
     pub fn begin_import(&self) -> Import {
         Import {
             database: self.database.clone(),
-            indexes: Arc::clone(&self.indexes),
+            #[cfg(feature = "queries")]
+            indexes: self.indexes.clone(),
             chunks: Rc::default(),
         }
     }
