@@ -22,7 +22,6 @@ use wasm_bindgen::prelude::*;
 
 use crate::database::{CoreDatabase, Database};
 use crate::error::{JsResult, to_js};
-#[cfg(feature = "queries")]
 use crate::queries::{BrowserIndexes, OpeningIndexes};
 
 /// The version of RavenDB whose form of dump is written.
@@ -52,7 +51,6 @@ impl Export {
 /// Where an import goes: the database, and its indexes, which are open here.
 struct Target {
     documents: DatabaseTarget<BrowserStore>,
-    #[cfg(feature = "queries")]
     indexes: Arc<BrowserIndexes>,
 }
 
@@ -72,10 +70,7 @@ impl ImportTarget for Target {
     }
 
     async fn define_index(&self, index: PortableIndex) -> Result<(), Error> {
-        #[cfg(feature = "queries")]
-        return self.indexes.put_portable(index).await;
-        #[cfg(not(feature = "queries"))]
-        self.documents.define_index(index).await
+        self.indexes.put_portable(index).await
     }
 
     async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<(), Error> {
@@ -95,7 +90,6 @@ impl ImportTarget for Target {
 #[wasm_bindgen]
 pub struct Import {
     database: CoreDatabase,
-    #[cfg(feature = "queries")]
     indexes: OpeningIndexes,
     chunks: Rc<RefCell<Vec<Bytes>>>,
 }
@@ -116,7 +110,6 @@ impl Import {
                 database: self.database.clone(),
                 durability: Durability::Relaxed,
             },
-            #[cfg(feature = "queries")]
             indexes: self.indexes.get().await.map_err(to_js)?,
         };
         let options = ImportOptions::new(Format::detect(&beginning));
@@ -162,7 +155,6 @@ impl Database {
     pub fn begin_import(&self) -> Import {
         Import {
             database: self.database.clone(),
-            #[cfg(feature = "queries")]
             indexes: self.indexes.clone(),
             chunks: Rc::default(),
         }
