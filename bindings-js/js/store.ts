@@ -357,6 +357,7 @@ export interface ImportReport {
     revisions: number;
     attachments: number;
     configurations: number;
+    indexes: number;
     /** What was in the file that this version does not take. */
     leftOut: string[];
 }

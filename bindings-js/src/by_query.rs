@@ -3,40 +3,15 @@
 //! What is found is found in one state; a document that was deleted meanwhile is passed over.
 
 use pinyon_core::Error;
-use pinyon_core::commands::{
-    BatchCommand, CommandOutcome, DeleteDocument, ExpectedVersion, PatchDocument,
-};
-use pinyon_core::document::{DocumentId, PatchScript, PatchStatus};
-use pinyon_core::query::PreparedQuery;
+use pinyon_core::commands::CommandOutcome;
+use pinyon_core::document::PatchStatus;
+use pinyon_core::query::{CHANGES_PER_TRANSACTION, FoundChange, PreparedQuery};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
 use crate::database::Database;
 use crate::error::{JsResult, to_js};
 use crate::queries::parse_query;
-
-/// How many documents are changed in one transaction.
-const DOCUMENTS_PER_STEP: usize = 128;
-
-/// What is done to each document.
-enum Change {
-    Patch(PatchScript),
-    Delete,
-}
-
-impl Change {
-    fn command(&self, id: DocumentId) -> BatchCommand {
-        match self {
-            Self::Patch(script) => {
-                BatchCommand::Patch(Box::new(PatchDocument::new(id, script.clone())))
-            }
-            Self::Delete => BatchCommand::Delete(DeleteDocument {
-                id,
-                expected: ExpectedVersion::Any,
-            }),
-        }
-    }
-}
 
 fn is_done(outcome: &CommandOutcome) -> bool {
     match outcome {
@@ -64,24 +39,15 @@ impl Database {
 
     async fn change_found(&self, sent: &str, allows_stale: bool) -> Result<Value, Error> {
         let (mut query, _) = parse_query(sent)?;
-        let change = if query.query.update.is_some() {
-            let parameters = Value::Object(query.parameters.clone()).to_string();
-            let script = PatchScript::from_query(&query.query, &parameters)?;
-            // What is loaded is loaded by the script.
-            query.query.load.clear();
-            Change::Patch(script)
-        } else {
-            Change::Delete
+        let change = match query.query.update {
+            Some(_) => FoundChange::take_patch(&mut query)?,
+            None => FoundChange::delete(&query)?,
         };
         let ids = self.found_ids(&query, !allows_stale).await?;
         let max_id_bytes = self.database.limits().max_id_bytes;
         let mut done = 0;
-        for chunk in ids.chunks(DOCUMENTS_PER_STEP) {
-            let commands = chunk.iter().map(|id| {
-                let id = DocumentId::new(id.as_str(), max_id_bytes)?;
-                Ok(change.command(id))
-            });
-            let commands = commands.collect::<Result<Vec<_>, Error>>()?;
+        for chunk in ids.chunks(CHANGES_PER_TRANSACTION) {
+            let commands = change.commands(chunk, max_id_bytes)?;
             let outcomes = self
                 .database
                 .write_batch_with_scripts(&self.scripts, commands)

@@ -82,31 +82,15 @@ impl Database {
         let record = index.record();
         let progress = &view.progress;
         let mut collections = Map::new();
-        for followed in index.followed() {
-            let name = followed.cursor_name();
-            let done = progress.cursors.get(name).copied().unwrap_or_default();
-            let newest = followed.newest(&read).await?;
-            collections.insert(
-                name.to_owned(),
-                json!({
-                    "LastProcessedDocumentEtag": done.documents,
-                    "LastProcessedTombstoneEtag": done.tombstones,
-                    "DocumentLag": newest.documents.saturating_sub(done.documents),
-                    "TombstoneLag": newest.tombstones.saturating_sub(done.tombstones),
-                }),
-            );
+        for one in index.progress_by_collection(&view, &read).await? {
+            collections.insert(one.collection.clone(), json!(one));
         }
         let at = pinyon_core::host::Timestamp::from_ticks(progress.last_indexed_at_ticks);
-        let status = match (record.is_disabled, index.is_paused()) {
-            (true, _) => "Disabled",
-            (false, true) => "Paused",
-            (false, false) => "Running",
-        };
         Ok(json!({
             "Name": record.name,
             "Type": index_type(index),
             "State": index.state().await?,
-            "Status": status,
+            "Status": index.status(),
             "Priority": record.priority,
             "LockMode": record.lock_mode,
             "IsStale": index.is_stale(&view, &read, None).await?,

@@ -292,6 +292,12 @@ pub(crate) fn parse_query(sent: &str) -> Result<(PreparedQuery, bool), Error> {
     let sent: SentQuery = serde_json::from_str(sent)
         .map_err(|reason| Error::invalid(format!("the query does not fit: {reason}")))?;
     let query = PreparedQuery::parse(&sent.query, sent.parameters)?;
+    if !query.included_revisions.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "including revisions in a query is not implemented here; load them by their ids",
+        ));
+    }
     Ok((query, sent.wait_for_non_stale_results))
 }
 

@@ -2,20 +2,27 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
 use pinyon_core::Error;
+use pinyon_core::attachments::AttachmentUpload;
+use pinyon_core::commands::{BatchCommand, Configure};
+use pinyon_core::document::DocumentId;
+use pinyon_core::indexes::PortableIndex;
 use pinyon_core::smuggler::{
-    DatabaseTarget, ExportFormat, Exporter, Format, ImportOptions, ImportReport, import,
+    DatabaseTarget, ExistingDocument, ExportFormat, Exporter, Format, ImportOptions, ImportReport,
+    ImportTarget, import,
 };
 use pinyon_core::storage::Durability;
-use pinyon_storage_browser::BrowserSnapshot;
+use pinyon_storage_browser::{BrowserSnapshot, BrowserStore};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use crate::database::{CoreDatabase, Database};
 use crate::error::{JsResult, to_js};
+use crate::queries::{BrowserIndexes, OpeningIndexes};
 
 /// The version of RavenDB whose form of dump is written.
 const DUMP_BUILD: u64 = 72_000;
@@ -41,10 +48,49 @@ impl Export {
     }
 }
 
+/// Where an import goes: the database, and its indexes, which are open here.
+struct Target {
+    documents: DatabaseTarget<BrowserStore>,
+    indexes: Arc<BrowserIndexes>,
+}
+
+impl ImportTarget for Target {
+    type Upload = AttachmentUpload<BrowserStore>;
+
+    fn begin_upload(&self) -> Result<Self::Upload, Error> {
+        self.documents.begin_upload()
+    }
+
+    async fn configure(&self, configure: Configure) -> Result<(), Error> {
+        match configure {
+            // Servers resolve conflicts and judge what edges write.
+            Configure::Conflicts(_) | Configure::Validation(_) => Ok(()),
+            configure => self.documents.configure(configure).await,
+        }
+    }
+
+    async fn define_index(&self, index: PortableIndex) -> Result<(), Error> {
+        self.indexes.put_portable(index).await
+    }
+
+    async fn write(&self, commands: Arc<[BatchCommand]>) -> Result<(), Error> {
+        self.documents.write(commands).await
+    }
+
+    async fn existing(&self, ids: &[DocumentId]) -> Result<Vec<Option<ExistingDocument>>, Error> {
+        self.documents.existing(ids).await
+    }
+
+    async fn raise_identity(&self, name: &str, value: i64) -> Result<(), Error> {
+        self.documents.raise_identity(name, value).await
+    }
+}
+
 /// An import: bytes are gathered, then taken in whole.
 #[wasm_bindgen]
 pub struct Import {
     database: CoreDatabase,
+    indexes: OpeningIndexes,
     chunks: Rc<RefCell<Vec<Bytes>>>,
 }
 
@@ -59,13 +105,14 @@ impl Import {
     pub async fn finish(&self) -> JsResult<String> {
         let chunks = self.chunks.take();
         let beginning = chunks.first().cloned().unwrap_or_default();
-        let target = DatabaseTarget {
-            database: self.database.clone(),
-            durability: Durability::Relaxed,
+        let target = Target {
+            documents: DatabaseTarget {
+                database: self.database.clone(),
+                durability: Durability::Relaxed,
+            },
+            indexes: self.indexes.get().await.map_err(to_js)?,
         };
-        let mut options = ImportOptions::new(Format::detect(&beginning));
-        // They are open here, and would not hear of it.
-        options.selection.indexes = false;
+        let options = ImportOptions::new(Format::detect(&beginning));
         let mut report = ImportReport::default();
         let stream = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, Error>));
         import(&target, stream, &options, &mut report, |_| ())
@@ -76,6 +123,7 @@ impl Import {
             "revisions": report.revisions,
             "attachments": report.attachments,
             "configurations": report.configurations,
+            "indexes": report.indexes,
             "leftOut": report.left_out(),
         })
         .to_string())
@@ -107,6 +155,7 @@ impl Database {
     pub fn begin_import(&self) -> Import {
         Import {
             database: self.database.clone(),
+            indexes: self.indexes.clone(),
             chunks: Rc::default(),
         }
     }

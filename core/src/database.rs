@@ -386,7 +386,7 @@ impl<S: Store> Database<S> {
     }
 
     /// The host's time.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.shared.host.clock.now()
     }
 

@@ -40,6 +40,9 @@ const DEFINITIONS: [&str; 9] = [
     r#"{"Name":"Sizes","Maps":["map('Totals', t => ({ Size: t.Size, Sum: t.Sum, Groups: 1 }))"],
         "Reduce":"groupBy(x => x.Size).aggregate(g => ({ Size: g.key, Sum: g.values.reduce((s, x) => s + x.Sum, 0), Groups: g.values.reduce((s, x) => s + x.Groups, 0) }))"}"#,
 ];
+/// Words, facets and places of one index.
+const FOUND: &str = r#"{"Name":"Found","Maps":["map('Orders', o => ({ W: o.W, T: o.T, N: o.N, At: createSpatialField(o.Lat, o.Lng) }))"],
+    "Fields":{"W":{"Indexing":"Search"}}}"#;
 const LETTERS: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 
 /// Numbers from a seed.
@@ -88,8 +91,26 @@ impl Known {
             .map(|(p, q)| json!({ "P": p, "Q": q }))
             .collect();
         let collection = if self.is_order { "Orders" } else { "Others" };
-        json!({ "N": self.n, "T": self.t, "L": lines, "@metadata": { "@collection": collection } })
-            .to_string()
+        let (latitude, longitude) = self.place();
+        json!({ "N": self.n, "T": self.t, "L": lines, "W": self.words(), "Lat": latitude,
+            "Lng": longitude, "@metadata": { "@collection": collection } })
+        .to_string()
+    }
+}
+
+impl Known {
+    /// A letter alone may be no word.
+    fn words(&self) -> String {
+        let words: Vec<String> = self.lines.iter().map(|(p, _)| format!("{p}{p}")).collect();
+        words.join(" ")
+    }
+
+    fn place(&self) -> (i64, i64) {
+        (self.n % 160 - 80, self.n * 7 % 340 - 170)
+    }
+
+    fn has_word(&self, letter: &str) -> bool {
+        self.is_order && self.lines.iter().any(|(p, _)| *p == letter)
     }
 }
 
@@ -221,6 +242,7 @@ async fn check(indexes: &TestIndexes, model: &Model, place: &str) {
         expected.sort();
         assert_eq!(found, expected, "{place}: {query}");
     }
+    check_found(indexes, model, place).await;
     let lines = indexes.get("Lines").unwrap().view().await.unwrap();
     let orders = model.values().filter(|it| it.is_order);
     let count: usize = orders.map(|it| it.lines.len()).sum();
@@ -244,6 +266,57 @@ async fn check(indexes: &TestIndexes, model: &Model, place: &str) {
     }
 }
 
+/// Words, what is counted beside them, and places.
+async fn check_found(indexes: &TestIndexes, model: &Model, place: &str) {
+    let id = |number: &u64| format!("o/{number}");
+    let sorted_ids = async |query: &str| {
+        let mut found = ids(&ask(indexes, query).await.unwrap().0);
+        found.sort();
+        found
+    };
+    for letter in LETTERS {
+        let with = || model.iter().filter(|(_, it)| it.has_word(letter));
+        let mut expected: Vec<String> = with().map(|(at, _)| id(at)).collect();
+        expected.sort();
+        let condition = format!("search(W, '{letter}{letter}')");
+        let query = format!("from index 'Found' where {condition}");
+        assert_eq!(sorted_ids(&query).await, expected, "{place}: {query}");
+        let mut groups: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        for (_, it) in with() {
+            let group = groups.entry(it.t).or_default();
+            *group = (group.0 + 1, group.1 + it.n);
+        }
+        let query = format!("from index 'Found' where {condition} select facet(T, sum(N))");
+        let facets = ask(indexes, &query).await.unwrap().0;
+        let shown: BTreeMap<&str, (i64, i64)> = facets[0]["Values"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| {
+                let sum = it["Sum"].as_f64().unwrap() as i64;
+                (
+                    it["Range"].as_str().unwrap(),
+                    (it["Count"].as_i64().unwrap(), sum),
+                )
+            })
+            .collect();
+        assert_eq!(shown, groups, "{place}: {query}");
+    }
+    let spot = |it: &Known| {
+        let (latitude, longitude) = it.place();
+        it.is_order && (-30..=30).contains(&latitude) && (-60..=80).contains(&longitude)
+    };
+    let mut expected: Vec<String> = model
+        .iter()
+        .filter(|(_, it)| spot(it))
+        .map(|(at, _)| id(at))
+        .collect();
+    expected.sort();
+    let shape = "spatial.wkt('POLYGON((-60 -30, 80 -30, 80 30, -60 30, -60 -30))')";
+    let query = format!("from index 'Found' where spatial.within(At, {shape})");
+    assert_eq!(sorted_ids(&query).await, expected, "{place}: {query}");
+}
+
 #[test]
 fn any_edits_and_crashes_leave_what_the_documents_say() {
     let edits = setting("PINYON_INDEX_EDITS", 400);
@@ -260,7 +333,7 @@ fn any_edits_and_crashes_leave_what_the_documents_say() {
         life += 1;
         story.run_seeded(seed.wrapping_mul(1000) + life, async |database| {
             let indexes = open(&story, &database).await;
-            for definition in DEFINITIONS {
+            for definition in DEFINITIONS.into_iter().chain([FOUND]) {
                 define(&indexes, definition).await.unwrap();
             }
             loop {

@@ -6,6 +6,7 @@
     reason = "a test may panic, and tells one story from end to end"
 )]
 
+mod hostile;
 mod oracle;
 mod story;
 
@@ -664,5 +665,93 @@ fn results_show_what_functions_make_and_load() {
         let loop_text = "declare function f(o) { while (true) {} } from Orders as o select f(o)";
         let error = ask(&indexes, loop_text).await.unwrap_err();
         assert!(error.message().contains("needs a script engine"), "{}", error.message());
+    });
+}
+
+#[test]
+fn created_fields_have_options_of_their_own() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let definition = r#"{"Name":"Created","Maps":["map('Orders', o => ({
+            _: o.Parts.map(p => createField(p.Name, p.Value, { storage: p.Kept, indexing: p.Way, termVector: 'Yes' })),
+            Plain: 1 }))"]}"#;
+        define(&indexes, &definition.replace('\n', " ")).await.unwrap();
+        let part = |name: &str, value: &str, kept: bool, way: &str| {
+            json!({ "Name": name, "Value": value, "Kept": kept, "Way": way })
+        };
+        let parts = json!({ "Parts": [
+            part("Words", "The Quick Fox", true, "Search"),
+            part("Words", "lazy dog", true, "Search"),
+            part("Code", "aBc", false, "Exact"),
+            part("Kept", "only kept", true, "No"),
+        ] });
+        write(&database, vec![order("orders/1", &parts.to_string())]).await;
+        let found = async |condition: &str| {
+            let text = format!("from index 'Created' where {condition}");
+            ask(&indexes, &text).await.unwrap().0.len()
+        };
+        for (condition, count) in [
+            ("search(Words, 'fox dog', and)", 1),
+            ("Words = 'the quick fox'", 1),
+            ("Words = 'lazy dog'", 1),
+            ("search(Code, 'aBc')", 0),
+            ("Code = 'aBc'", 1),
+            ("exact(Code = 'aBc')", 1),
+            ("Code = 'abc'", 0),
+            ("Kept = 'only kept'", 0),
+            ("exists(Kept)", 0),
+            ("Plain = 1", 1),
+        ] {
+            assert_eq!(found(condition).await, count, "{condition}");
+        }
+        let (shown, ..) = ask(&indexes, "from index 'Created' select Words, Code, Kept").await.unwrap();
+        assert_eq!(shown[0]["Words"], json!(["The Quick Fox", "lazy dog"]));
+        assert_eq!((&shown[0]["Code"], &shown[0]["Kept"]), (&Value::Null, &json!("only kept")));
+
+        write(&database, vec![order("orders/2", &json!({ "Parts": [part("A", "b", true, "Sideways")] }).to_string())]).await;
+        catch_up(&indexes).await;
+        let errors = indexes.get("Created").unwrap().errors().await.unwrap();
+        assert!(errors[0].error.contains("'Sideways' is no way to index a field"), "{errors:?}");
+    });
+}
+
+#[test]
+fn groups_are_searched_by_their_keys() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let commands = ["Quick Fox", "quick dog", "Lazy Dog", "Lazy Dog"].iter().enumerate();
+        let commands = commands.map(|(at, name)| {
+            order(&format!("orders/{at}"), &json!({ "Name": name, "Price": at }).to_string())
+        });
+        write(&database, commands.collect()).await;
+        let ask_groups = async |rest: &str| {
+            let text = format!("from Orders group by Name {rest}");
+            ask(&indexes, &text).await.unwrap().0
+        };
+        let counts = |groups: &[Value]| {
+            let mut counts: Vec<u64> = groups.iter().map(|it| it["Count"].as_u64().unwrap()).collect();
+            counts.sort_unstable();
+            counts
+        };
+        let select = "select key(), count()";
+        assert_eq!(counts(&ask_groups(&format!("where search(Name, 'dog') {select}")).await), [1, 2]);
+        assert_eq!(counts(&ask_groups(&format!("where search(Name, 'quick') and count() > 0 {select}")).await), [1, 1]);
+        assert_eq!(counts(&ask_groups(&format!("where lucene(Name, 'la* AND dog') {select}")).await), [2]);
+        assert_eq!(counts(&ask_groups(&format!("where Name = 'lazy dog' {select}")).await), [2]);
+        assert!(ask_groups(&format!("where exact(Name = 'lazy dog') {select}")).await.is_empty());
+        assert_eq!(counts(&ask_groups(&format!("where exact(Name = 'Lazy Dog') {select}")).await), [2]);
+        let error = ask(&indexes, "from Orders group by Name where search(Price, '1') select key()").await.unwrap_err();
+        assert!(error.message().contains("'Price' is nothing of that"), "{}", error.message());
+        let error = ask(&indexes, "from Orders group by Name where spatial.within(spatial.point(A, B), spatial.circle(1, 1, 1)) select key()").await.unwrap_err();
+        assert!(error.message().contains("groups lie nowhere"), "{}", error.message());
+
+        // An average keeps more than it shows.
+        ask(&indexes, "from Orders group by Name select avg(Price)").await.unwrap();
+        let whole = ask_groups("where Name = 'lazy dog'").await;
+        assert_eq!(whole[0]["avg(Price)"], json!(2.5));
+        let names: Vec<&str> = whole[0].as_object().unwrap().keys().map(String::as_str).collect();
+        assert!(names.iter().all(|it| !it.contains(".sum") && !it.contains(".count")), "{names:?}");
     });
 }

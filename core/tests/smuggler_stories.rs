@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use pinyon_core::attachments::AttachmentUpload;
 use pinyon_core::commands::{BatchCommand, Configure};
+use pinyon_core::conflicts::ConflictsConfiguration;
 use pinyon_core::document::{CollectionName, DocumentId};
 use pinyon_core::indexes::{LockMode, PortableIndex, Priority};
 use pinyon_core::smuggler::{
@@ -19,6 +20,7 @@ use pinyon_core::smuggler::{
     ImportTarget, import,
 };
 use pinyon_core::storage::Durability;
+use pinyon_core::validation::ValidationConfiguration;
 use pinyon_core::{Database, ErrorKind, Result};
 use serde_json::Value;
 use story::{Story, TestStore, delete, indexes, json, put, write_one};
@@ -479,6 +481,39 @@ fn indexes_go_along_and_what_they_made_does_not() {
             report.left_out()[0].contains("'AutoVector'"),
             "{:?}",
             report.left_out()
+        );
+    });
+}
+
+#[test]
+fn a_dump_carries_the_configurations() {
+    let conflicts =
+        r#"{"ResolveToLatest":true,"ResolveByCollection":{"Things":{"Script":"return docs[0];"}}}"#;
+    let validation = r#"{"Collections":{"Things":{"Script":"throw 'no';","Disabled":true}}}"#;
+    let conflicts = ConflictsConfiguration::parse(conflicts).unwrap();
+    let validation = ValidationConfiguration::parse(validation).unwrap();
+    let dump = Story::new().run(async |database| {
+        for configure in [
+            Configure::Conflicts(conflicts.clone()),
+            Configure::Validation(validation.clone()),
+        ] {
+            database.configure(configure).await.unwrap();
+        }
+        export_text(&database, DUMP).await
+    });
+    Story::new().run(async |database| {
+        let (result, report) =
+            import_text(&database, &dump, &ImportOptions::new(Format::Dump)).await;
+        result.unwrap();
+        assert_eq!(report.configurations, 2);
+        let read = database.read().await.unwrap();
+        assert_eq!(
+            read.conflicts_configuration().await.unwrap(),
+            Some(conflicts)
+        );
+        assert_eq!(
+            read.validation_configuration().await.unwrap(),
+            Some(validation)
         );
     });
 }

@@ -63,11 +63,11 @@ fn wire_form(kind: ErrorKind) -> WireForm {
 
 /// Nothing is served under this path and method.
 pub fn route_not_found(method: &str, path: &str) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("Nothing answers {method} {path}"),
-    )
-    .with_source(WireForm {
+    let mut message = format!("Nothing answers {method} {path}");
+    if path.ends_with("/admin/sorters") || path.ends_with("/admin/analyzers") {
+        message.push_str(": sorters and analyzers of one's own are not supported");
+    }
+    Error::new(ErrorKind::NotFound, message).with_source(WireForm {
         status: StatusCode::BAD_REQUEST,
         exception: "Raven.Client.Exceptions.Routing.RouteNotFoundException",
     })

@@ -25,9 +25,10 @@ impl CollectionName {
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         if text.is_empty() || text.len() > Self::MAX_BYTES || text.chars().any(char::is_control) {
+            let shown: String = text.chars().take(Self::MAX_BYTES).collect();
             return Err(Error::invalid(format!(
                 "the collection '{}' must have 1 to {} bytes and no control characters",
-                text.escape_debug(),
+                shown.escape_debug(),
                 Self::MAX_BYTES
             )));
         }

@@ -407,21 +407,26 @@ impl<'a> Parser<'a> {
         if let Some(lambda) = self.nested(Self::lambda_ahead)? {
             return Ok(Argument::Lambda(lambda));
         }
-        let is_cast =
-            self.dialect == Dialect::CSharp && self.is_sign("(") && self.is_sign_at(1, "(");
-        if is_cast && let Some(lambda) = self.cast_lambda()? {
+        if self.dialect == Dialect::CSharp
+            && let Some(lambda) = self.cast_lambda()?
+        {
             return Ok(Argument::Lambda(lambda));
         }
         self.expression().map(Argument::Value)
     }
 
-    /// C#'s `((Func<dynamic, dynamic>)(x => …))`, as clients write typed lambdas.
+    /// C#'s `(Func<dynamic, dynamic>)(x => …)`, alone or in parentheses of its own, as clients
+    /// write typed lambdas.
     fn cast_lambda(&mut self) -> Result<Option<Lambda>> {
-        if !matches!(self.kind_at(2), TokenKind::Word("Func")) {
+        let is_wrapped = self.is_sign("(") && self.is_sign_at(1, "(");
+        let depth = 1 + usize::from(is_wrapped);
+        let is_cast = self.is_sign("(") && *self.kind_at(depth) == TokenKind::Word("Func");
+        if !is_cast {
             return Ok(None);
         }
-        self.advance();
-        self.advance();
+        for _ in 0..depth {
+            self.advance();
+        }
         while !self.is_sign(")") {
             if self.is_at_end() {
                 return Err(self.error("expected ')'"));
@@ -431,8 +436,9 @@ impl<'a> Parser<'a> {
         self.advance();
         self.expect_sign("(")?;
         let lambda = self.nested(Self::lambda_ahead)?;
-        self.expect_sign(")")?;
-        self.expect_sign(")")?;
+        for _ in 0..depth {
+            self.expect_sign(")")?;
+        }
         lambda
             .map(Some)
             .ok_or_else(|| self.error("expected a lambda"))

@@ -160,6 +160,27 @@ fn csharp_orders_arrays_and_casts() {
     }
 }
 
+#[test]
+fn csharp_lambdas_may_be_typed() {
+    for lambda in [
+        "l => l.Q",
+        "(Func<dynamic, dynamic>)(l => l.Q)",
+        "((Func<dynamic, dynamic>)(l => l.Q))",
+        "(Func<dynamic, Func<string, object>, dynamic>)(l => l.Q)",
+    ] {
+        let text = format!("from o in docs.Orders select new {{ Qs = o.Lines.Select({lambda}) }}");
+        mapped(&text, r#"[{"Qs":[2,3]}]"#);
+    }
+    for broken in [
+        "(Func<dynamic",
+        "(Func<dynamic, dynamic>)(l => l.Q",
+        "(Func<a>)l",
+    ] {
+        let text = format!("from o in docs.Orders select new {{ Qs = o.Lines.Select({broken}) }}");
+        assert!(MapDefinition::parse(&text).is_err(), "{text}");
+    }
+}
+
 /// Whatever the language, the same reduce gives the same, also over results.
 #[test]
 fn reduces_of_both_languages_agree() {

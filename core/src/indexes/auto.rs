@@ -33,6 +33,17 @@ impl Aggregation {
             Self::Average(path) => Cow::Owned(format!("avg({path})")),
         }
     }
+
+    /// The names of what is kept beside its result, so that it can be computed again.
+    pub fn part_names(&self) -> Vec<String> {
+        match self {
+            Self::Average(_) => {
+                let name = self.field_name();
+                ["sum", "count"].map(|it| format!("{name}.{it}")).into()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// A field that documents are grouped by.

@@ -238,8 +238,12 @@ impl<E: Environment> Indexes<E> {
     /// # Errors
     /// `NotFound`.
     pub fn get(&self, name: &str) -> Result<Open<E::Store>> {
-        self.find(name)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("There is no index '{name}'")))
+        self.find(name).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("There is no index '{name:.300}'"),
+            )
+        })
     }
 
     /// Wakes when an index was added or removed.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::IndexDefinition;
+use super::created_field::add_created;
 use super::map::{
     CompiledIndex, CompiledMap, IndexCompiler, LoadedTexts, Loads, Object, ObjectMap, ObjectReduce,
 };
@@ -236,7 +237,15 @@ fn push_member(name: &str, value: &Value<'_>, is_typed: bool, object: &mut Objec
             object.insert(name.to_owned(), Json::Null);
         }
         Value::Special(special) => match &**special {
-            Special::Field(field) => push_member(&field.name, &field.value, is_typed, object)?,
+            Special::Field(field) => {
+                // What the value itself is called, if it is a created field again.
+                let mut made = Object::new();
+                push_member(&field.name, &field.value, is_typed, &mut made)?;
+                for (name, value) in made {
+                    let indexing = field.indexing.as_deref();
+                    add_created(object, &name, value, field.stored, indexing);
+                }
+            }
             Special::Boosted { value, .. } => push_member(name, value, is_typed, object)?,
             Special::Point {
                 latitude,

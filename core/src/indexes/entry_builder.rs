@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::analyzer::Analyzer;
+use super::created_field::Member;
 use super::definition::{FieldKind, FieldOptions, IndexDefinition};
 use super::field_path::push_values;
 use super::map::Object;
 use super::spatial_field::{shapes_of_json, spatial_entry_field};
 use super::tables::{EntryField, Posted, Progress};
-use super::{FieldValue, Number, Term};
+use super::{AutoDefinition, FieldValue, Number, Term};
 use crate::Result;
 use crate::parts::IS_WHOLE;
 use crate::schema::Encoder;
@@ -74,6 +75,19 @@ impl FieldForms {
             }
         }
         Ok(forms)
+    }
+
+    /// The forms of an automatic index over groups: keys may be searched, or compared exactly.
+    pub fn of_groups(definition: &AutoDefinition) -> Self {
+        let mut forms = Self::default();
+        for field in &definition.fields {
+            let list = forms.named.entry(field.name.clone());
+            let list = list.or_insert_with(|| vec![FieldForm::DEFAULT]);
+            if field.kind != FieldKind::Default {
+                list.push(FieldForm::of_kind(field.kind));
+            }
+        }
+        forms
     }
 
     /// Whether the values of a field are kept for projections.
@@ -142,6 +156,14 @@ fn forms_of(indexing: Option<&str>, analyzer: Option<&str>) -> Result<Vec<FieldF
     })
 }
 
+/// The forms of a field that a map creates. Queries know nothing of it but its kind.
+fn forms_of_created(indexing: &str) -> Result<Vec<FieldForm>> {
+    match indexing {
+        "Exact" => Ok(vec![FieldForm::of_kind(FieldKind::Exact)]),
+        other => forms_of(Some(other), None),
+    }
+}
+
 /// The terms of `values` in one form; `None` when there are none.
 pub fn entry_field(number: u16, form: &FieldForm, values: &[FieldValue]) -> Option<EntryField> {
     let (mut terms, words) = match form.kind {
@@ -191,7 +213,7 @@ fn analyzed(analyzer: Analyzer, values: &[FieldValue]) -> (Vec<Posted>, u32) {
 }
 
 /// How many words the field has, then where this one stands.
-fn encode_positions(words: u32, places: &[u32]) -> Vec<u8> {
+pub(super) fn encode_positions(words: u32, places: &[u32]) -> Vec<u8> {
     let mut encoder = Encoder::with_capacity(places.len() + 2);
     encoder.varint(words.into());
     let mut before = 0;
@@ -250,6 +272,8 @@ pub fn fields_of_object(
 ) -> Result<Vec<EntryField>> {
     let mut fields = Vec::with_capacity(object.len());
     for (name, value) in object {
+        let member = Member::of(value);
+        let value = member.value;
         if let Some(shapes) = shapes_of_json(value)? {
             let number = progress.field_number(name, FieldKind::Spatial)?;
             fields.extend(spatial_entry_field(number, &shapes)?);
@@ -257,7 +281,8 @@ pub fn fields_of_object(
         }
         let mut values = Vec::new();
         values_of_json(value, &mut values);
-        for form in forms.of(name) {
+        let created = member.indexing.map(forms_of_created).transpose()?;
+        for form in created.as_deref().unwrap_or_else(|| forms.of(name)) {
             let number = progress.field_number(name, form.kind)?;
             fields.extend(entry_field(number, form, &values));
         }

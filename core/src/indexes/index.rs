@@ -89,7 +89,13 @@ impl<S: Store> Index<S> {
             IndexSource::Static(definition) => Output::of_definition(definition)?,
         };
         let (compiled, forms) = match &record.source {
-            IndexSource::Auto(definition) => (compile_auto(definition)?, FieldForms::default()),
+            IndexSource::Auto(definition) => {
+                let forms = match definition.grouping {
+                    Some(_) => FieldForms::of_groups(definition),
+                    None => FieldForms::default(),
+                };
+                (compile_auto(definition)?, forms)
+            }
             IndexSource::Static(definition) => (
                 compiler.compile(definition)?,
                 FieldForms::of_definition(definition)?,

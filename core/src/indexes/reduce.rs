@@ -15,6 +15,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::blocks;
+use super::created_field::refuse_options;
 use super::entry_builder::fields_of_object;
 use super::entry_writer::SourceEntries;
 use super::map::Object;
@@ -463,6 +464,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         let result = reduce.reduce_texts(&group.key, &inputs);
         self.progress.reduce_attempts += 1;
         let result = result?;
+        refuse_options(&result)?;
         let result = serde_json::to_vec(&result).expect("objects have text keys");
         Ok(Some(result.into()))
     }
@@ -561,6 +563,18 @@ fn decode_slots(bytes: &[u8]) -> Result<Vec<(Bytes, u64)>> {
         slots.push((group, decoder.varint()?));
     }
     Ok(slots)
+}
+
+/// The value of a record of groups, pages or slots, read and written again.
+///
+/// # Errors
+/// `Corrupted` when it does not fit.
+pub(super) fn rewrite_record(space: KeySpace, value: &Bytes) -> Result<Vec<u8>> {
+    Ok(match space {
+        GROUPS => encode_group(&decode_group(value)?),
+        PAGES => encode_page(&decode_page(value)?),
+        _ => encode_slots(&decode_slots(value)?),
+    })
 }
 
 #[cfg(test)]

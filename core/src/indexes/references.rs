@@ -84,7 +84,7 @@ pub(super) async fn replace<S: Snapshot>(
     Ok(())
 }
 
-fn encode(targets: &Targets) -> Vec<u8> {
+pub(super) fn encode(targets: &Targets) -> Vec<u8> {
     let mut encoder = Encoder::with_capacity(32 * targets.len());
     for (collection, target) in targets {
         encoder.text(collection);
@@ -94,7 +94,7 @@ fn encode(targets: &Targets) -> Vec<u8> {
     encoder.finish()
 }
 
-fn decode(bytes: &[u8]) -> Result<Targets> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Targets> {
     let mut decoder = Decoder::new("index references", bytes);
     let mut targets = Targets::new();
     while decoder.position() < bytes.len() {

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use bytes::Bytes;
 
 use super::FieldKind;
+use super::created_field::{Member, without_options};
 use super::entry_builder::{FieldForm, entry_field, fields_of_object};
 use super::entry_writer::{EntryWriter, SourceEntries};
 use super::follow::Followed;
@@ -560,6 +561,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             }
         }
         if self.index.is_map_reduce() {
+            let objects = objects.into_iter().map(without_options).collect();
             return Ok(Mapped::Objects(objects));
         }
         if !IS_WHOLE {
@@ -575,8 +577,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         let fields = fields_of_object(object, &self.index.forms, &mut self.progress)?;
         let stored: Object = object
             .iter()
-            .filter(|(name, _)| self.index.forms.is_stored(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
+            .map(|(name, value)| (name, Member::of(value)))
+            .filter(|(name, member)| {
+                let is_stored = || self.index.forms.is_stored(name);
+                member.is_stored.unwrap_or_else(is_stored)
+            })
+            .map(|(name, member)| (name.clone(), member.value.clone()))
             .collect();
         let stored = if stored.is_empty() {
             Vec::new()

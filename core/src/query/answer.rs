@@ -35,19 +35,19 @@ use crate::{Error, ErrorKind, Result};
 type DocumentsOf<E> = <<E as Environment>::Store as Store>::Snapshot;
 
 /// How many documents are read at a time.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 /// How often a row is made again because it asked for more documents.
 const MOST_LOADS: usize = 512;
 
 /// A plan with the states it will be answered from.
 pub struct Ready<E: Environment> {
-    plan: Plan<E::Store>,
-    view: Option<Arc<IndexView<DocumentsOf<E>>>>,
-    tx: ReadTransaction<DocumentsOf<E>>,
+    pub(super) plan: Plan<E::Store>,
+    pub(super) view: Option<Arc<IndexView<DocumentsOf<E>>>>,
+    pub(super) tx: ReadTransaction<DocumentsOf<E>>,
     is_stale: bool,
     etag: i64,
     last_query_at: Option<Timestamp>,
-    nonce: u64,
+    pub(super) nonce: u64,
     scripts: Option<Arc<dyn ScriptEngine>>,
     now: Timestamp,
 }
@@ -124,6 +124,9 @@ impl<E: Environment> Indexes<E> {
             // Results show other documents too.
             update_hash(&mut hash, Followed::All.newest(&tx).await?);
         }
+        if !query.included_revisions.is_empty() {
+            hash.update(&tx.state().await?.last_etag.number().to_le_bytes());
+        }
         Ok(Ready {
             plan,
             view,
@@ -161,6 +164,11 @@ impl<E: Environment> Ready<E> {
     /// The plan again, to be made ready once more.
     pub fn into_plan(self) -> Plan<E::Store> {
         self.plan
+    }
+
+    /// The documents' state that answers.
+    pub fn documents(&self) -> &ReadTransaction<DocumentsOf<E>> {
+        &self.tx
     }
 
     /// Whether documents are missing from the index.
@@ -304,11 +312,7 @@ impl<E: Environment> Ready<E> {
         let evaluation = evaluation_of(index, view);
         let conditions = self.with_stop_words(&query.lowered.conditions).await?;
         let found = evaluation.find(&conditions).await?;
-        let is_fanned_out = view.progress.most_outputs > 1
-            && !index.is_map_reduce()
-            && !query.skips_duplicate_check
-            && matches!(query.projection, Projection::Whole);
-        let is_distinct = query.is_distinct || is_fanned_out;
+        let is_distinct = self.counts_once(query, index, view);
         if is_distinct || query.lowered.filter.is_some() {
             return self
                 .one_by_one(query, index, view, &found, page, is_distinct)
@@ -327,9 +331,23 @@ impl<E: Environment> Ready<E> {
         let numbers = sorted.get(page.skip..).unwrap_or_default();
         let mut results = Vec::with_capacity(numbers.len());
         for chunk in numbers.chunks(CHUNK) {
-            results.extend(self.rows(query, index, view, &found, chunk).await?);
+            results.extend(self.rows_of(query, index, view, &found, chunk).await?);
         }
         Ok(Listed::new(results, found.entries.len()))
+    }
+
+    /// Whether equal results, or entries of the same document, count once.
+    pub(super) fn counts_once(
+        &self,
+        query: &PreparedQuery,
+        index: &Index<E::Store>,
+        view: &IndexView<DocumentsOf<E>>,
+    ) -> bool {
+        let is_fanned_out = view.progress.most_outputs > 1
+            && !index.is_map_reduce()
+            && !query.skips_duplicate_check
+            && matches!(query.projection, Projection::Whole);
+        query.is_distinct || is_fanned_out
     }
 
     /// Looks at each result: only those count that fulfil the filter, and equal results, or entries
@@ -357,7 +375,7 @@ impl<E: Environment> Ready<E> {
         }
         let (mut seen, mut results, mut total) = (HashSet::new(), Vec::new(), 0u64);
         for chunk in sorted.chunks(CHUNK) {
-            for row in self.rows(query, index, view, found, chunk).await? {
+            for row in self.rows_of(query, index, view, found, chunk).await? {
                 if is_distinct && !seen.insert(row.identity()) {
                     continue;
                 }
@@ -380,7 +398,7 @@ impl<E: Environment> Ready<E> {
     }
 
     /// Similarity may leave out the words of a document, which is read here.
-    async fn with_stop_words(&self, conditions: &Conditions) -> Result<Conditions> {
+    pub(super) async fn with_stop_words(&self, conditions: &Conditions) -> Result<Conditions> {
         let mut conditions = conditions.clone();
         #[cfg(feature = "whole")]
         for leaf in &mut conditions.leaves {
@@ -403,7 +421,7 @@ impl<E: Environment> Ready<E> {
         Ok(conditions)
     }
 
-    async fn rows(
+    pub(super) async fn rows_of(
         &self,
         query: &PreparedQuery,
         index: &Index<E::Store>,
@@ -419,8 +437,9 @@ impl<E: Environment> Ready<E> {
             .collect::<Result<_>>()?;
         if index.is_map_reduce() {
             let mut rows = Vec::with_capacity(entries.len());
+            let parts = hidden_parts(index);
             for entry in &entries {
-                rows.extend(self.group_row(query, entry).await?);
+                rows.extend(self.group_row(query, entry, &parts).await?);
             }
             return Ok(rows);
         }
@@ -452,7 +471,7 @@ impl<E: Environment> Ready<E> {
         Ok(rows)
     }
 
-    async fn row(
+    pub(super) async fn row(
         &self,
         query: &PreparedQuery,
         document: StoredDocument,
@@ -513,10 +532,15 @@ impl<E: Environment> Ready<E> {
     }
 
     /// The row of a group; `None` when it does not fulfil the filter.
-    async fn group_row(&self, query: &PreparedQuery, entry: &Bytes) -> Result<Option<QueryResult>> {
+    async fn group_row(
+        &self,
+        query: &PreparedQuery,
+        entry: &Bytes,
+        hidden: &[String],
+    ) -> Result<Option<QueryResult>> {
         let entry = Entry::decode(entry)?;
         let stored = match (&query.lowered.filter, &query.projection) {
-            (None, Projection::Whole) => None,
+            (None, Projection::Whole) if hidden.is_empty() => None,
             _ => stored_of(&entry)?,
         };
         if let (Some(filter), Some(stored)) = (&query.lowered.filter, &stored)
@@ -525,7 +549,14 @@ impl<E: Environment> Ready<E> {
             return Ok(None);
         }
         if matches!(query.projection, Projection::Whole) {
-            let text = &entry.stored;
+            let shown = match stored {
+                Some(mut stored) if !hidden.is_empty() => {
+                    stored.retain(|name, _| !hidden.contains(name));
+                    Some(serde_json::to_vec(&stored).expect("objects have text keys"))
+                }
+                _ => None,
+            };
+            let text = shown.as_ref().unwrap_or(&entry.stored);
             let inner = text
                 .get(1..text.len().saturating_sub(1))
                 .unwrap_or_default();
@@ -620,7 +651,7 @@ impl<E: Environment> Ready<E> {
     }
 
     /// Those of some documents that are there and in the collection.
-    async fn of_keys(
+    pub(super) async fn of_keys(
         &self,
         collection: Option<&CollectionName>,
         keys: &[Bytes],
@@ -734,7 +765,7 @@ impl Listed {
     }
 }
 
-fn evaluation_of<'a, S: Store>(
+pub(super) fn evaluation_of<'a, S: Store>(
     index: &'a Index<S>,
     view: &'a IndexView<S::Snapshot>,
 ) -> Evaluation<'a, S::Snapshot> {
@@ -745,13 +776,21 @@ fn evaluation_of<'a, S: Store>(
     }
 }
 
-#[derive(Clone, Copy)]
-struct Page {
-    skip: usize,
-    take: usize,
+/// What groups keep only to compute averages again.
+fn hidden_parts<S: Store>(index: &Index<S>) -> Vec<String> {
+    let definition = index.auto_definition();
+    let grouping = definition.and_then(|it| it.grouping);
+    let aggregations = grouping.iter().flat_map(|it| &it.aggregations);
+    aggregations.flat_map(|it| it.part_names()).collect()
 }
 
-fn is_in(name: &str, collection: &CollectionName) -> bool {
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    pub(super) skip: usize,
+    pub(super) take: usize,
+}
+
+pub(super) fn is_in(name: &str, collection: &CollectionName) -> bool {
     name == collection.as_str()
         || CollectionName::new(name).is_ok_and(|it| it.key() == collection.key())
 }

@@ -104,8 +104,11 @@ impl<S: Snapshot> Evaluation<'_, S> {
             let keeps_case = key.kind == FieldKind::Exact || self.keeps_case(&key.name);
             return Some((number, keeps_case));
         }
-        let number = self.progress.find_field(&key.name, FieldKind::Default)?;
-        Some((number, self.keeps_case(&key.name)))
+        if let Some(number) = self.progress.find_field(&key.name, FieldKind::Default) {
+            return Some((number, self.keeps_case(&key.name)));
+        }
+        let exact = self.progress.find_field(&key.name, FieldKind::Exact)?;
+        Some((exact, true))
     }
 
     fn keeps_case(&self, name: &str) -> bool {
@@ -308,7 +311,11 @@ pub(super) fn compiled_pattern(pattern: &str, keeps_case: bool) -> Result<regex_
     regex_lite::RegexBuilder::new(pattern)
         .case_insensitive(!keeps_case)
         .build()
-        .map_err(|reason| Error::invalid(format!("the pattern '{pattern}' is malformed: {reason}")))
+        .map_err(|reason| {
+            Error::invalid(format!(
+                "the pattern '{pattern:.200}' is malformed: {reason:.500}"
+            ))
+        })
 }
 
 pub(super) fn walk(space: crate::storage::KeySpace, range: KeyRange) -> Walk {

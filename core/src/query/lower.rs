@@ -262,11 +262,23 @@ impl<'a> Lowering<'a> {
     pub(super) fn field(&mut self, path: &Path, kind: FieldKind) -> FieldKey {
         self.needs_index = true;
         let key = FieldKey::new(path.to_string(), kind);
-        if !self.is_grouped {
+        let is_key = || self.group_by.iter().any(|it| it.path == *path);
+        if !self.is_grouped || (kind != FieldKind::Default && is_key()) {
             self.wanted.fields.insert(key.clone());
             return key;
         }
         FieldKey::new(key.name, FieldKind::Default)
+    }
+
+    /// In a grouped query only the keys have words.
+    fn check_has_words(&self, path: &Path) -> Result<()> {
+        if self.is_grouped && !self.group_by.iter().any(|it| it.path == *path) {
+            return Err(Error::invalid(format!(
+                "grouped queries search for words in what they group by; '{path}' is nothing of \
+                 that"
+            )));
+        }
+        Ok(())
     }
 
     pub(super) fn is_of_index(&self) -> bool {
@@ -276,7 +288,10 @@ impl<'a> Lowering<'a> {
     /// A spatial field, which an automatic index has to have.
     pub(super) fn spatial_key(&mut self, name: String) -> Result<FieldKey> {
         if self.is_grouped {
-            return Err(unsupported("spatial search in grouped queries"));
+            return Err(Error::invalid(
+                "groups lie nowhere: places are searched in documents and in indexes, not after \
+                 'group by'",
+            ));
         }
         self.needs_index = true;
         let key = FieldKey::new(name, FieldKind::Spatial);
@@ -535,9 +550,8 @@ impl<'a> Lowering<'a> {
                 let ExpressionKind::Field(path) = &argument(0)?.kind else {
                     return Err(Error::invalid("lucene() takes a field"));
                 };
-                if self.is_grouped {
-                    return Err(unsupported("lucene() in grouped queries"));
-                }
+                let path = &self.group_alias(path);
+                self.check_has_words(path)?;
                 let text = values::text(argument(1)?, self.parameters)?;
                 lucene::Reader::new(self, &text).read(path)
             }
@@ -582,9 +596,8 @@ impl<'a> Lowering<'a> {
         let ExpressionKind::Field(path) = &field.kind else {
             return Err(Error::invalid("search() takes a field"));
         };
-        if self.is_grouped {
-            return Err(unsupported("search() in grouped queries"));
-        }
+        let path = &self.group_alias(path);
+        self.check_has_words(path)?;
         let all = match rest.first() {
             Some(operator) => values::text(operator, self.parameters)?.eq_ignore_ascii_case("and"),
             None => false,

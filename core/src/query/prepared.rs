@@ -24,6 +24,8 @@ pub struct PreparedQuery {
     pub includes: Vec<IncludePath>,
     /// The texts of the includes.
     pub included_paths: Vec<String>,
+    /// Of which revisions come along: paths of change vectors, or dates.
+    pub included_revisions: Vec<String>,
     /// Whether equal results are shown once.
     pub is_distinct: bool,
     /// Whether the time that parts took is to be told.
@@ -57,6 +59,7 @@ impl PreparedQuery {
             _ => Projection::Whole,
         };
         let (mut includes, mut included_paths, mut with_timings) = (Vec::new(), Vec::new(), false);
+        let mut included_revisions = Vec::new();
         let (mut highlights, mut with_explanations) = (Vec::new(), false);
         for include in &query.include {
             match include_of(include, &parameters)? {
@@ -64,6 +67,7 @@ impl PreparedQuery {
                     includes.push(IncludePath::parse(&path)?);
                     included_paths.push(path);
                 }
+                Include::Revisions(texts) => included_revisions.extend(texts),
                 Include::Timings => with_timings = true,
                 Include::Explanations => with_explanations = true,
                 Include::Highlight(highlight) => highlights.push(highlight),
@@ -80,6 +84,7 @@ impl PreparedQuery {
             projection,
             includes,
             included_paths,
+            included_revisions,
             is_distinct,
             with_timings,
             highlights,
@@ -120,6 +125,7 @@ impl PreparedQuery {
 
 enum Include {
     Path(String),
+    Revisions(Vec<String>),
     Timings,
     Explanations,
     Highlight(Highlight),
@@ -140,6 +146,13 @@ fn include_of(expression: &Expression, parameters: &Parameters) -> Result<Includ
         }
         ExpressionKind::Call(call) if call.method == Method::Highlight => {
             Highlight::of_call(call, parameters).map(Include::Highlight)
+        }
+        ExpressionKind::Call(call) if call.method == Method::Revisions => {
+            let texts = call.arguments.iter().map(|it| match &it.kind {
+                ExpressionKind::Field(path) => Ok(path.to_string()),
+                _ => super::values::text(it, parameters),
+            });
+            texts.collect::<Result<_>>().map(Include::Revisions)
         }
         ExpressionKind::Call(call) => Err(unsupported(&format!("including {}()", call.name))),
         _ => Err(Error::invalid("a path must stand in 'include'")),

@@ -369,6 +369,12 @@ impl<S: Snapshot> Exporter<S> {
         if let Some(refresh) = read.refresh_configuration().await? {
             record.insert("Refresh".to_owned(), to_value(&refresh));
         }
+        if let Some(conflicts) = read.conflicts_configuration().await? {
+            record.insert("ConflictSolverConfig".to_owned(), to_value(&conflicts));
+        }
+        if let Some(validation) = read.validation_configuration().await? {
+            record.insert("Validation".to_owned(), to_value(&validation));
+        }
         if !record.is_empty() {
             text.extend_from_slice(b"\"DatabaseRecord\":");
             serde_json::to_writer(&mut *text, &record).expect("a Vec takes any text");

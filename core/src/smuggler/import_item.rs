@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::Item;
 use crate::attachments::ImportedAttachment;
 use crate::commands::{Configure, ExpectedVersion, PutDocument};
+use crate::conflicts::ConflictsConfiguration;
 use crate::document::{
     CollectionName, DocumentId, DocumentText, EMPTY_COLLECTION, HILO_COLLECTION, IdRequest,
     find_property, parse_document_with_id,
@@ -14,6 +15,7 @@ use crate::host::Timestamp;
 use crate::limits::Limits;
 use crate::revisions::{ImportRevision, RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::documents::DocumentFlags;
+use crate::validation::ValidationConfiguration;
 use crate::{Error, Result};
 
 /// How documents are read from items.
@@ -167,6 +169,14 @@ pub(super) fn configurations_of(item: Item<'_>) -> Result<Vec<Configure>> {
     }
     if let Some(value) = given("Refresh") {
         found.push(Configure::Refresh(RefreshConfiguration::parse(value)?));
+    }
+    if let Some(value) = given("ConflictSolverConfig") {
+        let conflicts = ConflictsConfiguration::parse(value)?;
+        found.push(Configure::Conflicts(conflicts));
+    }
+    if let Some(value) = given("Validation") {
+        let validation = ValidationConfiguration::parse(value)?;
+        found.push(Configure::Validation(validation));
     }
     Ok(found)
 }

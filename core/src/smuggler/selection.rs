@@ -21,7 +21,7 @@ pub struct Selection {
     /// Documents that indexes made, which are made anew from the others; imported, they are
     /// documents as all others.
     pub artificial: bool,
-    /// The configurations of revisions, expiration and refresh.
+    /// The configurations of revisions, expiration, refresh, conflicts and validation.
     pub configurations: bool,
     /// If not empty: documents, revisions and tombstones of these collections only, by lower-cased
     /// name.

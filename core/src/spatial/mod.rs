@@ -1,13 +1,15 @@
 //! Places on the earth: shapes, how they lie to each other, and the grid that finds them.
 //!
 //! Invariants:
-//! - coordinates are degrees of latitude and longitude and in their bounds, rings do not cross
-//!   themselves, and a shape has a bounded number of vertices;
+//! - coordinates are degrees of latitude and longitude and in their bounds, but for shapes over
+//!   the date line, which go on to the east of it; rings do not cross themselves, and a shape has a bounded number of vertices;
 //! - the cells that cover a shape's bounds meet the cell of every shape that it touches.
 //!
 //! Distances are along great circles; the edges of polygons are straight in degrees.
 
 mod cell;
+#[cfg(feature = "spatial")]
+mod date_line;
 #[cfg(not(feature = "spatial"))]
 mod no_shape;
 #[cfg(feature = "spatial")]

@@ -6,6 +6,7 @@ use geo::{
 };
 use wkt::{ToWkt, TryFromWkt};
 
+use super::date_line::{lay_out, rolled_up, shifted};
 use super::{Bounds, LengthUnit, MAX_SHAPE_BYTES, MAX_VERTICES, Relation};
 use crate::schema::{Decoder, Encoder};
 use crate::{Error, Result};
@@ -111,6 +112,10 @@ impl Shape {
         };
         checked_point(bounds.min().y, bounds.min().x)?;
         checked_point(bounds.max().y, bounds.max().x)?;
+        Self::of_laid_out(lay_out(geometry)?)
+    }
+
+    fn of_laid_out(geometry: Geometry) -> Result<Self> {
         geometry
             .check_validation()
             .map_err(|reason| Error::invalid(reason.to_string()))?;
@@ -127,16 +132,15 @@ impl Shape {
                 east: point.x(),
             }],
             Kind::Circle { center, radius_km } => circle_bounds(*center, *radius_km),
-            Kind::Geometry(geometry) => geometry
-                .bounding_rect()
-                .map(|it| Bounds {
+            Kind::Geometry(geometry) => {
+                let bounds = geometry.bounding_rect().map(|it| Bounds {
                     south: it.min().y,
                     west: it.min().x,
                     north: it.max().y,
                     east: it.max().x,
-                })
-                .into_iter()
-                .collect(),
+                });
+                bounds.map_or_else(Vec::new, at_date_line)
+            }
         }
     }
 
@@ -192,7 +196,9 @@ impl Shape {
             Kind::Point(point) => *point,
             Kind::Circle { center, .. } => *center,
             // It was not empty when it was made.
-            Kind::Geometry(geometry) => geometry.centroid().unwrap_or(Point::new(0.0, 0.0)),
+            Kind::Geometry(geometry) => {
+                rolled_up(geometry.centroid().unwrap_or(Point::new(0.0, 0.0)))
+            }
         }
     }
 
@@ -334,8 +340,11 @@ fn envelope_of(inner: &str) -> Option<Result<Shape>> {
     let [west, east, north, south] = sides[..] else {
         return None;
     };
-    let ring = rectangle(west, south, east, north);
-    Some(Shape::of_geometry(Geometry::Polygon(ring)))
+    let corners = checked_point(south, west).and(checked_point(north, east));
+    // From east to west it lies over the date line.
+    let beyond = if west > east { east + 360.0 } else { east };
+    let ring = rectangle(west, south, beyond, north);
+    Some(corners.and_then(|_| Shape::of_laid_out(Geometry::Polygon(ring))))
 }
 
 fn rectangle(west: f64, south: f64, east: f64, north: f64) -> Polygon {
@@ -386,12 +395,36 @@ fn circle_bounds(center: Point, radius_km: f64) -> Vec<Bounds> {
     }]
 }
 
+/// Bounds that go on beyond the date line, as two.
+fn at_date_line(bounds: Bounds) -> Vec<Bounds> {
+    if bounds.east <= 180.0 {
+        return vec![bounds];
+    }
+    let beyond = Bounds {
+        west: -180.0,
+        east: (bounds.east - 360.0).min(180.0),
+        ..bounds
+    };
+    let before = Bounds {
+        east: 180.0,
+        ..bounds
+    };
+    vec![before, beyond]
+}
+
 /// The shape on a map of degrees. A circle is there several times, one map's width apart, so that
 /// what lies beyond the date line meets it.
 fn flat(kind: &Kind) -> Vec<Geometry> {
     let (center, radius_km) = match kind {
         Kind::Point(point) => return vec![Geometry::Point(*point)],
-        Kind::Geometry(geometry) => return vec![(**geometry).clone()],
+        Kind::Geometry(geometry) => {
+            let bounds = geometry.bounding_rect();
+            let mut all = vec![(**geometry).clone()];
+            if bounds.is_some_and(|it| it.max().x > 180.0) {
+                all.push(shifted(&all[0], -360.0));
+            }
+            return all;
+        }
         Kind::Circle { center, radius_km } => (*center, *radius_km),
     };
     if radius_km <= 0.0 {
@@ -520,6 +553,58 @@ mod tests {
         assert!(beyond.is_related(&circle(89.0, -80.0, 250.0), Relation::Within));
         assert!(beyond.is_related(&circle(89.0, -80.0, 50.0), Relation::Disjoint));
         assert!(beyond.is_related(&circle(0.0, 0.0, 20_000.0), Relation::Within));
+    }
+
+    #[test]
+    fn polygons_reach_over_the_date_line() {
+        let fiji = parse("POLYGON((177 -20, -178 -20, -178 -16, 177 -16, 177 -20), (179 -19, -179 -19, -179 -18, 179 -18, 179 -19))").unwrap();
+        let is = |text: &str, relation| parse(text).unwrap().is_related(&fiji, relation);
+        for inside in [
+            "POINT(178 -17)",
+            "POINT(-179 -17)",
+            "POINT(180 -17)",
+            "LINESTRING(179 -17, -179 -17)",
+        ] {
+            assert!(is(inside, Relation::Within), "{inside}");
+        }
+        for outside in [
+            "POINT(0 -17)",
+            "POINT(176 -17)",
+            "POINT(-177 -17)",
+            "POINT(180 -18.5)",
+            "LINESTRING(0 -17, 10 -17)",
+        ] {
+            assert!(is(outside, Relation::Disjoint), "{outside}");
+        }
+        assert!(is("LINESTRING(170 -17, -170 -17)", Relation::Intersects));
+        assert!(!is("LINESTRING(170 -17, -170 -17)", Relation::Within));
+        let bounds = fiji.bounds();
+        assert_eq!((bounds[0].west, bounds[0].east), (177.0, 180.0));
+        assert_eq!((bounds[1].west, bounds[1].east), (-180.0, -178.0));
+        assert_eq!(
+            Shape::decode_all(&Shape::encode_all(std::slice::from_ref(&fiji))).unwrap(),
+            [fiji]
+        );
+        let envelope = parse("ENVELOPE(100, 50, 10, -10)").unwrap();
+        let is = |text: &str| parse(text).unwrap().is_related(&envelope, Relation::Within);
+        assert!(
+            is("POINT(120 0)") && is("POINT(-120 0)") && is("POINT(49 0)") && !is("POINT(75 0)")
+        );
+        assert!(
+            parse("POINT(170 0)")
+                .unwrap()
+                .distance_km(&parse("LINESTRING(179 0, -179 0)").unwrap())
+                < 1200.0
+        );
+        let error = parse("POLYGON((0 80, 120 80, -120 80, 0 80))").unwrap_err();
+        assert!(error.message().contains("pole"), "{}", error.message());
+        // The whole earth is no crossing.
+        let earth = parse("POLYGON((-180 -90, 180 -90, 180 90, -180 90, -180 -90))").unwrap();
+        assert!(
+            parse("POINT(7 7)")
+                .unwrap()
+                .is_related(&earth, Relation::Within)
+        );
     }
 
     fn any_text() -> impl Strategy<Value = String> {

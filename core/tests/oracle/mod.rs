@@ -2,6 +2,7 @@
 
 #[cfg(feature = "spatial")]
 mod places;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pinyon_core::commands::BatchCommand;
 use pinyon_core::indexes::{FormulaCompiler, IndexDefinition, Indexes, StepLimits};
-use pinyon_core::query::{Parameters, PreparedQuery};
+use pinyon_core::query::{Parameters, PreparedQuery, QueryResult, Ready};
 use pinyon_core::storage::{FaultEnvironment, MemoryEnvironment, StoreName};
 use pinyon_core::{Database, Error, Result};
 use serde_json::Value;
@@ -61,9 +61,12 @@ pub async fn ask_with(
     catch_up(indexes).await;
     let ready = indexes.ready(plan, &query).await?;
     let answer = ready.answer(&query, usize::MAX).await?;
-    let results = answer.results.iter().map(|it| {
-        let mut json = Vec::new();
-        it.write_json(&mut json);
+    let written: Vec<Vec<u8>> = answer.results.iter().map(text_of).collect();
+    if query.check_rows("pieces").is_ok() {
+        check_pieces(&ready, &query, &written).await?;
+        assert_eq!(ready.count(&query).await?, answer.total, "{text}");
+    }
+    let results = written.into_iter().map(|json| {
         serde_json::from_slice(&json).map_err(|reason| {
             Error::invalid(format!("{reason}: {}", String::from_utf8_lossy(&json)))
         })
@@ -73,6 +76,29 @@ pub async fn ask_with(
         answer.total,
         ready.is_stale(),
     ))
+}
+
+fn text_of(result: &QueryResult) -> Vec<u8> {
+    let mut json = Vec::new();
+    result.write_json(&mut json);
+    json
+}
+
+/// Read in small pieces, an answer is the same.
+async fn check_pieces(
+    ready: &Ready<FaultEnvironment<MemoryEnvironment>>,
+    query: &PreparedQuery,
+    whole: &[Vec<u8>],
+) -> Result<()> {
+    let mut rows = ready.rows(query).await?;
+    let mut pieces = Vec::new();
+    while let Some(results) = ready.next_rows(query, &mut rows, 3).await? {
+        assert!((1..=3).contains(&results.len()));
+        pieces.extend(results.iter().map(text_of));
+    }
+    assert!(ready.next_rows(query, &mut rows, 3).await?.is_none());
+    assert_eq!(pieces, whole);
+    Ok(())
 }
 
 pub fn ids(results: &[Value]) -> Vec<String> {

@@ -5,13 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinyon_core::commands::{
-    BatchCommand, CommandOutcome, DeleteDocument, ExpectedVersion, PatchDocument,
-};
-use pinyon_core::document::{DocumentId, PatchScript};
+use pinyon_core::commands::CommandOutcome;
 use pinyon_core::host::TimeSpan;
-use pinyon_core::query::PreparedQuery;
-use pinyon_core::query::rql::{Query, Select};
+use pinyon_core::query::{CHANGES_PER_TRANSACTION, FoundChange, PreparedQuery};
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,8 +20,6 @@ use crate::databases::OpenDatabase;
 use crate::http::{Call, JsonObject, Reply, as_text};
 use crate::operations::{Ended, Progress};
 
-/// How many documents are changed in one transaction.
-const DOCUMENTS_PER_STEP: usize = 128;
 /// How many results of an index are read at a time.
 const RESULTS_PER_PAGE: usize = 4096;
 /// How many documents an operation with `details=true` tells of.
@@ -38,26 +32,6 @@ struct Sent<'a> {
     query: &'a RawValue,
 }
 
-/// What is done to each document.
-enum Change {
-    Patch(PatchScript),
-    Delete,
-}
-
-impl Change {
-    fn command(&self, id: DocumentId) -> BatchCommand {
-        match self {
-            Self::Patch(script) => {
-                BatchCommand::Patch(Box::new(PatchDocument::new(id, script.clone())))
-            }
-            Self::Delete => BatchCommand::Delete(DeleteDocument {
-                id,
-                expected: ExpectedVersion::Any,
-            }),
-        }
-    }
-}
-
 /// `PATCH queries`.
 pub async fn patch(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
@@ -65,11 +39,8 @@ pub async fn patch(call: &mut Call<'_>) -> Reply {
         .map_err(|reason| Error::invalid(format!("the patch is not valid: {reason}")))?;
     let mut sent = SentQuery::parse(query.get())?;
     let mut query = sent.prepare()?;
-    let parameters = Value::Object(query.parameters.clone()).to_string();
-    let script = PatchScript::from_query(&query.query, &parameters)?;
-    // What is loaded is loaded by the script.
-    query.query.load.clear();
-    start(call, &sent, query, Change::Patch(script)).await
+    let change = FoundChange::take_patch(&mut query)?;
+    start(call, &sent, query, change).await
 }
 
 /// `DELETE queries`.
@@ -77,20 +48,15 @@ pub async fn delete(call: &mut Call<'_>) -> Reply {
     let body = call.read_body().await?;
     let mut sent = SentQuery::parse(as_text(&body)?)?;
     let query = sent.prepare()?;
-    let Query { update, select, .. } = &query.query;
-    if update.is_some() || matches!(select, Some(Select::Object { .. })) {
-        return Err(Error::invalid(
-            "a query that deletes has no 'update' and no object to select",
-        ));
-    }
-    start(call, &sent, query, Change::Delete).await
+    let change = FoundChange::delete(&query)?;
+    start(call, &sent, query, change).await
 }
 
 async fn start(
     call: &mut Call<'_>,
     sent: &SentQuery,
     query: PreparedQuery,
-    change: Change,
+    change: FoundChange,
 ) -> Reply {
     let database = call.open_database().await?;
     let timeout = call.query.get("staleTimeout")?;
@@ -120,7 +86,7 @@ async fn start(
 
 struct Run {
     database: Arc<OpenDatabase>,
-    change: Change,
+    change: FoundChange,
     wait: Option<Duration>,
     allows_stale: bool,
     max_ops_per_second: u64,
@@ -134,7 +100,7 @@ impl Run {
         let planned = DocumentQuery::plan(&query.query, &query.parameters)?;
         let Some(documents) = planned else {
             let ids = self.found_by_index(query).await?;
-            for chunk in ids.chunks(DOCUMENTS_PER_STEP) {
+            for chunk in ids.chunks(CHANGES_PER_TRANSACTION) {
                 if progress.is_canceled() {
                     return Ok(Ended::Canceled(self.result()));
                 }
@@ -145,7 +111,7 @@ impl Run {
         let read = self.database.read().await?;
         let total = documents.count(&read).await?;
         let mut pages = documents.pages();
-        while let Some(ids) = pages.next(&read, DOCUMENTS_PER_STEP).await? {
+        while let Some(ids) = pages.next(&read, CHANGES_PER_TRANSACTION).await? {
             if progress.is_canceled() {
                 return Ok(Ended::Canceled(self.result()));
             }
@@ -157,7 +123,7 @@ impl Run {
     }
 
     /// The ids of what an index finds, all from one state of it.
-    async fn found_by_index(&self, mut query: PreparedQuery) -> Result<Vec<String>> {
+    async fn found_by_index(&self, query: PreparedQuery) -> Result<Vec<String>> {
         query.check_rows("changing by query")?;
         let Some(ready) = queries::ready(&self.database, &query, self.wait).await? else {
             return Err(Error::new(
@@ -176,19 +142,11 @@ impl Run {
                 "the query finds groups, not documents, so there is nothing to change",
             ));
         }
-        let mut left = query.lowered.take.unwrap_or(usize::MAX);
+        let mut rows = ready.rows(&query).await?;
         let mut ids = Vec::new();
-        while left > 0 {
-            let size = left.min(RESULTS_PER_PAGE);
-            query.lowered.take = Some(size);
-            let answer = ready.answer(&query, size).await?;
-            let found = answer.results.iter().filter_map(|it| it.document());
+        while let Some(results) = ready.next_rows(&query, &mut rows, RESULTS_PER_PAGE).await? {
+            let found = results.iter().filter_map(|it| it.document());
             ids.extend(found.map(|it| it.id().to_owned()));
-            query.lowered.skip = query.lowered.skip.saturating_add(size);
-            left -= size;
-            if query.lowered.skip >= usize::try_from(answer.total).unwrap_or(usize::MAX) {
-                break;
-            }
         }
         Ok(ids)
     }
@@ -196,15 +154,8 @@ impl Run {
     /// One transaction.
     async fn change(&mut self, ids: &[String], total: u64, progress: &Progress) -> Result<()> {
         let max_id_bytes = self.database.documents.limits().max_id_bytes;
-        let commands: Result<Vec<BatchCommand>> = ids
-            .iter()
-            .map(|id| {
-                Ok(self
-                    .change
-                    .command(DocumentId::new(id.as_str(), max_id_bytes)?))
-            })
-            .collect();
-        let outcomes = self.database.write(commands?).await?;
+        let commands = self.change.commands(ids, max_id_bytes)?;
+        let outcomes = self.database.write(commands).await?;
         self.processed += ids.len() as u64;
         if self.with_details && self.details.len() < MOST_DETAILS {
             self.details.extend(ids.iter().zip(&outcomes).map(detail));

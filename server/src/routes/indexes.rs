@@ -254,19 +254,8 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
     let record = index.record();
     let progress = &view.progress;
     let mut collections = Map::new();
-    for followed in index.followed() {
-        let name = followed.cursor_name();
-        let done = progress.cursors.get(name).copied().unwrap_or_default();
-        let newest = followed.newest(&tx).await?;
-        collections.insert(
-            name.to_owned(),
-            json!({
-                "LastProcessedDocumentEtag": done.documents,
-                "LastProcessedTombstoneEtag": done.tombstones,
-                "DocumentLag": newest.documents.saturating_sub(done.documents),
-                "TombstoneLag": newest.tombstones.saturating_sub(done.tombstones),
-            }),
-        );
+    for one in index.progress_by_collection(&view, &tx).await? {
+        collections.insert(one.collection.clone(), json!(one));
     }
     let referenced = Index::<NativeStore>::referenced(progress);
     let referenced: Vec<&str> = referenced.iter().map(|it| it.cursor_name()).collect();
@@ -293,21 +282,13 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
         "LockMode": record.lock_mode,
         "Type": index_type(index),
         "SearchEngineType": "Pinyon",
-        "Status": status(index),
+        "Status": index.status(),
         "EntriesCount": progress.entry_count,
         "ErrorsCount": index.errors().await?.len(),
         "SourceType": "Documents",
         "ReferencedCollections": referenced,
         "IsInvalidIndex": state == IndexState::Error,
     }))
-}
-
-fn status(index: &Index<NativeStore>) -> &'static str {
-    match (index.record().is_disabled, index.is_paused()) {
-        (true, _) => "Disabled",
-        (false, true) => "Paused",
-        (false, false) => "Running",
-    }
 }
 
 /// `GET indexes/status`.
@@ -317,7 +298,7 @@ pub async fn list_status(call: &mut Call<'_>) -> Reply {
     let is_paused = !all.is_empty() && all.iter().all(|it| it.is_paused());
     let indexes: Vec<Value> = all
         .iter()
-        .map(|it| json!({ "Name": it.name(), "Status": status(it) }))
+        .map(|it| json!({ "Name": it.name(), "Status": it.status() }))
         .collect();
     let status = if is_paused { "Paused" } else { "Running" };
     Ok(http::json(

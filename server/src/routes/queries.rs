@@ -14,6 +14,7 @@ use pinyon_storage_native::NativeEnvironment;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::docs::{IncludedRevision, RevisionIncludes, push_included_revisions};
 use crate::databases::OpenDatabase;
 use crate::http::{
     self, Call, JsonObject, Reply, as_text, empty, etag_value, json_with_etag, not_modified,
@@ -136,7 +137,9 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     let answer = ready.answer(&query, usize::MAX).await?;
     let byte_count = answer.results.iter().map(QueryResult::byte_count).sum();
     call.server.check_response_bytes(byte_count)?;
+    let revisions = included_revisions(&query, &ready, &answer).await?;
     let shown = Shown {
+        revisions: &revisions,
         call,
         query: &query,
         ready: &ready,
@@ -145,6 +148,23 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
         duration: began.elapsed(),
     };
     Ok(json_with_etag(shown.to_json(byte_count), etag))
+}
+
+/// The revisions that come along, if any are asked for.
+async fn included_revisions(
+    query: &PreparedQuery,
+    ready: &Ready<NativeEnvironment>,
+    answer: &Answer,
+) -> Result<Vec<IncludedRevision>> {
+    let mut wanted = RevisionIncludes::default();
+    for text in &query.included_revisions {
+        if wanted.add_moment(text).is_err() {
+            wanted.add_path(text)?;
+        }
+    }
+    let documents = answer.results.iter().map(|it| it.document().cloned());
+    let documents: Vec<Option<StoredDocument>> = documents.collect();
+    wanted.find(ready.documents(), &documents).await
 }
 
 /// Finds what answers, and waits until it is as far as was asked for. `None` when the query names
@@ -216,6 +236,7 @@ fn explain(database: &OpenDatabase, query: &PreparedQuery) -> Reply {
 
 /// An answer on its way to the client.
 struct Shown<'a, 'c> {
+    revisions: &'a [IncludedRevision],
     call: &'a Call<'c>,
     query: &'a PreparedQuery,
     ready: &'a Ready<NativeEnvironment>,
@@ -257,6 +278,9 @@ impl Shown<'_, '_> {
         json.extend_from_slice(b"],\"Includes\":{");
         self.push_includes(&mut json);
         json.push(b'}');
+        if !self.query.included_revisions.is_empty() {
+            push_included_revisions(self.revisions, &mut json);
+        }
         self.push_facts(&mut json);
         json.push(b'}');
         json

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use hyper::{Method, StatusCode};
-use pinyon_core::query::{PreparedQuery, Ready};
+use pinyon_core::query::{PreparedQuery, Ready, Rows};
 use pinyon_core::{Error, Result};
 use pinyon_storage_native::NativeEnvironment;
 
@@ -22,8 +22,7 @@ struct Streaming {
     _database: Arc<OpenDatabase>,
     ready: Ready<NativeEnvironment>,
     query: PreparedQuery,
-    /// How many results there still are to send, if the query limits them.
-    left: Option<usize>,
+    rows: Rows,
     is_lines: bool,
     /// Whether what comes before the results is written.
     has_head: bool,
@@ -40,7 +39,7 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
     query.check_rows("a stream")?;
     let database = call.open_database().await?;
     let format = StreamFormat::of(call)?;
-    if !query.includes.is_empty() {
+    if !query.includes.is_empty() || !query.included_revisions.is_empty() {
         return Err(Error::invalid("a streamed query cannot include documents"));
     }
     let Some(ready) = queries::ready(&database, &query, sent.wait()?).await? else {
@@ -48,8 +47,8 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
     };
     let streaming = Streaming {
         _database: database,
+        rows: ready.rows(&query).await?,
         ready,
-        left: query.lowered.take,
         query,
         is_lines: format.is_lines(),
         has_head: false,
@@ -66,26 +65,32 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
 impl Streaming {
     /// The next piece of text; `None` after the last.
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        // An empty chunk would end the body: where the index is behind, all documents of a chunk
-        // may be gone.
-        while !self.is_done {
-            let text = self.read_chunk().await?;
-            if !text.is_empty() {
-                return Ok(Some(text));
-            }
+        if self.is_done {
+            return Ok(None);
         }
-        Ok(None)
+        let text = self.read_chunk().await?;
+        // An empty chunk would end the body.
+        Ok((!text.is_empty()).then_some(text))
     }
 
     async fn read_chunk(&mut self) -> Result<Bytes> {
-        let size = self.left.unwrap_or(usize::MAX).min(CHUNK_RESULTS);
-        self.query.lowered.take = Some(size);
-        let answer = self.ready.answer(&self.query, size).await?;
         let mut text = Vec::new();
-        if !std::mem::replace(&mut self.has_head, true) && !self.is_lines {
-            text.extend_from_slice(self.head(answer.total).as_bytes());
+        if !std::mem::replace(&mut self.has_head, true) {
+            let total = self.ready.count(&self.query).await?;
+            let facts = self.facts(total);
+            let head = if self.is_lines {
+                format!("{{\"Stats\":{{{facts}}}}}\n")
+            } else {
+                format!("{{{facts},\"Results\":[")
+            };
+            text.extend_from_slice(head.as_bytes());
         }
-        for result in &answer.results {
+        let reading = self
+            .ready
+            .next_rows(&self.query, &mut self.rows, CHUNK_RESULTS);
+        let results = reading.await?;
+        self.is_done = results.is_none();
+        for result in results.iter().flatten() {
             if !self.is_lines && !self.is_first {
                 text.push(b',');
             }
@@ -98,24 +103,21 @@ impl Streaming {
                 text.extend_from_slice(b"}\n");
             }
         }
-        self.query.lowered.skip = self.query.lowered.skip.saturating_add(size);
-        self.left = self.left.map(|left| left - size.min(left));
-        let total = usize::try_from(answer.total).unwrap_or(usize::MAX);
-        self.is_done = self.left == Some(0) || self.query.lowered.skip >= total;
         if self.is_done && !self.is_lines {
             text.extend_from_slice(b"]}");
         }
         Ok(text.into())
     }
 
-    fn head(&self, total: u64) -> String {
+    /// What is known of the results before the first: members without braces.
+    fn facts(&self, total: u64) -> String {
         let at = self.ready.indexed_at().map_or_else(
             || "0001-01-01T00:00:00.0000000Z".to_owned(),
             |it| it.to_text(),
         );
         format!(
-            "{{\"ResultEtag\":{},\"IsStale\":{},\"IndexName\":{},\"TotalResults\":{total},\
-             \"IndexTimestamp\":\"{at}\",\"Results\":[",
+            "\"ResultEtag\":{},\"IsStale\":{},\"IndexName\":{},\"TotalResults\":{total},\
+             \"IndexTimestamp\":\"{at}\"",
             self.ready.etag(),
             self.ready.is_stale(),
             serde_json::json!(self.ready.plan().index_name(&self.query)),

@@ -12,7 +12,12 @@ globalThis.main = (() => {
   const keyOf = (id) => id.toLowerCase();
   class NeedsDocuments extends Error {}
 
-  const created = (name, value, options) => ({ $field: String(name), value: value ?? null, options });
+  const created = new WeakMap();
+  const createField = (name, value, options) => {
+    const field = Object.freeze({});
+    created.set(field, { name: String(name), value: value ?? null, options: options ?? {} });
+    return field;
+  };
 
   const load = (id, collection, isTracked) => {
     if (Array.isArray(id)) return id.map((one) => load(one, collection, isTracked));
@@ -43,7 +48,7 @@ globalThis.main = (() => {
     getMetadata: (document) => (isObject(document) ? document["@metadata"] ?? {} : {}),
     load: (id, collection) => load(id, collection, true),
     noTracking: Object.freeze({ load: (id, collection) => load(id, collection, false) }),
-    createField: created,
+    createField,
     // The mark by which the core knows shapes.
     createSpatialField: (first, longitude) => ({
       "@spatial": longitude === undefined ? first ?? null : [first ?? null, longitude],
@@ -59,13 +64,33 @@ globalThis.main = (() => {
   const entry = (value) => {
     if (!isObject(value)) throw new TypeError("a map must make objects");
     const made = {};
+    // By name: what was created of a field.
+    const fields = new Map();
+    const isCreated = (it) => isObject(it) && created.has(it);
     const add = (name, member) => {
-      if (isObject(member) && "$field" in member) add(member.$field, member.value);
-      else if (Array.isArray(member) && member.some((it) => isObject(it) && "$field" in it)) {
+      if (isCreated(member)) {
+        const { name, value, options } = created.get(member);
+        if (isCreated(value)) return add(name, value);
+        const storage = options.storage ?? options.Storage;
+        const isStored = typeof storage === "string" ? storage === "Yes" : storage;
+        const indexing = options.indexing ?? options.Indexing;
+        const field = fields.get(name) ?? { values: name in made ? [made[name]].flat() : [] };
+        field.values.push(value);
+        field.isStored = isStored ?? field.isStored;
+        field.indexing = indexing ?? field.indexing;
+        fields.set(name, field);
+        made[name] = null;
+      } else if (Array.isArray(member) && member.some(isCreated)) {
         for (const it of member) add(name, it);
       } else made[name] = member ?? null;
     };
     for (const name of Object.keys(value)) add(name, value[name]);
+    for (const [name, { values, isStored, indexing }] of fields) {
+      const all = values.length === 1 ? values[0] : values;
+      const hasOptions = isStored !== undefined || indexing !== undefined;
+      // The mark by which the core knows options.
+      made[name] = hasOptions ? { "@field": [all, isStored ?? null, indexing ?? null] } : all;
+    }
     return made;
   };
   const entries = (value) => {

@@ -96,9 +96,7 @@ fn compile_sources(
     let mut modules = BTreeMap::new();
     for (source, functions) in wanted {
         let named = |reason: &str| Error::invalid(format!("the source '{source}': {reason}"));
-        let text = definition
-            .additional_sources
-            .get(source)
+        let text = find_source(definition, source)
             .ok_or_else(|| named("it is not among AdditionalSources"))?;
         let bytes = STANDARD
             .decode(text.trim())
@@ -114,6 +112,19 @@ fn compile_sources(
         modules.insert(source.clone(), Arc::new(functions));
     }
     Ok(modules)
+}
+
+/// A source by its name, or, because a client changes the case of names, the only one that has
+/// this name in another case.
+fn find_source<'a>(definition: &'a IndexDefinition, name: &str) -> Option<&'a String> {
+    let sources = &definition.additional_sources;
+    let mut alike = sources.iter().filter(|it| it.0.eq_ignore_ascii_case(name));
+    sources
+        .get(name)
+        .or_else(|| match (alike.next(), alike.next()) {
+            (Some((_, text)), None) => Some(text),
+            _ => None,
+        })
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -161,16 +161,21 @@ test('an export goes into another database', async () => {
         for (let number = 0; number < 100; number += 1) await session.store({ number }, `n/${number}`);
         session.advanced.attachments.store('n/7', 'a.txt', 'seven');
         await session.saveChanges();
+        await store.openSession().advanced.rawQuery('from @all_docs where number > 50').waitForNonStaleResults().all();
         const dump = await store.smuggler.export();
         const target = new pinyon.DocumentStore('to').initialize();
         const report = await target.smuggler.import(dump);
         const copied = await target.openSession().advanced.attachments.get('n/7', 'a.txt');
         const { countOfDocuments } = await target.maintenance.getStatistics();
+        const names = await target.indexes.getNames();
+        const found = await target.openSession().advanced.rawQuery('from @all_docs where number > 90').waitForNonStaleResults().all();
         await target.dispose();
-        return { report, countOfDocuments, text: await copied.content.text() };
+        return { report, names, found: found.length, countOfDocuments, text: await copied.content.text() };
     });
     assert.equal(counts.report.documents, 100);
     assert.deepEqual([counts.countOfDocuments, counts.text], [100, 'seven']);
+    // What the source had learned, the target knows.
+    assert.deepEqual([counts.report.indexes, counts.names, counts.found], [1, ['Auto/AllDocs/Bynumber'], 9]);
     await page.close();
 });
 

@@ -94,6 +94,11 @@ globalThis.main = (() => {
       throw new Error(`${name}() is not supported`);
     };
   }
+  functions.archived = Object.freeze({
+    archiveAt: () => {
+      throw new Error("archived.archiveAt() is not supported");
+    },
+  });
   Object.assign(globalThis, functions);
 
   const run = (input) => {

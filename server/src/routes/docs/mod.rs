@@ -9,6 +9,8 @@ pub mod write;
 
 use pinyon_core::document::StoredDocument;
 
+pub use revision_includes::{IncludedRevision, RevisionIncludes, push_included_revisions};
+
 /// Appends documents as a JSON array's inside.
 pub fn push_documents<'a>(
     documents: impl IntoIterator<Item = Option<&'a StoredDocument>>,

@@ -188,8 +188,23 @@ impl ImportTarget for Target<'_> {
     }
 
     async fn configure(&self, configure: Configure) -> Result<()> {
+        let scripts = &*self.database.scripts;
+        let now = self.database.documents.now();
+        let mut resolves = false;
+        match &configure {
+            Configure::Conflicts(conflicts) => {
+                conflicts.check(scripts, now).await?;
+                resolves = !conflicts.resolve_by_collection.is_empty();
+            }
+            Configure::Validation(validation) => validation.check(scripts, now).await?,
+            _ => {}
+        }
         let changed = self.databases.configure(&self.database, configure);
-        changed.await.map(drop)
+        changed.await?;
+        if resolves {
+            self.database.start_resolving();
+        }
+        Ok(())
     }
 
     async fn define_index(&self, index: PortableIndex) -> Result<()> {

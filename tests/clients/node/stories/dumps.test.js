@@ -10,6 +10,7 @@ import {
     ConfigureRevisionsOperation, DatabaseSmugglerExportOptions, DatabaseSmugglerImportOptions,
     RevisionsCollectionConfiguration, RevisionsConfiguration,
 } from "ravendb";
+import { send } from "../harness/http.js";
 import { Server } from "../harness/server.js";
 import { closeStore, createStore } from "../harness/store.js";
 
@@ -64,6 +65,22 @@ test("a dump carries documents, their history and their attachments", async () =
     (await session.load("others/1")).n = 2;
     await session.saveChanges();
     assert.equal(await copy.openSession().advanced.revisions.getCountFor("others/1"), 2);
+    await closeStore(copy);
+});
+
+test("a dump carries what resolves conflicts and judges writes", async () => {
+    const on = (database, method, path, body) => send(server.url, method, `/databases/${encodeURIComponent(database)}${path}`, { body });
+    // Without functions, which would have to be compiled first.
+    const solver = { ResolveToLatest: true };
+    const validation = { Collections: {} };
+    assert.equal((await on(store.database, "POST", "/admin/replication/conflicts/solver", solver)).status, 200);
+    assert.equal((await on(store.database, "POST", "/admin/validation/config", validation)).status, 200);
+    const copy = await createStore(server.url);
+    const operation = await copy.smuggler.import(new DatabaseSmugglerImportOptions(), await exported("configured.ravendbdump"));
+    await operation.waitForCompletion();
+    assert.deepEqual((await on(copy.database, "GET", "/validation/config")).json, validation);
+    const record = (await on(copy.database, "GET", "/admin/record")).json;
+    assert.equal(record.ConflictSolverConfig.ResolveToLatest, true);
     await closeStore(copy);
 });
 

@@ -126,3 +126,76 @@ test("a document in another collection than it is loaded from is not seen", asyn
     const nobody = await ask("from index 'Trips/Lengths' where driver = 'nobody'");
     assert.ok(nobody.map(it => it.id).includes("trips/9"));
 });
+
+test("a walk from document to document finds all below one, and follows a move", async () => {
+    const put = await putIndex({
+        Name: "Trips/Before",
+        Maps: [`map('Trips', t => {
+            const before = [];
+            for (let at = t; at && at.after; at = load(at.after, 'Trips')) before.push(at.after);
+            return { before };
+        })`],
+    });
+    assert.equal(put.status, 201, put.text);
+    const session = store.openSession();
+    for (const [id, after] of [["a", null], ["b", "trips/a"], ["c", "trips/b"], ["d", "trips/c"], ["e", "trips/a"]]) {
+        await session.store(new Trip({ driver: "drivers/1", legs: [1], day: "2026-04-01", after }), `trips/${id}`);
+    }
+    await session.saveChanges();
+    const below = async id => (await ask(`from index 'Trips/Before' where before = 'trips/${id}'`)).map(it => it.id).sort();
+    assert.deepEqual(await below("b"), ["trips/c", "trips/d"]);
+    const moving = store.openSession();
+    (await moving.load("trips/c")).after = "trips/e";
+    await moving.saveChanges();
+    assert.deepEqual(await below("b"), []);
+    assert.deepEqual(await below("e"), ["trips/c", "trips/d"]);
+});
+
+test("created fields say themselves how they are kept, translated or not", async () => {
+    const parts = "t.parts.map(p => createField(p.name, p.text, { storage: true, indexing: p.way, termVector: 'No' }))";
+    for (const [name, map] of [
+        ["Translated", `map('Parts', t => ({ _: ${parts} }))`],
+        ["Scripted", `map('Parts', function (t) { let made; for (const way of [0]) made = ${parts}; return { _: made }; })`],
+    ]) {
+        const put = await putIndex({ Name: `Parts/${name}`, Maps: [map] });
+        assert.equal(put.status, 201, put.text);
+    }
+    const part = (name, text, way) => ({ name, text, way });
+    const session = store.openSession();
+    await session.store({
+        parts: [part("Note", "Quick fox", "Search"), part("Note", "lazy dog", "Search"), part("Code", "aB", "Exact")],
+        "@metadata": { "@collection": "Parts" },
+    }, "parts/1");
+    await session.saveChanges();
+    for (const name of ["Translated", "Scripted"]) {
+        const found = async condition => (await ask(`from index 'Parts/${name}' where ${condition}`)).length;
+        assert.equal(await found("search(Note, 'dog quick', and)"), 1, name);
+        assert.equal(await found("Code = 'aB'"), 1, name);
+        assert.equal(await found("Code = 'ab'"), 0, name);
+        const [shown] = await ask(`from index 'Parts/${name}' select Note, Code`);
+        assert.deepEqual([shown.Note, shown.Code], [["Quick fox", "lazy dog"], "aB"]);
+    }
+});
+
+test("what functions made is there after a kill, and goes on", async () => {
+    // Indexes are behind when the server dies.
+    const session = store.openSession();
+    for (let at = 100; at < 200; at++) {
+        await session.store(new Trip({ driver: "drivers/9", legs: [at, 1], day: "2026-05-01" }), `trips/${at}`);
+    }
+    await session.saveChanges();
+    await server.crash();
+    const check = async count => {
+        assert.equal((await ask("from index 'Trips/Lengths' where month = 5")).length, count);
+        const [group] = await ask("from index 'Trips/ByDriver' where driver = 'drivers/9'");
+        assert.deepEqual([group.count, group.longest], [count, 199]);
+        assert.equal((await ask("from index 'Parts/Scripted' where Code = 'aB'")).length, 1);
+    };
+    await check(100);
+    const deleting = store.openSession();
+    for (let at = 100; at < 150; at++) {
+        await deleting.delete(`trips/${at}`);
+    }
+    await deleting.saveChanges();
+    await check(50);
+});

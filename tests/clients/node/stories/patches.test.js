@@ -9,6 +9,7 @@ import {
     PatchOperation,
     PatchRequest,
 } from "ravendb";
+import { send } from "../harness/http.js";
 import { Server } from "../harness/server.js";
 import { closeStore, createStore } from "../harness/store.js";
 
@@ -214,4 +215,36 @@ test("a query whose update cannot be read says where", async () => {
     const query = new IndexQuery();
     query.query = "from Carts updat { this.a = 1 }";
     await assert.rejects(store.operations.send(new PatchByQueryOperation(query)), /1:12.*Did you mean 'update'/s);
+});
+
+test("a change by query that is cut in half leaves what it did, tells how far it came, and can be done again", async () => {
+    const base = `/databases/${encodeURIComponent(store.database)}`;
+    const commands = Array.from({ length: 300 }, (_, at) => ({
+        Type: "PUT", Id: `halves/${at}`, Document: { n: 0, "@metadata": { "@collection": "Halves" } },
+    }));
+    assert.equal((await send(server.url, "POST", `${base}/bulk_docs`, { body: { Commands: commands } })).status, 201);
+    const body = { Query: { Query: "from Halves update { this.n += 1 }" } };
+    // After the first transaction it would rest for minutes.
+    const started = await send(server.url, "PATCH", `${base}/queries?maxOpsPerSec=1`, { body });
+    const id = started.json.OperationId;
+    const state = async () => (await send(server.url, "GET", `${base}/operations/state?id=${id}`)).json;
+    let seen;
+    do {
+        seen = await state();
+    } while (!seen.Progress?.Processed);
+    assert.deepEqual([seen.Status, seen.Progress.Total], ["InProgress", 300]);
+    const { Processed } = seen.Progress;
+    assert.ok(Processed > 0 && Processed < 300, `${Processed}`);
+    assert.equal((await send(server.url, "POST", `${base}/operations/kill?id=${id}`)).status, 204);
+    do {
+        seen = await state();
+    } while (seen.Status === "InProgress");
+    assert.equal(seen.Status, "Canceled");
+    const sums = async () => (await store.openSession().advanced.loadStartingWith("halves/", { pageSize: 1000 })).map(it => it.n);
+    assert.equal((await sums()).filter(n => n === 1).length, Processed);
+    const again = new IndexQuery();
+    again.query = "from Halves where n = 0 update { this.n += 1 }";
+    again.waitForNonStaleResults = true;
+    await (await store.operations.send(new PatchByQueryOperation(again))).waitForCompletion();
+    assert.ok((await sums()).every(n => n === 1));
 });

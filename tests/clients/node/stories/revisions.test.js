@@ -144,6 +144,15 @@ test("revisions come along with the document that names them, in one request", a
     assert.equal((await dated.advanced.revisions.get("terms/1", signedAt)).rate, 3);
     assert.equal(requests, 1);
     assert.equal(proxy.requests("/docs").length, 2);
+    // The same for what a query finds.
+    const asking = counted.openSession();
+    const [found] = await asking.query({ collection: "@all_docs" })
+        .whereEquals("id()", "loans/1").include(builder => builder.includeRevisions("terms")).all();
+    assert.equal((await asking.advanced.revisions.get(found.terms)).rate, 3);
+    const askingDated = counted.openSession();
+    await askingDated.advanced.rawQuery("from @all_docs where rate = 4 include revisions($at)")
+        .addParameter("at", signedAt.toISOString().replace("Z", "0000Z")).waitForNonStaleResults().all();
+    assert.equal((await askingDated.advanced.revisions.get("terms/1", signedAt)).rate, 3);
     assert.equal(proxy.requests("/revisions").length, 0);
     await closeStore(counted);
     await proxy.stop();

@@ -55,3 +55,16 @@ class Queries(Story):
         with self.store.open_session() as session:
             session.delete("books/diary")
             session.save_changes()
+
+    def test_a_long_answer_comes_one_by_one(self):
+        self.titles(lambda q: q.order_by("title"))
+        known = []
+        with self.store.open_session() as session:
+            query = session.query(object_type=Book).where_greater_than("pages", 100).order_by("title")
+            streamed = [it.document.title for it in session.advanced.stream_with_statistics(query, known.append)]
+            self.assertEqual(streamed, ["Bread", "The sea and the wind"])
+            rql = "from Books where pages > 0 filter pages < 200 limit 1, 5"
+            filtered = [it for it in session.advanced.stream(session.advanced.raw_query(rql, Book))]
+            self.assertEqual(len(filtered), 1)
+        [stats] = known
+        self.assertEqual((stats.total_results, stats.is_stale), (2, False))

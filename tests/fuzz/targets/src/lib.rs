@@ -27,6 +27,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("document_id", ids::document_id),
     ("id_pattern", ids::id_pattern),
     ("import", imports::import),
+    ("index_records", records::index_records),
     ("include_path", json::include_path),
     ("json", json::json),
     ("load_query", requests::load_query),
@@ -40,7 +41,7 @@ pub use ids::{document_id, id_pattern};
 pub use imports::import;
 pub use json::{include_path, json};
 pub use languages::{definition, rql};
-pub use records::records;
+pub use records::{index_records, records};
 pub use requests::{bulk_docs, load_query};
 pub use sync::sync_frame;
 pub use versions::change_vector;

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use pinyon_core::Result;
+use pinyon_core::indexes::rewrite_record;
 use pinyon_core::schema::collection_etags;
 use pinyon_core::schema::collections::CollectionStatistics;
 use pinyon_core::schema::database_state::DatabaseState;
@@ -11,6 +12,7 @@ use pinyon_core::schema::documents::{DocumentParts, DocumentRecord};
 use pinyon_core::schema::etags;
 use pinyon_core::schema::identities::Identity;
 use pinyon_core::schema::tombstones::Tombstone;
+use pinyon_core::storage::KeySpace;
 
 /// Records of every table; the first byte says which.
 pub fn records(input: &[u8]) {
@@ -30,6 +32,19 @@ pub fn records(input: &[u8]) {
         5 => collection_etag(bytes),
         _ => etag(&Bytes::copy_from_slice(bytes)),
     }
+}
+
+/// Records of an index's store; the first byte says of which key space.
+pub fn index_records(input: &[u8]) {
+    let Some((space, bytes)) = input.split_first() else {
+        return;
+    };
+    let space = KeySpace::new(space % 13);
+    let Ok(Some(written)) = rewrite_record(space, &Bytes::copy_from_slice(bytes)) else {
+        return;
+    };
+    let again = rewrite_record(space, &written.clone().into()).expect("its own record is one");
+    assert_eq!(again, Some(written));
 }
 
 fn round_trip<T: PartialEq + Debug>(
