@@ -12,7 +12,8 @@ pub struct BrowserOptions {
     /// The log is compacted when it holds this many bytes, or an eighth of all pages if that is
     /// more (at most twice this).
     pub max_log_bytes: usize,
-    /// A log of this many bytes is compacted when no commit came for [`Self::idle_ms`].
+    /// A log of this many bytes, or a 64th of all pages if that is more, is compacted when no
+    /// commit came for [`Self::idle_ms`].
     pub idle_log_bytes: usize,
     /// How long without a commit counts as idle.
     pub idle_ms: u32,

@@ -243,6 +243,15 @@ impl<T: Tables> Engine<T> {
         eighth.clamp(least, least.saturating_mul(2))
     }
 
+    /// Scattered keys touch many pages: those of a large store are rewritten for more changes.
+    fn idle_log_bytes(&self, state: &State) -> usize {
+        let part = usize::try_from(state.index.byte_count() / 64).unwrap_or(usize::MAX);
+        part.clamp(
+            self.options.idle_log_bytes,
+            self.options.max_log_bytes.max(self.options.idle_log_bytes),
+        )
+    }
+
     fn start_compaction_if_due(self: &Arc<Self>) {
         let state = lock(&self.state);
         let is_due = state.active_bytes >= self.max_log_bytes(&state).max(state.retry_at_bytes)
@@ -260,7 +269,7 @@ impl<T: Tables> Engine<T> {
     pub(crate) fn compact_when_idle(self: &Arc<Self>) {
         {
             let mut state = lock(&self.state);
-            let is_long = state.active_bytes >= self.options.idle_log_bytes;
+            let is_long = state.active_bytes >= self.idle_log_bytes(&state);
             // After a failure only what else is written calls for another attempt.
             if !is_long || state.awaits_idleness || state.retry_at_bytes > 0 {
                 return;
