@@ -1,7 +1,7 @@
 // What a session offers beyond loading and storing.
 
 import type { DocumentType } from './conventions.js';
-import { differs, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import { differs, readingAgain, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
 import { PinyonError } from './errors.js';
 import { RawDocumentQuery } from './query.js';
 import type { DocumentSession } from './session.js';
@@ -52,10 +52,11 @@ export class AdvancedSession extends SessionPatches {
         const { documentType, ...query } = options;
         this.#session.requestCount += 1;
         const text = await this.#session.connection.call('startsWith', JSON.stringify({ prefix, ...query }));
-        const { Results } = JSON.parse(text) as { Results: Record<string, unknown>[] };
-        return Results.flatMap((document) => {
+        type Found = { Results: Record<string, unknown>[] };
+        const again = readingAgain<Found>(text);
+        return (JSON.parse(text) as Found).Results.flatMap((document, at) => {
             const id = (document['@metadata'] as Metadata)['@id'] as string;
-            return (this.#session.track(id, document, documentType) ?? []) as T[];
+            return (this.#session.track(id, document, documentType, () => again().Results[at]) ?? []) as T[];
         });
     }
 
@@ -107,8 +108,7 @@ export class AdvancedSession extends SessionPatches {
     /** Whether saving would write the entity. */
     hasChanged(entity: object): boolean {
         const tracked = this.trackedOf(entity);
-        if (tracked.isForced || !tracked.stored) return true;
-        return differs(tracked, tracked.stored, this.#session.conventions);
+        return tracked.isForced || differs(tracked, this.#session.conventions);
     }
 
     /** Whether saving would write anything. */

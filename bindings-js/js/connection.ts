@@ -28,6 +28,9 @@ export interface Connection {
     close(): Promise<void>;
 }
 
+/** The position of the documents in the arguments of `batch`. */
+const BATCH_DOCUMENTS = 4;
+
 interface Waiting {
     resolve(result: unknown): void;
     reject(error: PinyonError): void;
@@ -151,12 +154,19 @@ export function together<M>(say: (messages: M[]) => void): { add(message: M): vo
     };
 }
 
+/** What a message takes with it: the page has no more use for it. */
+function handedOver(message: PageMessage): Transferable[] {
+    if (message.type !== 'call' || message.method !== 'batch') return [];
+    const documents = (message.args as Parameters<HostMethods['batch']>)[BATCH_DOCUMENTS];
+    return documents ? [documents.buffer as ArrayBuffer] : [];
+}
+
 /** The wire of a worker. */
 export function workerWire(worker: Worker): Wire {
     let hear: (message: WorkerMessage) => void = () => undefined;
     const sendAlone = (message: PageMessage): void => {
         try {
-            worker.postMessage([message]);
+            worker.postMessage([message], handedOver(message));
         } catch (reason) {
             // It carries something that cannot leave this thread.
             if (message.type === 'call') hear({ type: 'answer', number: message.number, error: toDetails(reason) });
@@ -164,7 +174,7 @@ export function workerWire(worker: Worker): Wire {
     };
     const outgoing = together((messages: PageMessage[]) => {
         try {
-            worker.postMessage(messages);
+            worker.postMessage(messages, messages.flatMap(handedOver));
         } catch {
             for (const message of messages) sendAlone(message);
         }

@@ -17,8 +17,8 @@ export interface TrackedEntity {
     changeVector: string | null;
     /** Instead of the tracked version: any (`null`), or a given one. */
     expected?: string | null;
-    /** Body and metadata as they are stored. */
-    stored: StoredState | undefined;
+    /** Body and metadata as they are stored; after a load, how to tell. */
+    stored: StoredState | (() => StoredState) | undefined;
     isDeleted: boolean;
     /** Whether it is to be stored though nothing changed. */
     isForced: boolean;
@@ -30,6 +30,18 @@ export interface StoredState {
     metadata: string | Metadata;
 }
 
+/** What is known to be stored of an entity. */
+export function storedState(tracked: TrackedEntity): StoredState | undefined {
+    if (typeof tracked.stored === 'function') tracked.stored = tracked.stored();
+    return tracked.stored;
+}
+
+/** Reads a text when it is asked for, once: most entities are loaded to be looked at. */
+export function readingAgain<T>(text: string): () => T {
+    let parsed: T | undefined;
+    return () => (parsed ??= JSON.parse(text) as T);
+}
+
 /** Metadata as it is now. Most of it is flat, and then a copy costs less than the text, which few need. */
 export function metadataState(metadata: Metadata): string | Metadata {
     const isFlat = Object.values(metadata).every((value) => typeof value !== 'object' || value === null);
@@ -37,7 +49,9 @@ export function metadataState(metadata: Metadata): string | Metadata {
 }
 
 /** Whether an entity is not as it was stored. */
-export function differs(tracked: TrackedEntity, stored: StoredState, conventions: DocumentConventions): boolean {
+export function differs(tracked: TrackedEntity, conventions: DocumentConventions): boolean {
+    const stored = storedState(tracked);
+    if (!stored) return true;
     const now = textOf(tracked, conventions);
     if (typeof stored.metadata !== 'string') stored.metadata = JSON.stringify(stored.metadata);
     return now.body !== stored.body || now.metadata !== stored.metadata;

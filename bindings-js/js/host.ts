@@ -139,7 +139,13 @@ export class DatabaseHost {
         return this.#database.query(query);
     }
 
-    async batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest): Promise<string> {
+    async batch(
+        commands: string,
+        contents: Blob[],
+        durability?: string,
+        request?: WriteRequest,
+        documents = new Uint8Array(),
+    ): Promise<string> {
         const uploads = [];
         try {
             const numbers: number[] = [];
@@ -151,7 +157,7 @@ export class DatabaseHost {
             }
             const asked = request ? `,"Request":${JSON.stringify(request)}` : '';
             const batch = `{"Commands":${commands},"Contents":${JSON.stringify(numbers)}${asked}}`;
-            const results = await this.#database.batch(batch, durability);
+            const results = await this.#database.batch(batch, documents, durability);
             this.#wrote();
             return results;
         } finally {

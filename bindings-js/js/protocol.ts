@@ -95,7 +95,8 @@ export interface HostMethods {
     load(ids: string[], includes: string[]): Promise<string>;
     startsWith(query: string): Promise<string>;
     query(query: string): Promise<string>;
-    batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest): Promise<string>;
+    /** `documents` are texts that commands name by their places in them. */
+    batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest, documents?: Uint8Array): Promise<string>;
     attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined>;
     /** The content that an entry of `@attachments` describes. */
     content(details: string): Promise<Blob | undefined>;

@@ -1,7 +1,7 @@
 // Queries: built call by call, or written in RQL.
 
 import type { DocumentType } from './conventions.js';
-import type { Metadata } from './entity.js';
+import { readingAgain, type Metadata } from './entity.js';
 import { PinyonError } from './errors.js';
 import { instanceOf, type IndexTask } from './index_definition.js';
 import { LiveQuery } from './live.js';
@@ -91,19 +91,20 @@ abstract class AskedQuery<T extends object> {
 
     /** @internal The ids of the results that are documents. */
     async ids(): Promise<string[]> {
-        const { Results } = await this.#answer();
-        return Results.flatMap((it) => ((it['@metadata'] as Metadata | undefined)?.['@id'] as string | undefined) ?? []);
+        const { answer } = await this.#answer();
+        return answer.Results.flatMap((it) => ((it['@metadata'] as Metadata | undefined)?.['@id'] as string | undefined) ?? []);
     }
 
-    async #answer(): Promise<Answer> {
+    async #answer(): Promise<{ answer: Answer; again: () => Answer }> {
         this.session.requestCount += 1;
-        return JSON.parse(await this.session.connection.call('query', this.toWire(this.#waits))) as Answer;
+        const text = await this.session.connection.call('query', this.toWire(this.#waits));
+        return { answer: JSON.parse(text) as Answer, again: readingAgain<Answer>(text) };
     }
 
     /** @internal */
     protected async ask(): Promise<T[]> {
         const { session } = this;
-        const answer = await this.#answer();
+        const { answer, again } = await this.#answer();
         this.#tell({
             totalResults: answer.TotalResults,
             indexName: answer.IndexName,
@@ -111,15 +112,15 @@ abstract class AskedQuery<T extends object> {
             resultEtag: answer.ResultEtag,
         });
         if (!session.options.noTracking) {
-            for (const [id, document] of Object.entries(answer.Includes)) session.track(id, document);
+            for (const [id, document] of Object.entries(answer.Includes)) session.track(id, document, undefined, () => again().Includes[id]);
         }
-        return answer.Results.flatMap((result) => {
+        return answer.Results.flatMap((result, at) => {
             const metadata = (result['@metadata'] ?? {}) as Metadata;
             if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') {
                 const { '@metadata': _, ...projection } = result;
                 return projection as T;
             }
-            return (session.track(metadata['@id'], result, this.documentType) ?? []) as T[];
+            return (session.track(metadata['@id'], result, this.documentType, () => again().Results[at]) ?? []) as T[];
         });
     }
 }

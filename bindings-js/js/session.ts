@@ -3,7 +3,7 @@
 import { AdvancedSession } from './advanced_session.js';
 import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
-import { documentText, metadataState, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import { documentText, metadataState, readingAgain, storedState, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
 import type { LiveSource } from './live.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
@@ -44,6 +44,16 @@ interface CommandResult {
     ChangeVector?: string;
     DocumentChangeVector?: string | null;
     [name: string]: unknown;
+}
+
+/** Documents of fewer characters are sent within their commands. */
+const LEAST_PACKED = 8192;
+const encoder = new TextEncoder();
+
+/** The answer of `load`. */
+interface Loaded {
+    Results: (Record<string, unknown> | null)[];
+    Includes: Record<string, Record<string, unknown> | null>;
 }
 
 /** @internal A command that is not about a whole tracked document. */
@@ -111,17 +121,15 @@ export class DocumentSession {
         if (unknown.length > 0) {
             this.requestCount += 1;
             const text = await this.connection.call('load', unknown, includes);
-            const { Results, Includes } = JSON.parse(text) as {
-                Results: (Record<string, unknown> | null)[];
-                Includes: Record<string, Record<string, unknown> | null>;
-            };
+            const { Results, Includes } = JSON.parse(text) as Loaded;
+            const again = readingAgain<Loaded>(text);
             Results.forEach((document, at) => {
                 const id = unknown[at] as string;
-                const entity = this.track(id, document, documentType);
+                const entity = this.track(id, document, documentType, () => again().Results[at]);
                 if (entity) loaded.set(id.toLowerCase(), entity);
             });
             if (!this.options.noTracking) {
-                for (const [id, document] of Object.entries(Includes)) this.track(id, document);
+                for (const [id, document] of Object.entries(Includes)) this.track(id, document, undefined, () => again().Includes[id]);
             }
         }
         const found = (id: string): T | null => {
@@ -228,7 +236,8 @@ export class DocumentSession {
         this.requestCount += 1;
         let results: CommandResult[] | undefined;
         try {
-            const text = await this.connection.call('batch', save.commands, save.contents, this.options.durability);
+            const { commands, documents } = save.toWire();
+            const text = await this.connection.call('batch', commands, save.contents, this.options.durability, undefined, documents);
             results = (JSON.parse(text) as { Results: CommandResult[] }).Results;
         } catch (reason) {
             if (!(reason as { isDoneAlready?: boolean }).isDoneAlready) throw reason;
@@ -240,8 +249,13 @@ export class DocumentSession {
         for (const { id, entity } of save.puts) this.#events.afterSaveChanges({ session: this, documentId: id, entity });
     }
 
-    /** @internal Takes in a document as it is stored. */
-    track<T extends object>(id: string, document: Record<string, unknown> | null, documentType?: DocumentType<T>): object | undefined {
+    /** @internal Takes in a document as it is stored; `again` gives it once more, untouched. */
+    track<T extends object>(
+        id: string,
+        document: Record<string, unknown> | null,
+        documentType: DocumentType<T> | undefined,
+        again: () => Record<string, unknown> | null | undefined,
+    ): object | undefined {
         const key = id.toLowerCase();
         if (document === null) {
             if (!this.options.noTracking && !this.tracked.has(key)) this.missing.add(key);
@@ -251,7 +265,7 @@ export class DocumentSession {
         if (known) return known.isDeleted ? undefined : known.entity;
         const tracked: TrackedEntity = toEntity(document, this.conventions, documentType);
         if (this.options.noTracking) return tracked.entity;
-        tracked.stored = textOf(tracked, this.conventions);
+        tracked.stored = () => textOf(toEntity(again() as Record<string, unknown>, this.conventions, documentType), this.conventions);
         this.#remember(key, tracked);
         return tracked.entity;
     }
@@ -314,7 +328,8 @@ export class LoaderWithInclude {
 class Save {
     readonly #session: DocumentSession;
     readonly #deletedIds: Map<string, { id: string; changeVector: string | null }>;
-    readonly #texts: string[] = [];
+    /** A command of a document is its text as far as the document. */
+    readonly #commands: { text: string; document?: string }[] = [];
     readonly #settlers: ((result: CommandResult) => void)[] = [];
     readonly contents: Blob[] = [];
     readonly puts: TrackedEntity[] = [];
@@ -326,11 +341,27 @@ class Save {
     }
 
     get isEmpty(): boolean {
-        return this.#texts.length === 0;
+        return this.#commands.length === 0;
     }
 
-    get commands(): string {
-        return `[${this.#texts.join(',')}]`;
+    /**
+     * The commands as JSON. Many bytes of documents go beside them: they are handed over, not
+     * copied from thread to thread, and each command says where its document lies.
+     */
+    toWire(): { commands: string; documents: Uint8Array | undefined } {
+        const texts = this.#commands.flatMap(({ document }) => document ?? []);
+        const all = texts.join('');
+        const documents = all.length < LEAST_PACKED ? undefined : encoder.encode(all);
+        const isAscii = documents?.length === all.length;
+        let end = 0;
+        const written = this.#commands.map(({ text, document }) => {
+            if (document === undefined) return text;
+            if (!documents) return `${text},"Document":${document}}`;
+            const start = end;
+            end += isAscii ? document.length : encoder.encode(document).length;
+            return `${text},"Text":[${start},${end}]}`;
+        });
+        return { commands: `[${written.join(',')}]`, documents };
     }
 
     collect(): void {
@@ -351,7 +382,7 @@ class Save {
         }
         if (this.#session.options.verifyLoaded && !this.isEmpty) {
             for (const id of this.#session.missing) read[id] = null;
-            this.#texts.unshift(JSON.stringify({ Type: 'BatchTrackChanges', TrackedEntities: read }));
+            this.#commands.unshift({ text: JSON.stringify({ Type: 'BatchTrackChanges', TrackedEntities: read }) });
             this.#settlers.unshift(() => undefined);
         }
     }
@@ -368,8 +399,10 @@ class Save {
         const text = textOf(tracked, this.#session.conventions);
         this.#sent.set(tracked, text);
         this.puts.push(tracked);
-        const head = `{"Type":"PUT","Id":${JSON.stringify(tracked.id)},"ChangeVector":${JSON.stringify(this.#expected(tracked))}`;
-        this.#texts.push(`${head},"Document":${documentText(text)}}`);
+        this.#commands.push({
+            text: `{"Type":"PUT","Id":${JSON.stringify(tracked.id)},"ChangeVector":${JSON.stringify(this.#expected(tracked))}`,
+            document: documentText(text),
+        });
         this.#settlers.push((result) => {
             tracked.changeVector = result['@change-vector'] ?? null;
             for (const name of ['@id', '@collection', '@change-vector', '@last-modified', '@flags']) {
@@ -401,7 +434,7 @@ class Save {
     }
 
     #add(command: Record<string, unknown>, settle: (result: CommandResult) => void): void {
-        this.#texts.push(JSON.stringify(command));
+        this.#commands.push({ text: JSON.stringify(command) });
         this.#settlers.push(settle);
     }
 
@@ -423,7 +456,8 @@ class Save {
         }
         tracked.changeVector = changeVector;
         tracked.metadata['@change-vector'] = changeVector;
-        if (!isChanged && tracked.stored) tracked.stored.metadata = metadataState(tracked.metadata);
+        const stored = storedState(tracked);
+        if (!isChanged && stored) stored.metadata = metadataState(tracked.metadata);
     }
 
     settle(results: CommandResult[]): void {

@@ -56,6 +56,9 @@ struct Command<'a> {
     change_vector: Option<String>,
     #[serde(borrow, default)]
     document: Option<&'a RawValue>,
+    /// Where the document lies, if it was sent beside the commands.
+    #[serde(default)]
+    text: Option<(usize, usize)>,
     #[serde(default)]
     id_prefixed: bool,
     #[serde(default)]
@@ -98,6 +101,15 @@ impl Script<'_> {
     }
 }
 
+/// What was sent with the commands.
+struct Sent<'a> {
+    limits: &'a Limits,
+    contents: Vec<AttachmentContent>,
+    /// Texts of documents, one after the other.
+    documents: &'a str,
+    parser: DocumentParser<'a>,
+}
+
 impl Command<'_> {
     fn expected(&self) -> ExpectedVersion {
         ExpectedVersion::from_wire(self.change_vector.as_deref())
@@ -107,18 +119,14 @@ impl Command<'_> {
         DocumentId::new(self.id.as_str(), limits.max_id_bytes)
     }
 
-    fn into_core(
-        self,
-        limits: &Limits,
-        contents: &[AttachmentContent],
-        parser: &mut DocumentParser<'_>,
-    ) -> Result<(BatchCommand, Echo), Error> {
+    fn into_core(self, sent: &mut Sent<'_>) -> Result<(BatchCommand, Echo), Error> {
+        let limits = sent.limits;
         let expected = self.expected();
         let command = match self.kind.as_str() {
             "PATCH" | "JsonPatch" | "FieldPATCH" if !IS_WHOLE => {
                 return Err(not_loaded("patching"));
             }
-            "PUT" => BatchCommand::Put(self.to_put(limits, parser)?),
+            "PUT" => BatchCommand::Put(self.to_put(sent)?),
             "DELETE" if self.id_prefixed => BatchCommand::DeleteByPrefix(DeleteByPrefix {
                 prefix: self.id.clone(),
             }),
@@ -137,7 +145,7 @@ impl Command<'_> {
                 id: self.document_id(limits)?,
                 name: AttachmentName::new(self.name.as_str())?,
                 content_type: self.content_type.clone().unwrap_or_default(),
-                content: contents.get(self.content).cloned().ok_or_else(|| {
+                content: sent.contents.get(self.content).cloned().ok_or_else(|| {
                     Error::invalid("the content of an attachment was not uploaded")
                 })?,
                 expected,
@@ -170,20 +178,18 @@ impl Command<'_> {
         Ok((command, echo))
     }
 
-    fn to_put(
-        &self,
-        limits: &Limits,
-        parser: &mut DocumentParser<'_>,
-    ) -> Result<PutDocument, Error> {
-        let text = self
-            .document
-            .ok_or_else(|| Error::invalid("a PUT needs a Document"))?;
+    fn to_put(&self, sent: &mut Sent<'_>) -> Result<PutDocument, Error> {
+        let text = match (self.text, self.document) {
+            (Some((start, end)), _) => sent.documents.get(start..end),
+            (None, document) => document.map(RawValue::get),
+        };
+        let text = text.ok_or_else(|| Error::invalid("a PUT needs a Document"))?;
         let named =
             |error: Error| Error::new(error.kind(), format!("'{}': {}", self.id, error.message()));
         Ok(PutDocument {
-            id: IdRequest::parse(&self.id, limits.max_id_bytes)?,
+            id: IdRequest::parse(&self.id, sent.limits.max_id_bytes)?,
             expected: self.expected(),
-            document: parser.parse(text.get()).map_err(named)?,
+            document: sent.parser.parse(text).map_err(named)?,
         })
     }
 
@@ -237,20 +243,29 @@ impl Command<'_> {
 }
 
 impl Database {
-    async fn run_batch(&self, batch: &str, durability: Option<&str>) -> Result<Vec<u8>, Error> {
+    async fn run_batch(
+        &self,
+        batch: &str,
+        documents: &[u8],
+        durability: Option<&str>,
+    ) -> Result<Vec<u8>, Error> {
         let limits = self.database.limits();
         let batch: Batch = serde_json::from_str(batch)
             .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
-        let contents = batch
-            .contents
-            .iter()
-            .map(|number| self.uploads.get(*number))
-            .collect::<Result<Vec<_>, _>>()?;
+        let contents = batch.contents.iter();
+        let mut sent = Sent {
+            limits,
+            contents: contents
+                .map(|number| self.uploads.get(*number))
+                .collect::<Result<_, _>>()?,
+            documents: std::str::from_utf8(documents)
+                .map_err(|_| Error::invalid("the documents of the batch are not UTF-8"))?,
+            parser: DocumentParser::new(limits),
+        };
         let mut commands = Vec::with_capacity(batch.commands.len() + 1);
         let mut echoes = Vec::with_capacity(batch.commands.len());
-        let mut parser = DocumentParser::new(limits);
         for (index, command) in batch.commands.into_iter().enumerate() {
-            let parsed = command.into_core(limits, &contents, &mut parser);
+            let parsed = command.into_core(&mut sent);
             let (command, echo) = parsed.map_err(|error| {
                 Error::new(
                     error.kind(),
@@ -283,9 +298,16 @@ impl Database {
 
 #[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
-    /// Runs a batch of commands; answers with their results. All is JSON in the protocol's form.
-    pub async fn batch(&self, batch: String, durability: Option<String>) -> JsResult<String> {
-        let json = self.run_batch(&batch, durability.as_deref()).await;
+    /// Runs a batch of commands; answers with their results. All is JSON in the protocol's form,
+    /// but for documents that lie in `documents`.
+    pub async fn batch(
+        &self,
+        batch: String,
+        documents: Vec<u8>,
+        durability: Option<String>,
+    ) -> JsResult<String> {
+        let run = self.run_batch(&batch, &documents, durability.as_deref());
+        let json = run.await;
         to_text(json.map_err(to_js)?)
     }
 }

@@ -10,11 +10,12 @@ pub struct BrowserOptions {
     /// About how many bytes of a commit go into one record of the log.
     pub log_record_bytes: usize,
     /// The log is compacted when it holds this many bytes, or an eighth of all pages if that is
-    /// more (at most twice this).
+    /// more (at most four times this).
     pub max_log_bytes: usize,
-    /// A log of this many bytes is compacted when no commit came for [`Self::idle_ms`].
+    /// A log of this many bytes, or a 64th of all pages if that is more, is compacted when
+    /// nobody read or wrote for [`Self::idle_ms`].
     pub idle_log_bytes: usize,
-    /// How long without a commit counts as idle.
+    /// How long without a use counts as idle.
     pub idle_ms: u32,
     /// The log is compacted when it holds this many commits.
     pub max_log_commits: usize,
@@ -33,7 +34,7 @@ impl Default for BrowserOptions {
             // A browser keeps a value of 64 KiB and more in a file of its own, which takes longer
             // to write than several values beside each other.
             log_record_bytes: 60 << 10,
-            max_log_bytes: 8 << 20,
+            max_log_bytes: 4 << 20,
             idle_log_bytes: 256 << 10,
             idle_ms: 500,
             max_log_commits: 2_000,

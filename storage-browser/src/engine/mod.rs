@@ -77,7 +77,9 @@ struct State {
     has_relaxed: bool,
     in_flight: Option<Work>,
     compaction: Option<Work>,
-    /// Whether something waits for commits to pause.
+    /// Counts commits and snapshots.
+    uses: u64,
+    /// Whether something waits for a pause of them.
     awaits_idleness: bool,
     /// After a failed compaction: how large the changes become before the next attempt.
     retry_at_bytes: usize,
@@ -104,6 +106,7 @@ impl State {
             overlay[usize::from(space.number())].insert(key, value);
         }
         self.active_commits += 1;
+        self.uses += 1;
     }
 }
 
@@ -127,8 +130,9 @@ impl<T: Tables> Engine<T> {
     }
 
     pub(crate) fn snapshot(self: &Arc<Self>) -> Result<EngineSnapshot<T>> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         self.check_open(&state)?;
+        state.uses += 1;
         Ok(EngineSnapshot::new(
             Arc::clone(self),
             Arc::clone(&state.active),
@@ -240,7 +244,16 @@ impl<T: Tables> Engine<T> {
     fn max_log_bytes(&self, state: &State) -> usize {
         let eighth = usize::try_from(state.index.byte_count() / 8).unwrap_or(usize::MAX);
         let least = self.options.max_log_bytes.max(1);
-        eighth.clamp(least, least.saturating_mul(2))
+        eighth.clamp(least, least.saturating_mul(4))
+    }
+
+    /// Scattered keys touch many pages: those of a large store are rewritten for more changes.
+    fn idle_log_bytes(&self, state: &State) -> usize {
+        let part = usize::try_from(state.index.byte_count() / 64).unwrap_or(usize::MAX);
+        part.clamp(
+            self.options.idle_log_bytes,
+            self.options.max_log_bytes.max(self.options.idle_log_bytes),
+        )
     }
 
     fn start_compaction_if_due(self: &Arc<Self>) {
@@ -256,11 +269,12 @@ impl<T: Tables> Engine<T> {
         }
     }
 
-    /// Sees to it that the log is short when nobody writes: the next opening reads all of it.
+    /// Sees to it that the log is short when nobody reads or writes: the next opening reads all of
+    /// it.
     pub(crate) fn compact_when_idle(self: &Arc<Self>) {
         {
             let mut state = lock(&self.state);
-            let is_long = state.active_bytes >= self.options.idle_log_bytes;
+            let is_long = state.active_bytes >= self.idle_log_bytes(&state);
             // After a failure only what else is written calls for another attempt.
             if !is_long || state.awaits_idleness || state.retry_at_bytes > 0 {
                 return;
@@ -289,11 +303,11 @@ impl<T: Tables> Engine<T> {
         Ok(())
     }
 
-    /// Compacts when nothing was committed since `seen`; otherwise answers what is new.
+    /// Compacts when nobody used the store since `seen`; otherwise answers what is new.
     fn look_for_idleness(self: &Arc<Self>, seen: Option<u64>) -> Option<u64> {
         let mut state = lock(&self.state);
-        if seen != Some(state.log_next) && state.closed.is_none() {
-            return Some(state.log_next);
+        if seen != Some(state.uses) && state.closed.is_none() {
+            return Some(state.uses);
         }
         state.awaits_idleness = false;
         self.start_compaction(state);

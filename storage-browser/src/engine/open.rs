@@ -47,6 +47,7 @@ impl<T: Tables> Engine<T> {
             has_relaxed: false,
             in_flight: None,
             compaction: None,
+            uses: 0,
             awaits_idleness: false,
             retry_at_bytes: 0,
         };

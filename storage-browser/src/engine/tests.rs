@@ -191,7 +191,7 @@ fn compactions_keep_everything_and_leave_nothing_behind() {
 }
 
 #[test]
-fn a_log_is_compacted_when_nobody_writes() {
+fn a_log_is_compacted_when_nobody_reads_or_writes() {
     block_on(async {
         let (tables, mut model) = (SimulatedTables::new(), BTreeMap::new());
         let opening = open(tables.clone()).await.unwrap();
@@ -203,8 +203,11 @@ fn a_log_is_compacted_when_nobody_writes() {
         write(&opening, &mut model, 4..5).await.unwrap();
         let seen_later = engine.look_for_idleness(seen);
         assert!(seen_later > seen, "somebody wrote meanwhile");
+        check(&opening, &model).await;
+        let seen_last = engine.look_for_idleness(seen_later);
+        assert!(seen_last > seen_later, "somebody read meanwhile");
         assert!(super::lock(&engine.state).compaction.is_none());
-        assert_eq!(engine.look_for_idleness(seen_later), None);
+        assert_eq!(engine.look_for_idleness(seen_last), None);
         engine.finish_compaction().await;
         assert!(tables.keys(Table::Log).is_empty(), "all is in pages");
         check(&opening, &model).await;

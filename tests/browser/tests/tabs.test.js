@@ -53,6 +53,16 @@ test('a second tab works through the first, and hears of its changes', async () 
         return [by, await content.text(), content.type];
     });
     assert.deepEqual(seen, ['again', 'pixels', 'image/x']);
+    await second.evaluate(async () => {
+        const session = store.openSession();
+        for (let at = 0; at < 100; at += 1) await session.store({ at, name: 'kůň '.repeat(100) }, `large-${at}`);
+        await session.saveChanges();
+    });
+    const large = await first.evaluate(async () => {
+        const found = await store.openSession().load(Array.from({ length: 100 }, (_, at) => `large-${at}`));
+        return Object.values(found).filter((it) => it?.name === 'kůň '.repeat(100)).length;
+    });
+    assert.equal(large, 100);
     await first.close();
     await second.close();
 });
