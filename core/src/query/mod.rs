@@ -4,6 +4,7 @@
 //! ([`Plan`]) and answered from one state of an index and one of the documents ([`Ready`]).
 
 mod answer;
+mod by_documents;
 mod condition;
 mod evaluate;
 mod facet;
