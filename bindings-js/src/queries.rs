@@ -134,6 +134,13 @@ async fn supervise(indexes: std::sync::Weak<BrowserIndexes>) {
     }
 }
 
+/// Smaller than on servers: the worker answers nobody until a step's commit.
+const STEP: StepLimits = StepLimits {
+    documents: 2048,
+    bytes: 1 << 20,
+    time_ms: 50,
+};
+
 async fn follow(indexes: std::sync::Weak<BrowserIndexes>, index: Arc<Index<BrowserStore>>) {
     loop {
         let Some(strong) = indexes.upgrade() else {
@@ -145,7 +152,7 @@ async fn follow(indexes: std::sync::Weak<BrowserIndexes>, index: Arc<Index<Brows
         if index.is_retired() {
             return;
         }
-        let settled = match index.step(strong.database(), StepLimits::default()).await {
+        let settled = match index.step(strong.database(), STEP).await {
             Ok(report) if report.has_more => continue,
             Ok(_) => strong.settle(&index).await,
             Err(error) => Err(error),

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -21,8 +21,8 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// How long a program that is told to stop may take to stop what it started itself.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// The group of the program that runs at present, for the interrupt handler.
-static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
+/// The groups of the programs that run at present, for the interrupt handler.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// How a program ended, and all it printed.
 pub struct Finished {
@@ -34,13 +34,12 @@ pub struct Finished {
     pub output: String,
 }
 
-/// From now on an interrupt also ends the program that [`run`] waits for.
+/// From now on an interrupt also ends the programs that [`run`] waits for.
 pub fn stop_on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
-        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = *running {
+        for group in running().iter() {
             // The group may have ended by itself just now; either way it is gone.
-            let _gone = killpg(group, Signal::SIGTERM);
+            let _gone = killpg(*group, Signal::SIGTERM);
         }
         std::process::exit(EXIT_INTERRUPTED);
     })
@@ -51,7 +50,7 @@ pub fn stop_on_interrupt() -> Result<()> {
 pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
     let mut child = spawn(command)?;
     let group = group_of(&child);
-    set_running(Some(group));
+    running().push(group);
     let (lines, received) = channel();
     let readers = [
         forward(
@@ -69,7 +68,7 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
         output
     });
     let status = child.wait().context("could not wait for the program")?;
-    set_running(None);
+    running().retain(|it| *it != group);
     for reader in readers {
         reader.join().expect("a reader only copies lines");
     }
@@ -129,8 +128,8 @@ fn spawn(command: &mut Command) -> Result<Child> {
         .with_context(|| format!("could not start {}", command.get_program().display()))
 }
 
-fn set_running(group: Option<Pid>) {
-    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = group;
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends each line of `stream` to `lines` until it ends.

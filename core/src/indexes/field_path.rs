@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 use super::{FieldValue, Number};
 use crate::{Error, Result};
 
+/// No document nests deeper.
+const MAX_PARTS: usize = 128;
+
 /// The path of a field: names from the document's root inwards.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldPath {
@@ -22,11 +25,17 @@ impl FieldPath {
     /// Reads `A.B`, `Lines[].Product`, `'quoted name'.B`.
     ///
     /// # Errors
-    /// `InvalidRequest` when a part is empty, or names a position of a list.
+    /// `InvalidRequest` when a part is empty or names a position of a list, or there are more than
+    /// documents can nest.
     pub fn parse(text: &str) -> Result<Self> {
-        let invalid = |why: &str| Error::invalid(format!("the field path '{text}' {why}"));
+        let invalid = |why: &str| Error::invalid(format!("the field path '{text:.200}' {why}"));
         let mut names = Vec::new();
-        for part in split_quoted(text) {
+        let parts = split_quoted(text);
+        // Readers of paths nest as paths do.
+        if parts.len() > MAX_PARTS {
+            return Err(invalid(&format!("has more than {MAX_PARTS} parts")));
+        }
+        for part in parts {
             let mut name = part;
             while let Some(rest) = name.strip_suffix("[]") {
                 name = rest;
@@ -326,6 +335,18 @@ mod tests {
         let shown =
             |values: &Vec<FieldValue>| values.iter().map(|it| it.to_text().into_owned()).collect();
         values.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn paths_longer_than_documents_are_deep_are_refused_briefly() {
+        let path = |parts: usize| FieldPath::parse(&vec!["a"; parts].join("."));
+        assert_eq!(path(MAX_PARTS).unwrap().names().len(), MAX_PARTS);
+        let refused = path(100_000).unwrap_err();
+        assert!(
+            refused.message().contains("more than 128 parts"),
+            "{refused}"
+        );
+        assert!(refused.message().len() < 300, "{refused}");
     }
 
     #[test]

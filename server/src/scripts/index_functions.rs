@@ -14,6 +14,7 @@ use pinyon_core::indexes::{
     CompiledIndex, CompiledMap, FormulaCompiler, IndexCompiler, IndexDefinition, Loads, Object,
     ObjectMap, ObjectReduce,
 };
+use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -168,8 +169,8 @@ struct ScriptMap {
     functions: Arc<Functions>,
     number: usize,
     collection: Option<CollectionName>,
-    /// What was mapped ahead, by document key.
-    prepared: Mutex<HashMap<Bytes, Vec<Object>>>,
+    /// What was mapped ahead, by document key and etag: a step that failed may leave some behind.
+    prepared: Mutex<HashMap<(Bytes, Etag), Vec<Object>>>,
     /// Whether there is no use in mapping ahead, as with maps that load documents.
     is_asked_alone: AtomicBool,
 }
@@ -228,7 +229,7 @@ impl ObjectMap for ScriptMap {
             };
             let before = prepared.len();
             for (document, entries) in together.iter().zip(mapped) {
-                prepared.extend(entries.map(|it| (document.key().clone(), it)));
+                prepared.extend(entries.map(|it| (version_of(document), it)));
             }
             if prepared.len() == before {
                 self.is_asked_alone.store(true, Ordering::Relaxed);
@@ -241,7 +242,7 @@ impl ObjectMap for ScriptMap {
         let prepared = self.prepared.lock();
         let prepared = prepared
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(document.key());
+            .remove(&version_of(document));
         if let Some(entries) = prepared {
             return Ok(entries);
         }
@@ -301,6 +302,10 @@ fn is_elsewhere(references: &[Referred], id: &str, loads: &Loads) -> bool {
 }
 
 struct ScriptReduce(Arc<Functions>);
+
+fn version_of(document: &StoredDocument) -> (Bytes, Etag) {
+    (document.key().clone(), document.etag())
+}
 
 #[derive(Deserialize)]
 struct Key {
