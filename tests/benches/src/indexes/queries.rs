@@ -83,7 +83,7 @@ const QUESTIONS: [Question; 7] = [
             let words = text_words(random);
             format!("from Orders where search(Notes, '{words}') limit {PAGE}")
         },
-        least: 0,
+        least: 1,
         aim: "",
     },
     Question {
