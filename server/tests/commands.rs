@@ -317,11 +317,19 @@ fn damage_is_found_and_named() {
         .max_by_key(|path| fs::metadata(path).unwrap().len())
         .unwrap();
     let mut bytes = fs::read(&largest).unwrap();
-    let at = bytes
-        .windows(12)
-        .position(|window| window == b"{\"Name\":\"P77")
-        .expect("documents are stored as they are");
-    bytes[at + 10] ^= 1;
+    // Pages are copied when they change and the old ones stay in the file until they are used
+    // again: which of several copies is the live one depends on when checkpoints came, so that
+    // each of them is damaged.
+    let name = b"{\"Name\":\"P7712\"";
+    let places: Vec<usize> = bytes
+        .windows(name.len())
+        .enumerate()
+        .filter_map(|(at, window)| (window == name).then_some(at))
+        .collect();
+    assert!(!places.is_empty(), "documents are stored as they are");
+    for at in places {
+        bytes[at + 10] ^= 1;
+    }
     fs::write(&largest, bytes).unwrap();
     let (code, output, errors) = run(&["verify", "--data-dir", &data]);
     assert_eq!(code, 4, "{output}{errors}");
