@@ -14,11 +14,12 @@ use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
 use pinyon_core::schema::blobs::{self, AttachmentRecord, BlobRecord, CHUNK_BYTES};
 use pinyon_core::schema::collections::CollectionStatistics;
 use pinyon_core::schema::configuration::REVISIONS_KEY;
+use pinyon_core::schema::database_state::STATE_KEY;
 use pinyon_core::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use pinyon_core::schema::{
     ATTACHMENTS, BLOBS, CHUNKS, COLLECTIONS, DATABASE, DOCUMENTS, ETAGS, EXPIRATIONS,
-    LOOSE_CONTENTS, REFRESHES, REVISION_BIN, REVISION_VECTORS, REVISIONS, etags, revisions,
-    schedules,
+    LOOSE_CONTENTS, REFRESHES, REVISION_BIN, REVISION_RECORDS, REVISION_VECTORS, REVISIONS, etags,
+    revisions, schedules,
 };
 use pinyon_core::storage::{
     Direction, Durability, Environment, Fault, KeyRange, KeySpace, PageLimits, Snapshot, Store,
@@ -133,6 +134,11 @@ async fn first_revision(store: &TestStore) -> (Bytes, Bytes) {
     all(store, REVISIONS).await.remove(1)
 }
 
+/// Where the record of the first revision stands, and the record.
+async fn first_record(store: &TestStore) -> (Bytes, Bytes) {
+    all(store, REVISION_RECORDS).await.remove(0)
+}
+
 #[test]
 fn everything_is_seen() {
     let story = filled();
@@ -171,7 +177,10 @@ fn lost_entries_of_revisions_are_named() {
     });
     assert_eq!(
         problems,
-        ["revisions 'notes/1 2': its entry '2' in etags is missing"]
+        [
+            "revisions 'notes/1 2': its entry '2' in etags is missing",
+            "revision records '2': no revision is known by this etag",
+        ]
     );
 }
 
@@ -209,10 +218,11 @@ fn a_lost_revision_is_named_by_all_that_name_it() {
         let (key, _) = first_revision(store).await;
         batch.delete(REVISIONS, key);
     });
-    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert_eq!(problems.len(), 5, "{problems:?}");
     for (problem, expected) in problems.iter().zip([
         "revisions 'notes/1 (count)': it counts ",
         "revision vectors '",
+        "revision records '2': no revision is known by this etag",
         "etags '2': it names the revision 'notes/1 2', which is missing",
         "collections 'notes': it counts 7 revisions; there are 6",
     ]) {
@@ -223,8 +233,8 @@ fn a_lost_revision_is_named_by_all_that_name_it() {
 #[test]
 fn a_revision_that_does_not_fit_is_named() {
     let problems = problems_after(async |store, batch| {
-        let stored = first_revision(store).await;
-        rewrite(batch, REVISIONS, &stored, b"notes/1", |parts| {
+        let stored = first_record(store).await;
+        rewrite(batch, REVISION_RECORDS, &stored, b"notes/1", |parts| {
             parts.body = "[";
             parts.flags = parts.flags.without(DocumentFlags::REVISION);
         });
@@ -236,13 +246,12 @@ fn a_revision_that_does_not_fit_is_named() {
         "revisions 'notes/1 2': its flags are not those of a revision"
     );
     let problems = problems_after(async |store, batch| {
-        let (key, value) = first_revision(store).await;
-        batch.put(REVISIONS, key, value.slice(..5));
+        let (key, value) = first_record(store).await;
+        batch.put(REVISION_RECORDS, key, value.slice(..5));
     });
     assert!(problems[0].starts_with("revisions 'notes/1 2': a record of 'documents'"));
-    let problems = problems_after(async |store, batch| {
-        let (_, value) = first_revision(store).await;
-        batch.put(REVISIONS, &b"\x20x"[..], value);
+    let problems = problems_after(async |_, batch| {
+        batch.put(REVISIONS, &b"\x20x"[..], Bytes::new());
     });
     assert!(
         problems
@@ -253,22 +262,95 @@ fn a_revision_that_does_not_fit_is_named() {
 }
 
 #[test]
+fn a_record_without_its_revision_and_the_other_way_round_are_named() {
+    let problems = problems_after(async |store, batch| {
+        let (key, _) = first_record(store).await;
+        batch.delete(REVISION_RECORDS, key);
+    });
+    assert_eq!(
+        problems[0], "revisions 'notes/1 2': its record is missing",
+        "{problems:?}"
+    );
+    let problems = problems_after(async |store, batch| {
+        let (_, record) = first_record(store).await;
+        batch.put(REVISION_RECORDS, etags::key(99.into_etag()), record);
+    });
+    assert_eq!(
+        problems,
+        ["revision records '99': no revision is known by this etag"]
+    );
+}
+
+/// Databases of format 2 had the records of revisions beside their keys.
+#[test]
+fn records_where_they_stood_before_are_found() {
+    async fn history(database: &Database<TestStore>) -> Vec<(String, String)> {
+        let read = database.read().await.unwrap();
+        let all = read.revisions("notes/1", 0, 100).await.unwrap();
+        let shown = all.iter().map(|it| {
+            let vector = it.change_vector().to_owned();
+            (vector, it.body().to_owned())
+        });
+        shown.collect()
+    }
+    let story = filled();
+    let mut before = Vec::new();
+    story.run(async |database| before = history(&database).await);
+    assert_eq!(before.len(), 4);
+    futures_executor::block_on(async {
+        let store = open(&story).await;
+        let mut batch = WriteBatch::default();
+        for (etag, record) in all(&store, REVISION_RECORDS).await {
+            let listed = all(&store, REVISIONS).await.into_iter();
+            let mut of_revisions = listed.filter(|(_, value)| value.is_empty());
+            let (key, _) = of_revisions
+                .find(|(key, _)| revisions::record_key(key).unwrap() == etag)
+                .unwrap();
+            batch.put(REVISIONS, key, record);
+            batch.delete(REVISION_RECORDS, etag);
+        }
+        let (key, state) = all(&store, DATABASE).await.pop().unwrap();
+        assert_eq!((&key[..], state[0]), (STATE_KEY, 3));
+        let state: Vec<u8> = std::iter::once(2).chain(state[1..].to_vec()).collect();
+        batch.put(DATABASE, key, state);
+        store.commit(batch, Durability::Durable).await.unwrap();
+        let report = check(&store).await;
+        assert_eq!((report.problems, report.revisions), (vec![], 7));
+    });
+    story.run(async |database| {
+        assert_eq!(history(&database).await, before);
+        let note = r#"{"n":2,"@metadata":{"@collection":"Notes"}}"#;
+        write_one(&database, put("notes/1", note)).await.unwrap();
+        assert_eq!(history(&database).await[1..], before);
+        write_one(&database, delete("notes/2")).await.unwrap();
+    });
+    futures_executor::block_on(async {
+        let store = open(&story).await;
+        assert_eq!(check(&store).await.problems, []);
+        let state = all(&store, DATABASE).await.pop().unwrap().1;
+        assert_eq!(
+            state[0], 3,
+            "it is of the newer format from its first write on"
+        );
+    });
+}
+
+#[test]
 fn a_bin_that_holds_others_is_named() {
     // The older of the two deletions does not belong there.
     let problems = problems_after(async |store, batch| {
-        let older = all(store, REVISIONS)
+        let older = all(store, REVISION_RECORDS)
             .await
             .into_iter()
-            .filter(|(key, _)| revisions::counted_document(key).is_none())
-            .find_map(|(key, value)| {
-                let flags = DocumentRecord::decode(value).unwrap().flags;
+            .find_map(|(etag, record)| {
+                let flags = DocumentRecord::decode(record).unwrap().flags;
                 flags
                     .contains(DocumentFlags::DELETE_REVISION)
-                    .then_some(key)
+                    .then_some(etag)
             });
-        let older = older.unwrap();
-        let (_, etag) = revisions::decode_key(&older).unwrap();
-        batch.put(REVISION_BIN, etags::key(etag), older);
+        let older = etags::decode_key(&older.unwrap()).unwrap();
+        let key = revisions::key(b"notes/1", older);
+        batch.put(REVISION_BIN, etags::key(older), key);
     });
     assert_eq!(
         problems,

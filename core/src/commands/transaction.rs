@@ -271,6 +271,27 @@ impl<S: Snapshot> Transaction<S> {
         Ok(value)
     }
 
+    /// The values of `keys`, as the operation would see them; not kept for later `get`s.
+    pub async fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
+        let mut values: Vec<Option<Bytes>> = Vec::with_capacity(keys.len());
+        let (mut places, mut unchanged) = (Vec::new(), Vec::new());
+        for (at, key) in keys.iter().enumerate() {
+            let changed = self.changed(space, key);
+            if changed.is_none() {
+                places.push(at);
+                unchanged.push(key.clone());
+            }
+            values.push(changed.cloned().flatten());
+        }
+        if !unchanged.is_empty() {
+            let stored = self.snapshot.get_many(space, &unchanged).await?;
+            for (at, value) in places.into_iter().zip(stored) {
+                values[at] = value;
+            }
+        }
+        Ok(values)
+    }
+
     /// Up to `limit` entries of `range`, ascending, as the operation would see them.
     pub async fn scan(
         &self,

@@ -11,6 +11,7 @@ use crate::commands::{BatchCommand, DeleteDocument, ExpectedVersion, PutDocument
 use crate::document::{DocumentId, DocumentText, IdRequest, keep_number_texts, parse_document};
 use crate::host::{ScriptCall, ScriptEngine, ScriptFailure};
 use crate::replication::WireEntry;
+use crate::revisions::with_records;
 use crate::schema::conflicts::DocumentVersion;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::{REVISIONS, revisions};
@@ -244,15 +245,11 @@ impl<S: Snapshot> ReadTransaction<S> {
             return Ok(None);
         };
         let key = &conflict.key;
-        let mut pages = crate::reader::Pages::new(
-            REVISIONS,
-            revisions::range(key),
-            Direction::Backward,
-            MAX_REVISIONS,
-        );
+        let mut pages =
+            crate::reader::Pages::new(REVISIONS, revisions::range(key), Direction::Backward, PAGE);
         let mut left = MAX_REVISIONS;
         while let Some(page) = pages.next(&self.snapshot).await? {
-            for (_, value) in page {
+            for (_, value) in with_records(&self.snapshot, page).await? {
                 if left == 0 {
                     return Ok(None);
                 }

@@ -10,7 +10,7 @@ use crate::document::parse_object;
 use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{DOCUMENTS, REVISION_BIN, REVISIONS, TOMBSTONES, revisions};
+use crate::schema::{DOCUMENTS, REVISION_BIN, TOMBSTONES, revisions};
 use crate::storage::{KeyRange, Snapshot};
 use crate::{Error, Result};
 
@@ -113,7 +113,7 @@ impl SweepRevisionBin {
         done.next = listed.last().map(|(at, _)| at.clone());
         done.next = done.next.filter(|_| is_full);
         for (_, key) in listed {
-            let value = tx.get(REVISIONS, &key).await?;
+            let value = tx.revision(&key).await?;
             let value = value.ok_or_else(|| Error::corrupted("a delete revision is missing"))?;
             // The bin is ordered by etags; clocks may have jumped, so all of it is looked at.
             if DocumentRecord::decode(value)?.last_modified >= self.older_than {

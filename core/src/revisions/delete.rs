@@ -6,7 +6,7 @@ use crate::commands::Transaction;
 use crate::document::DocumentId;
 use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
-use crate::schema::{REVISION_VECTORS, REVISIONS, revisions};
+use crate::schema::{REVISION_VECTORS, revisions};
 use crate::storage::Snapshot;
 use crate::version::ChangeVector;
 use crate::{Error, Result};
@@ -73,7 +73,7 @@ impl DeleteRevisions {
                 self.id.as_str()
             )));
         }
-        let value = tx.get(REVISIONS, &key).await?;
+        let value = tx.revision(&key).await?;
         let value = value.ok_or_else(|| Error::corrupted("a revision is missing"))?;
         let revision = DocumentRecord::decode(value)?;
         if !self.includes_forced && revision.flags.contains(DocumentFlags::FORCE_CREATED) {

@@ -14,6 +14,7 @@ mod import;
 mod read;
 mod record;
 mod revert;
+mod stored;
 mod walk;
 
 pub use bin::{
@@ -28,3 +29,4 @@ pub(crate) use record::{
     follow_delete, follow_put, follow_settling_deletion, has_some, leave_bin, record,
 };
 pub use revert::{RevertDatabase, RevertDocument, RevertTarget, RevertedDatabase};
+pub(crate) use stored::with_records;

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
+use super::stored::with_records;
 use crate::document::{StoredDocument, to_id_key};
 use crate::host::Timestamp;
 use crate::reader::{Pages, ReadTransaction};
@@ -15,11 +16,20 @@ use crate::{Error, Result};
 impl<S: Snapshot> ReadTransaction<S> {
     pub(crate) async fn revisions_by_key(&self, keys: Vec<Bytes>) -> Result<Vec<StoredDocument>> {
         let values = self.snapshot.get_many(REVISIONS, &keys).await?;
-        let found = keys.into_iter().zip(values).map(|(key, value)| {
+        let listed = keys.into_iter().zip(values).map(|(key, value)| {
             let value = value.ok_or_else(|| Error::corrupted("a revision is missing"))?;
-            self.revision(&key, value)
+            Ok((key, value))
         });
-        found.collect()
+        let listed = listed.collect::<Result<_>>()?;
+        self.listed_revisions(listed).await
+    }
+
+    async fn listed_revisions(&self, listed: Vec<(Bytes, Bytes)>) -> Result<Vec<StoredDocument>> {
+        let found = with_records(&self.snapshot, listed).await?;
+        let found = found.into_iter();
+        found
+            .map(|(key, record)| self.revision(&key, record))
+            .collect()
     }
 
     fn revision(&self, key: &Bytes, value: Bytes) -> Result<StoredDocument> {
@@ -45,13 +55,10 @@ impl<S: Snapshot> ReadTransaction<S> {
             let Some(entries) = pages.next(&self.snapshot).await? else {
                 break;
             };
-            for (key, value) in entries {
-                if to_skip > 0 {
-                    to_skip -= 1;
-                } else if found.len() < size {
-                    found.push(self.revision(&key, value)?);
-                }
-            }
+            let skipped = to_skip.min(entries.len());
+            to_skip -= skipped;
+            let entries = entries.into_iter().skip(skipped).take(size - found.len());
+            found.extend(self.listed_revisions(entries.collect()).await?);
         }
         Ok(found)
     }
@@ -103,10 +110,9 @@ impl<S: Snapshot> ReadTransaction<S> {
         moment: Timestamp,
     ) -> Result<Option<StoredDocument>> {
         let range = revisions::range(&to_id_key(id));
-        let mut pages = Pages::new(REVISIONS, range, Direction::Backward, 64);
+        let mut pages = Pages::new(REVISIONS, range, Direction::Backward, 16);
         while let Some(entries) = pages.next(&self.snapshot).await? {
-            for (key, value) in entries {
-                let revision = self.revision(&key, value)?;
+            for revision in self.listed_revisions(entries).await? {
                 if revision.last_modified() <= moment {
                     return Ok(Some(revision));
                 }

@@ -10,7 +10,9 @@ use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
-use crate::schema::{DOCUMENTS, ETAGS, REVISION_BIN, REVISION_VECTORS, REVISIONS, revisions};
+use crate::schema::{
+    DOCUMENTS, ETAGS, REVISION_BIN, REVISION_RECORDS, REVISION_VECTORS, REVISIONS, revisions,
+};
 use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Dot};
 use crate::{Error, ErrorKind, Result};
@@ -138,7 +140,7 @@ pub(crate) async fn follow_settling_deletion<S: Snapshot>(
     }
     tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
     let all = tx
-        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+        .scan_revisions(&revisions::range(id_key), usize::MAX)
         .await?;
     if let Some((key, newest)) = all.last()
         && DocumentRecord::decode(newest.clone())?
@@ -199,11 +201,15 @@ async fn newest<S: Snapshot>(
 ) -> Result<Option<DocumentRecord>> {
     let mut range = revisions::range(id_key);
     let mut newest = None;
-    while let Some((key, value)) = tx.scan(REVISIONS, &range, PAGE).await?.pop() {
-        range = range.after(key);
-        newest = Some(value);
+    while let Some((key, _)) = tx.scan(REVISIONS, &range, PAGE).await?.pop() {
+        range = range.after(key.clone());
+        newest = Some(key);
     }
-    newest.map(DocumentRecord::decode).transpose()
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    let record = tx.revision(&newest).await?;
+    record.map(DocumentRecord::decode).transpose()
 }
 
 /// Makes the revision that tells of a deletion.
@@ -269,7 +275,8 @@ async fn record_new<S: Snapshot>(
         ..version.clone()
     }
     .encode();
-    tx.put(REVISIONS, key.clone(), value);
+    tx.put(REVISIONS, key.clone(), Bytes::new());
+    tx.put(REVISION_RECORDS, etags::key(etag), value);
     tx.put(
         REVISION_VECTORS,
         revisions::vector_key(version.context),
@@ -292,6 +299,7 @@ pub(super) async fn remove<S: Snapshot>(
 ) -> Result<()> {
     let (id_key, etag) = revisions::decode_key(key)?;
     tx.delete(REVISIONS, key.clone());
+    tx.delete(REVISION_RECORDS, etags::key(etag));
     tx.delete(REVISION_VECTORS, revisions::vector_key(&revision.context));
     tx.delete(ETAGS, etags::key(etag));
     if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
@@ -360,7 +368,7 @@ pub(super) async fn retain<S: Snapshot>(
         let page = usize::try_from(limit - removed)
             .unwrap_or(usize::MAX)
             .min(PAGE);
-        let oldest = tx.scan(REVISIONS, &revisions::range(id_key), page).await?;
+        let oldest = tx.scan_revisions(&revisions::range(id_key), page).await?;
         if oldest.is_empty() {
             break;
         }
@@ -392,7 +400,7 @@ pub(super) async fn remove_where<S: Snapshot>(
     let mut range = revisions::range(id_key);
     let mut removed = 0;
     while removed < at_most {
-        let page = tx.scan(REVISIONS, &range, PAGE).await?;
+        let page = tx.scan_revisions(&range, PAGE).await?;
         let Some((last, _)) = page.last() else {
             break;
         };
@@ -419,7 +427,7 @@ pub(crate) async fn leave_bin<S: Snapshot>(
     }
     let mut range = revisions::range(id_key);
     loop {
-        let page = tx.scan(REVISIONS, &range, PAGE).await?;
+        let page = tx.scan_revisions(&range, PAGE).await?;
         let Some((last, _)) = page.last() else {
             return Ok(true);
         };

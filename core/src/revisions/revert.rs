@@ -11,7 +11,7 @@ use crate::commands::{DeleteDocument, ExpectedVersion, Transaction};
 use crate::document::{CollectionName, DocumentId, HILO_COLLECTION, Schedule};
 use crate::host::{TimeSpan, Timestamp};
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
-use crate::schema::{REVISION_VECTORS, REVISIONS, revisions};
+use crate::schema::{REVISION_VECTORS, revisions};
 use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Etag};
 use crate::{Error, ErrorKind, Result};
@@ -93,7 +93,7 @@ impl RevertDocument {
                 if revisions::decode_key(&key)?.0 != *id_key {
                     return Err(missing(text));
                 }
-                tx.get(REVISIONS, &key)
+                tx.revision(&key)
                     .await?
                     .map(DocumentRecord::decode)
                     .transpose()?

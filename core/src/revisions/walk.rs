@@ -46,7 +46,7 @@ pub(super) async fn history<S: Snapshot>(
     id_key: &[u8],
 ) -> Result<Vec<(Bytes, DocumentRecord)>> {
     let all = tx
-        .scan(REVISIONS, &revisions::range(id_key), usize::MAX)
+        .scan_revisions(&revisions::range(id_key), usize::MAX)
         .await?;
     let all = all.into_iter();
     all.map(|(key, value)| Ok((key, DocumentRecord::decode(value)?)))
@@ -59,7 +59,7 @@ pub(super) async fn collection_if_wanted<S: Snapshot>(
     id_key: &[u8],
     wanted: &[String],
 ) -> Result<Option<CollectionName>> {
-    let oldest = tx.scan(REVISIONS, &revisions::range(id_key), 1).await?;
+    let oldest = tx.scan_revisions(&revisions::range(id_key), 1).await?;
     let Some((_, value)) = oldest.into_iter().next() else {
         return Ok(None);
     };

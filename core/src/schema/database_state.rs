@@ -1,6 +1,6 @@
 //! `DATABASE`: the database's own record, written in every commit that takes an etag.
 //!
-//! Key: `state`. Value: format 2, last etag, own index, then each incarnation with what was seen
+//! Key: `state`. Value: format 3, last etag, own index, then each incarnation with what was seen
 //! of it, which together are the database's change vector; then one byte, 1 when revisions are known.
 
 use super::{Decoder, Encoder};
@@ -9,7 +9,11 @@ use crate::version::{
 };
 use crate::{Error, Result};
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+
+/// Still read, and written as [`FORMAT`] with the next commit: revisions had their records in
+/// another table, where they are still found.
+const FORMAT_BEFORE: u8 = 2;
 
 /// The key of the record.
 pub const STATE_KEY: &[u8] = b"state";
@@ -59,7 +63,11 @@ impl DatabaseState {
     /// `Corrupted` when it does not fit.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let mut decoder = Decoder::new("database state", bytes);
-        decoder.format(FORMAT).map_err(|error| {
+        let format = match bytes.first() {
+            Some(&FORMAT_BEFORE) => FORMAT_BEFORE,
+            _ => FORMAT,
+        };
+        decoder.format(format).map_err(|error| {
             Error::corrupted(format!(
                 "{}: export the data with the version that wrote it, and import that",
                 error.message()

@@ -46,6 +46,8 @@ pub const REVISIONS: KeySpace = KeySpace::new(7);
 /// Revisions by change vector; see [`revisions`].
 pub const REVISION_VECTORS: KeySpace = KeySpace::new(8);
 // 9 was a table of revision counts.
+/// The records of revisions in etag order; see [`revisions`].
+pub const REVISION_RECORDS: KeySpace = KeySpace::new(29);
 /// Delete revisions of documents that are still deleted: the bin; see [`revisions`].
 pub const REVISION_BIN: KeySpace = KeySpace::new(10);
 /// Documents with `@expires`, by time; see [`schedules`].

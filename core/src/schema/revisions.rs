@@ -1,9 +1,11 @@
 //! `REVISIONS` and the tables around them.
 //!
 //! `REVISIONS`: key: length of the lower-cased id (varint), the id, the revision's own etag
-//! big-endian; value: a record of [`super::documents`] as it was. Before the revisions of a
-//! document stands their count, in the same table because the same page is written anyway: key:
-//! length and id alone; value: a varint. `REVISION_VECTORS`: key: the version's context, etags
+//! big-endian; value: nothing (before format 3 of the database: its record). Before the revisions
+//! of a document stands their count, in the same table because the same page is written anyway:
+//! key: length and id alone; value: a varint. `REVISION_RECORDS`: key: the revision's etag; value:
+//! a record of [`super::documents`] as it was; there, new records are added at the end, while
+//! documents lie all over their table, and a page written for each is what costs. `REVISION_VECTORS`: key: the version's context, etags
 //! big-endian; value: the revision's key. `REVISION_BIN`: key: etag of the delete revision; value:
 //! the revision's key.
 
@@ -76,6 +78,15 @@ pub fn decode_key(key: &Bytes) -> Result<(Bytes, Etag)> {
         key.slice(start..start + length),
         Etag::new(u64::from_be_bytes(etag)),
     ))
+}
+
+/// Where the record of the revision with this key stands.
+///
+/// # Errors
+/// As [`decode_key`].
+pub fn record_key(key: &Bytes) -> Result<Bytes> {
+    decode_key(key)?;
+    Ok(key.slice(key.len() - 8..))
 }
 
 /// The key of a version in `REVISION_VECTORS`. Keys of younger versions sort behind those of older

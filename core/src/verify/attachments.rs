@@ -9,7 +9,7 @@ use super::{OWNERS_AT_ONCE, Verification, VerifyProgress};
 use crate::attachments::{AttachmentName, ListedAttachment, parse_hash};
 use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash};
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
-use crate::schema::{ATTACHMENTS, BLOBS, DOCUMENTS, REVISIONS};
+use crate::schema::{ATTACHMENTS, BLOBS, DOCUMENTS, REVISION_RECORDS, REVISIONS};
 use crate::storage::{KeySpace, Snapshot};
 
 /// How many entries are looked up at once; they are small.
@@ -236,16 +236,17 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                 *real.entry(row.hash).or_default() += 1;
             }
         }
-        let mut scan = TableScan::new(REVISIONS);
-        while let Some(page) = self.next_page(&mut scan).await {
-            for (_, value) in page {
-                let Ok(record) = DocumentRecord::decode(value) else {
-                    continue;
-                };
-                let list = ListedAttachment::parse_list(record.attachments()).unwrap_or_default();
-                let hashes = list.iter().filter_map(|it| parse_hash(&it.hash).ok());
-                for hash in hashes.filter(&is_in_part) {
-                    *real.entry(hash).or_default() += 1;
+        for space in [REVISIONS, REVISION_RECORDS] {
+            let mut scan = TableScan::new(space);
+            while let Some(page) = self.next_page(&mut scan).await {
+                let values = page.into_iter().map(|(_, value)| value);
+                for record in values.filter_map(|value| DocumentRecord::decode(value).ok()) {
+                    let list = ListedAttachment::parse_list(record.attachments());
+                    let list = list.unwrap_or_default();
+                    let hashes = list.iter().filter_map(|it| parse_hash(&it.hash).ok());
+                    for hash in hashes.filter(&is_in_part) {
+                        *real.entry(hash).or_default() += 1;
+                    }
                 }
             }
         }

@@ -92,7 +92,10 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     async fn follow(&mut self, space: KeySpace, to: KeySpace, kind: ItemKind, entries: &[Entry]) {
         let entries: Vec<&Entry> = entries.iter().filter(|it| it.kind == kind).collect();
         let keys: Vec<Bytes> = entries.iter().map(|it| it.record.clone()).collect();
-        let records = self.get_many(to, &keys).await;
+        let records = match kind {
+            ItemKind::Revision => self.get_revisions(&keys).await,
+            _ => self.get_many(to, &keys).await,
+        };
         for (entry, record) in entries.into_iter().zip(records) {
             let record_key = show_key(to, &entry.record);
             let Some(record) = record else {

@@ -10,8 +10,8 @@ use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
 use crate::schema::{
-    COLLECTION_ETAGS, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, REVISIONS, TOMBSTONES,
-    collection_etags, revisions,
+    COLLECTION_ETAGS, DOCUMENTS, ETAGS, EXPIRATIONS, REFRESHES, REVISION_RECORDS, REVISIONS,
+    TOMBSTONES, collection_etags, revisions,
 };
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
@@ -21,7 +21,7 @@ const MAX_JSON_DEPTH: usize = 120;
 
 /// Whether a table holds documents, tombstones or revisions.
 pub(super) fn is_record_table(space: KeySpace) -> bool {
-    space == DOCUMENTS || space == TOMBSTONES || space == REVISIONS
+    space == DOCUMENTS || space == TOMBSTONES || [REVISIONS, REVISION_RECORDS].contains(&space)
 }
 
 /// What of a record is told by other tables.

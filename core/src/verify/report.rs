@@ -8,13 +8,13 @@ use crate::attachments::hash_text;
 use crate::schema::{
     ATTACHMENTS, BLOBS, CHUNKS, COLLECTION_ETAGS, COLLECTIONS, CONFLICTS, DATABASE, DEPARTURES,
     DOCUMENTS, EDGE_STATES, ETAGS, EXPIRATIONS, IDENTITIES, INDEXES, LEDGER, LOOSE_CONTENTS,
-    PENDING, PENDING_ORDER, REFRESHES, REPLICAS, REQUESTS, REVISION_BIN, REVISION_VECTORS,
-    REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
+    PENDING, PENDING_ORDER, REFRESHES, REPLICAS, REQUESTS, REVISION_BIN, REVISION_RECORDS,
+    REVISION_VECTORS, REVISIONS, TOMBSTONES, blobs, collection_etags, etags, revisions, schedules,
 };
 use crate::storage::KeySpace;
 
 /// The tables of a database, with the names problems have for them.
-const TABLES: [(KeySpace, &str); 25] = [
+const TABLES: [(KeySpace, &str); 26] = [
     (DATABASE, "database"),
     (DOCUMENTS, "documents"),
     (ETAGS, "etags"),
@@ -23,6 +23,7 @@ const TABLES: [(KeySpace, &str); 25] = [
     (COLLECTIONS, "collections"),
     (IDENTITIES, "identities"),
     (REVISIONS, "revisions"),
+    (REVISION_RECORDS, "revision records"),
     (REVISION_VECTORS, "revision vectors"),
     (REVISION_BIN, "revision bin"),
     (EXPIRATIONS, "expirations"),
@@ -86,7 +87,7 @@ fn show_binary_key(space: KeySpace, key: &[u8]) -> Option<String> {
             let (id, etag) = revisions::decode_key(&bytes).ok()?;
             Some(format!("{} {etag}", text(&id)))
         }
-        REVISION_BIN => Some(etags::decode_key(key).ok()?.to_string()),
+        REVISION_BIN | REVISION_RECORDS => Some(etags::decode_key(key).ok()?.to_string()),
         EXPIRATIONS | REFRESHES => {
             let (at, id) = schedules::decode_key(&bytes).ok()?;
             Some(format!("{} {}", text(&id), at.to_text()))

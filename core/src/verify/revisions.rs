@@ -12,10 +12,14 @@ use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::tombstones::Tombstone;
 use crate::schema::{
-    DATABASE, DOCUMENTS, ETAGS, REVISION_BIN, REVISION_VECTORS, REVISIONS, TOMBSTONES, revisions,
+    DATABASE, DOCUMENTS, ETAGS, REVISION_BIN, REVISION_RECORDS, REVISION_VECTORS, REVISIONS,
+    TOMBSTONES, revisions,
 };
 use crate::storage::{KeySpace, Snapshot};
 use crate::version::Etag;
+
+/// How many revisions are in memory with their records.
+const WITH_RECORDS: usize = 64;
 
 /// The revisions of one document, which stand together.
 #[derive(Default)]
@@ -43,34 +47,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let mut group = Group::default();
         let mut counted = 0;
         while let Some(page) = self.next_page(&mut scan).await {
-            let mut expected = Expectations::default();
-            let mut of_attachments = Vec::new();
-            for (key, value) in page {
-                if let Some(id_key) = revisions::counted_document(&key) {
-                    expected.ended.push(std::mem::take(&mut group));
-                    group.id_key = id_key;
-                    group.stated = self.read_count(&key, &value);
-                    counted += 1;
-                    continue;
-                }
-                let Ok((id_key, etag)) = revisions::decode_key(&key) else {
-                    self.records_are_complete = false;
-                    self.add_problem(REVISIONS, &key, "its key does not fit");
-                    continue;
-                };
-                if id_key != group.id_key {
-                    let ended = std::mem::take(&mut group);
-                    group.id_key = id_key.clone();
-                    expected.ended.push(ended);
-                }
-                group.count += 1;
-                let record = self.check_revision(&key, &id_key, etag, value);
-                let Some(record) = record else { continue };
-                expected.add(&key, etag, &record, &mut group);
-                self.list_attachments(REVISIONS, &key, &record, &mut of_attachments);
+            for listed in page.chunks(WITH_RECORDS) {
+                counted += self.check_listed(listed.to_vec(), &mut group).await;
             }
-            self.check_expectations(expected).await;
-            self.check_attachments_of(of_attachments).await;
         }
         let ended = vec![group];
         self.check_expectations(Expectations {
@@ -94,6 +73,113 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             self.walk(space).await;
             if !self.has_all_expected(space) {
                 self.follow_revision_table(space).await;
+            }
+        }
+        self.walk(REVISION_RECORDS).await;
+        if !self.has_all_expected(REVISION_RECORDS) {
+            self.follow_revision_records().await;
+        }
+    }
+
+    /// Checks some of the table's entries, and all documents but the last. Answers how many of
+    /// them are counts.
+    async fn check_listed(&mut self, listed: Vec<(Bytes, Bytes)>, group: &mut Group) -> u64 {
+        let mut counted = 0;
+        let mut expected = Expectations::default();
+        let mut of_attachments = Vec::new();
+        for (key, value) in self.with_records(listed).await {
+            if let Some(id_key) = revisions::counted_document(&key) {
+                expected.ended.push(std::mem::take(group));
+                group.id_key = id_key;
+                group.stated = self.read_count(&key, &value);
+                counted += 1;
+                continue;
+            }
+            let Ok((id_key, etag)) = revisions::decode_key(&key) else {
+                self.records_are_complete = false;
+                self.add_problem(REVISIONS, &key, "its key does not fit");
+                continue;
+            };
+            if id_key != group.id_key {
+                let ended = std::mem::take(group);
+                group.id_key = id_key.clone();
+                expected.ended.push(ended);
+            }
+            group.count += 1;
+            if value.is_empty() {
+                self.records_are_complete = false;
+                self.add_problem(REVISIONS, &key, "its record is missing");
+                continue;
+            }
+            let record = self.check_revision(&key, &id_key, etag, value);
+            let Some(record) = record else { continue };
+            expected.add(&key, etag, &record, group);
+            self.list_attachments(REVISIONS, &key, &record, &mut of_attachments);
+        }
+        self.check_expectations(expected).await;
+        self.check_attachments_of(of_attachments).await;
+        counted
+    }
+
+    /// Revisions with their records; empty where one is missing.
+    async fn with_records(&mut self, mut listed: Vec<(Bytes, Bytes)>) -> Vec<(Bytes, Bytes)> {
+        let is_elsewhere =
+            |(key, value): &(Bytes, Bytes)| value.is_empty() && revisions::record_key(key).is_ok();
+        let places = (0..listed.len()).filter(|at| is_elsewhere(&listed[*at]));
+        let places: Vec<usize> = places.collect();
+        self.expected_entries[usize::from(REVISION_RECORDS.number())] += places.len() as u64;
+        let keys = places
+            .iter()
+            .map(|at| revisions::record_key(&listed[*at].0));
+        let keys: Vec<Bytes> = keys.filter_map(Result::ok).collect();
+        let records = self.get_many(REVISION_RECORDS, &keys).await;
+        for (at, record) in places.into_iter().zip(records) {
+            listed[at].1 = record.unwrap_or_default();
+        }
+        listed
+    }
+
+    /// The records of revisions; empty where only the record is missing, which is told already.
+    pub(super) async fn get_revisions(&mut self, keys: &[Bytes]) -> Vec<Option<Bytes>> {
+        let mut found = self.get_many(REVISIONS, keys).await;
+        let is_elsewhere = |value: &Option<Bytes>| value.as_ref().is_some_and(Bytes::is_empty);
+        let elsewhere: Vec<usize> = (0..keys.len())
+            .filter(|at| is_elsewhere(&found[*at]) && revisions::record_key(&keys[*at]).is_ok())
+            .collect();
+        let record_keys = elsewhere.iter().map(|at| revisions::record_key(&keys[*at]));
+        let record_keys: Vec<Bytes> = record_keys.filter_map(Result::ok).collect();
+        let records = self.get_many(REVISION_RECORDS, &record_keys).await;
+        for (at, record) in elsewhere.into_iter().zip(records) {
+            found[at] = Some(record.unwrap_or_default());
+        }
+        found
+    }
+
+    /// Looks for records that no revision has.
+    async fn follow_revision_records(&mut self) {
+        let mut scan = TableScan::new(REVISION_RECORDS);
+        while let Some(page) = self.next_page(&mut scan).await {
+            for records in page.chunks(LOOKED_UP) {
+                let etags: Vec<Bytes> = records.iter().map(|(etag, _)| etag.clone()).collect();
+                let named = self.get_many(ETAGS, &etags).await;
+                let named = named.into_iter().map(|entry| match entry {
+                    Some(entry) => match etags::decode_value(&entry) {
+                        Ok((ItemKind::Revision, key)) => key,
+                        _ => Bytes::new(),
+                    },
+                    None => Bytes::new(),
+                });
+                let named: Vec<Bytes> = named.collect();
+                let listed = self.get_many(REVISIONS, &named).await;
+                for (etag, entry) in etags.iter().zip(listed) {
+                    if entry.is_none() {
+                        self.add_problem(
+                            REVISION_RECORDS,
+                            etag,
+                            "no revision is known by this etag",
+                        );
+                    }
+                }
             }
         }
     }
@@ -229,7 +315,7 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
     async fn follow_to_revisions(&mut self, space: KeySpace, presences: Vec<Presence>) {
         for presences in presences.chunks(LOOKED_UP) {
             let keys: Vec<Bytes> = presences.iter().map(|it| it.entry.clone()).collect();
-            let records = self.get_many(REVISIONS, &keys).await;
+            let records = self.get_revisions(&keys).await;
             for (presence, record) in presences.iter().zip(records) {
                 let name = super::report::show_key(REVISIONS, &presence.entry);
                 let Some(record) = record else {
