@@ -136,7 +136,15 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// Whatever the store reports; `Corrupted` when the record does not fit; `DocumentConflict` when
     /// several versions of it live.
     pub async fn document(&self, id: &str) -> Result<Option<StoredDocument>> {
-        Ok(self.documents(&[id]).await?.pop().flatten())
+        let keys = [to_id_key(id)];
+        let value = self.snapshot.get_many(DOCUMENTS, &keys).await?;
+        match value.into_iter().next().flatten() {
+            Some(value) => {
+                let [key] = keys;
+                StoredDocument::new(key, value, &self.incarnations).map(Some)
+            }
+            None => self.refuse_conflicts(&keys).await.map(|()| None),
+        }
     }
 
     /// Documents by id, in the order of `ids`.

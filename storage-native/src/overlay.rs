@@ -101,6 +101,11 @@ impl Overlay {
         }
     }
 
+    /// What became of `key` up to `commit`; `None` where redb has the answer.
+    pub(crate) fn get(&self, space: KeySpace, key: &[u8], commit: u64) -> Option<Change> {
+        self.read(space).get(key)?.at(commit).cloned()
+    }
+
     /// What became of each of `keys` up to `commit`; `None` where redb has the answer.
     pub(crate) fn get_many(
         &self,

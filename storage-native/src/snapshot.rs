@@ -166,6 +166,14 @@ impl State {
     }
 
     pub(crate) fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
+        if let [key] = keys {
+            // Most reads are of one document: nothing is gathered for them.
+            let value = match self.overlay.get(space, key, self.commit) {
+                Some(change) => change,
+                None => self.base.get(space, key)?,
+            };
+            return Ok(vec![value]);
+        }
         let changes = self.overlay.get_many(space, keys, self.commit);
         let values = keys.iter().zip(changes).map(|(key, change)| match change {
             Some(value) => Ok(value),

@@ -268,7 +268,7 @@ fn run_engine(arguments: &RunArguments) -> Result<Vec<engine::EngineCell>> {
         sizes: arguments.sizes.clone(),
         measured: arguments.server.measured(),
     };
-    engine::run(&plan, arguments.server.cores(), &arguments.server.directory)
+    engine::run(&plan, &arguments.server.directory)
 }
 
 fn run_postgres(arguments: &RunArguments) -> Result<Option<postgres::Inserts>> {
