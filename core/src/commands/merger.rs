@@ -228,12 +228,12 @@ impl<S: Store> Merger<S> {
             }
         };
         let transaction = open.transaction.insert(transaction);
+        open.group.reserve(requests.len());
         for request in requests {
             transaction.begin_operation();
             let outcome = request.operation.run(transaction).await;
-            match outcome {
-                Ok(_) => transaction.keep_operation(),
-                Err(_) => transaction.undo_operation(),
+            if outcome.is_err() {
+                transaction.undo_operation();
             }
             open.group.push((request, outcome));
         }

@@ -28,7 +28,7 @@ mod write_outputs;
 pub use change_hilo::{HiloRange, NextHiloRange, ReturnHiloRange};
 pub use change_identity::{NextIdentity, SeedIdentity};
 pub use change_indexes::ChangeIndexes;
-pub use changes::Changes;
+pub use changes::{Changes, UndoLog};
 pub use clean_tombstones::CleanTombstones;
 pub use configure::Configure;
 pub use delete_by_prefix::{DeleteByPrefix, DeletedByPrefix};

@@ -1,15 +1,15 @@
 //! The write transaction: a snapshot, the commit still in flight, and what came since.
 //!
-//! Reads look through four layers, newest first: the running operation, the batch, the commit in
-//! flight, the snapshot. An operation's changes join the batch only when it succeeds, so a failed
-//! one leaves no trace.
+//! Reads look through three layers, newest first: the batch with the running operation, the commit
+//! in flight, the snapshot. What an operation changed in the batch is taken back when it fails, so
+//! that it leaves no trace.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Changes;
+use super::{Changes, UndoLog};
 use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::Notice;
@@ -30,7 +30,7 @@ pub struct Transaction<S> {
     in_flight: Arc<Changes>,
     loaded: HashMap<(KeySpace, Bytes), Option<Bytes>>,
     batch: Changes,
-    operation: Changes,
+    undo: UndoLog,
     state: DatabaseState,
     /// The last etag before the running operation.
     etag_before: Etag,
@@ -73,7 +73,7 @@ impl<S: Snapshot> Transaction<S> {
             in_flight,
             loaded: HashMap::new(),
             batch: Changes::default(),
-            operation: Changes::default(),
+            undo: UndoLog::default(),
             etag_before: state.last_etag,
             knew_revisions_before: state.knows_revisions,
             known_before: state.incarnations.rows().len(),
@@ -229,9 +229,8 @@ impl<S: Snapshot> Transaction<S> {
     }
 
     fn changed(&self, space: KeySpace, key: &[u8]) -> Option<&Option<Bytes>> {
-        self.operation
+        self.batch
             .get(space, key)
-            .or_else(|| self.batch.get(space, key))
             .or_else(|| self.in_flight.get(space, key))
     }
 
@@ -300,7 +299,7 @@ impl<S: Snapshot> Transaction<S> {
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>> {
         let mut changed: BTreeMap<&Bytes, &Option<Bytes>> = BTreeMap::new();
-        for layer in [&*self.in_flight, &self.batch, &self.operation] {
+        for layer in [&*self.in_flight, &self.batch] {
             changed.extend(layer.range(space, range));
         }
         let mut entries: BTreeMap<Bytes, Bytes> = BTreeMap::new();
@@ -342,12 +341,12 @@ impl<S: Snapshot> Transaction<S> {
 
     /// Sets `key`.
     pub fn put(&mut self, space: KeySpace, key: Bytes, value: impl Into<Bytes>) {
-        self.operation.put(space, key, value.into());
+        self.undo.put(&mut self.batch, space, key, value.into());
     }
 
     /// Removes `key`.
     pub fn delete(&mut self, space: KeySpace, key: Bytes) {
-        self.operation.delete(space, key);
+        self.undo.delete(&mut self.batch, space, key);
     }
 
     /// The counts of a collection, zero when it is new.
@@ -379,6 +378,7 @@ impl<S: Snapshot> Transaction<S> {
 
     pub(crate) fn begin_operation(&mut self) {
         self.now = self.host.clock.now();
+        self.undo.begin(&self.batch);
         self.etag_before = self.state.last_etag;
         self.knew_revisions_before = self.state.knows_revisions;
         self.known_before = self.state.incarnations.rows().len();
@@ -388,13 +388,8 @@ impl<S: Snapshot> Transaction<S> {
         }
     }
 
-    pub(crate) fn keep_operation(&mut self) {
-        let changes = std::mem::take(&mut self.operation);
-        self.batch.absorb(changes);
-    }
-
     pub(crate) fn undo_operation(&mut self) {
-        self.operation = Changes::default();
+        self.undo.undo(&mut self.batch);
         self.state.last_etag = self.etag_before;
         self.state.knows_revisions = self.knew_revisions_before;
         self.state.incarnations.rows.truncate(self.known_before);

@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for TopNames {
     fn visit_map<A: MapAccess<'de>>(self, mut properties: A) -> Result<Self::Value, A::Error> {
         let inner = self.0.inner()?;
         let mut names = Names::default();
-        let mut places = Some(Vec::new());
+        let mut places = Some(Vec::with_capacity(Names::FEW));
         while let Some(name) = properties.next_key_seed(Name)? {
             match &name {
                 Cow::Borrowed(name) => places.iter_mut().for_each(|places| places.push(*name)),
@@ -264,6 +264,9 @@ impl<'a> Names<'a> {
             )));
         }
         if self.few.len() < Self::FEW {
+            if self.few.is_empty() {
+                self.few.reserve_exact(Self::FEW);
+            }
             self.few.push(name);
         } else {
             self.many.insert(name);

@@ -42,6 +42,14 @@ pub struct WriteBatch {
 }
 
 impl WriteBatch {
+    /// An empty batch with room for `count` changes.
+    pub fn with_capacity(count: usize) -> Self {
+        Self {
+            writes: Vec::with_capacity(count),
+            byte_count: 0,
+        }
+    }
+
     /// Adds a put.
     pub fn put(&mut self, space: KeySpace, key: impl Into<Bytes>, value: impl Into<Bytes>) {
         let (key, value) = (key.into(), value.into());
