@@ -36,6 +36,9 @@ use target::Target;
 use tempfile::TempDir;
 use workload::Workload;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures a server of this protocol beside its peers.
 #[derive(Debug, Parser)]
 struct Arguments {
