@@ -100,7 +100,8 @@ impl<S: Snapshot> ReadTransaction<S> {
             .collect())
     }
 
-    /// What a document was at a moment: its newest revision that is not younger.
+    /// What a document was at a moment: its newest revision by time that is not younger. All of
+    /// them are looked at: revisions come from dumps and from edges long after they were written.
     ///
     /// # Errors
     /// As [`Self::revisions`].
@@ -111,14 +112,18 @@ impl<S: Snapshot> ReadTransaction<S> {
     ) -> Result<Option<StoredDocument>> {
         let range = revisions::range(&to_id_key(id));
         let mut pages = Pages::new(REVISIONS, range, Direction::Backward, 16);
+        let mut found: Option<StoredDocument> = None;
         while let Some(entries) = pages.next(&self.snapshot).await? {
             for revision in self.listed_revisions(entries).await? {
-                if revision.last_modified() <= moment {
-                    return Ok(Some(revision));
+                let at = revision.last_modified();
+                // Of several at one moment the last one that came.
+                let is_newer = found.as_ref().is_none_or(|it| at > it.last_modified());
+                if at <= moment && is_newer {
+                    found = Some(revision);
                 }
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// The bin: delete revisions of documents that are deleted, newest first, from `before` on if

@@ -162,10 +162,11 @@ impl RevertDatabase {
             return Ok(Reverted::LeftAlone);
         }
         let at_the_time = self.at_the_time(&all);
-        // All are newer: either it did not exist then, or older ones are no longer kept.
+        // All are newer: either it did not exist then, or older ones are no longer kept. Nothing
+        // says of a deleted one that it existed, so that it stays deleted.
         let created_later = oldest.flags.contains(DocumentFlags::FIRST_VERSION);
-        let target = at_the_time.or((!created_later).then_some(oldest));
         let lives = previous.document().is_some();
+        let target = at_the_time.or((lives && !created_later).then_some(oldest));
         match target {
             Some(revision) if is_same(previous.document(), revision) => Ok(Reverted::Same),
             Some(revision) if !revision.flags.contains(DocumentFlags::DELETE_REVISION) => {

@@ -1,5 +1,7 @@
 //! Documents and databases go back to what they were.
 
+use pinyon_core::schema::documents::DocumentFlags;
+
 use super::*;
 
 #[test]
@@ -188,6 +190,59 @@ fn a_revert_looks_back_as_far_as_its_window_and_leaves_later_writers_alone() {
             (narrow.reverted, n().await),
             (1, 2.into()),
             "before the window the first one"
+        );
+    });
+}
+
+#[test]
+fn histories_that_come_later_do_not_hide_what_is_newer_nor_bring_back_the_deleted() {
+    let story = Story::new();
+    story.run(async |database| {
+        keep(&database, CollectionRevisions::default()).await;
+        let at = |seconds: i64| {
+            Timestamp::parse("2026-01-01T00:00:00Z")
+                .unwrap()
+                .plus_ms(seconds * 1000)
+        };
+        story.clock.set(at(100));
+        written(&database, put("lives", r#"{"n":9}"#)).await;
+        let imported = async |id: &str, n: u64, seconds: i64, flags: DocumentFlags| {
+            let text = format!(r#"{{"n":{n}}}"#);
+            let import = ImportRevision {
+                id: DocumentId::new(id, 512).unwrap(),
+                document: parse_document(&text, &pinyon_core::Limits::default()).unwrap(),
+                change_vector: None,
+                last_modified: Some(at(seconds)),
+                flags,
+                attachments: vec![],
+            };
+            write_one(&database, BatchCommand::ImportRevision(import))
+                .await
+                .unwrap();
+        };
+        for id in ["lives", "gone"] {
+            imported(id, 1, 10, DocumentFlags::REVISION).await;
+            imported(id, 1, 20, DocumentFlags::DELETE_REVISION).await;
+        }
+        let read = database.read().await.unwrap();
+        let now = read.revision_before("lives", at(200)).await.unwrap();
+        assert_eq!(now.unwrap().body(), r#"{"n":9}"#);
+        let before = read.revision_before("lives", at(15)).await.unwrap();
+        assert_eq!(before.unwrap().body(), r#"{"n":1}"#);
+
+        story.clock.set(at(300));
+        let step = RevertDatabase {
+            to: at(5),
+            window: None,
+            changed_until: None,
+            collections: vec![],
+            after: Bytes::new(),
+            limit: 10,
+        };
+        database.revert_step(step).await.unwrap();
+        assert!(
+            json(&database, "gone").await.is_none(),
+            "nothing says that it existed then"
         );
     });
 }
