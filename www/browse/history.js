@@ -8,6 +8,7 @@ import { differences, textOf } from "./json_diff.js";
 import { showTree } from "./json_tree.js";
 import {
     ask, button, count, facts, heading, link, pageLinks, quiet, readableSize, readableTime, time, vector, viewSwitch,
+    moment,
 } from "./pieces.js";
 import { get, isAbort, post } from "./server.js";
 
@@ -52,7 +53,7 @@ export function revertButton(database, id, revision, text, then, onTrouble) {
     const when = readableTime(metadataOf(revision)["@last-modified"]);
     const label = `${text}: version of ${when}`;
     return button(text, async () => {
-        const isOver = Date.parse(metadataOf(revision)["@expires"]) <= Date.now();
+        const isOver = moment(metadataOf(revision)["@expires"]) <= Date.now();
         const explanation = `“${id}” becomes what it was on ${when}. That is a new version; while revisions are kept, the present one stays in its history.`
             + (isOver ? " Its @expires has passed: where documents expire, the next sweep deletes it again." : "");
         if (!await ask(`${text}?`, explanation, text)) {

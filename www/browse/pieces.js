@@ -26,8 +26,11 @@ export function facts(pairs) {
 const TO_THE_SECOND = { dateStyle: "medium", timeStyle: "medium" };
 const PRECISE = { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 };
 
+/** A time without an offset is one of UTC, as the server reads it. */
+export const moment = (text) => new Date(/T[^zZ+-]*$/.test(text) ? `${text}Z` : text);
+
 export function readableTime(text, isPrecise = false) {
-    const date = new Date(text);
+    const date = moment(text);
     return Number.isNaN(date.valueOf()) ? text : date.toLocaleString(undefined, isPrecise ? PRECISE : TO_THE_SECOND);
 }
 
@@ -38,7 +41,7 @@ export function countdown(signal, text, { due, off }) {
     const left = element("span", { className: "left" });
     const shown = element("span", {}, time(text), " ", left);
     const update = () => {
-        const ms = new Date(text) - Date.now();
+        const ms = moment(text) - Date.now();
         left.textContent = off ? `(${off})` : ms <= 0 ? `(${due})` : `(${timeLeft(ms)})`;
     };
     update();

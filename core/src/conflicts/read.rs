@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::document::to_id_key;
+use crate::document::{StoredDocument, to_id_key};
 use crate::reader::Pages;
 use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::documents::DocumentRecord;
@@ -14,6 +14,9 @@ use crate::schema::{CONFLICTS, DOCUMENTS, EDGE_STATES, TOMBSTONES};
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::version::{ChangeVector, Etag, Siblings};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
+
+/// How many documents in conflict are read at once with their versions.
+const VERSIONS_OF: usize = 16;
 
 /// A document of which several versions live.
 #[derive(Debug, Clone)]
@@ -122,6 +125,37 @@ impl<S: Snapshot> ReadTransaction<S> {
             }
         }
         Ok(found)
+    }
+
+    /// The versions of documents in conflict as records, in the order of their ids: of each the
+    /// newest one, or all that are no deletions. Also the id to go on after; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Self::conflict`].
+    pub(crate) async fn conflict_versions(
+        &self,
+        start_after: &str,
+        newest_only: bool,
+    ) -> Result<(Vec<StoredDocument>, Option<String>)> {
+        let found = self.conflicts(start_after, VERSIONS_OF).await?;
+        let last = found.last().map(|it| it.id.clone());
+        let mut versions = Vec::new();
+        for conflict in found {
+            let mut live = conflict.set.live;
+            live.retain(|it| !it.value.is_deletion);
+            live.sort_by_key(|it| it.value.last_modified);
+            let passed_over = match newest_only {
+                true => live.len().saturating_sub(1),
+                false => 0,
+            };
+            for version in &live[passed_over..] {
+                let name = super::store::name_of(version);
+                let record = super::store::parts_of(&conflict.key, version, &name).encode();
+                let key = conflict.key.clone();
+                versions.push(StoredDocument::new(key, record.into(), &self.incarnations)?);
+            }
+        }
+        Ok((versions, last))
     }
 
     /// Everything that lives under an id: one version, a deletion, several versions, or nothing.

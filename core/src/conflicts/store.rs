@@ -187,17 +187,32 @@ pub(crate) async fn keep_as_revision<S: Snapshot>(
     if live.value.is_deletion {
         return Ok(());
     }
-    // The context is the whole set's; a version's own name is its dot.
-    let context: ChangeVector = [live.dot].into_iter().collect();
+    let context = name_of(live);
+    let parts = parts_of(key, live, &context);
+    crate::revisions::record(tx, &parts).await?;
+    Ok(())
+}
+
+/// The context is the whole set's; a version's own name is its dot.
+pub(crate) fn name_of(live: &Live<DocumentVersion>) -> ChangeVector {
+    [live.dot].into_iter().collect()
+}
+
+/// A version as the record of a document, under its name.
+pub(crate) fn parts_of<'a>(
+    key: &'a Bytes,
+    live: &'a Live<DocumentVersion>,
+    name: &'a ChangeVector,
+) -> DocumentParts<'a> {
     let mut flags = DocumentFlags::CONFLICTED;
     if !live.value.attachments.is_empty() {
         flags = flags.with(DocumentFlags::HAS_ATTACHMENTS);
     }
-    let parts = DocumentParts {
+    DocumentParts {
         etag: Etag::ZERO,
         last_modified: live.value.last_modified,
         flags,
-        context: &context,
+        context: name,
         dot: live.dot,
         origin: live.origin,
         id: &live.value.id,
@@ -206,9 +221,7 @@ pub(crate) async fn keep_as_revision<S: Snapshot>(
         attachments: &live.value.attachments,
         metadata: &live.value.metadata,
         body: &live.value.body,
-    };
-    crate::revisions::record(tx, &parts).await?;
-    Ok(())
+    }
 }
 
 async fn release<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes) -> Result<()> {

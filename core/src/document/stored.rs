@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::Result;
 use crate::host::Timestamp;
-use crate::schema::documents::{DocumentFlags, DocumentRecord};
+use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::version::{ChangeVector, Etag, Incarnations};
 
 /// A live document of one snapshot. Cloning it copies no text.
@@ -25,6 +25,21 @@ impl StoredDocument {
             key,
             record,
             change_vector,
+        })
+    }
+
+    /// The same with an empty body, for those who want to know of many and read none.
+    ///
+    /// # Errors
+    /// `Corrupted` when its record cannot be made.
+    pub(crate) fn without_body(self) -> Result<Self> {
+        let parts = DocumentParts {
+            body: "{}",
+            ..DocumentParts::of_record(&self.record, &self.key)
+        };
+        Ok(Self {
+            record: DocumentRecord::decode(parts.encode().into())?,
+            ..self
         })
     }
 

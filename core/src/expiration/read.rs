@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::host::Timestamp;
 use crate::reader::{Pages, ReadTransaction};
-use crate::schema::{EXPIRATIONS, REFRESHES, schedules};
+use crate::schema::{EXPIRATIONS, LOOSE_CONTENTS, REFRESHES, schedules};
 use crate::storage::{Direction, KeyRange, KeySpace, Snapshot};
 
 impl<S: Snapshot> ReadTransaction<S> {
@@ -21,6 +21,15 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// As [`Self::document`].
     pub async fn next_refresh(&self) -> Result<Option<Timestamp>> {
         self.first_of(REFRESHES).await
+    }
+
+    /// Whether there are contents that nothing refers to, which a sweep gives back some time.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn has_loose_contents(&self) -> Result<bool> {
+        let mut pages = Pages::new(LOOSE_CONTENTS, KeyRange::all(), Direction::Forward, 1);
+        Ok(pages.next(&self.snapshot).await?.is_some())
     }
 
     async fn first_of(&self, space: KeySpace) -> Result<Option<Timestamp>> {

@@ -151,6 +151,10 @@ async fn flag<S: Snapshot>(
         }
     } else if let Some(value) = tx.get(TOMBSTONES, id_key).await? {
         let mut tombstone = Tombstone::decode(&value)?;
+        if is_deletion && tombstone.is_conflict() {
+            // Its versions live.
+            tx.delete(REVISION_BIN, etags::key(tx.last_etag()));
+        }
         tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
         tx.put(TOMBSTONES, id_key.clone(), tombstone.encode());
     }

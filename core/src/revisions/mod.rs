@@ -24,6 +24,7 @@ pub use configuration::{CollectionRevisions, RevisionsConfiguration};
 pub use delete::{DeleteRevisions, RevisionSelection};
 pub use enforce::{EnforceRevisions, EnforcedRevisions};
 pub use import::ImportRevision;
+pub use read::RevisionPage;
 pub use record::{ForceRevision, ForcedRevision};
 pub(crate) use record::{
     follow_delete, follow_put, follow_settling_deletion, has_some, leave_bin, record,

@@ -13,6 +13,22 @@ use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::version::{ChangeVector, Etag};
 use crate::{Error, Result};
 
+/// How many revisions are in memory with their records before they are looked at.
+const WITH_RECORDS: usize = 16;
+
+/// Which revisions of a document are wanted.
+#[derive(Debug, Clone)]
+pub struct RevisionPage {
+    /// How many of the newest are passed over.
+    pub start: usize,
+    /// The most to answer.
+    pub size: usize,
+    /// The most bytes in memory, about.
+    pub max_bytes: usize,
+    /// Whether their bodies are left out: each is `{}`.
+    pub metadata_only: bool,
+}
+
 impl<S: Snapshot> ReadTransaction<S> {
     pub(crate) async fn revisions_by_key(&self, keys: Vec<Bytes>) -> Result<Vec<StoredDocument>> {
         let values = self.snapshot.get_many(REVISIONS, &keys).await?;
@@ -47,18 +63,49 @@ impl<S: Snapshot> ReadTransaction<S> {
         start: usize,
         size: usize,
     ) -> Result<Vec<StoredDocument>> {
+        let page = RevisionPage {
+            start,
+            size,
+            max_bytes: usize::MAX,
+            metadata_only: false,
+        };
+        self.revision_page(id, &page).await
+    }
+
+    /// As [`Self::revisions`], but no more is read once there is more than `max_bytes` of them.
+    ///
+    /// # Errors
+    /// As [`Self::revisions`].
+    pub async fn revision_page(
+        &self,
+        id: &str,
+        page: &RevisionPage,
+    ) -> Result<Vec<StoredDocument>> {
         let range = revisions::range(&to_id_key(id));
-        let wanted = start.saturating_add(size);
+        let wanted = page.start.saturating_add(page.size);
         let mut pages = Pages::new(REVISIONS, range, Direction::Backward, wanted);
-        let (mut found, mut to_skip) = (Vec::new(), start);
-        while found.len() < size {
-            let Some(entries) = pages.next(&self.snapshot).await? else {
+        let (mut found, mut to_skip, mut byte_count) = (Vec::new(), page.start, 0);
+        while found.len() < page.size {
+            let Some(mut entries) = pages.next(&self.snapshot).await? else {
                 break;
             };
             let skipped = to_skip.min(entries.len());
             to_skip -= skipped;
-            let entries = entries.into_iter().skip(skipped).take(size - found.len());
-            found.extend(self.listed_revisions(entries.collect()).await?);
+            entries.drain(..skipped);
+            entries.truncate(page.size - found.len());
+            for listed in entries.chunks(WITH_RECORDS) {
+                for revision in self.listed_revisions(listed.to_vec()).await? {
+                    let revision = match page.metadata_only {
+                        true => revision.without_body()?,
+                        false => revision,
+                    };
+                    byte_count += revision.byte_count();
+                    found.push(revision);
+                }
+                if byte_count > page.max_bytes {
+                    return Ok(found);
+                }
+            }
         }
         Ok(found)
     }
@@ -111,7 +158,7 @@ impl<S: Snapshot> ReadTransaction<S> {
         moment: Timestamp,
     ) -> Result<Option<StoredDocument>> {
         let range = revisions::range(&to_id_key(id));
-        let mut pages = Pages::new(REVISIONS, range, Direction::Backward, 16);
+        let mut pages = Pages::new(REVISIONS, range, Direction::Backward, WITH_RECORDS);
         let mut found: Option<StoredDocument> = None;
         while let Some(entries) = pages.next(&self.snapshot).await? {
             for revision in self.listed_revisions(entries).await? {

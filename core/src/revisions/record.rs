@@ -17,8 +17,8 @@ use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Dot};
 use crate::{Error, ErrorKind, Result};
 
-/// How many revisions are in memory at once.
-const PAGE: usize = 256;
+/// How many revisions are in memory with their records at once: documents may be large.
+const PAGE: usize = 8;
 
 const SHOWN_AS_REVISION: DocumentFlags = DocumentFlags::REVISION.with(DocumentFlags::HAS_REVISIONS);
 
@@ -139,16 +139,15 @@ pub(crate) async fn follow_settling_deletion<S: Snapshot>(
         return Ok(());
     }
     tombstone.flags = tombstone.flags.with(DocumentFlags::HAS_REVISIONS);
-    let all = tx
-        .scan_revisions(&revisions::range(id_key), usize::MAX)
-        .await?;
-    if let Some((key, newest)) = all.last()
-        && DocumentRecord::decode(newest.clone())?
+    if let Some(newest) = tx.revision_keys(id_key).await?.pop()
+        && tx
+            .listed_revision(&newest)
+            .await?
             .flags
             .contains(DocumentFlags::DELETE_REVISION)
     {
-        let (_, etag) = revisions::decode_key(key)?;
-        tx.put(REVISION_BIN, etags::key(etag), key.clone());
+        let (_, etag) = revisions::decode_key(&newest)?;
+        tx.put(REVISION_BIN, etags::key(etag), newest);
         return Ok(());
     }
     let parts = DocumentParts {
@@ -176,7 +175,7 @@ fn metadata_of_deletion(collection: &CollectionName) -> String {
 }
 
 /// Whether a document as it is now can be found among its revisions.
-async fn is_in_history<S: Snapshot>(
+pub(super) async fn is_in_history<S: Snapshot>(
     tx: &mut Transaction<S>,
     id_key: &Bytes,
     stored: &DocumentRecord,
@@ -187,29 +186,25 @@ async fn is_in_history<S: Snapshot>(
     // A dump brings the last version also as a revision, under the vector it had elsewhere.
     let newest = newest(tx, id_key).await?;
     Ok(newest.is_some_and(|newest| {
-        !newest.flags.contains(DocumentFlags::DELETE_REVISION)
-            && newest.body() == stored.body()
-            && newest.metadata() == stored.metadata()
-            && newest.attachments() == stored.attachments()
+        !newest.flags.contains(DocumentFlags::DELETE_REVISION) && says_the_same(&newest, stored)
     }))
 }
 
-/// The newest revision of a document; others go through memory a page at a time.
+fn says_the_same(one: &DocumentRecord, other: &DocumentRecord) -> bool {
+    one.body() == other.body()
+        && one.metadata() == other.metadata()
+        && one.attachments() == other.attachments()
+}
+
+/// The newest revision of a document.
 async fn newest<S: Snapshot>(
-    tx: &mut Transaction<S>,
+    tx: &Transaction<S>,
     id_key: &Bytes,
 ) -> Result<Option<DocumentRecord>> {
-    let mut range = revisions::range(id_key);
-    let mut newest = None;
-    while let Some((key, _)) = tx.scan(REVISIONS, &range, PAGE).await?.pop() {
-        range = range.after(key.clone());
-        newest = Some(key);
+    match tx.revision_keys(id_key).await?.pop() {
+        Some(newest) => tx.listed_revision(&newest).await.map(Some),
+        None => Ok(None),
     }
-    let Some(newest) = newest else {
-        return Ok(None);
-    };
-    let record = tx.revision(&newest).await?;
-    record.map(DocumentRecord::decode).transpose()
 }
 
 /// Makes the revision that tells of a deletion.
@@ -425,21 +420,15 @@ pub(crate) async fn leave_bin<S: Snapshot>(
     if !has_some(tx, id_key).await? {
         return Ok(false);
     }
-    let mut range = revisions::range(id_key);
-    loop {
-        let page = tx.scan_revisions(&range, PAGE).await?;
-        let Some((last, _)) = page.last() else {
-            return Ok(true);
-        };
-        range = range.after(last.clone());
-        for (key, value) in page {
-            let revision = DocumentRecord::decode(value)?;
-            if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
-                let (_, etag) = revisions::decode_key(&key)?;
-                tx.delete(REVISION_BIN, etags::key(etag));
-            }
-        }
+    let keys = tx.revision_keys(id_key).await?;
+    let at = keys.iter().map(revisions::record_key);
+    let at: Vec<Bytes> = at.collect::<Result<_>>()?;
+    // An entry of the bin has the etag of its delete revision.
+    let listed = tx.get_many(REVISION_BIN, &at).await?;
+    for (at, _) in at.into_iter().zip(listed).filter(|(_, it)| it.is_some()) {
+        tx.delete(REVISION_BIN, at);
     }
+    Ok(true)
 }
 
 /// Makes a revision of a document as it is, whatever the configuration says.
@@ -483,7 +472,11 @@ impl ForceRevision {
             .without(DocumentFlags::UNRECORDED);
         let mut revision = parts.clone();
         revision.flags = parts.flags.with(DocumentFlags::FORCE_CREATED);
-        let is_new = record(tx, &revision).await?;
+        let is_known = newest(tx, key).await?.is_some_and(|newest| {
+            !newest.flags.contains(DocumentFlags::DELETE_REVISION)
+                && says_the_same(&newest, &stored)
+        });
+        let is_new = !is_known && record(tx, &revision).await?;
         let document = WrittenDocument {
             id: match stored.id() {
                 "" => String::from_utf8_lossy(key).into_owned(),

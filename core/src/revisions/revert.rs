@@ -5,13 +5,14 @@
 
 use bytes::Bytes;
 
-use super::walk::{collection_if_wanted, history, next_documents};
+use super::record::{is_in_history, record, rewrite};
+use super::walk::{collection_if_wanted, lives, next_documents};
 use crate::commands::store_version::{NewVersion, Previous, store_version};
 use crate::commands::{DeleteDocument, ExpectedVersion, Transaction};
 use crate::document::{CollectionName, DocumentId, HILO_COLLECTION, Schedule};
 use crate::host::{TimeSpan, Timestamp};
-use crate::schema::documents::{DocumentFlags, DocumentRecord};
-use crate::schema::{REVISION_VECTORS, revisions};
+use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
+use crate::schema::{DOCUMENTS, REVISION_VECTORS, revisions};
 use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Etag};
 use crate::{Error, ErrorKind, Result};
@@ -99,9 +100,15 @@ impl RevertDocument {
                     .transpose()?
             }
             RevertTarget::LastLive => {
-                let history = history(tx, id_key).await?.into_iter().rev();
-                let mut living = history.map(|(_, revision)| revision);
-                living.find(|it| !it.flags.contains(DocumentFlags::DELETE_REVISION))
+                let mut living = None;
+                for key in tx.revision_keys(id_key).await?.into_iter().rev() {
+                    let revision = tx.listed_revision(&key).await?;
+                    if !revision.flags.contains(DocumentFlags::DELETE_REVISION) {
+                        living = Some(revision);
+                        break;
+                    }
+                }
+                living
             }
         };
         let revision = revision.ok_or_else(|| missing("to bring back"))?;
@@ -141,11 +148,7 @@ impl RevertDatabase {
         if collection.is_none_or(|it| it.key() == HILO_COLLECTION) {
             return Ok(Reverted::Same);
         }
-        let all: Vec<DocumentRecord> = history(tx, id_key)
-            .await?
-            .into_iter()
-            .map(|(_, revision)| revision)
-            .collect();
+        let all = tx.revision_keys(id_key).await?;
         let Some(oldest) = all.first() else {
             return Ok(Reverted::Same);
         };
@@ -161,16 +164,22 @@ impl RevertDatabase {
         if self.changed_until.is_some_and(|until| etag > until) {
             return Ok(Reverted::LeftAlone);
         }
-        let at_the_time = self.at_the_time(&all);
+        let at_the_time = self.at_the_time(tx, &all).await?;
         // All are newer: either it did not exist then, or older ones are no longer kept. Nothing
         // says of a deleted one that it existed, so that it stays deleted.
-        let created_later = oldest.flags.contains(DocumentFlags::FIRST_VERSION);
-        let lives = previous.document().is_some();
-        let target = at_the_time.or((lives && !created_later).then_some(oldest));
+        let lives = lives(tx, id_key).await?;
+        let target = match at_the_time {
+            None if lives => {
+                let oldest = tx.listed_revision(oldest).await?;
+                let created_later = oldest.flags.contains(DocumentFlags::FIRST_VERSION);
+                Some(oldest).filter(|_| !created_later)
+            }
+            found => found,
+        };
         match target {
-            Some(revision) if is_same(previous.document(), revision) => Ok(Reverted::Same),
+            Some(revision) if is_same(previous.document(), &revision) => Ok(Reverted::Same),
             Some(revision) if !revision.flags.contains(DocumentFlags::DELETE_REVISION) => {
-                bring_back(tx, id_key, revision).await?;
+                bring_back(tx, id_key, &revision).await?;
                 Ok(Reverted::Yes)
             }
             _ if lives => {
@@ -182,22 +191,27 @@ impl RevertDatabase {
     }
 
     /// What was current at the moment, of revisions in the order in which they came here.
-    fn at_the_time<'a>(&self, all: &'a [DocumentRecord]) -> Option<&'a DocumentRecord> {
+    async fn at_the_time<S: Snapshot>(
+        &self,
+        tx: &Transaction<S>,
+        all: &[Bytes],
+    ) -> Result<Option<DocumentRecord>> {
         let horizon = self.window.map(|window| self.to.plus_ms(-window.ms()));
-        let mut found: Option<&DocumentRecord> = None;
-        for revision in all.iter().rev() {
+        let mut found: Option<DocumentRecord> = None;
+        for key in all.iter().rev() {
+            let revision = tx.listed_revision(key).await?;
             let at = revision.last_modified;
             if at > self.to {
                 continue;
             }
-            if found.is_none_or(|found| at > found.last_modified) {
+            if found.as_ref().is_none_or(|found| at > found.last_modified) {
                 found = Some(revision);
             }
             if horizon.is_none_or(|horizon| at < horizon) {
                 break;
             }
         }
-        found
+        Ok(found)
     }
 }
 
@@ -243,6 +257,21 @@ async fn bring_back<S: Snapshot>(
         schedule: Schedule::of_metadata(revision.metadata())?,
         flags: DocumentFlags::REVERTED,
     };
+    // Where revisions are off by now, what is there would be nowhere, and the revert in no history.
+    if let Previous::Document(stored) = &previous
+        && !is_in_history(tx, id_key, stored).await?
+    {
+        record(tx, &DocumentParts::of_record(stored, id_key)).await?;
+    }
     store_version(tx, &previous, version).await?;
+    if let Some(value) = tx.get(DOCUMENTS, id_key).await? {
+        let stored = DocumentRecord::decode(value)?;
+        if stored.flags.contains(DocumentFlags::UNRECORDED) {
+            let mut parts = DocumentParts::of_record(&stored, id_key);
+            parts.flags = parts.flags.without(DocumentFlags::UNRECORDED);
+            record(tx, &parts).await?;
+            rewrite(tx, id_key, &stored, parts).await?;
+        }
+    }
     crate::attachments::release(tx, &held).await
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::record::{count, rewrite};
 use crate::commands::Transaction;
+use crate::commands::store_version::Previous;
 use crate::document::CollectionName;
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::schema::tombstones::Tombstone;
@@ -40,17 +41,27 @@ pub(super) async fn next_documents<S: Snapshot>(
     Ok((documents, next))
 }
 
-/// The revisions of a document, oldest first.
-pub(super) async fn history<S: Snapshot>(
+/// The newest delete revision of a document, and its key.
+pub(super) async fn newest_deletion<S: Snapshot>(
     tx: &Transaction<S>,
     id_key: &[u8],
-) -> Result<Vec<(Bytes, DocumentRecord)>> {
-    let all = tx
-        .scan_revisions(&revisions::range(id_key), usize::MAX)
-        .await?;
-    let all = all.into_iter();
-    all.map(|(key, value)| Ok((key, DocumentRecord::decode(value)?)))
-        .collect()
+) -> Result<Option<Bytes>> {
+    for key in tx.revision_keys(id_key).await?.into_iter().rev() {
+        let revision = tx.listed_revision(&key).await?;
+        if revision.flags.contains(DocumentFlags::DELETE_REVISION) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether an id has a document, or several versions of one that nobody decided between yet.
+pub(super) async fn lives<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<bool> {
+    Ok(match Previous::find(tx, id_key).await? {
+        Previous::Document(_) => true,
+        Previous::Tombstone(tombstone) => tombstone.is_conflict(),
+        Previous::Nothing => false,
+    })
 }
 
 /// The collection of a document by its oldest revision, if it is one of `wanted` or all are.
@@ -76,11 +87,12 @@ pub(super) async fn settle<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes)
     if let Some(value) = tx.get(DOCUMENTS, id_key).await? {
         return flag_unrecorded(tx, id_key, DocumentRecord::decode(value)?).await;
     }
-    let history = history(tx, id_key).await?;
-    let is_deletion = |it: &DocumentRecord| it.flags.contains(DocumentFlags::DELETE_REVISION);
-    if let Some((key, _)) = history.iter().rev().find(|(_, it)| is_deletion(it)) {
-        let (_, etag) = revisions::decode_key(key)?;
-        tx.put(REVISION_BIN, etags::key(etag), key.clone());
+    if lives(tx, id_key).await? {
+        return Ok(());
+    }
+    if let Some(key) = newest_deletion(tx, id_key).await? {
+        let (_, etag) = revisions::decode_key(&key)?;
+        tx.put(REVISION_BIN, etags::key(etag), key);
     }
     Ok(())
 }

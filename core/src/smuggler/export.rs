@@ -57,6 +57,8 @@ enum Stage {
     Beginning,
     /// Documents or revisions after this etag.
     Documents(ItemKind, Etag),
+    /// Documents in conflict behind this id: their newest versions, or as revisions all.
+    Conflicts(ItemKind, String),
     /// Tombstones in this range.
     Tombstones(KeyRange),
     Identities,
@@ -172,20 +174,15 @@ impl<S: Snapshot> Exporter<S> {
                     self.write_documents(kind, text).await?;
                     Stage::Documents(kind, last)
                 }
-                None if self.format == ExportFormat::JsonLines => {
-                    if !self.is_first_item {
-                        text.push(b'\n');
-                    }
-                    Stage::Done
-                }
-                None if kind == ItemKind::Document => {
-                    self.begin_section("RevisionDocuments", text);
-                    Stage::Documents(ItemKind::Revision, Etag::ZERO)
-                }
-                None => {
-                    self.begin_section("Tombstones", text);
-                    Stage::Tombstones(KeyRange::all())
-                }
+                None => Stage::Conflicts(kind, String::new()),
+            },
+            Stage::Conflicts(kind, after) if self.has_waiting() => {
+                self.write_documents(kind, text).await?;
+                Stage::Conflicts(kind, after)
+            }
+            Stage::Conflicts(kind, after) => match self.read_conflicts(kind, &after).await? {
+                Some(last) => Stage::Conflicts(kind, last),
+                None => self.end_documents(kind, text),
             },
             Stage::Tombstones(_) if !self.selection.tombstones => {
                 self.begin_section("Identities", text);
@@ -214,6 +211,22 @@ impl<S: Snapshot> Exporter<S> {
             }
         };
         Ok(true)
+    }
+
+    /// What follows the documents, or their revisions.
+    fn end_documents(&mut self, kind: ItemKind, text: &mut Vec<u8>) -> Stage {
+        if self.format == ExportFormat::JsonLines {
+            if !self.is_first_item {
+                text.push(b'\n');
+            }
+            Stage::Done
+        } else if kind == ItemKind::Document {
+            self.begin_section("RevisionDocuments", text);
+            Stage::Documents(ItemKind::Revision, Etag::ZERO)
+        } else {
+            self.begin_section("Tombstones", text);
+            Stage::Tombstones(KeyRange::all())
+        }
     }
 
     fn begin_section(&mut self, name: &str, text: &mut Vec<u8>) {
@@ -269,6 +282,29 @@ impl<S: Snapshot> Exporter<S> {
         for document in documents {
             if self.is_selected(kind, &document)? {
                 self.waiting.push_back(document);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Reads some documents in conflict. A dump cannot say that several versions of one live: it has
+    /// the newest as the document, and all of them as revisions.
+    async fn read_conflicts(&mut self, kind: ItemKind, after: &str) -> Result<Option<String>> {
+        let is_selected = match kind {
+            ItemKind::Revision => self.selection.revisions,
+            _ => self.selection.documents,
+        };
+        if !is_selected {
+            return Ok(None);
+        }
+        let newest_only = kind == ItemKind::Document;
+        let (versions, last) = self
+            .transaction
+            .conflict_versions(after, newest_only)
+            .await?;
+        for version in versions {
+            if self.is_selected(kind, &version)? {
+                self.waiting.push_back(version);
             }
         }
         Ok(last)
@@ -399,6 +435,10 @@ impl<S: Snapshot> Exporter<S> {
             let tombstone = Tombstone::decode(&value)?;
             let is_artificial = tombstone.flags.contains(DocumentFlags::ARTIFICIAL);
             if is_artificial || !self.selection.has_collection(&tombstone.collection) {
+                continue;
+            }
+            if tombstone.is_conflict() {
+                // It stands for versions that live.
                 continue;
             }
             self.separate(text);

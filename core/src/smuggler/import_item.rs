@@ -201,11 +201,18 @@ struct Deletion {
     key: String,
     #[serde(rename = "Type", default)]
     kind: Option<String>,
+    #[serde(rename = "Flags", default)]
+    flags: Option<String>,
 }
 
 /// The id of the document that an item says was deleted; `None` when it speaks of something else.
+/// The tombstone of a document in conflict stands for versions that live.
 pub(super) fn deleted_id(item: Item<'_>, limits: &Limits) -> Result<Option<DocumentId>> {
     let deletion: Deletion = from_object(item)?;
+    let flags = deletion.flags.as_deref().unwrap_or_default();
+    if flags.split(',').any(|flag| flag.trim() == "Conflicted") {
+        return Ok(None);
+    }
     match deletion.kind.as_deref() {
         None | Some("Document") => DocumentId::new(deletion.key, limits.max_id_bytes).map(Some),
         Some(_) => Ok(None),

@@ -413,10 +413,12 @@ impl Databases {
                     let count = i64::try_from(count).unwrap_or(-1);
                     slot.last_count.store(count, Ordering::Relaxed);
                 }
-                let wake_at = sweeps::next_wake(&database).await.unwrap_or_else(|error| {
+                let now = self.host.clock.now();
+                let wake_at = sweeps::next_wake(&database, now).await;
+                let wake_at = wake_at.unwrap_or_else(|error| {
                     let database = &database.record.name;
                     tracing::warn!(database, ?error, "what is due in it could not be read");
-                    Some(self.host.clock.now())
+                    Some(now)
                 });
                 slot.set_wake_at(wake_at);
                 self.retire(database).await;

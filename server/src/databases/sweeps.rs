@@ -5,7 +5,7 @@
 //! writes come between, and never twice at once; one that is closed is opened when something in it
 //! is due, which its record and its slot know.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use pinyon_core::expiration::{DEFAULT_FREQUENCY_S, ExpirationConfiguration, Refr
 use pinyon_core::host::Timestamp;
 use pinyon_core::revisions::{RevisionBinConfiguration, SweepRevisionBin};
 use pinyon_core::{ErrorKind, Result};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::{Databases, OpenDatabase, Slot};
@@ -85,30 +85,39 @@ pub fn start(server: &Arc<Server>) -> JoinHandle<()> {
 async fn run(server: Arc<Server>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut running: JoinSet<String> = JoinSet::new();
-    let mut busy: HashSet<String> = HashSet::new();
+    let mut running = JoinSet::new();
+    // Which store each of them sweeps.
+    let mut busy: HashMap<Id, String> = HashMap::new();
+    let mut first = 0;
     loop {
         ticks.tick().await;
-        while let Some(done) = running.try_join_next() {
-            match done {
-                Ok(store) => drop(busy.remove(&store)),
-                Err(reason) => tracing::error!(%reason, "a sweep broke off"),
-            }
+        while let Some(done) = running.try_join_next_with_id() {
+            let id = match done {
+                Ok((id, ())) => id,
+                Err(reason) => {
+                    tracing::error!(%reason, "a sweep broke off");
+                    reason.id()
+                }
+            };
+            busy.remove(&id);
         }
-        for slot in server.databases.all_slots() {
+        let mut slots = server.databases.all_slots();
+        // Not always the same ones first: those that have much to do would keep out the others.
+        first = (first + 1) % slots.len().max(1);
+        slots.rotate_left(first);
+        for slot in slots {
             if running.len() >= MOST_AT_ONCE {
                 break;
             }
             let Some(store) = slot.wants_sweep(server.host.clock.now()) else {
                 continue;
             };
-            if busy.insert(store.clone()) {
-                let server = Arc::clone(&server);
-                running.spawn(async move {
-                    sweep_slot(&server, &slot).await;
-                    store
-                });
+            if busy.values().any(|it| *it == store) {
+                continue;
             }
+            let server = Arc::clone(&server);
+            let sweeping = running.spawn(async move { sweep_slot(&server, &slot).await });
+            busy.insert(sweeping.id(), store);
         }
     }
 }
@@ -171,12 +180,17 @@ async fn sweep(server: &Server, slot: &Slot, database: &OpenDatabase) -> Result<
         (generation, expiration, refresh, turns.bin, turns.loose)
     };
     let is_due = |turn: Option<Instant>| turn.is_some_and(|at| at <= now);
-    if is_due(expiration_at) || is_due(refresh_at) || is_due(bin_at) {
+    let is_loose_due = loose_at <= now;
+    if is_loose_due {
+        sweep_loose(server, database).await?;
+        let every = Duration::from_secs(server.config.loose_content_sweep_interval_s.max(1));
+        database.sweeps.turns().loose = now + every;
+    }
+    if is_due(expiration_at) || is_due(refresh_at) || is_due(bin_at) || is_loose_due {
         let configured = Configured::read(database).await?;
-        server
-            .databases
-            .note_sweeps(slot, configured.is_any())
-            .await?;
+        // What is loose still is given back in time, though nobody opens the database again.
+        let is_any = configured.is_any() || database.read().await?.has_loose_contents().await?;
+        server.databases.note_sweeps(slot, is_any).await?;
         if is_due(expiration_at) {
             expiration_at = None;
             if let Some(it) = configured.expiration {
@@ -202,11 +216,6 @@ async fn sweep(server: &Server, slot: &Slot, database: &OpenDatabase) -> Result<
         if turns.generation == generation {
             (turns.expiration, turns.refresh, turns.bin) = (expiration_at, refresh_at, bin_at);
         }
-    }
-    if loose_at <= now {
-        sweep_loose(server, database).await?;
-        let every = Duration::from_secs(server.config.loose_content_sweep_interval_s.max(1));
-        database.sweeps.turns().loose = now + every;
     }
     Ok(())
 }
@@ -338,7 +347,10 @@ async fn sweep_loose(server: &Server, database: &OpenDatabase) -> Result<()> {
 }
 
 /// When a database that closes must be opened again for something that is due in it.
-pub(super) async fn next_wake(database: &OpenDatabase) -> Result<Option<Timestamp>> {
+pub(super) async fn next_wake(
+    database: &OpenDatabase,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
     let configured = Configured::read(database).await?;
     let transaction = database.read().await?;
     let mut next = Vec::new();
@@ -351,6 +363,12 @@ pub(super) async fn next_wake(database: &OpenDatabase) -> Result<Option<Timestam
     if let Some(bin) = configured.bin {
         let oldest = transaction.oldest_in_revision_bin().await?;
         next.extend(oldest.and_then(|deleted_at| bin.due_at(deleted_at)));
+    }
+    if transaction.has_loose_contents().await? {
+        let left = database.sweeps.turns().loose;
+        let left = left.saturating_duration_since(Instant::now());
+        let left_ms = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+        next.push(now.plus_ms(left_ms));
     }
     Ok(next.into_iter().min())
 }

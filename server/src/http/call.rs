@@ -52,9 +52,14 @@ impl Call<'_> {
         self.body.read(self.server, self.headers).await
     }
 
-    /// The entity tag the client has already, without its quotes.
-    pub fn if_none_match(&self) -> Option<&str> {
-        self.entity_tag(&IF_NONE_MATCH)
+    /// Whether the client has what bears `tag` already: it may name one tag with or without quotes,
+    /// several in quotes, or any (RFC 9110, 13.1.2).
+    pub fn has_already(&self, tag: &str) -> bool {
+        let Some(given) = self.entity_tag(&IF_NONE_MATCH) else {
+            return false;
+        };
+        // There are commas in change vectors, so that only quotes tell tags apart.
+        given == tag || given == "*" || given.split('"').step_by(2).any(|given| given == tag)
     }
 
     /// The change vector the client expects, without its quotes.

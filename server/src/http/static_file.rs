@@ -29,7 +29,7 @@ pub fn serve_file(
     policy: &'static str,
 ) -> Result<Response<Body>> {
     let etag = etag_value(&file.tag)?;
-    if call.if_none_match() == Some(file.tag.as_str()) {
+    if call.has_already(&file.tag) {
         return Ok(not_modified(etag));
     }
     let mut response = Response::new(Body::Whole(file.content.clone()));

@@ -280,7 +280,7 @@ async fn show(
     found: Found,
 ) -> Reply {
     let etag = etag_value(&found.tag)?;
-    if call.if_none_match() == Some(found.tag.as_str()) {
+    if call.has_already(&found.tag) {
         return Ok(not_modified(etag));
     }
     let content = transaction.content(&found.hash).await?;

@@ -42,7 +42,7 @@ async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Valu
     let transaction = database.read().await?;
     let tag = transaction.change_vector().await?;
     let etag = etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
+    if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
     let all = transaction.collections().await?;

@@ -131,7 +131,7 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     let found_index_after = began.elapsed();
     let tag = ready.etag().to_string();
     let etag = etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
+    if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
     let answer = ready.answer(&query, usize::MAX).await?;

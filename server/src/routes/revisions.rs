@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use pinyon_core::commands::Configure;
 use pinyon_core::document::StoredDocument;
 use pinyon_core::host::Timestamp;
-use pinyon_core::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
+use pinyon_core::revisions::{RevisionBinConfiguration, RevisionPage, RevisionsConfiguration};
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, ReadTransaction, Result};
 use pinyon_storage_native::NativeSnapshot;
@@ -72,7 +72,13 @@ pub async fn get(call: &mut Call<'_>) -> Reply {
         return show(call, &found, Some(found.len() as u64));
     }
     let (start, size) = page(call)?;
-    let found = transaction.revisions(&id, start, size).await?;
+    let page = RevisionPage {
+        start,
+        size,
+        max_bytes: call.server.config.max_response_bytes,
+        metadata_only: call.query.flag("metadataOnly"),
+    };
+    let found = transaction.revision_page(&id, &page).await?;
     let total = transaction.revision_count(&id).await?;
     let found: Vec<Option<&StoredDocument>> = found.iter().map(Some).collect();
     show(call, &found, Some(total))
@@ -107,10 +113,18 @@ fn show(call: &Call<'_>, found: &[Option<&StoredDocument>], total: Option<u64>) 
     }
     let tag = format!("Hash-{}", STANDARD.encode(hash.digest128().to_be_bytes()));
     let etag = etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
+    if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
-    let byte_count = json_bytes(found.iter().copied());
+    let byte_count = match metadata_only {
+        // Of each, what stands around its own metadata.
+        true => {
+            let shown = found.iter().flatten();
+            let own = shown.map(|it| it.stored_metadata().len() + it.attachments().len());
+            own.sum::<usize>() + json_bytes(found.iter().map(|_| None)) + 512 * found.len()
+        }
+        false => json_bytes(found.iter().copied()),
+    };
     call.server.check_response_bytes(byte_count)?;
     let mut json = Vec::with_capacity(byte_count + 64);
     json.extend_from_slice(b"{\"Results\":[");

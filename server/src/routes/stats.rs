@@ -39,7 +39,7 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
         format!("{change_vector}, indexes {hash:016x}")
     };
     let etag = etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
+    if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
     let statistics = transaction.statistics().await?;

@@ -94,7 +94,7 @@ pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
     }
     let tag = hash(&query, &loaded);
     let etag = etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
+    if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
     let byte_count = json_bytes(loaded.documents.iter().map(Option::as_ref))
@@ -128,7 +128,7 @@ async fn load_one(
         return Ok(empty(StatusCode::NOT_FOUND));
     };
     let etag = etag_value(document.change_vector())?;
-    if call.if_none_match() == Some(document.change_vector()) {
+    if call.has_already(document.change_vector()) {
         return Ok(not_modified(etag));
     }
     let mut json = Vec::with_capacity(json_bytes([Some(&document)]) + 32);

@@ -68,7 +68,7 @@ pub async fn answer(call: &Call<'_>, query: PageQuery) -> Reply {
     // Whatever is written anywhere may change a page.
     let tag = transaction.change_vector().await?;
     let etag = etag_value(&tag)?;
-    if call.if_none_match() == Some(tag.as_str()) {
+    if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
     write(call, transaction, query, metadata_only, etag).await

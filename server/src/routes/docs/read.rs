@@ -43,7 +43,7 @@ pub async fn head(call: &mut Call<'_>) -> Reply {
         return Ok(empty(StatusCode::NOT_FOUND));
     };
     let etag = etag_value(document.change_vector())?;
-    if call.if_none_match() == Some(document.change_vector()) {
+    if call.has_already(document.change_vector()) {
         return Ok(not_modified(etag));
     }
     let mut response = empty(StatusCode::OK);
