@@ -1,6 +1,6 @@
 //! One index: its definition, its store, and what queries see of it.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub struct Index<S: Store> {
     /// The newest state, but while it is being replaced.
     view: RwLock<Option<Arc<IndexView<S::Snapshot>>>>,
     progressed: Event,
+    /// How many wait for it to come further.
+    waiters: AtomicUsize,
     last_query_at: AtomicI64,
     /// Before this nobody could ask it.
     opened_at: AtomicI64,
@@ -51,6 +53,15 @@ pub struct Index<S: Store> {
     fault: Option<String>,
     /// Wakes whoever follows documents for the index.
     changed: Event,
+}
+
+/// Somebody who waits for an index.
+pub struct Waiter<S: Store>(Arc<Index<S>>);
+
+impl<S: Store> Drop for Waiter<S> {
+    fn drop(&mut self) {
+        self.0.waiters.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// How a thing that happens to one index is told.
@@ -130,6 +141,7 @@ impl<S: Store> Index<S> {
             stepping: Mutex::new(()),
             view: RwLock::new(None),
             progressed: Event::new(),
+            waiters: AtomicUsize::new(0),
             last_query_at: AtomicI64::new(0),
             opened_at: AtomicI64::new(0),
             is_paused: AtomicBool::new(false),
@@ -164,7 +176,7 @@ impl<S: Store> Index<S> {
         self.is_retired.load(Ordering::Acquire)
     }
 
-    /// Wakes when it was switched on or off, paused, or taken out.
+    /// Wakes when it was switched on or off, paused, awaited, or taken out.
     pub fn listen_for_changes(&self) -> EventListener {
         self.changed.listen()
     }
@@ -260,6 +272,20 @@ impl<S: Store> Index<S> {
     /// Wakes when the index has come further, or was changed.
     pub fn listen(&self) -> EventListener {
         self.progressed.listen()
+    }
+
+    /// Says, for as long as the answer lives, that somebody waits for it to come further: whoever
+    /// follows documents for it is woken, and shall not let others go first.
+    pub fn await_progress(self: &Arc<Self>) -> Waiter<S> {
+        if self.waiters.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.changed.notify(usize::MAX);
+        }
+        Waiter(Arc::clone(self))
+    }
+
+    /// Whether somebody waits for it to come further.
+    pub fn is_awaited(&self) -> bool {
+        self.waiters.load(Ordering::Acquire) > 0
     }
 
     /// What it follows.

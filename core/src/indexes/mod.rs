@@ -51,7 +51,7 @@ pub(crate) use entry_builder::{decode_frequency, decode_positions, values_of_jso
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use idle::IdleLimits;
-pub use index::{Index, IndexView, IndexingError};
+pub use index::{Index, IndexView, IndexingError, Waiter};
 pub use map::{
     CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
     ObjectMap, ObjectReduce,

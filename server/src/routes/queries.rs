@@ -193,6 +193,7 @@ pub async fn ready(
     let mut cutoff: Option<Etag> = None;
     let mut deadline = None;
     let mut plan = plan;
+    let mut waiter = None;
     loop {
         let progress = match &plan {
             Plan::Index(index) => Some(index.listen()),
@@ -213,6 +214,9 @@ pub async fn ready(
         };
         if !ready.is_stale_up_to(up_to).await? {
             return Ok(Some(ready));
+        }
+        if let Plan::Index(index) = ready.plan() {
+            waiter.get_or_insert_with(|| index.await_progress());
         }
         let until = *deadline.get_or_insert_with(|| tokio::time::Instant::now() + wait);
         if tokio::time::timeout_at(until, progress).await.is_err() {
