@@ -7,13 +7,15 @@ use bytes::Bytes;
 use event_listener::{Event, EventListener};
 use futures_util::lock::Mutex;
 
+use super::batch_record::{BatchRecord, BatchRecords};
 use super::definition::{FieldKind, IndexRecord, IndexSource, IndexState};
 use super::entry_builder::FieldForms;
 use super::follow::Followed;
 use super::map::{CompiledIndex, CompiledMap, FieldsMap, IndexCompiler};
 use super::output::Output;
-use super::tables::{ERRORS, FORMAT, Progress, STATE, STATE_KEY};
-use super::{AutoDefinition, auto_reduce};
+use super::source_cache::SourceCache;
+use super::tables::{Cursor, ERRORS, FORMAT, Progress, STATE, STATE_KEY};
+use super::{AutoDefinition, TermKinds, auto_reduce};
 use crate::document::CollectionName;
 use crate::host::Timestamp;
 use crate::parts::{IS_WHOLE, not_loaded};
@@ -27,6 +29,8 @@ pub struct IndexView<S> {
     pub snapshot: S,
     /// How far it had come.
     pub progress: Arc<Progress>,
+    /// What queries found out about it.
+    pub term_kinds: TermKinds,
 }
 
 /// An open index.
@@ -34,6 +38,9 @@ pub struct Index<S: Store> {
     record: RwLock<Arc<IndexRecord>>,
     pub(super) compiled: CompiledIndex,
     pub(super) forms: FieldForms,
+    followed: Vec<Followed>,
+    pub(super) sources: SourceCache,
+    pub(super) batches: BatchRecords,
     /// Where its results are written as documents.
     pub(super) output: Option<Output>,
     pub(super) store: S,
@@ -62,6 +69,31 @@ impl<S: Store> Drop for Waiter<S> {
     fn drop(&mut self) {
         self.0.waiters.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Where the documents stand that an index follows.
+pub(crate) struct Standing {
+    /// Of each collection that it follows or refers to.
+    pub newest: Vec<Cursor>,
+    /// Whether the index lacks any of it.
+    pub is_stale: bool,
+}
+
+impl Standing {
+    fn add(&mut self, cursor: Option<Cursor>, newest: Cursor) {
+        let done = done(cursor, newest);
+        self.is_stale |= done.documents < newest.documents || done.tombstones < newest.tombstones;
+        self.newest.push(newest);
+    }
+}
+
+/// What an index has seen of a collection that has come so far.
+fn done(cursor: Option<Cursor>, newest: Cursor) -> Cursor {
+    // One that never looked knows of no deletion, and needs none.
+    cursor.unwrap_or(Cursor {
+        documents: 0,
+        tombstones: newest.tombstones,
+    })
 }
 
 /// How a thing that happens to one index is told.
@@ -132,8 +164,15 @@ impl<S: Store> Index<S> {
         (compiled, forms, output): (CompiledIndex, FieldForms, Option<Output>),
         fault: Option<String>,
     ) -> Result<Self> {
+        let maps = compiled.maps.iter();
+        let mut followed: Vec<Followed> = maps.map(|map| Followed::of(map.collection())).collect();
+        followed.sort();
+        followed.dedup();
         let index = Self {
             record: RwLock::new(Arc::new(record)),
+            followed,
+            sources: SourceCache::default(),
+            batches: BatchRecords::default(),
             compiled,
             forms,
             output,
@@ -193,6 +232,11 @@ impl<S: Store> Index<S> {
         self.record().name.clone()
     }
 
+    /// Whether the optimizer made it.
+    pub fn is_auto(&self) -> bool {
+        matches!(self.record().source, IndexSource::Auto(_))
+    }
+
     /// What the optimizer made it for, if it did.
     pub fn auto_definition(&self) -> Option<AutoDefinition> {
         match &self.record().source {
@@ -241,6 +285,7 @@ impl<S: Store> Index<S> {
         Ok(IndexView {
             snapshot,
             progress: Arc::new(progress),
+            term_kinds: TermKinds::default(),
         })
     }
 
@@ -289,12 +334,8 @@ impl<S: Store> Index<S> {
     }
 
     /// What it follows.
-    pub fn followed(&self) -> Vec<Followed> {
-        let maps = self.compiled.maps.iter();
-        let mut followed: Vec<Followed> = maps.map(|map| Followed::of(map.collection())).collect();
-        followed.sort();
-        followed.dedup();
-        followed
+    pub fn followed(&self) -> &[Followed] {
+        &self.followed
     }
 
     /// The collections that maps have loaded from so far.
@@ -394,6 +435,28 @@ impl<S: Store> Index<S> {
         self.staleness(view, tx, None, false).await
     }
 
+    /// Where the documents stand that it follows, for a query that asks it.
+    pub(crate) async fn standing<D: Snapshot>(
+        &self,
+        view: &IndexView<S::Snapshot>,
+        tx: &ReadTransaction<D>,
+    ) -> Result<Standing> {
+        let progress = &view.progress;
+        let mut standing = Standing {
+            newest: Vec::with_capacity(self.followed.len() + progress.references.len()),
+            is_stale: self.output_reason(progress).is_some(),
+        };
+        for followed in &self.followed {
+            let cursor = progress.cursors.get(followed.cursor_name()).copied();
+            standing.add(cursor, followed.newest(tx).await?);
+        }
+        for (name, cursor) in &progress.references {
+            let newest = Followed::of_cursor(name).newest(tx).await?;
+            standing.add(Some(*cursor), newest);
+        }
+        Ok(standing)
+    }
+
     async fn staleness<D: Snapshot>(
         &self,
         view: &IndexView<S::Snapshot>,
@@ -407,7 +470,7 @@ impl<S: Store> Index<S> {
         }
         let cutoff = cutoff.unwrap_or(u64::MAX);
         let progress = &view.progress;
-        let followed = self.followed().into_iter().map(|it| (it, false));
+        let followed = self.followed().iter().map(|it| (it.clone(), false));
         let referenced = Self::referenced(progress).into_iter().map(|it| (it, true));
         for (followed, is_reference) in followed.chain(referenced) {
             let name = followed.cursor_name();
@@ -418,11 +481,7 @@ impl<S: Store> Index<S> {
                 &progress.cursors
             };
             let cursor = cursors.get(name).copied();
-            // An index that never looked knows of no deletion, and needs none.
-            let done = cursor.unwrap_or(super::tables::Cursor {
-                documents: 0,
-                tombstones: newest.tombstones,
-            });
+            let done = done(cursor, newest);
             let what = if is_reference { "referenced " } else { "" };
             let lists = [
                 ("documents", done.documents, newest.documents),
@@ -456,7 +515,7 @@ impl<S: Store> Index<S> {
         let view = self.view().await?;
         let mut least = None;
         let lists = [
-            (self.followed(), &view.progress.cursors),
+            (self.followed().to_vec(), &view.progress.cursors),
             (Self::referenced(&view.progress), &view.progress.references),
         ];
         for (followed, cursors) in lists {
@@ -471,6 +530,11 @@ impl<S: Store> Index<S> {
             }
         }
         Ok(least)
+    }
+
+    /// What its latest batches did, oldest first.
+    pub fn latest_batches(&self) -> Vec<BatchRecord> {
+        self.batches.all()
     }
 
     /// The recorded errors, oldest first.

@@ -156,6 +156,9 @@ async fn included_revisions(
     ready: &Ready<NativeEnvironment>,
     answer: &Answer,
 ) -> Result<Vec<IncludedRevision>> {
+    if query.included_revisions.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut wanted = RevisionIncludes::default();
     for text in &query.included_revisions {
         if wanted.add_moment(text).is_err() {
@@ -184,9 +187,7 @@ pub async fn ready(
     };
     // An index that this query made has nothing yet to answer with.
     let is_new = match &plan {
-        Plan::Index(index) if index.auto_definition().is_some() => {
-            index.view().await?.progress.batches == 0
-        }
+        Plan::Index(index) if index.is_auto() => index.view().await?.progress.batches == 0,
         _ => false,
     };
     let wait = wait.or(is_new.then_some(DEFAULT_WAIT));
