@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use event_listener::{Event, EventListener};
-use futures_util::lock::Mutex;
+use futures_util::lock::{Mutex, MutexGuard};
 
 use super::batch_record::{BatchRecord, BatchRecords};
 use super::definition::{FieldKind, IndexRecord, IndexSource, IndexState};
@@ -50,7 +50,7 @@ pub struct Index<S: Store> {
     view: RwLock<Option<Arc<IndexView<S::Snapshot>>>>,
     progressed: Event,
     /// How many wait for it to come further.
-    waiters: AtomicUsize,
+    waiters: Arc<AtomicUsize>,
     last_query_at: AtomicI64,
     /// Before this nobody could ask it.
     opened_at: AtomicI64,
@@ -63,11 +63,11 @@ pub struct Index<S: Store> {
 }
 
 /// Somebody who waits for an index.
-pub struct Waiter<S: Store>(Arc<Index<S>>);
+pub struct Waiter(Arc<AtomicUsize>);
 
-impl<S: Store> Drop for Waiter<S> {
+impl Drop for Waiter {
     fn drop(&mut self) {
-        self.0.waiters.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -180,7 +180,7 @@ impl<S: Store> Index<S> {
             stepping: Mutex::new(()),
             view: RwLock::new(None),
             progressed: Event::new(),
-            waiters: AtomicUsize::new(0),
+            waiters: Arc::default(),
             last_query_at: AtomicI64::new(0),
             opened_at: AtomicI64::new(0),
             is_paused: AtomicBool::new(false),
@@ -222,7 +222,7 @@ impl<S: Store> Index<S> {
 
     /// Closes the store when the step under way is done.
     pub(super) async fn close(&self) -> Result<()> {
-        let _alone = self.stepping.lock().await;
+        let _alone = self.stop_stepping().await;
         self.set_view(None);
         self.store.close().await
     }
@@ -321,11 +321,17 @@ impl<S: Store> Index<S> {
 
     /// Says, for as long as the answer lives, that somebody waits for it to come further: whoever
     /// follows documents for it is woken, and shall not let others go first.
-    pub fn await_progress(self: &Arc<Self>) -> Waiter<S> {
+    pub fn await_progress(&self) -> Waiter {
         if self.waiters.fetch_add(1, Ordering::AcqRel) == 0 {
             self.changed.notify(usize::MAX);
         }
-        Waiter(Arc::clone(self))
+        Waiter(Arc::clone(&self.waiters))
+    }
+
+    /// Waits for the step under way; until the answer is dropped there is no other one.
+    pub(super) async fn stop_stepping(&self) -> MutexGuard<'_, ()> {
+        let _waiter = self.await_progress();
+        self.stepping.lock().await
     }
 
     /// Whether somebody waits for it to come further.

@@ -277,7 +277,10 @@ impl Shown<'_, '_> {
         };
         member("IncludedPaths", &paths);
         let name = self.ready.plan().index_name(self.query);
-        member("IndexName", &json!(name).to_string());
+        member(
+            "IndexName",
+            &serde_json::to_string(&name).expect("a text is JSON"),
+        );
         member("Results", "[");
         self.push_results(&mut json);
         json.extend_from_slice(b"],\"Includes\":{");
