@@ -189,9 +189,7 @@ impl Asking {
         let indexes = self.indexes.get().await?;
         let mut plan = indexes.plan(query).await?;
         let is_new = match &plan {
-            Plan::Index(index) if index.auto_definition().is_some() => {
-                index.view().await?.progress.batches == 0
-            }
+            Plan::Index(index) if index.is_auto() => index.view().await?.progress.batches == 0,
             _ => false,
         };
         // What is written while the query waits is not waited for.

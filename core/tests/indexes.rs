@@ -717,6 +717,31 @@ fn created_fields_have_options_of_their_own() {
 }
 
 #[test]
+fn an_index_tells_what_its_latest_batches_did() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let definition = r#"{"Name":"Parts","Maps":["map('Orders', o => o.Parts.map(p => ({ Part: p, Half: createField('Half', p, { indexing: o.Way }) })))"]}"#;
+        define(&indexes, definition).await.unwrap();
+        let good: Vec<_> = (0..20).map(|it| order(&format!("orders/{it}"), r#"{"Parts":[1,2,3],"Way":"Exact"}"#)).collect();
+        write(&database, good).await;
+        catch_up(&indexes).await;
+        write(&database, vec![order("orders/20", r#"{"Parts":[1],"Way":"Sideways"}"#), delete("orders/1")]).await;
+        catch_up(&indexes).await;
+        let batches = indexes.get("Parts").unwrap().latest_batches();
+        let [first, second] = &batches[..] else {
+            panic!("{batches:?}");
+        };
+        assert_eq!((first.inputs, first.outputs, first.failures), (20, 60, 0));
+        assert_eq!((second.inputs, second.outputs, second.failures), (2, 0, 1));
+        assert!(first.number < second.number);
+        for batch in &batches {
+            assert!(batch.started_at <= batch.mapped_at && batch.mapped_at <= batch.completed_at);
+        }
+    });
+}
+
+#[test]
 fn groups_are_searched_by_their_keys() {
     let story = Story::new();
     story.run(async |database| {

@@ -141,6 +141,11 @@ pub struct Config {
     /// Databases unused for this long are closed until they are asked for again; 0 for never
     #[arg(long, env = "PINYON_IDLE_DATABASE_TIMEOUT_S", default_value_t = 900)]
     pub idle_database_timeout_s: u64,
+    /// How much indexes that follow many writers at once let others go first, from 1 to 19 (the
+    /// niceness of their threads); 0 for not at all. Queries that wait for an index are not slowed
+    /// down. Linux only
+    #[arg(long, env = "PINYON_INDEXING_NICENESS", default_value_t = 15, value_parser = clap::value_parser!(u8).range(0..=19))]
+    pub indexing_niceness: u8,
     /// Automatic indexes that no query used for this long rest until one does; 0 for never
     #[arg(long, env = "PINYON_AUTO_INDEX_IDLE_AFTER_S", default_value_t = 1800)]
     pub auto_index_idle_after_s: u32,

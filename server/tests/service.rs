@@ -6,7 +6,7 @@ mod support;
 
 use std::io::{Read as _, Write as _};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::TestServer;
 
 #[test]
@@ -268,5 +268,60 @@ fn wrong_options_are_named() {
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{flags:?}");
         assert!(!output.stderr.is_empty());
+    }
+}
+
+/// With threads of low priority and without, which a crowd of documents is followed on and those
+/// who wait are not.
+#[test]
+fn an_index_follows_crowds_and_tells_what_it_did() {
+    for niceness in ["0", "19"] {
+        let server = TestServer::with_database(&["--indexing-niceness", niceness]);
+        let definition = json!({ "Indexes": [{
+            "Name": "Numbers", "Type": "JavaScriptMap", "Maps": ["map('Items', i => ({ N: i.N }))"],
+        }] });
+        let path = "/databases/Test/admin/indexes";
+        assert_eq!(server.put(path, &definition.to_string()).status, 201);
+        for round in 1..=5 {
+            let commands: Vec<Value> = (0..40)
+                .map(|number| {
+                    let metadata = json!({ "@collection": "Items" });
+                    json!({
+                        "Type": "PUT", "Id": format!("items/{round}-{number}"),
+                        "Document": { "N": number, "@metadata": metadata },
+                    })
+                })
+                .collect();
+            assert_eq!(server.batch(&json!(commands)).status, 201);
+            if round % 2 == 0 {
+                continue;
+            }
+            let query = json!({
+                "Query": "from index 'Numbers' where N >= 0 limit 1", "WaitForNonStaleResults": true,
+            });
+            let answer = server.post("/databases/Test/queries", &query.to_string());
+            let answer = answer.json();
+            assert_eq!(
+                (&answer["IsStale"], &answer["TotalResults"]),
+                (&json!(false), &json!(40 * round))
+            );
+        }
+        let path = "/databases/Test/indexes/performance?name=numbers";
+        // What is committed is found a moment before it is told of.
+        let (inputs, batches) = (0..1000)
+            .map(|_| {
+                let told = server.get(path).json()["Results"][0]["Performance"].clone();
+                let batches = told.as_array().unwrap().clone();
+                let inputs = batches.iter().map(|it| it["InputCount"].as_u64().unwrap());
+                (inputs.sum::<u64>(), batches)
+            })
+            .find(|it| it.0 == 200)
+            .unwrap();
+        let outputs = batches.iter().map(|it| it["OutputCount"].as_u64().unwrap());
+        assert_eq!((inputs, outputs.sum::<u64>()), (200, 200));
+        assert!(batches[0]["DurationInMs"].as_f64().unwrap() > 0.0);
+        assert_eq!(batches[0]["FailedCount"], 0);
+        let unknown = server.get("/databases/Test/indexes/performance?name=nothing");
+        assert_eq!(unknown.status, 404);
     }
 }

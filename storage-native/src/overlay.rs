@@ -168,6 +168,12 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
+    /// Takes no more than these at first, since no more are likely to be asked for.
+    pub(crate) fn expecting(mut self, count: usize) -> Self {
+        self.next_count = self.next_count.min(count.max(1));
+        self
+    }
+
     /// The next key with what became of it.
     pub(crate) fn peek(&mut self) -> Option<&(Bytes, Change)> {
         if self.taken.is_empty() && !self.is_done {

@@ -203,6 +203,8 @@ impl State {
         };
         let stored = stored.into_iter().flatten();
         let changes = self.overlay.cursor(space, range, direction, self.commit);
+        // And one that says whether there are more.
+        let changes = changes.expecting(limits.entries.saturating_add(1));
         let merged = Merged {
             base: &self.base,
             space,

@@ -129,12 +129,18 @@ impl AutoDefinition {
 
     /// Whether both could be one index.
     pub fn is_of_same_kind(&self, other: &Self) -> bool {
-        let keys = |it: &Self| {
-            let fields = it.grouping.as_ref().map(|it| it.fields.clone());
-            fields.map(BTreeSet::from_iter)
+        let is_same_collection = match (&self.collection, &other.collection) {
+            (Some(own), Some(other)) => {
+                own == other || super::to_name_key(own) == super::to_name_key(other)
+            }
+            (own, other) => own == other,
         };
-        let collection = |it: &Self| it.collection.as_deref().map(super::to_name_key);
-        collection(self) == collection(other) && keys(self) == keys(other)
+        let keys = |it: &Grouping| BTreeSet::from_iter(it.fields.iter().cloned());
+        is_same_collection
+            && match (&self.grouping, &other.grouping) {
+                (Some(own), Some(other)) => own.fields == other.fields || keys(own) == keys(other),
+                (own, other) => own.is_none() && other.is_none(),
+            }
     }
 
     /// The index that answers what either does.

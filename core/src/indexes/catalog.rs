@@ -386,7 +386,7 @@ impl<E: Environment> Indexes<E> {
             }
         }
         // What it writes to its collection must not come after what its successor writes.
-        let _resting = index.stepping.lock().await;
+        let _resting = index.stop_stepping().await;
         self.save(&[], &[name]).await?;
         self.remove(name);
         self.remove_replacement(name).await?;
@@ -402,7 +402,7 @@ impl<E: Environment> Indexes<E> {
         let mut record = (*self.get(name)?.record()).clone();
         let old = self.get(name)?;
         // A result that the old one is about to write would come after those of the new one.
-        let _resting = old.stepping.lock().await;
+        let _resting = old.stop_stepping().await;
         let store = self.fresh_store(&mut record).await?;
         let index = Index::open(record, store, &*self.compiler).await?;
         self.insert(index);
@@ -511,7 +511,7 @@ impl<E: Environment> Indexes<E> {
         let _resting = match &old {
             Some(old) => {
                 record.abandoned_outputs = abandoned(old, &replacement);
-                Some(old.stepping.lock().await)
+                Some(old.stop_stepping().await)
             }
             None => None,
         };

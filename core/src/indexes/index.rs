@@ -1,19 +1,21 @@
 //! One index: its definition, its store, and what queries see of it.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use event_listener::{Event, EventListener};
-use futures_util::lock::Mutex;
+use futures_util::lock::{Mutex, MutexGuard};
 
+use super::batch_record::{BatchRecord, BatchRecords};
 use super::definition::{FieldKind, IndexRecord, IndexSource, IndexState};
 use super::entry_builder::FieldForms;
 use super::follow::Followed;
 use super::map::{CompiledIndex, CompiledMap, FieldsMap, IndexCompiler};
 use super::output::Output;
-use super::tables::{ERRORS, FORMAT, Progress, STATE, STATE_KEY};
-use super::{AutoDefinition, auto_reduce};
+use super::source_cache::SourceCache;
+use super::tables::{Cursor, ERRORS, FORMAT, Progress, STATE, STATE_KEY};
+use super::{AutoDefinition, TermKinds, auto_reduce};
 use crate::document::CollectionName;
 use crate::host::Timestamp;
 use crate::parts::{IS_WHOLE, not_loaded};
@@ -27,6 +29,8 @@ pub struct IndexView<S> {
     pub snapshot: S,
     /// How far it had come.
     pub progress: Arc<Progress>,
+    /// What queries found out about it.
+    pub term_kinds: TermKinds,
 }
 
 /// An open index.
@@ -34,6 +38,9 @@ pub struct Index<S: Store> {
     record: RwLock<Arc<IndexRecord>>,
     pub(super) compiled: CompiledIndex,
     pub(super) forms: FieldForms,
+    followed: Vec<Followed>,
+    pub(super) sources: SourceCache,
+    pub(super) batches: BatchRecords,
     /// Where its results are written as documents.
     pub(super) output: Option<Output>,
     pub(super) store: S,
@@ -42,6 +49,8 @@ pub struct Index<S: Store> {
     /// The newest state, but while it is being replaced.
     view: RwLock<Option<Arc<IndexView<S::Snapshot>>>>,
     progressed: Event,
+    /// How many wait for it to come further.
+    waiters: Arc<AtomicUsize>,
     last_query_at: AtomicI64,
     /// Before this nobody could ask it.
     opened_at: AtomicI64,
@@ -51,6 +60,40 @@ pub struct Index<S: Store> {
     fault: Option<String>,
     /// Wakes whoever follows documents for the index.
     changed: Event,
+}
+
+/// Somebody who waits for an index.
+pub struct Waiter(Arc<AtomicUsize>);
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Where the documents stand that an index follows.
+pub(crate) struct Standing {
+    /// Of each collection that it follows or refers to.
+    pub newest: Vec<Cursor>,
+    /// Whether the index lacks any of it.
+    pub is_stale: bool,
+}
+
+impl Standing {
+    fn add(&mut self, cursor: Option<Cursor>, newest: Cursor) {
+        let done = done(cursor, newest);
+        self.is_stale |= done.documents < newest.documents || done.tombstones < newest.tombstones;
+        self.newest.push(newest);
+    }
+}
+
+/// What an index has seen of a collection that has come so far.
+fn done(cursor: Option<Cursor>, newest: Cursor) -> Cursor {
+    // One that never looked knows of no deletion, and needs none.
+    cursor.unwrap_or(Cursor {
+        documents: 0,
+        tombstones: newest.tombstones,
+    })
 }
 
 /// How a thing that happens to one index is told.
@@ -121,8 +164,15 @@ impl<S: Store> Index<S> {
         (compiled, forms, output): (CompiledIndex, FieldForms, Option<Output>),
         fault: Option<String>,
     ) -> Result<Self> {
+        let maps = compiled.maps.iter();
+        let mut followed: Vec<Followed> = maps.map(|map| Followed::of(map.collection())).collect();
+        followed.sort();
+        followed.dedup();
         let index = Self {
             record: RwLock::new(Arc::new(record)),
+            followed,
+            sources: SourceCache::default(),
+            batches: BatchRecords::default(),
             compiled,
             forms,
             output,
@@ -130,6 +180,7 @@ impl<S: Store> Index<S> {
             stepping: Mutex::new(()),
             view: RwLock::new(None),
             progressed: Event::new(),
+            waiters: Arc::default(),
             last_query_at: AtomicI64::new(0),
             opened_at: AtomicI64::new(0),
             is_paused: AtomicBool::new(false),
@@ -164,14 +215,14 @@ impl<S: Store> Index<S> {
         self.is_retired.load(Ordering::Acquire)
     }
 
-    /// Wakes when it was switched on or off, paused, or taken out.
+    /// Wakes when it was switched on or off, paused, awaited, or taken out.
     pub fn listen_for_changes(&self) -> EventListener {
         self.changed.listen()
     }
 
     /// Closes the store when the step under way is done.
     pub(super) async fn close(&self) -> Result<()> {
-        let _alone = self.stepping.lock().await;
+        let _alone = self.stop_stepping().await;
         self.set_view(None);
         self.store.close().await
     }
@@ -179,6 +230,11 @@ impl<S: Store> Index<S> {
     /// Its name.
     pub fn name(&self) -> String {
         self.record().name.clone()
+    }
+
+    /// Whether the optimizer made it.
+    pub fn is_auto(&self) -> bool {
+        matches!(self.record().source, IndexSource::Auto(_))
     }
 
     /// What the optimizer made it for, if it did.
@@ -229,6 +285,7 @@ impl<S: Store> Index<S> {
         Ok(IndexView {
             snapshot,
             progress: Arc::new(progress),
+            term_kinds: TermKinds::default(),
         })
     }
 
@@ -262,13 +319,29 @@ impl<S: Store> Index<S> {
         self.progressed.listen()
     }
 
+    /// Says, for as long as the answer lives, that somebody waits for it to come further: whoever
+    /// follows documents for it is woken, and shall not let others go first.
+    pub fn await_progress(&self) -> Waiter {
+        if self.waiters.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.changed.notify(usize::MAX);
+        }
+        Waiter(Arc::clone(&self.waiters))
+    }
+
+    /// Waits for the step under way; until the answer is dropped there is no other one.
+    pub(super) async fn stop_stepping(&self) -> MutexGuard<'_, ()> {
+        let _waiter = self.await_progress();
+        self.stepping.lock().await
+    }
+
+    /// Whether somebody waits for it to come further.
+    pub fn is_awaited(&self) -> bool {
+        self.waiters.load(Ordering::Acquire) > 0
+    }
+
     /// What it follows.
-    pub fn followed(&self) -> Vec<Followed> {
-        let maps = self.compiled.maps.iter();
-        let mut followed: Vec<Followed> = maps.map(|map| Followed::of(map.collection())).collect();
-        followed.sort();
-        followed.dedup();
-        followed
+    pub fn followed(&self) -> &[Followed] {
+        &self.followed
     }
 
     /// The collections that maps have loaded from so far.
@@ -368,6 +441,28 @@ impl<S: Store> Index<S> {
         self.staleness(view, tx, None, false).await
     }
 
+    /// Where the documents stand that it follows, for a query that asks it.
+    pub(crate) async fn standing<D: Snapshot>(
+        &self,
+        view: &IndexView<S::Snapshot>,
+        tx: &ReadTransaction<D>,
+    ) -> Result<Standing> {
+        let progress = &view.progress;
+        let mut standing = Standing {
+            newest: Vec::with_capacity(self.followed.len() + progress.references.len()),
+            is_stale: self.output_reason(progress).is_some(),
+        };
+        for followed in &self.followed {
+            let cursor = progress.cursors.get(followed.cursor_name()).copied();
+            standing.add(cursor, followed.newest(tx).await?);
+        }
+        for (name, cursor) in &progress.references {
+            let newest = Followed::of_cursor(name).newest(tx).await?;
+            standing.add(Some(*cursor), newest);
+        }
+        Ok(standing)
+    }
+
     async fn staleness<D: Snapshot>(
         &self,
         view: &IndexView<S::Snapshot>,
@@ -381,7 +476,7 @@ impl<S: Store> Index<S> {
         }
         let cutoff = cutoff.unwrap_or(u64::MAX);
         let progress = &view.progress;
-        let followed = self.followed().into_iter().map(|it| (it, false));
+        let followed = self.followed().iter().map(|it| (it.clone(), false));
         let referenced = Self::referenced(progress).into_iter().map(|it| (it, true));
         for (followed, is_reference) in followed.chain(referenced) {
             let name = followed.cursor_name();
@@ -392,11 +487,7 @@ impl<S: Store> Index<S> {
                 &progress.cursors
             };
             let cursor = cursors.get(name).copied();
-            // An index that never looked knows of no deletion, and needs none.
-            let done = cursor.unwrap_or(super::tables::Cursor {
-                documents: 0,
-                tombstones: newest.tombstones,
-            });
+            let done = done(cursor, newest);
             let what = if is_reference { "referenced " } else { "" };
             let lists = [
                 ("documents", done.documents, newest.documents),
@@ -430,7 +521,7 @@ impl<S: Store> Index<S> {
         let view = self.view().await?;
         let mut least = None;
         let lists = [
-            (self.followed(), &view.progress.cursors),
+            (self.followed().to_vec(), &view.progress.cursors),
             (Self::referenced(&view.progress), &view.progress.references),
         ];
         for (followed, cursors) in lists {
@@ -445,6 +536,11 @@ impl<S: Store> Index<S> {
             }
         }
         Ok(least)
+    }
+
+    /// What its latest batches did, oldest first.
+    pub fn latest_batches(&self) -> Vec<BatchRecord> {
+        self.batches.all()
     }
 
     /// The recorded errors, oldest first.

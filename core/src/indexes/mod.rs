@@ -8,6 +8,7 @@
 mod analyzer;
 mod auto;
 mod auto_reduce;
+mod batch_record;
 pub(crate) mod blocks;
 mod catalog;
 mod compile;
@@ -31,15 +32,18 @@ mod progress;
 mod records;
 mod reduce;
 mod references;
+mod source_cache;
 mod spatial_field;
 mod step;
 pub(crate) mod tables;
 mod term;
+mod term_kinds;
 mod terms;
 
 pub use analyzer::{Analyzer, Word};
 pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
 pub use auto_reduce::result_name;
+pub use batch_record::BatchRecord;
 pub use catalog::Indexes;
 pub use compile::FormulaCompiler;
 pub use definition::{
@@ -51,7 +55,7 @@ pub(crate) use entry_builder::{decode_frequency, decode_positions, values_of_jso
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use idle::IdleLimits;
-pub use index::{Index, IndexView, IndexingError};
+pub use index::{Index, IndexView, IndexingError, Waiter};
 pub use map::{
     CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
     ObjectMap, ObjectReduce,
@@ -65,3 +69,4 @@ pub use spatial_field::SpatialPaths;
 pub use step::{StepLimits, StepReport};
 pub use tables::{Cursor, FieldState, Progress};
 pub use term::{FieldValue, MAX_TEXT_BYTES, Term, fold_case};
+pub use term_kinds::TermKinds;

@@ -65,7 +65,7 @@ impl<E: Environment> Indexes<E> {
                 written_before.extend(writes(index.output.as_ref()));
                 continue;
             }
-            let mut reads = index.followed();
+            let mut reads = index.followed().to_vec();
             reads.extend(Index::<E::Store>::referenced(&index.view().await?.progress));
             others.push(Feeding {
                 name: index.name(),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 
-use super::FieldKind;
+use super::batch_record::BatchRecord;
 use super::created_field::{Member, without_options};
 use super::entry_builder::{FieldForm, entry_field, fields_of_object};
 use super::entry_writer::{EntryWriter, SourceEntries};
@@ -22,6 +22,7 @@ use super::reduce::GroupWriter;
 use super::references;
 use super::spatial_field::{SpatialPaths, spatial_entry_field};
 use super::tables::{Cursor, ERRORS, Entry, Progress, STATE, STATE_KEY};
+use super::{FieldKind, TermKinds};
 use crate::database::Database;
 use crate::document::{CollectionName, StoredDocument};
 use crate::host::Timestamp;
@@ -100,6 +101,14 @@ pub(super) struct Step<'a, D: Store, S: Store> {
     clock: std::sync::Arc<dyn crate::host::Clock>,
     limits: StepLimits,
     report: StepReport,
+    /// Entries, or what the maps handed to the reduce.
+    outputs: u64,
+    /// Failures and runs of the reduce when it began.
+    counted_before: (u64, u64),
+}
+
+fn failures_of(progress: &Progress) -> u64 {
+    progress.map_errors + progress.reduce_errors
 }
 
 /// What the maps made of a document.
@@ -146,6 +155,7 @@ impl<S: Store> Index<S> {
         let view = IndexView {
             snapshot: self.store.snapshot().await?,
             progress: std::sync::Arc::clone(&current.progress),
+            term_kinds: TermKinds::default(),
         };
         let mut step = Step::<D, S> {
             index: self,
@@ -160,6 +170,11 @@ impl<S: Store> Index<S> {
             clock: database.clock(),
             limits,
             report: StepReport::default(),
+            outputs: 0,
+            counted_before: (
+                failures_of(&current.progress),
+                current.progress.reduce_attempts,
+            ),
         };
         drop(current);
         step.run().await?;
@@ -182,7 +197,7 @@ impl<S: Store> Index<S> {
         tx: &ReadTransaction<D>,
     ) -> Result<bool> {
         for (list, cursors) in [
-            (self.followed(), &progress.cursors),
+            (self.followed().to_vec(), &progress.cursors),
             (Self::referenced(progress), &progress.references),
         ] {
             for followed in list {
@@ -235,14 +250,15 @@ fn is_of(collection: Option<&CollectionName>, document: &StoredDocument) -> Resu
 
 impl<D: Store, S: Store> Step<'_, D, S> {
     async fn run(&mut self) -> Result<()> {
-        for followed in self.index.followed() {
-            self.follow_documents(&followed).await?;
+        let index = self.index;
+        for followed in index.followed() {
+            self.follow_documents(followed).await?;
             if self.report.has_more {
                 return Ok(());
             }
         }
-        for followed in self.index.followed() {
-            self.follow_deletions(&followed).await?;
+        for followed in index.followed() {
+            self.follow_deletions(followed).await?;
             if self.report.has_more {
                 return Ok(());
             }
@@ -522,6 +538,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                     Mapped::Objects(objects) => objects.len(),
                 };
                 self.progress.most_outputs = self.progress.most_outputs.max(outputs as u64);
+                self.outputs += outputs as u64;
                 mapped
             }
             Err(error) => {
@@ -623,9 +640,27 @@ impl<D: Store, S: Store> Step<'_, D, S> {
     }
 
     async fn commit(mut self) -> Result<()> {
+        let mapped_at = self.clock.now();
         self.reduce_groups().await?;
         self.judge();
-        self.commit_now().await
+        self.commit_now().await?;
+        self.record(mapped_at);
+        Ok(())
+    }
+
+    fn record(&self, mapped_at: Timestamp) {
+        let now = &self.progress;
+        let (failures, reduces) = self.counted_before;
+        self.index.batches.add(BatchRecord {
+            number: now.batches,
+            inputs: self.report.processed as u64,
+            outputs: self.outputs,
+            failures: failures_of(now).saturating_sub(failures),
+            reduces: now.reduce_attempts.saturating_sub(reduces),
+            started_at: self.now,
+            mapped_at,
+            completed_at: self.clock.now(),
+        });
     }
 
     /// Commits what is there without having come further.

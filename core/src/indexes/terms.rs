@@ -69,7 +69,7 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// Whatever the store reports.
     pub async fn clear_errors(&self) -> Result<()> {
-        let _alone = self.stepping.lock().await;
+        let _alone = self.stop_stepping().await;
         let view = self.read_view().await?;
         let errors = Pages::new(ERRORS, KeyRange::all(), Direction::Forward, usize::MAX)
             .all(&view.snapshot)

@@ -1,5 +1,6 @@
 //! Answering: from a plan to rows, all from one state of the index and one of the documents.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -23,9 +24,9 @@ use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::host::{ScriptEngine, Timestamp};
 use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
-use crate::indexes::{Cursor, Followed, Index, IndexView, Indexes, Object};
+use crate::indexes::{Cursor, Followed, Index, IndexSource, IndexView, Indexes, Object};
 use crate::reader::ReadTransaction;
-use crate::storage::{Environment, Store};
+use crate::storage::{Environment, Snapshot, Store};
 use crate::version::Etag;
 use crate::{Error, ErrorKind, Result};
 
@@ -97,15 +98,14 @@ impl<E: Environment> Indexes<E> {
         hash.update(plan.index_name(query).as_bytes());
         let is_stale = match (&plan, &view) {
             (Plan::Index(index), Some(view)) => {
-                let is_stale = index.is_stale(view, &tx, None).await?;
-                hash.update(&[u8::from(is_stale)]);
+                let standing = index.standing(view, &tx).await?;
+                hash.update(&[u8::from(standing.is_stale)]);
                 hash.update(index.record().store.as_bytes());
                 hash.update(&view.progress.batches.to_le_bytes());
-                let referenced = Index::<E::Store>::referenced(&view.progress);
-                for followed in index.followed().iter().chain(&referenced) {
-                    update_hash(&mut hash, followed.newest(&tx).await?);
+                for newest in &standing.newest {
+                    update_hash(&mut hash, *newest);
                 }
-                is_stale
+                standing.is_stale
             }
             _ => {
                 let collection = query.collection().map(CollectionName::new).transpose()?;
@@ -317,8 +317,7 @@ impl<E: Environment> Ready<E> {
         }
         let wanted = page.skip.saturating_add(page.take);
         let sorted = order::sorted(
-            &view.snapshot,
-            &view.progress,
+            &evaluation,
             &found,
             &query.lowered.orders,
             wanted,
@@ -359,8 +358,7 @@ impl<E: Environment> Ready<E> {
         is_distinct: bool,
     ) -> Result<Listed> {
         let mut sorted = order::sorted(
-            &view.snapshot,
-            &view.progress,
+            &evaluation_of(index, view),
             found,
             &query.lowered.orders,
             usize::MAX,
@@ -395,7 +393,14 @@ impl<E: Environment> Ready<E> {
     }
 
     /// Similarity may leave out the words of a document, which is read here.
-    pub(super) async fn with_stop_words(&self, conditions: &Conditions) -> Result<Conditions> {
+    pub(super) async fn with_stop_words<'q>(
+        &self,
+        conditions: &'q Conditions,
+    ) -> Result<Cow<'q, Conditions>> {
+        let is_like = |it: &Leaf| matches!(it, Leaf::MoreLikeThis(_));
+        if !conditions.leaves.iter().any(is_like) {
+            return Ok(Cow::Borrowed(conditions));
+        }
         let mut conditions = conditions.clone();
         #[cfg(feature = "whole")]
         for leaf in &mut conditions.leaves {
@@ -415,7 +420,7 @@ impl<E: Environment> Ready<E> {
                 }
             }
         }
-        Ok(conditions)
+        Ok(Cow::Owned(conditions))
     }
 
     pub(super) async fn rows_of(
@@ -426,12 +431,12 @@ impl<E: Environment> Ready<E> {
         found: &Found,
         numbers: &[u64],
     ) -> Result<Vec<QueryResult>> {
-        let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
-        let entries = blocks::get_many(&view.snapshot, ENTRIES, &keys).await?;
-        let entries: Vec<Bytes> = entries
-            .into_iter()
-            .map(|it| it.ok_or_else(|| Error::corrupted("an index entry is missing")))
-            .collect::<Result<_>>()?;
+        let is_whole = matches!(query.projection, Projection::Whole);
+        let entries = if is_whole && !index.is_map_reduce() {
+            Vec::new()
+        } else {
+            entries_of(&view.snapshot, numbers).await?
+        };
         if index.is_map_reduce() {
             let mut rows = Vec::with_capacity(entries.len());
             let parts = hidden_parts(index);
@@ -440,14 +445,15 @@ impl<E: Environment> Ready<E> {
             }
             return Ok(rows);
         }
-        let sources = entries
-            .iter()
-            .map(Entry::source_of)
-            .collect::<Result<_>>()?;
+        let sources = if is_whole {
+            index.sources_of(&view.snapshot, numbers).await?
+        } else {
+            let sources = entries.iter().map(Entry::source_of);
+            sources.collect::<Result<_>>()?
+        };
         let documents = self.tx.documents_by_key(sources).await?;
-        let shows_stored = !matches!(query.projection, Projection::Whole);
         let mut rows = Vec::with_capacity(documents.len());
-        for ((number, entry), document) in numbers.iter().zip(&entries).zip(documents) {
+        for (place, (number, document)) in numbers.iter().zip(documents).enumerate() {
             // What was deleted since the index looked is no result any more.
             let Some(document) = document else {
                 continue;
@@ -457,10 +463,9 @@ impl<E: Environment> Ready<E> {
             {
                 continue;
             }
-            let stored = if shows_stored {
-                stored_of(&Entry::decode(entry)?)?
-            } else {
-                None
+            let stored = match entries.get(place) {
+                Some(entry) => stored_of(&Entry::decode(entry)?)?,
+                None => None,
             };
             let score = found.scores.get(*number);
             rows.push(self.row(query, document, stored.as_ref(), score).await?);
@@ -625,13 +630,27 @@ pub(super) fn evaluation_of<'a, S: Store>(
         snapshot: &view.snapshot,
         progress: &view.progress,
         forms: index.forms(),
+        term_kinds: &view.term_kinds,
     }
+}
+
+async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
+    let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
+    let entries = blocks::get_many(snapshot, ENTRIES, &keys).await?;
+    let missing = || Error::corrupted("an index entry is missing");
+    entries
+        .into_iter()
+        .map(|it| it.ok_or_else(missing))
+        .collect()
 }
 
 /// What groups keep only to compute averages again.
 fn hidden_parts<S: Store>(index: &Index<S>) -> Vec<String> {
-    let definition = index.auto_definition();
-    let grouping = definition.and_then(|it| it.grouping);
+    let record = index.record();
+    let IndexSource::Auto(definition) = &record.source else {
+        return Vec::new();
+    };
+    let grouping = definition.grouping.as_ref();
     let aggregations = grouping.iter().flat_map(|it| &it.aggregations);
     aggregations.flat_map(|it| it.part_names()).collect()
 }

@@ -12,7 +12,9 @@ use crate::indexes::tables::{
     ENTRIES, POSTINGS, SOURCES, decode_number, decode_numbers, decode_posting, posting_bound,
     posting_range,
 };
-use crate::indexes::{FieldForms, FieldKey, FieldKind, FieldValue, Number, Progress, Term};
+use crate::indexes::{
+    FieldForms, FieldKey, FieldKind, FieldValue, Number, Progress, Term, TermKinds,
+};
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::{Error, Result};
 
@@ -24,6 +26,8 @@ pub struct Evaluation<'a, S> {
     pub progress: &'a Progress,
     /// How its fields are made into terms.
     pub forms: &'a FieldForms,
+    /// Which kinds of terms they have.
+    pub term_kinds: &'a TermKinds,
 }
 
 impl<S: Snapshot> Evaluation<'_, S> {
@@ -187,7 +191,12 @@ impl<S: Snapshot> Evaluation<'_, S> {
             return Ok(entries);
         };
         for value in values {
-            for term in equal_terms(value, keeps_case) {
+            for (at, term) in equal_terms(value, keeps_case).into_iter().enumerate() {
+                let ([from], [to]) = term.kind_bounds();
+                let kinds = self.term_kinds;
+                if at > 0 && !kinds.has(self.snapshot, number, (from, to)).await? {
+                    continue;
+                }
                 let range = posting_range(number, term.as_bytes());
                 entries |= self.in_range(range).await?;
             }

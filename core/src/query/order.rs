@@ -1,22 +1,20 @@
 //! Sorting: entries in the order that a query asks for.
 
 use std::cmp::Ordering;
-use std::ops::Bound;
 
 use bytes::Bytes;
 use roaring::RoaringTreemap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::condition::Found;
+use super::evaluate::Evaluation;
 use super::lower::{Order, OrderKey};
 use super::place::distance_km;
 use super::rql::OrderType;
 use crate::indexes::blocks::{self, Walk};
-use crate::indexes::tables::{
-    ENTRIES, Entry, POSTINGS, decode_posting, entry_key, posting_bound, posting_range,
-};
-use crate::indexes::{FieldKey, FieldKind, Number, Progress, Term};
-use crate::storage::{Direction, KeyRange, Snapshot};
+use crate::indexes::tables::{ENTRIES, Entry, POSTINGS, decode_posting, entry_key, posting_range};
+use crate::indexes::{FieldKey, FieldKind, Number, Progress, Term, TermKinds};
+use crate::storage::{Direction, Snapshot};
 use crate::{Error, Result};
 
 /// Below this many entries it is no use to look for a shorter way.
@@ -31,13 +29,13 @@ const ENTRY_COST: u64 = 32;
 /// # Errors
 /// Whatever the store reports.
 pub async fn sorted<S: Snapshot>(
-    snapshot: &S,
-    progress: &Progress,
+    evaluation: &Evaluation<'_, S>,
     found: &Found,
     orders: &[Order],
     wanted: usize,
     nonce: u64,
 ) -> Result<Vec<u64>> {
+    let (snapshot, progress) = (evaluation.snapshot, evaluation.progress);
     if orders.is_empty() {
         if found.scores.is_empty() {
             return Ok(found.entries.iter().take(wanted).collect());
@@ -52,6 +50,7 @@ pub async fn sorted<S: Snapshot>(
         let scan = Scan {
             snapshot,
             progress,
+            term_kinds: evaluation.term_kinds,
             field: number,
             order,
             entries: &found.entries,
@@ -272,6 +271,7 @@ fn runs(text: &str) -> Vec<Run> {
 struct Scan<'a, S> {
     snapshot: &'a S,
     progress: &'a Progress,
+    term_kinds: &'a TermKinds,
     field: u16,
     order: &'a Order,
     entries: &'a RoaringTreemap,
@@ -292,36 +292,24 @@ impl<S: Snapshot> Scan<'_, S> {
             Some(OrderType::Long | OrderType::Double) => true,
             Some(_) => return Ok(None),
         };
-        let (from, to) = Term::text_bounds();
-        if is_numeric && !self.is_empty(&from, &to).await? {
+        let ([text], [beyond]) = Term::text_bounds();
+        if is_numeric && self.has((text, beyond)).await? {
             return Ok(None);
         }
         // What has no value comes first in ascending order, and is not met here.
+        let ([list], _) = Term::empty_list().kind_bounds();
+        let ([number], _) = Term::number(Number::from_f64(0.0)).kind_bounds();
         let has_missing = with_field < self.progress.entry_count
-            || !self.is_empty(&[0], Term::empty_list().as_bytes()).await?
-            || (is_numeric && !self.is_empty(&[0], &from_number()).await?);
+            || self.has((0, list)).await?
+            || (is_numeric && self.has((0, number)).await?);
         if has_missing && !self.order.descending {
             return Ok(None);
         }
         self.walk(wanted, is_numeric).await
     }
 
-    async fn is_empty(&self, from: &[u8], to: &[u8]) -> Result<bool> {
-        let range = KeyRange {
-            start: Bound::Included(posting_bound(self.field, from)),
-            end: Bound::Excluded(posting_bound(self.field, to)),
-        };
-        let mut walk = Walk::new(POSTINGS, range, Direction::Forward);
-        while let Some(block) = walk.next(self.snapshot).await? {
-            let mut records = walk.read(&block);
-            if records.advance()? {
-                return Ok(false);
-            }
-            if records.is_beyond() {
-                break;
-            }
-        }
-        Ok(true)
+    async fn has(&self, kinds: (u8, u8)) -> Result<bool> {
+        self.term_kinds.has(self.snapshot, self.field, kinds).await
     }
 
     async fn walk(&self, wanted: usize, is_numeric: bool) -> Result<Option<Vec<u64>>> {
@@ -336,7 +324,7 @@ impl<S: Snapshot> Scan<'_, S> {
         // Entries of one term are taken in ascending order, whichever way the terms are walked.
         let (mut term, mut of_term) = (Vec::new(), Vec::new());
         'blocks: while let Some(block) = walk.next(self.snapshot).await? {
-            let mut postings = Postings::read(&walk, &block)?;
+            let mut postings = Postings::read(&walk, &block, self.entries)?;
             if self.order.descending {
                 postings.list.reverse();
             }
@@ -356,7 +344,7 @@ impl<S: Snapshot> Scan<'_, S> {
                         break 'blocks;
                     }
                 }
-                if self.entries.contains(entry) && seen.insert(entry) {
+                if seen.insert(entry) {
                     of_term.push(entry);
                 }
             }
@@ -372,7 +360,7 @@ impl<S: Snapshot> Scan<'_, S> {
     }
 }
 
-/// The postings of a block.
+/// The postings of a block that are of found entries.
 struct Postings {
     terms: Vec<u8>,
     /// Where the term stands, and the entry.
@@ -380,11 +368,14 @@ struct Postings {
 }
 
 impl Postings {
-    fn read(walk: &Walk, block: &[u8]) -> Result<Self> {
+    fn read(walk: &Walk, block: &[u8], found: &RoaringTreemap) -> Result<Self> {
         let (mut terms, mut list) = (Vec::new(), Vec::<(std::ops::Range<usize>, u64)>::new());
         let mut records = walk.read(block);
         while records.advance()? {
             let (term, entry) = decode_posting(records.key())?;
+            if !found.contains(entry) {
+                continue;
+            }
             let place = match list.last() {
                 Some((place, _)) if terms[place.clone()] == *term => place.clone(),
                 _ => {
@@ -396,10 +387,6 @@ impl Postings {
         }
         Ok(Self { terms, list })
     }
-}
-
-fn from_number() -> Vec<u8> {
-    Term::number(Number::from_f64(f64::MIN)).as_bytes()[..1].to_vec()
 }
 
 #[cfg(test)]

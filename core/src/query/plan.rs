@@ -10,7 +10,7 @@ use super::lower::OnlyIds;
 use super::prepared::PreparedQuery;
 use super::rql::Source;
 use crate::Result;
-use crate::indexes::{AutoDefinition, Index, Indexes};
+use crate::indexes::{AutoDefinition, Index, IndexSource, Indexes};
 use crate::storage::{Environment, Store};
 
 type Open<E> = Arc<Index<<E as Environment>::Store>>;
@@ -67,9 +67,9 @@ impl<E: Environment> Indexes<E> {
             return self.get(name);
         }
         let wanted = &query.lowered.wanted;
-        match self.best_match(wanted) {
-            (Some(index), _) => Ok(index),
-            _ => self.put_auto(self.merged_definition(wanted)).await,
+        match self.best_match(wanted, |_, _| {}) {
+            Some(index) => Ok(index),
+            None => self.put_auto(self.merged_definition(wanted)).await,
         }
     }
 
@@ -86,7 +86,13 @@ impl<E: Environment> Indexes<E> {
             return Ok((self.get(name)?.name(), Vec::new()));
         }
         let wanted = &query.lowered.wanted;
-        let (best, considered) = self.best_match(wanted);
+        let mut considered = Vec::new();
+        let best = self.best_match(wanted, |index, passed| {
+            considered.push(Considered {
+                index: index.name(),
+                reason: passed.explain(index, wanted),
+            });
+        });
         let name = match best {
             Some(index) => index.name(),
             None => self.merged_definition(wanted).name(),
@@ -105,32 +111,27 @@ impl<E: Environment> Indexes<E> {
             .fold(wanted.clone(), |merged, it| it.merged_with(&merged))
     }
 
-    fn best_match(&self, wanted: &AutoDefinition) -> (Option<Open<E>>, Vec<Considered>) {
-        let mut considered = Vec::new();
-        let mut pass_over = |index: &Index<E::Store>, reason: &str| {
-            considered.push(Considered {
-                index: index.name(),
-                reason: reason.to_owned(),
-            });
-        };
-        const NARROWER: &str = "It was not the widest index matching this query";
-        const IDLE: &str = "It is idle, and another index is not";
+    /// The index that answers best; `pass_over` is told of the others.
+    fn best_match(
+        &self,
+        wanted: &AutoDefinition,
+        mut pass_over: impl FnMut(&Index<E::Store>, Passed),
+    ) -> Option<Open<E>> {
         let mut best: Option<((bool, usize), Open<E>)> = None;
         for index in self.list() {
-            let Some(definition) = index.auto_definition() else {
-                pass_over(&index, "It is not an automatic index");
+            let record = index.record();
+            let IndexSource::Auto(definition) = &record.source else {
+                pass_over(&index, Passed::NotAutomatic);
                 continue;
             };
             if !definition.is_of_same_kind(wanted) {
-                pass_over(&index, "It is of another collection or groups otherwise");
+                pass_over(&index, Passed::OfOtherKind);
             } else if !definition.covers(wanted) {
-                let missing = wanted.fields.difference(&definition.fields);
-                let names: Vec<&str> = missing.map(|it| it.name.as_str()).collect();
-                pass_over(&index, &format!("It lacks: {}", names.join(", ")));
-            } else if index.record().is_disabled {
-                pass_over(&index, "It is disabled");
+                pass_over(&index, Passed::Narrow);
+            } else if record.is_disabled {
+                pass_over(&index, Passed::Disabled);
             } else {
-                let rank = (!index.record().is_idle(), definition.width());
+                let rank = (!record.is_idle(), definition.width());
                 let passed = match best.take() {
                     None => {
                         best = Some((rank, index));
@@ -145,10 +146,41 @@ impl<E: Environment> Indexes<E> {
                         other_index
                     }
                 };
-                let is_idle = passed.record().is_idle();
-                pass_over(&passed, if is_idle { IDLE } else { NARROWER });
+                pass_over(&passed, Passed::Worse);
             }
         }
-        (best.map(|(_, index)| index), considered)
+        best.map(|(_, index)| index)
+    }
+}
+
+/// Why an index was passed over.
+#[derive(Clone, Copy)]
+enum Passed {
+    NotAutomatic,
+    OfOtherKind,
+    Narrow,
+    Disabled,
+    Worse,
+}
+
+impl Passed {
+    fn explain<S: Store>(self, index: &Index<S>, wanted: &AutoDefinition) -> String {
+        let why = match self {
+            Self::NotAutomatic => "It is not an automatic index",
+            Self::OfOtherKind => "It is of another collection or groups otherwise",
+            Self::Narrow => {
+                let own = index.auto_definition().map(|it| it.fields);
+                let missing = wanted.fields.iter().filter(|it| {
+                    let has = own.as_ref().map(|own| own.contains(it));
+                    has != Some(true)
+                });
+                let names: Vec<&str> = missing.map(|it| it.name.as_str()).collect();
+                return format!("It lacks: {}", names.join(", "));
+            }
+            Self::Disabled => "It is disabled",
+            Self::Worse if index.record().is_idle() => "It is idle, and another index is not",
+            Self::Worse => "It was not the widest index matching this query",
+        };
+        why.to_owned()
     }
 }

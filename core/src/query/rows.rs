@@ -84,9 +84,8 @@ impl<E: Environment> Ready<E> {
                 } else {
                     lowered.skip.saturating_add(left)
                 };
-                let (snapshot, progress) = (&view.snapshot, &view.progress);
                 let orders = &lowered.orders;
-                let sorting = order::sorted(snapshot, progress, &found, orders, wanted, self.nonce);
+                let sorting = order::sorted(&evaluation, &found, orders, wanted, self.nonce);
                 let numbers = sorting.await?.into_iter();
                 Candidates::Entries { found, numbers }
             }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pinyon_core::indexes::{Index, Indexes, StepLimits};
-use pinyon_core::{Error, ErrorKind};
+use pinyon_core::indexes::{Index, Indexes, StepLimits, StepReport};
+use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::{NativeEnvironment, NativeStore};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
-use super::turns::{Place, Turns};
+use super::low_threads::LowThreads;
+use super::turns::{Place, Turn, Turns};
 
 /// How long an index rests after a step that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -27,6 +28,61 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 type NativeIndexes = Indexes<NativeEnvironment>;
 type NativeIndex = Index<NativeStore>;
 
+/// Whose turn it is to index. What runs with a low priority takes turns with its like, or those who
+/// are waited for would have to wait for it.
+#[derive(Clone)]
+pub struct IndexingTurns {
+    usual: Arc<Turns>,
+    low: Arc<Turns>,
+    threads: Arc<LowThreads>,
+}
+
+impl IndexingTurns {
+    /// As many turns of either kind as there are cores.
+    pub fn new(niceness: u8) -> Self {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            usual: Turns::new(count),
+            low: Turns::new(count),
+            threads: LowThreads::new(count, niceness),
+        }
+    }
+
+    fn places(&self) -> Places {
+        Places {
+            usual: self.usual.place(),
+            low: self.low.place(),
+            threads: Arc::clone(&self.threads),
+        }
+    }
+}
+
+/// The places of one index.
+struct Places {
+    usual: Place,
+    low: Place,
+    threads: Arc<LowThreads>,
+}
+
+impl Places {
+    /// Waits for a turn, and says whether it is one of low priority.
+    async fn turn(
+        &mut self,
+        index: &NativeIndex,
+        has_crowd: bool,
+        mut held: Option<Turn>,
+    ) -> (Turn, bool) {
+        let priority = index.record().priority;
+        if has_crowd && !index.is_awaited() && self.threads.exist() {
+            tokio::select! {
+                turn = self.low.turn(priority, held.take()) => return (turn, true),
+                () = until_awaited(index) => {}
+            }
+        }
+        (self.usual.turn(priority, held).await, false)
+    }
+}
+
 /// The tasks of a database's indexes.
 pub struct Indexing {
     supervisor: Mutex<Option<JoinHandle<()>>>,
@@ -34,9 +90,9 @@ pub struct Indexing {
 
 impl Indexing {
     /// Starts a task for each index there is, and for each that comes.
-    pub fn start(database: &str, indexes: &Arc<NativeIndexes>, turns: &Arc<Turns>) -> Self {
+    pub fn start(database: &str, indexes: &Arc<NativeIndexes>, turns: &IndexingTurns) -> Self {
         let (database, indexes) = (database.to_owned(), Arc::clone(indexes));
-        let supervising = supervise(database, indexes, Arc::clone(turns));
+        let supervising = supervise(database, indexes, turns.clone());
         Self {
             supervisor: Mutex::new(Some(tokio::spawn(supervising))),
         }
@@ -66,7 +122,7 @@ impl Drop for Indexing {
     }
 }
 
-async fn supervise(database: String, indexes: Arc<NativeIndexes>, turns: Arc<Turns>) {
+async fn supervise(database: String, indexes: Arc<NativeIndexes>, turns: IndexingTurns) {
     // Dropped with this task, and all of its tasks with it.
     let mut tasks = JoinSet::new();
     let mut running: HashMap<String, AbortHandle> = HashMap::new();
@@ -79,8 +135,8 @@ async fn supervise(database: String, indexes: Arc<NativeIndexes>, turns: Arc<Tur
             // A rebuilt index has another store, and is another index.
             let store = index.record().store.clone();
             running.entry(store).or_insert_with(|| {
-                let place = turns.place();
-                let follow = follow(database.clone(), Arc::clone(&indexes), index, place);
+                let places = turns.places();
+                let follow = follow(database.clone(), Arc::clone(&indexes), index, places);
                 tasks.spawn(follow)
             });
         }
@@ -100,9 +156,11 @@ async fn follow(
     database: String,
     indexes: Arc<NativeIndexes>,
     index: Arc<NativeIndex>,
-    mut place: Place,
+    mut places: Places,
 ) {
     let mut held = None;
+    // Whether it follows more than single writers.
+    let mut has_crowd = false;
     loop {
         // Before looking, so that nothing that comes meanwhile is missed.
         let committed = indexes.database().listen();
@@ -110,19 +168,22 @@ async fn follow(
         if index.is_retired() {
             return;
         }
-        let turn = place.turn(index.record().priority, held.take()).await;
+        let (turn, is_low) = places.turn(&index, has_crowd, held.take()).await;
         let began = Instant::now();
         let mut rest = Duration::ZERO;
-        let stepped = index.step(indexes.database(), StepLimits::default()).await;
+        let stepped = step(&indexes, &index, is_low.then_some(&*places.threads)).await;
+        if let Ok(report) = &stepped {
+            has_crowd = report.has_more || report.processed >= CROWD;
+        }
         let settled = match stepped {
             Ok(report) if report.has_more => {
                 held = Some(turn);
                 tokio::task::yield_now().await;
                 continue;
             }
-            Ok(report) => {
+            Ok(_) => {
                 drop(turn);
-                if report.processed >= CROWD {
+                if has_crowd {
                     let count = u32::try_from(indexes.list().len()).unwrap_or(u32::MAX);
                     let share = count.saturating_mul(REST_SHARE);
                     rest = began.elapsed().saturating_mul(share).min(MOST_REST);
@@ -147,12 +208,44 @@ async fn follow(
             }
         }
         if !rest.is_zero() {
-            tokio::time::sleep(rest).await;
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                () = until_awaited(&index) => continue,
+            }
         }
         tokio::select! {
             () = committed => {}
             () = changed => {}
         }
+    }
+}
+
+/// One step, on threads of low priority if there are such.
+async fn step(
+    indexes: &Arc<NativeIndexes>,
+    index: &Arc<NativeIndex>,
+    low: Option<&LowThreads>,
+) -> Result<StepReport> {
+    let Some(low) = low else {
+        return index.step(indexes.database(), StepLimits::default()).await;
+    };
+    let (indexes, stepping) = (Arc::clone(indexes), Arc::clone(index));
+    let work = async move {
+        let database = indexes.database();
+        stepping.step(database, StepLimits::default()).await
+    };
+    let index = Arc::clone(index);
+    low.run(Box::pin(work), move || index.is_awaited()).await?
+}
+
+/// Until somebody waits for the index to come further.
+async fn until_awaited(index: &NativeIndex) {
+    loop {
+        let changed = index.listen_for_changes();
+        if index.is_awaited() {
+            return;
+        }
+        changed.await;
     }
 }
 

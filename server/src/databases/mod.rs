@@ -7,6 +7,7 @@
 pub mod background;
 mod catalog;
 mod indexing;
+mod low_threads;
 mod open_database;
 mod record;
 pub mod sweeps;
@@ -32,7 +33,7 @@ pub use record::{DatabaseRecord, check_name, to_name_key};
 use crate::config::Config;
 use crate::http_error;
 use crate::scripts::ScriptRuntime;
-use turns::Turns;
+use indexing::IndexingTurns;
 
 /// How long a deleted or disabled database's running requests may go on.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -45,7 +46,7 @@ pub struct Databases {
     host: Host,
     options: DatabaseOptions,
     scripts: Arc<ScriptRuntime>,
-    turns: Arc<Turns>,
+    turns: IndexingTurns,
     /// Seconds of this process, counted by its background work.
     now_s: AtomicU64,
 }
@@ -135,7 +136,7 @@ impl Databases {
             host,
             options,
             scripts: Arc::new(ScriptRuntime::new(config.script_limits())),
-            turns: Turns::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            turns: IndexingTurns::new(config.indexing_niceness),
             now_s: AtomicU64::new(0),
         })
     }
@@ -212,7 +213,7 @@ impl Databases {
     async fn open_now(&self, record: DatabaseRecord) -> Result<OpenDatabase> {
         let environment = self.environment.clone();
         let (host, options) = (self.host.clone(), self.options.clone());
-        let (scripts, turns) = (Arc::clone(&self.scripts), Arc::clone(&self.turns));
+        let (scripts, turns) = (Arc::clone(&self.scripts), self.turns.clone());
         let runtime = tokio::runtime::Handle::current();
         let opening = tokio::task::spawn_blocking(move || {
             runtime.block_on(OpenDatabase::open(

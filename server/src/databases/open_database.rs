@@ -14,9 +14,8 @@ use tokio::task::JoinHandle;
 use crate::scripts::{DatabaseScripts, ScriptCompiler, ScriptRuntime};
 
 use super::DatabaseRecord;
-use super::indexing::Indexing;
+use super::indexing::{Indexing, IndexingTurns};
 use super::sweeps::SweepPlan;
-use super::turns::Turns;
 
 /// An open database. Requests hold it while they use it; it is closed by its slot alone.
 pub struct OpenDatabase {
@@ -46,7 +45,7 @@ impl OpenDatabase {
         host: &Host,
         options: DatabaseOptions,
         scripts: &Arc<ScriptRuntime>,
-        turns: &Arc<Turns>,
+        turns: &IndexingTurns,
     ) -> Result<Self> {
         let store_name = record.store_name()?;
         let store = environment.open(&store_name).await?;

@@ -71,6 +71,7 @@ impl IndexWait {
             {
                 continue;
             }
+            let mut waiter = None;
             loop {
                 let progress = index.listen();
                 let view = index.view().await?;
@@ -82,6 +83,7 @@ impl IndexWait {
                 if is_done {
                     break;
                 }
+                waiter.get_or_insert_with(|| index.await_progress());
                 if tokio::time::timeout_at(deadline, progress).await.is_ok() {
                     continue;
                 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use pinyon_core::host::Timestamp;
 use pinyon_core::indexes::{
-    Index, IndexDefinition, IndexSource, IndexState, LockMode, Priority, to_name_key,
+    BatchRecord, Index, IndexDefinition, IndexSource, IndexState, LockMode, Priority, to_name_key,
 };
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeStore;
@@ -320,6 +321,51 @@ pub async fn staleness(call: &mut Call<'_>) -> Reply {
         StatusCode::OK,
         &json!({ "IsStale": !reasons.is_empty(), "StalenessReasons": reasons }),
     ))
+}
+
+/// `GET indexes/performance`: what the latest batches did since the index was opened.
+pub async fn performance(call: &mut Call<'_>) -> Reply {
+    let database = call.open_database().await?;
+    let Some(chosen) = chosen(call, &database)? else {
+        return Ok(empty(StatusCode::NOT_FOUND));
+    };
+    let results: Vec<Value> = chosen
+        .iter()
+        .map(|index| {
+            let batches: Vec<Value> = index.latest_batches().iter().map(one_batch).collect();
+            json!({ "Name": index.name(), "Performance": batches })
+        })
+        .collect();
+    Ok(http::json(StatusCode::OK, &json!({ "Results": results })))
+}
+
+fn one_batch(batch: &BatchRecord) -> Value {
+    const TICKS_PER_MS: f64 = 10_000.0;
+    let ms = |from: Timestamp, to: Timestamp| {
+        #[expect(clippy::cast_precision_loss, reason = "times to show")]
+        let ticks = to.ticks().saturating_sub(from.ticks()).max(0) as f64;
+        ticks / TICKS_PER_MS
+    };
+    let (started, mapped, completed) = (batch.started_at, batch.mapped_at, batch.completed_at);
+    json!({
+        "Id": batch.number,
+        "InputCount": batch.inputs,
+        "OutputCount": batch.outputs,
+        "SuccessCount": batch.inputs.saturating_sub(batch.failures),
+        "FailedCount": batch.failures,
+        "Started": started.to_text(),
+        "Completed": completed.to_text(),
+        "DurationInMs": ms(started, completed),
+        "Details": {
+            "Name": "Indexing",
+            "DurationInMs": ms(started, completed),
+            "ReduceDetails": { "ReduceAttempts": batch.reduces },
+            "Operations": [
+                { "Name": "Map", "DurationInMs": ms(started, mapped), "Operations": [] },
+                { "Name": "Commit", "DurationInMs": ms(mapped, completed), "Operations": [] },
+            ],
+        },
+    })
 }
 
 /// `GET indexes/terms`.

@@ -156,6 +156,9 @@ async fn included_revisions(
     ready: &Ready<NativeEnvironment>,
     answer: &Answer,
 ) -> Result<Vec<IncludedRevision>> {
+    if query.included_revisions.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut wanted = RevisionIncludes::default();
     for text in &query.included_revisions {
         if wanted.add_moment(text).is_err() {
@@ -184,15 +187,14 @@ pub async fn ready(
     };
     // An index that this query made has nothing yet to answer with.
     let is_new = match &plan {
-        Plan::Index(index) if index.auto_definition().is_some() => {
-            index.view().await?.progress.batches == 0
-        }
+        Plan::Index(index) if index.is_auto() => index.view().await?.progress.batches == 0,
         _ => false,
     };
     let wait = wait.or(is_new.then_some(DEFAULT_WAIT));
     let mut cutoff: Option<Etag> = None;
     let mut deadline = None;
     let mut plan = plan;
+    let mut waiter = None;
     loop {
         let progress = match &plan {
             Plan::Index(index) => Some(index.listen()),
@@ -213,6 +215,9 @@ pub async fn ready(
         };
         if !ready.is_stale_up_to(up_to).await? {
             return Ok(Some(ready));
+        }
+        if let Plan::Index(index) = ready.plan() {
+            waiter.get_or_insert_with(|| index.await_progress());
         }
         let until = *deadline.get_or_insert_with(|| tokio::time::Instant::now() + wait);
         if tokio::time::timeout_at(until, progress).await.is_err() {
@@ -272,7 +277,10 @@ impl Shown<'_, '_> {
         };
         member("IncludedPaths", &paths);
         let name = self.ready.plan().index_name(self.query);
-        member("IndexName", &json!(name).to_string());
+        member(
+            "IndexName",
+            &serde_json::to_string(&name).expect("a text is JSON"),
+        );
         member("Results", "[");
         self.push_results(&mut json);
         json.extend_from_slice(b"],\"Includes\":{");
