@@ -91,8 +91,7 @@ export function toEntity(
     const id = metadata['@id'] as string;
     const typeName = metadata['Raven-Node-Type'] as string | undefined;
     const entityClass = (typeof documentType === 'function' ? documentType : undefined) ?? conventions.classOf(typeName);
-    const entity = (entityClass ? Object.create(entityClass.prototype as object) : {}) as Record<string, unknown>;
-    Object.assign(entity, body);
+    const entity: Record<string, unknown> = entityClass ? Object.assign(Object.create(entityClass.prototype as object), body) : body;
     entity[conventions.identityProperty] = id;
     return {
         id,

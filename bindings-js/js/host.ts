@@ -69,7 +69,7 @@ export class DatabaseHost {
     }
 
     static async open(wasm: Wasm, options: HostOptions): Promise<DatabaseHost> {
-        const { database, module: _, ...rest } = options;
+        const { database, module: _, prefersWhole: _preferred, ...rest } = options;
         const host = new DatabaseHost(await wasm.Database.open(database, JSON.stringify(rest)));
         host.#timer = setTimeout(() => host.#beginUpkeep(), FIRST_READS_MS);
         return host;
@@ -88,6 +88,11 @@ export class DatabaseHost {
         });
         // Whoever reads or writes hears of damage too.
         void this.#schedule().catch(() => undefined);
+    }
+
+    /** Whether what is stored needs more than this module has. */
+    needsWhole(): Promise<boolean> {
+        return this.#database.openIndexes().then(() => false, isNotLoaded);
     }
 
     /** Resolves when the browser takes the storage away; `undefined` after an orderly end. */

@@ -1,7 +1,8 @@
 // The entry point of pages: the database runs in a worker.
 
 import { connect, workerWire, type Connection } from './connection.js';
-import { startsWhole, type HostOptions } from './protocol.js';
+import { isKnownToNeedWhole, rememberNeedOfWhole } from './module_memory.js';
+import { triesWhole, type HostOptions, type WorkerMessage } from './protocol.js';
 import { DocumentStore, type StoreOptions } from './store.js';
 
 /** The worker's script; a page may take scripts from elsewhere, but not workers. */
@@ -36,8 +37,13 @@ DocumentStore.connect = async (options: HostOptions, worker: StoreOptions['worke
     }
     const started = typeof worker === 'function' ? worker() : startWorker();
     const connection = connect(workerWire(started));
-    started.postMessage([{ type: 'open', options }]);
-    void sendModule(started, startsWhole(options));
+    const { database, module } = options;
+    const chosen: HostOptions = { ...options, prefersWhole: module === undefined && isKnownToNeedWhole(database) };
+    started.addEventListener('message', ({ data }: MessageEvent<WorkerMessage[]>) => {
+        if (data.some((message) => message.type === 'needs-whole')) rememberNeedOfWhole(database);
+    });
+    started.postMessage([{ type: 'open', options: chosen }]);
+    void sendModule(started, triesWhole(chosen));
     return connection;
 };
 

@@ -9,7 +9,7 @@ import * as small from './wasm/pinyon.js';
 import * as whole from './whole/pinyon.js';
 
 import { DatabaseHost } from './host.js';
-import { startsWhole, type HostOptions } from './protocol.js';
+import { startsWhole, triesWhole, type HostOptions } from './protocol.js';
 
 type Wasm = typeof import('../dist/whole/pinyon.js');
 
@@ -18,7 +18,7 @@ export class HostOpener {
     readonly #options: HostOptions;
     readonly #compiled: Promise<WebAssembly.Module | undefined> | undefined;
 
-    /** `compiled` is the module that the options ask for, if the page has compiled it. */
+    /** `compiled` is the module that the options want first, if the page has compiled it. */
     constructor(options: HostOptions, compiled?: Promise<WebAssembly.Module | undefined>) {
         this.#options = options;
         this.#compiled = compiled;
@@ -26,7 +26,10 @@ export class HostOpener {
 
     async open(): Promise<DatabaseHost> {
         if (startsWhole(this.#options)) return this.openWhole();
-        const given = await this.#compiled;
+        const isTryingWhole = triesWhole(this.#options);
+        if (isTryingWhole && (await this.loadWhole().then(() => true, () => false))) return this.openWhole();
+        // What the page compiled was the whole module, if it could.
+        const given = isTryingWhole ? undefined : await this.#compiled;
         await (small as Wasm).default(given && { module_or_path: given });
         const host = await DatabaseHost.open(small as Wasm, this.#options);
         // What is in memory would be gone when more is loaded.
@@ -42,7 +45,7 @@ export class HostOpener {
 
     /** Fetches the whole module, unless that is done. */
     async loadWhole(): Promise<void> {
-        const given = startsWhole(this.#options) ? await this.#compiled : undefined;
+        const given = triesWhole(this.#options) ? await this.#compiled : undefined;
         await (whole as Wasm).default(given && { module_or_path: given });
     }
 }

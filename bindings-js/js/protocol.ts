@@ -11,11 +11,18 @@ export interface HostOptions {
     allowMemory?: boolean;
     /** Which module is loaded first. */
     module?: 'small' | 'whole';
+    /** Begin with the whole module if it can be had. */
+    prefersWhole?: boolean;
 }
 
 /** Whether the small module is passed over. */
 export function startsWhole({ module, storage }: HostOptions): boolean {
     return module === 'whole' || storage === 'memory';
+}
+
+/** Whether the whole module is what to load first. */
+export function triesWhole(options: HostOptions): boolean {
+    return startsWhole(options) || options.prefersWhole === true;
 }
 
 /** One write among those of a caller, so that it can be asked for again and happens once. */
@@ -95,7 +102,7 @@ export interface HostMethods {
     load(ids: string[], includes: string[]): Promise<string>;
     startsWith(query: string): Promise<string>;
     query(query: string): Promise<string>;
-    /** `documents` are texts that commands name by their places in them. */
+    /** `documents` are texts one after the other; a command of puts says where each ends. */
     batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest, documents?: Uint8Array): Promise<string>;
     attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined>;
     /** The content that an entry of `@attachments` describes. */
@@ -158,6 +165,8 @@ export type WorkerMessage =
     | { type: 'live'; key: number; answer: LiveAnswer }
     | { type: 'sync'; state: SyncState; events: SyncEvent[] }
     | { type: 'role'; isLeader: boolean }
+    /** What is stored needs the whole module, also the next time. */
+    | { type: 'needs-whole' }
     | { type: 'lost'; error: ErrorDetails }
     | { type: 'closed' };
 

@@ -324,12 +324,34 @@ export class LoaderWithInclude {
     }
 }
 
+/** A put of a document, given as its text. */
+interface Put {
+    id: string;
+    changeVector: string | null;
+    document: string;
+}
+
+/** Puts of documents whose texts lie beside the commands, one after the other. */
+interface Puts {
+    Type: 'PUTS';
+    Ids: string[];
+    ChangeVectors: (string | null)[];
+    Start: number;
+    Ends: number[];
+}
+
+function commandText(command: string | Put): string {
+    if (typeof command === 'string') return command;
+    const { id, changeVector, document } = command;
+    return `{"Type":"PUT","Id":${JSON.stringify(id)},"ChangeVector":${JSON.stringify(changeVector)},"Document":${document}}`;
+}
+
 /** One save: the commands, and what becomes of the session when they are done. */
 class Save {
     readonly #session: DocumentSession;
     readonly #deletedIds: Map<string, { id: string; changeVector: string | null }>;
-    /** A command of a document is its text as far as the document. */
-    readonly #commands: { text: string; document?: string }[] = [];
+    /** As JSON, but for puts. */
+    readonly #commands: (string | Put)[] = [];
     readonly #settlers: ((result: CommandResult) => void)[] = [];
     readonly contents: Blob[] = [];
     readonly puts: TrackedEntity[] = [];
@@ -346,21 +368,34 @@ class Save {
 
     /**
      * The commands as JSON. Many bytes of documents go beside them: they are handed over, not
-     * copied from thread to thread, and each command says where its document lies.
+     * copied from thread to thread, and puts that follow each other become one command, which says
+     * where each document ends.
      */
     toWire(): { commands: string; documents: Uint8Array | undefined } {
-        const texts = this.#commands.flatMap(({ document }) => document ?? []);
-        const all = texts.join('');
-        const documents = all.length < LEAST_PACKED ? undefined : encoder.encode(all);
-        const isAscii = documents?.length === all.length;
+        const all = this.#commands.map((it) => (typeof it === 'string' ? '' : it.document)).join('');
+        if (all.length < LEAST_PACKED) return { commands: `[${this.#commands.map(commandText).join(',')}]`, documents: undefined };
+        const documents = encoder.encode(all);
+        const isAscii = documents.length === all.length;
+        const written: string[] = [];
         let end = 0;
-        const written = this.#commands.map(({ text, document }) => {
-            if (document === undefined) return text;
-            if (!documents) return `${text},"Document":${document}}`;
-            const start = end;
-            end += isAscii ? document.length : encoder.encode(document).length;
-            return `${text},"Text":[${start},${end}]}`;
-        });
+        let puts: Puts | undefined;
+        const finishPuts = (): void => {
+            if (puts) written.push(JSON.stringify(puts));
+            puts = undefined;
+        };
+        for (const command of this.#commands) {
+            if (typeof command === 'string') {
+                finishPuts();
+                written.push(command);
+                continue;
+            }
+            puts ??= { Type: 'PUTS', Ids: [], ChangeVectors: [], Start: end, Ends: [] };
+            end += isAscii ? command.document.length : encoder.encode(command.document).length;
+            puts.Ids.push(command.id);
+            puts.ChangeVectors.push(command.changeVector);
+            puts.Ends.push(end);
+        }
+        finishPuts();
         return { commands: `[${written.join(',')}]`, documents };
     }
 
@@ -382,7 +417,7 @@ class Save {
         }
         if (this.#session.options.verifyLoaded && !this.isEmpty) {
             for (const id of this.#session.missing) read[id] = null;
-            this.#commands.unshift({ text: JSON.stringify({ Type: 'BatchTrackChanges', TrackedEntities: read }) });
+            this.#commands.unshift(JSON.stringify({ Type: 'BatchTrackChanges', TrackedEntities: read }));
             this.#settlers.unshift(() => undefined);
         }
     }
@@ -399,10 +434,7 @@ class Save {
         const text = textOf(tracked, this.#session.conventions);
         this.#sent.set(tracked, text);
         this.puts.push(tracked);
-        this.#commands.push({
-            text: `{"Type":"PUT","Id":${JSON.stringify(tracked.id)},"ChangeVector":${JSON.stringify(this.#expected(tracked))}`,
-            document: documentText(text),
-        });
+        this.#commands.push({ id: tracked.id, changeVector: this.#expected(tracked), document: documentText(text) });
         this.#settlers.push((result) => {
             tracked.changeVector = result['@change-vector'] ?? null;
             for (const name of ['@id', '@collection', '@change-vector', '@last-modified', '@flags']) {
@@ -434,7 +466,7 @@ class Save {
     }
 
     #add(command: Record<string, unknown>, settle: (result: CommandResult) => void): void {
-        this.#commands.push({ text: JSON.stringify(command) });
+        this.#commands.push(JSON.stringify(command));
         this.#settlers.push(settle);
     }
 

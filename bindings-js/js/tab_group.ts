@@ -282,6 +282,7 @@ export class TabGroup {
      * is another leader. Without the module all stays as it is.
      */
     async #grow(host: DatabaseHost): Promise<ErrorDetails | undefined> {
+        const isNeededAgain = await host.needsWhole();
         try {
             await this.#opener.loadWhole();
         } catch (reason) {
@@ -290,6 +291,7 @@ export class TabGroup {
         }
         // Stopped or lost meanwhile: that was told.
         if (this.#host !== host) return undefined;
+        if (isNeededAgain) this.#tell({ type: 'needs-whole' });
         this.#left.add(host);
         this.#host = undefined;
         this.#isWhole = true;

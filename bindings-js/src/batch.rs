@@ -56,9 +56,17 @@ struct Command<'a> {
     change_vector: Option<String>,
     #[serde(borrow, default)]
     document: Option<&'a RawValue>,
-    /// Where the document lies, if it was sent beside the commands.
+    /// Of several puts, whose documents lie beside the commands: the ids,
     #[serde(default)]
-    text: Option<(usize, usize)>,
+    ids: Vec<String>,
+    /// what each writer believes is stored,
+    #[serde(default)]
+    change_vectors: Vec<Option<String>>,
+    /// where the first document begins, and where each ends.
+    #[serde(default)]
+    start: usize,
+    #[serde(default)]
+    ends: Vec<usize>,
     #[serde(default)]
     id_prefixed: bool,
     #[serde(default)]
@@ -110,6 +118,33 @@ struct Sent<'a> {
     parser: DocumentParser<'a>,
 }
 
+impl Sent<'_> {
+    fn put(
+        &mut self,
+        id: &str,
+        expected: ExpectedVersion,
+        text: Option<&str>,
+    ) -> Result<PutDocument, Error> {
+        let text = text.ok_or_else(|| Error::invalid("a PUT needs a Document"))?;
+        let named = |error: Error| Error::new(error.kind(), format!("'{id}': {}", error.message()));
+        Ok(PutDocument {
+            id: IdRequest::parse(id, self.limits.max_id_bytes)?,
+            expected,
+            document: self.parser.parse(text).map_err(named)?,
+        })
+    }
+}
+
+/// Says which command of a batch an error is about.
+fn numbered<T>(index: usize, parsed: Result<T, Error>) -> Result<T, Error> {
+    parsed.map_err(|error| {
+        Error::new(
+            error.kind(),
+            format!("command {index}: {}", error.message()),
+        )
+    })
+}
+
 impl Command<'_> {
     fn expected(&self) -> ExpectedVersion {
         ExpectedVersion::from_wire(self.change_vector.as_deref())
@@ -126,7 +161,10 @@ impl Command<'_> {
             "PATCH" | "JsonPatch" | "FieldPATCH" if !IS_WHOLE => {
                 return Err(not_loaded("patching"));
             }
-            "PUT" => BatchCommand::Put(self.to_put(sent)?),
+            "PUT" => {
+                let text = self.document.map(RawValue::get);
+                BatchCommand::Put(sent.put(&self.id, expected, text)?)
+            }
             "DELETE" if self.id_prefixed => BatchCommand::DeleteByPrefix(DeleteByPrefix {
                 prefix: self.id.clone(),
             }),
@@ -171,26 +209,40 @@ impl Command<'_> {
             }
         };
         let echo = Echo {
-            kind: self.kind,
+            kind: self.kind.into(),
             id: self.id,
             name: self.name,
         };
         Ok((command, echo))
     }
 
-    fn to_put(&self, sent: &mut Sent<'_>) -> Result<PutDocument, Error> {
-        let text = match (self.text, self.document) {
-            (Some((start, end)), _) => sent.documents.get(start..end),
-            (None, document) => document.map(RawValue::get),
-        };
-        let text = text.ok_or_else(|| Error::invalid("a PUT needs a Document"))?;
-        let named =
-            |error: Error| Error::new(error.kind(), format!("'{}': {}", self.id, error.message()));
-        Ok(PutDocument {
-            id: IdRequest::parse(&self.id, sent.limits.max_id_bytes)?,
-            expected: self.expected(),
-            document: sent.parser.parse(text).map_err(named)?,
-        })
+    /// Several puts in one command, which takes far less reading than one of each.
+    fn into_puts(
+        self,
+        sent: &mut Sent<'_>,
+        commands: &mut Vec<BatchCommand>,
+        echoes: &mut Vec<Echo>,
+    ) -> Result<(), Error> {
+        let mut start = self.start;
+        if self.ids.len() != self.ends.len() || self.ids.len() != self.change_vectors.len() {
+            return Err(Error::invalid(
+                "PUTS needs as many Ends and ChangeVectors as Ids",
+            ));
+        }
+        let puts = self.ids.into_iter().zip(self.ends);
+        for ((id, end), change_vector) in puts.zip(self.change_vectors) {
+            let expected = ExpectedVersion::from_wire(change_vector.as_deref());
+            let text = sent.documents.get(start..end);
+            let put = sent.put(&id, expected, text);
+            commands.push(BatchCommand::Put(numbered(echoes.len(), put)?));
+            echoes.push(Echo {
+                kind: "PUT".into(),
+                id,
+                name: String::new(),
+            });
+            start = end;
+        }
+        Ok(())
     }
 
     fn to_created(&self, limits: &Limits) -> Result<Option<DocumentText>, Error> {
@@ -264,14 +316,12 @@ impl Database {
         };
         let mut commands = Vec::with_capacity(batch.commands.len() + 1);
         let mut echoes = Vec::with_capacity(batch.commands.len());
-        for (index, command) in batch.commands.into_iter().enumerate() {
-            let parsed = command.into_core(&mut sent);
-            let (command, echo) = parsed.map_err(|error| {
-                Error::new(
-                    error.kind(),
-                    format!("command {index}: {}", error.message()),
-                )
-            })?;
+        for command in batch.commands {
+            if command.kind == "PUTS" {
+                command.into_puts(&mut sent, &mut commands, &mut echoes)?;
+                continue;
+            }
+            let (command, echo) = numbered(echoes.len(), command.into_core(&mut sent))?;
             commands.push(command);
             echoes.push(echo);
         }

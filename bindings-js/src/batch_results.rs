@@ -1,5 +1,7 @@
 //! What the commands of a batch answer, in the protocol's JSON.
 
+use std::borrow::Cow;
+
 use pinyon_core::attachments::hash_text;
 use pinyon_core::commands::{CommandOutcome, WrittenDocument};
 use pinyon_core::document::PatchedDocument;
@@ -8,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// What a result repeats of its command.
 pub(crate) struct Echo {
-    pub(crate) kind: String,
+    pub(crate) kind: Cow<'static, str>,
     pub(crate) id: String,
     pub(crate) name: String,
 }
@@ -46,7 +48,7 @@ fn push_result(outcome: &CommandOutcome, echo: &Echo, json: &mut Vec<u8>) {
         return;
     }
     let mut result = fields(outcome, echo);
-    result.insert("Type".to_owned(), echo.kind.as_str().into());
+    result.insert("Type".to_owned(), (*echo.kind).into());
     serde_json::to_writer(json, &result).expect("a Vec takes any text");
 }
 

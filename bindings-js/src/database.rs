@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{JsResult, to_js};
 use crate::host;
-use crate::queries::OpeningIndexes;
+use crate::queries::{LastAnswers, OpeningIndexes};
 
 pub(crate) type CoreDatabase = pinyon_core::Database<BrowserStore>;
 
@@ -22,6 +22,7 @@ pub struct Database {
     pub(crate) environment: BrowserEnvironment,
     pub(crate) database: CoreDatabase,
     pub(crate) indexes: OpeningIndexes,
+    pub(crate) last_answers: LastAnswers,
     durability: Durability,
     pub(crate) uploads: crate::attachments::FinishedUploads,
     pub(crate) scripts: crate::scripts::PageEngine,
@@ -101,6 +102,7 @@ impl Database {
             environment,
             database,
             indexes,
+            last_answers: LastAnswers::default(),
             durability,
             uploads: crate::attachments::FinishedUploads::default(),
             scripts: crate::scripts::PageEngine::default(),

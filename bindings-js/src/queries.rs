@@ -1,9 +1,11 @@
 //! Queries in RQL, and the work of the indexes that answer them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{Either, LocalBoxFuture, Shared, select};
 use pinyon_core::indexes::{
@@ -171,6 +173,53 @@ async fn follow(indexes: std::sync::Weak<BrowserIndexes>, index: Arc<Index<Brows
     }
 }
 
+/// Answers that were given last. A page asks the same again when it shows the same again, and as
+/// long as the etag is the same, so is the answer.
+#[derive(Clone, Default)]
+pub(crate) struct LastAnswers {
+    answers: Rc<RefCell<VecDeque<LastAnswer>>>,
+}
+
+struct LastAnswer {
+    question: String,
+    etag: i64,
+    json: Bytes,
+}
+
+impl LastAnswers {
+    const MOST: usize = 16;
+    /// Of one answer.
+    const MOST_BYTES: usize = 128 << 10;
+
+    fn find(&self, question: &str, etag: i64) -> Option<Vec<u8>> {
+        let mut answers = self.answers.borrow_mut();
+        let at = answers.iter().position(|it| it.question == question)?;
+        let known = answers.remove(at)?;
+        // Of another state: what comes now takes its place.
+        if known.etag != etag {
+            return None;
+        }
+        let json = known.json.to_vec();
+        answers.push_back(known);
+        Some(json)
+    }
+
+    fn keep(&self, question: &str, etag: i64, json: &[u8]) {
+        if json.len() > Self::MOST_BYTES {
+            return;
+        }
+        let mut answers = self.answers.borrow_mut();
+        if answers.len() >= Self::MOST {
+            answers.pop_front();
+        }
+        answers.push_back(LastAnswer {
+            question: question.to_owned(),
+            etag,
+            json: Bytes::copy_from_slice(json),
+        });
+    }
+}
+
 /// What a query needs of a database, to hold on to while it waits.
 #[derive(Clone)]
 pub(crate) struct Asking {
@@ -240,37 +289,44 @@ impl Asking {
         waits: bool,
     ) -> Result<Vec<u8>, Error> {
         let ready = self.ready(query, waits).await?;
-        let answer = ready.answer(query, usize::MAX).await?;
-        let facts = json!({
-            "TotalResults": answer.total,
-            "IndexName": ready.plan().index_name(query),
-            "IsStale": ready.is_stale(),
-            "ResultEtag": ready.etag().to_string(),
-        });
-        let mut json = facts.to_string().into_bytes();
-        json.pop();
-        json.extend_from_slice(b",\"Results\":[");
-        for (at, result) in answer.results.iter().enumerate() {
-            if at > 0 {
-                json.push(b',');
-            }
-            result.write_json(&mut json);
-        }
-        json.extend_from_slice(b"],\"Includes\":{");
-        for (at, (id, document)) in answer.includes.iter().enumerate() {
-            if at > 0 {
-                json.push(b',');
-            }
-            serde_json::to_writer(&mut json, id).expect("a Vec takes any text");
-            json.push(b':');
-            match document {
-                Some(document) => document.write_json(&mut json),
-                None => json.extend_from_slice(b"null"),
-            }
-        }
-        json.extend_from_slice(b"}}");
-        Ok(json)
+        answer_json(query, &ready).await
     }
+}
+
+async fn answer_json(
+    query: &PreparedQuery,
+    ready: &Ready<BrowserEnvironment>,
+) -> Result<Vec<u8>, Error> {
+    let answer = ready.answer(query, usize::MAX).await?;
+    let facts = json!({
+        "TotalResults": answer.total,
+        "IndexName": ready.plan().index_name(query),
+        "IsStale": ready.is_stale(),
+        "ResultEtag": ready.etag().to_string(),
+    });
+    let mut json = facts.to_string().into_bytes();
+    json.pop();
+    json.extend_from_slice(b",\"Results\":[");
+    for (at, result) in answer.results.iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        result.write_json(&mut json);
+    }
+    json.extend_from_slice(b"],\"Includes\":{");
+    for (at, (id, document)) in answer.includes.iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        serde_json::to_writer(&mut json, id).expect("a Vec takes any text");
+        json.push(b':');
+        match document {
+            Some(document) => document.write_json(&mut json),
+            None => json.extend_from_slice(b"null"),
+        }
+    }
+    json.extend_from_slice(b"}}");
+    Ok(json)
 }
 
 /// Refuses to wait for an index that follows no documents.
@@ -317,7 +373,15 @@ impl Database {
 
     async fn query_json(&self, sent: &str) -> Result<Vec<u8>, Error> {
         let (query, waits) = parse_query(sent)?;
-        self.asking().answer_json(&query, waits).await
+        let ready = self.asking().ready(&query, waits).await?;
+        if let Some(json) = self.last_answers.find(sent, ready.etag()) {
+            return Ok(json);
+        }
+        let json = answer_json(&query, &ready).await?;
+        if query.is_repeatable() {
+            self.last_answers.keep(sent, ready.etag(), &json);
+        }
+        Ok(json)
     }
 }
 

@@ -35,7 +35,7 @@ impl Previous {
         if let Some(value) = tx.get(DOCUMENTS, key).await? {
             return Ok(Self::Document(DocumentRecord::decode(value)?));
         }
-        Ok(match tx.get(TOMBSTONES, key).await? {
+        Ok(match tx.get_once(TOMBSTONES, key).await? {
             Some(value) => Self::Tombstone(Tombstone::decode(&value)?),
             None => Self::Nothing,
         })

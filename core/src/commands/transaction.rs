@@ -240,7 +240,7 @@ impl<S: Snapshot> Transaction<S> {
             .into_iter()
             .filter(|key| {
                 self.changed(space, key).is_none()
-                    && !self.loaded.contains_key(&(space, key.clone()))
+                    && (self.loaded.is_empty() || !self.loaded.contains_key(&(space, key.clone())))
             })
             .collect();
         if unknown.is_empty() {
@@ -289,6 +289,15 @@ impl<S: Snapshot> Transaction<S> {
             }
         }
         Ok(values)
+    }
+
+    /// As [`Self::get`], for what is hardly asked for twice: what is stored is not remembered.
+    pub async fn get_once(&self, space: KeySpace, key: &Bytes) -> Result<Option<Bytes>> {
+        if let Some(changed) = self.changed(space, key) {
+            return Ok(changed.clone());
+        }
+        let keys = std::slice::from_ref(key);
+        Ok(self.snapshot.get_many(space, keys).await?.pop().flatten())
     }
 
     /// Up to `limit` entries of `range`, ascending, as the operation would see them.

@@ -69,16 +69,17 @@ pub(crate) fn check_document(text: &str, max_depth: usize) -> Result<Properties<
 /// Cuts a valid object at its names, which are parts of `text`.
 fn cut<'a>(text: &'a str, names: &[&'a str]) -> Properties<'a> {
     let place = |name: &str| name.as_ptr().addr() - text.as_ptr().addr();
-    let end = text.trim_end().len() - "}".len();
+    let end = text.trim_ascii_end().len() - "}".len();
     let ends = names.iter().skip(1).map(|next| place(next) - "\"".len());
     names
         .iter()
         .zip(ends.chain([end]))
         .map(|(name, end)| {
-            let value = text[place(name) + name.len() + "\"".len()..end].trim();
+            // JSON has white space of ASCII only, which is found faster.
+            let value = text[place(name) + name.len() + "\"".len()..end].trim_ascii();
             let value = value.strip_prefix(':').unwrap_or(value);
             let value = value.strip_suffix(',').unwrap_or(value);
-            (Cow::Borrowed(*name), value.trim())
+            (Cow::Borrowed(*name), value.trim_ascii())
         })
         .collect()
 }

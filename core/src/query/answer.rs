@@ -74,12 +74,7 @@ impl<E: Environment> Indexes<E> {
     /// `Unavailable` when the index is in error; whatever the storage reports.
     pub async fn ready(&self, plan: Plan<E::Store>, query: &PreparedQuery) -> Result<Ready<E>> {
         let mut nonce = [0; 8];
-        if query
-            .lowered
-            .orders
-            .iter()
-            .any(|it| matches!(it.by, super::lower::OrderKey::Random(None)))
-        {
+        if !query.is_repeatable() {
             self.database().random().fill(&mut nonce)?;
         }
         let nonce = u64::from_le_bytes(nonce);

@@ -1,7 +1,7 @@
 //! A query that was read: parsed, lowered, and what its results look like.
 
 use super::highlight::Highlight;
-use super::lower::{Lowered, OnlyIds, Output, lower, only_ids};
+use super::lower::{Lowered, OnlyIds, OrderKey, Output, lower, only_ids};
 use super::project::Projection;
 use super::rql::{self, Expression, ExpressionKind, Method, Query, Select, Source};
 use super::values::Parameters;
@@ -99,6 +99,12 @@ impl PreparedQuery {
             return None;
         }
         only_ids(&self.lowered.conditions)
+    }
+
+    /// Whether the same states always give the same answer.
+    pub fn is_repeatable(&self) -> bool {
+        let mut orders = self.lowered.orders.iter();
+        !orders.any(|it| matches!(it.by, OrderKey::Random(None)))
     }
 
     /// Checks that the answer is made of documents or groups.

@@ -93,6 +93,31 @@ test('an index that needs the whole module brings it by itself, after what is re
     stop();
 });
 
+test('a page that found its database to need the whole module loads only that the next time', async () => {
+    const { page, modules, stop } = await openCounting({ database: 'growing' });
+    assert.deepEqual(await search(page, 'lazy'), ['notes/2']);
+    assert.deepEqual(modules(), ['whole']);
+    assert.deepEqual(page.failures, []);
+    await page.close();
+    stop();
+    // Where that cannot be had, the small one does what it can.
+    const isWhole = (url) => url.pathname.endsWith('/whole/pinyon_bg.wasm');
+    await browser.context.route(isWhole, (route) => route.abort());
+    const without = await openCounting({ database: 'growing' });
+    assert.equal(await without.page.evaluate(() => store.openSession().load('notes/2').then((it) => it.text)), 'a lazy dog');
+    assert.ok(without.modules().includes('wasm'));
+    await without.page.close();
+    without.stop();
+    await browser.context.unroute(isWhole);
+    // Other databases of the same site do not.
+    const other = await openCounting({ database: 'needing nothing' });
+    await save(other.page, 'notes/1', { kind: 'a', text: 'a fox' });
+    assert.deepEqual(await plain(other.page, 'a'), ['a fox']);
+    assert.deepEqual(other.modules(), ['wasm']);
+    await other.page.close();
+    other.stop();
+});
+
 test("module: 'whole' passes the small one over", async () => {
     const { page, modules, stop } = await openCounting({ database: 'whole', module: 'whole' });
     await save(page, 'notes/1', { text: 'a fox' });

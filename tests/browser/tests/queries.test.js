@@ -71,3 +71,57 @@ test('documents are found, ordered, projected and counted', async () => {
     assert.deepEqual(again.failures, []);
     await again.close();
 });
+
+test('the same question again has the answer of what is stored now', async () => {
+    const page = await openApplication(browser, server, { database: 'asked again' });
+    const told = await page.evaluate(async () => {
+        const save = async (id, order, type = 'Order') => {
+            const session = store.openSession();
+            await session.store(order, id, { documentType: type, changeVector: null });
+            await session.saveChanges();
+        };
+        const ask = async (text) => (await store.openSession().advanced.rawQuery(text).waitForNonStaleResults().all());
+        const totals = () => ask('from Orders group by customer order by customer select customer, sum(total) as total');
+        await save('customers/1', { name: 'One' }, 'Customer');
+        for (let number = 0; number < 30; number += 1) await save(`orders/${number}`, { customer: `customers/${number % 2}`, total: number });
+        const answers = [];
+        for (let at = 0; at < 2; at += 1) answers.push(JSON.stringify(await totals()));
+        await save('orders/30', { customer: 'customers/1', total: 1000 });
+        for (let at = 0; at < 2; at += 1) answers.push(JSON.stringify(await totals()));
+        // What results refer to belongs to the answer.
+        const included = async () => {
+            const session = store.openSession();
+            await session.query({ collection: 'Orders' }).whereEquals('total', 1000).include('customer').waitForNonStaleResults().all();
+            return [(await session.load('customers/1')).name, session.advanced.numberOfRequests];
+        };
+        const names = [await included(), await included()];
+        await save('customers/1', { name: 'First' }, 'Customer');
+        names.push(await included());
+        const shuffled = new Set();
+        for (let at = 0; at < 8; at += 1) shuffled.add((await ask('from Orders order by random()')).map((it) => it.id).join());
+        return { answers: answers.map((it) => JSON.parse(it).map(({ total }) => total)), names, orders: shuffled.size };
+    });
+    assert.deepEqual(told.answers, [[210, 225], [210, 225], [210, 1225], [210, 1225]]);
+    assert.deepEqual(told.names, [['One', 1], ['One', 1], ['First', 1]]);
+    assert.ok(told.orders > 1, 'a random order is made anew');
+    assert.deepEqual(page.failures, []);
+    await page.close();
+});
+
+test('places are found by where they lie', async () => {
+    const page = await openApplication(browser, server, { database: 'places' });
+    const found = await page.evaluate(async () => {
+        const session = store.openSession();
+        const places = { near: [52.52, 13.41], nearer: [52.517, 13.389], far: [48.14, 11.58] };
+        for (const [name, [latitude, longitude]] of Object.entries(places)) await session.store({ name, latitude, longitude }, `places/${name}`, 'Place');
+        await session.saveChanges();
+        const ask = (text) => store.openSession().advanced.rawQuery(text).waitForNonStaleResults().all();
+        const point = 'spatial.point(latitude, longitude)';
+        const within = await ask(`from Places where spatial.within(${point}, spatial.circle(10, 52.516, 13.388)) order by spatial.distance(${point}, spatial.point(52.516, 13.388))`);
+        const region = await ask(`from Places where spatial.within(${point}, spatial.wkt('POLYGON((11 48, 12 48, 12 49, 11 49, 11 48))'))`);
+        return [within, region].map((it) => it.map(({ name }) => name));
+    });
+    assert.deepEqual(found, [['nearer', 'near'], ['far']]);
+    assert.deepEqual(page.failures, []);
+    await page.close();
+});

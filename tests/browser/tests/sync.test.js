@@ -87,8 +87,9 @@ test('a server killed in between is found again, and what was written meanwhile 
     await synced(page);
     await pinyon.kill();
     for (let number = 0; number < 20; number += 1) await put(page, `visits/${number}`, { number });
-    await until(() => page.evaluate(() => sync.status.phase === 'offline' && sync.status.waiting === 20), 'being offline');
-    assert.match(await page.evaluate(() => sync.status.reason), /cannot be reached/);
+    // All in one look: the next attempt to connect may begin at any moment.
+    const isOffline = ({ phase, waiting, reason }) => phase === 'offline' && waiting === 20 && /cannot be reached/.test(reason);
+    await until(async () => isOffline(await page.evaluate(() => sync.status)), 'being offline');
     await pinyon.restart();
     await synced(page);
     for (let number = 0; number < 20; number += 1) assert.equal((await pinyon.document(`visits/${number}`)).number, number);
