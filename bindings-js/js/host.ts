@@ -56,6 +56,8 @@ export class DatabaseHost {
     #telling: Promise<void> | undefined;
     #mustTellAgain = false;
     #timer: ReturnType<typeof setTimeout> | undefined;
+    /** Counts the plans of sweeps: only the last one goes on. */
+    #plan = 0;
     #isClosed = false;
     #link: ServerLink | undefined;
     /** Who asked for the sync. */
@@ -223,11 +225,12 @@ export class DatabaseHost {
         return JSON.parse(this.#database.status()) as HostStatus;
     }
 
-    /** Deletes what expired, refreshes what is due, gives back what nothing refers to. */
+    /** Deletes what expired and refreshes what is due, where that is configured; gives back what nothing refers to. */
     async sweep(): Promise<number> {
+        const { Expiration, Refresh } = JSON.parse(await this.#database.configuration()) as Configuration;
         const steps = [
-            () => this.#database.sweepExpired(SWEPT_AT_ONCE),
-            () => this.#database.sweepRefreshes(SWEPT_AT_ONCE),
+            ...(Expiration && !Expiration.Disabled ? [() => this.#database.sweepExpired(SWEPT_AT_ONCE)] : []),
+            ...(Refresh && !Refresh.Disabled ? [() => this.#database.sweepRefreshes(SWEPT_AT_ONCE)] : []),
             () => this.#database.sweepLooseContents(Date.now() - LOOSE_CONTENT_MS, SWEPT_AT_ONCE),
         ];
         let total = 0;
@@ -472,10 +475,12 @@ export class DatabaseHost {
         ];
         const interval = Math.min(...seconds) * 1000;
         clearTimeout(this.#timer);
+        const plan = ++this.#plan;
         const next = (): void => {
             this.#timer = setTimeout(() => {
-                // A sweep that fails is tried again; what it is about is told to whoever writes.
-                void this.sweep().catch(() => undefined).then(() => { if (!this.#isClosed) next(); });
+                // A sweep that fails is tried again; what it is about is told to whoever writes. A
+                // plan made meanwhile has a timer of its own.
+                void this.sweep().catch(() => undefined).then(() => { if (!this.#isClosed && plan === this.#plan) next(); });
             }, interval);
             // A timer must not keep a Node.js process alive.
             (this.#timer as { unref?: () => void }).unref?.();

@@ -1,5 +1,11 @@
 //! Documents that several wrote without having seen each other's.
 
+use pinyon_core::revisions::{
+    AdoptRevisions, CollectionRevisions, DeleteRevisions, RevisionSelection, RevisionsConfiguration,
+};
+use pinyon_core::smuggler::{ExportFormat, Exporter};
+use pinyon_core::version::Etag;
+
 use super::*;
 
 #[test]
@@ -115,5 +121,64 @@ fn a_server_told_to_takes_the_latest_and_keeps_the_other_as_revision() {
         let revisions = read.revisions("people/1", 0, 10).await.unwrap();
         assert!(revisions.iter().any(|it| it.body().contains("Eva")));
         assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn what_is_in_conflict_is_neither_deleted_nor_left_out_of_dumps() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let kept = RevisionsConfiguration {
+            default: Some(CollectionRevisions::default()),
+            ..RevisionsConfiguration::default()
+        };
+        hub.configure(Configure::Revisions(kept)).await.unwrap();
+        put(&hub, "people/1", "First").await;
+        delete(&hub, "people/1").await;
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        to_eva.sync().await;
+        put(&eva, "people/1", "Eva").await;
+        put(&hub, "people/1", "Hub").await;
+        to_eva.sync().await;
+        let read = hub.read().await.unwrap();
+        assert!(read.conflict("people/1").await.unwrap().is_some());
+
+        // An old deletion is not what the document is now.
+        let read = hub.read().await.unwrap();
+        let oldest = read.revisions("people/1", 0, 10).await.unwrap().pop();
+        let vectors = vec![oldest.unwrap().change_vector().to_owned()];
+        let deletion = BatchCommand::DeleteRevisions(DeleteRevisions {
+            id: DocumentId::new("people/1", 512).unwrap(),
+            selection: RevisionSelection::ChangeVectors(vectors),
+            includes_forced: true,
+            limit: 1,
+        });
+        hub.write_batch(vec![deletion]).await.unwrap();
+        let adopt = AdoptRevisions {
+            after: Default::default(),
+            limit: 10,
+            collections: vec![],
+        };
+        hub.adopt_revisions_step(adopt).await.unwrap();
+        let read = hub.read().await.unwrap();
+        let listed = read.revision_bin(Etag::ZERO, 0, 10).await.unwrap();
+        assert_eq!(listed.len(), 0);
+        assert_sound(&[&hub, &eva]).await;
+
+        let format = ExportFormat::Dump { build_version: 1 };
+        let mut exporter = Exporter::new(read, format);
+        let mut text = Vec::new();
+        while exporter.write_next(&mut text).await.unwrap() {}
+        let dump: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let names = |section: &str| -> Vec<&str> {
+            let items = dump[section].as_array().unwrap().iter();
+            items.filter_map(|it| it["Name"].as_str()).collect()
+        };
+        assert_eq!(names("Docs").len(), 1);
+        for name in ["Eva", "Hub"] {
+            assert!(names("RevisionDocuments").contains(&name), "{dump}");
+        }
+        assert_eq!(dump["Tombstones"], serde_json::json!([]));
     });
 }

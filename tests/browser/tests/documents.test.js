@@ -140,13 +140,18 @@ test('ids are looked up by prefix, expired documents go, changes are told', asyn
         const last = await session.load('orders/3');
         session.advanced.getMetadataFor(last)['@expires'] = new Date(Date.now() - 1000).toISOString();
         await session.saveChanges();
+        // While nothing is configured nothing expires, whatever else is swept.
+        await store.maintenance.configureRefresh({ Disabled: false, RefreshFrequencyInSec: 1 });
+        await store.maintenance.sweep();
+        const stays = (await store.openSession().load('orders/3')) !== null;
         await store.maintenance.configureExpiration({ Disabled: false, DeleteFrequencyInSec: 1 });
         // The worker's own timer deletes it.
         while (await store.openSession().load('orders/3')) await new Promise((resolve) => setTimeout(resolve, 50));
         while (seen.length < 6) await new Promise((resolve) => setTimeout(resolve, 5));
-        return { seen, iterated, page: page.map((it) => it.id) };
+        return { seen, iterated, stays, page: page.map((it) => it.id) };
     });
     assert.deepEqual(told.page, ['orders/1', 'orders/3']);
+    assert.equal(told.stays, true);
     assert.deepEqual(told.iterated, ['invoices/1', 'invoices/2']);
     assert.deepEqual(told.seen, [
         'Put orders/1', 'Put orders/2', 'Put orders/3', 'Delete orders/2', 'Put orders/3', 'Delete orders/3',

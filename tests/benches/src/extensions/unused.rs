@@ -16,7 +16,7 @@ use pinyon_core::document::{IdRequest, parse_document};
 use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
 use pinyon_core::schema::{
     ATTACHMENTS, BLOBS, CHUNKS, DATABASE as DATABASE_TABLE, EXPIRATIONS, LOOSE_CONTENTS, REFRESHES,
-    REVISION_BIN, REVISION_VECTORS, REVISIONS, configuration,
+    REVISION_BIN, REVISION_RECORDS, REVISION_VECTORS, REVISIONS, configuration,
 };
 use pinyon_core::storage::{KeySpace, Snapshot, Store};
 use pinyon_core::{Database, Limits};
@@ -32,8 +32,9 @@ use crate::process::Cores;
 use crate::table::Table;
 use crate::target::Target;
 
-const TABLES: [KeySpace; 9] = [
+const TABLES: [KeySpace; 10] = [
     REVISIONS,
+    REVISION_RECORDS,
     REVISION_VECTORS,
     REVISION_BIN,
     EXPIRATIONS,
