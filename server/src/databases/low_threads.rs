@@ -184,20 +184,29 @@ mod tests {
     #[tokio::test]
     async fn awaited_work_goes_on_here() {
         let threads = LowThreads::new(1, 15);
-        let (go_on, gone_on) = oneshot::channel::<()>();
-        let (began, begun) = oneshot::channel::<String>();
+        let (began, begun) = oneshot::channel();
+        let mut began = Some(began);
+        // Its first turn ends without a result, whatever happens meanwhile.
+        let turns = std::future::poll_fn(move |context| match began.take() {
+            Some(began) => {
+                let waker = context.waker().clone();
+                began.send((name_of_thread(), waker)).unwrap();
+                Poll::Pending
+            }
+            None => Poll::Ready(()),
+        });
         let work = Box::pin(async move {
-            began.send(name_of_thread()).unwrap();
-            gone_on.await.unwrap();
+            turns.await;
             name_of_thread()
         });
         let awaited = Arc::new(AtomicBool::new(false));
         let is_awaited = Arc::clone(&awaited);
         let running = threads.run(work, move || is_awaited.load(Ordering::SeqCst));
         let waiting = async {
-            assert_eq!(begun.await.unwrap(), "indexing");
+            let (name, waker) = begun.await.unwrap();
+            assert_eq!(name, "indexing");
             awaited.store(true, Ordering::SeqCst);
-            go_on.send(()).unwrap();
+            waker.wake();
         };
         let (ended, ()) = tokio::join!(running, waiting);
         assert_ne!(ended.unwrap(), "indexing");
