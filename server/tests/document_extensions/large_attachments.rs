@@ -91,6 +91,11 @@ fn memory_stays_small_however_large_the_content() {
     assert!(head.starts_with("HTTP/1.1 201"), "{head}");
     drop(stream);
     let after_upload = peak_bytes(&story);
+    // Who loads the document does not get the content.
+    let document = story.get("docs?id=a").expect(200);
+    assert!(document.bytes.len() < 10_000, "{}", document.bytes.len());
+    let listed = &document.json()["Results"][0]["@metadata"]["@attachments"];
+    assert_eq!(listed[0]["Size"], size);
 
     let mut stream = connect(&story);
     write!(

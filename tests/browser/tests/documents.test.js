@@ -159,6 +159,29 @@ test('ids are looked up by prefix, expired documents go, changes are told', asyn
     await page.close();
 });
 
+test('what expired while the tab slept is gone when it wakes', async () => {
+    const page = await openApplication(browser, server, { database: 'asleep' });
+    await page.evaluate(async () => {
+        await store.maintenance.configureExpiration({ Disabled: false, DeleteFrequencyInSec: 1 });
+        const session = store.openSession();
+        const lease = { holder: 'here' };
+        await session.store(lease, 'leases/1');
+        session.advanced.getMetadataFor(lease)['@expires'] = new Date(Date.now() + 2000).toISOString();
+        await session.store({ stays: true }, 'leases/2');
+        await session.saveChanges();
+    });
+    const protocol = await browser.protocol(page);
+    await protocol.send('Page.setWebLifecycleState', { state: 'frozen' });
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await protocol.send('Page.setWebLifecycleState', { state: 'active' });
+    const left = await page.evaluate(async () => {
+        while (await store.openSession().load('leases/1')) await new Promise((resolve) => setTimeout(resolve, 50));
+        return (await store.openSession().load('leases/2')).stays;
+    });
+    assert.equal(left, true);
+    await page.close();
+});
+
 test('an export goes into another database', async () => {
     const page = await openApplication(browser, server, { database: 'from' });
     const counts = await page.evaluate(async () => {
