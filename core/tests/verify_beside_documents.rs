@@ -10,7 +10,9 @@ use pinyon_core::commands::{BatchCommand, Configure, ExpectedVersion};
 use pinyon_core::document::DocumentId;
 use pinyon_core::expiration::ExpirationConfiguration;
 use pinyon_core::host::Timestamp;
-use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
+use pinyon_core::revisions::{
+    CollectionRevisions, RevertDocument, RevertTarget, RevisionsConfiguration,
+};
 use pinyon_core::schema::blobs::{self, AttachmentRecord, BlobRecord, CHUNK_BYTES};
 use pinyon_core::schema::collections::CollectionStatistics;
 use pinyon_core::schema::configuration::REVISIONS_KEY;
@@ -26,6 +28,7 @@ use pinyon_core::storage::{
     StoreName, WriteBatch,
 };
 use pinyon_core::verify::{VerifyReport, verify};
+use pinyon_core::version::Etag;
 use pinyon_core::{Database, ErrorKind};
 use story::{Story, TestStore, delete, put, write_one};
 
@@ -319,6 +322,21 @@ fn records_where_they_stood_before_are_found() {
     });
     story.run(async |database| {
         assert_eq!(history(&database).await, before);
+        let read = database.read().await.unwrap();
+        let vectors: Vec<&str> = before.iter().map(|(vector, _)| &vector[..]).collect();
+        let found = read.revisions_by_vector(&vectors).await.unwrap();
+        assert!(found.iter().all(Option::is_some));
+        let newest = read.revision_before("notes/1", Timestamp::from_ticks(i64::MAX));
+        assert_eq!(newest.await.unwrap().unwrap().change_vector(), before[0].0);
+        assert_eq!(read.revision_bin(Etag::ZERO, 0, 9).await.unwrap().len(), 1);
+        let restore = RevertDocument {
+            id: DocumentId::new("notes/1", 512).unwrap(),
+            target: RevertTarget::LastLive,
+        };
+        write_one(&database, BatchCommand::RevertDocument(restore))
+            .await
+            .unwrap();
+        let before = history(&database).await;
         let note = r#"{"n":2,"@metadata":{"@collection":"Notes"}}"#;
         write_one(&database, put("notes/1", note)).await.unwrap();
         assert_eq!(history(&database).await[1..], before);
