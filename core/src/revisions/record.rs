@@ -359,14 +359,17 @@ pub(super) async fn retain<S: Snapshot>(
     let horizon = age.map(|age| tx.now().plus_ms(-age.ms()));
     let limit = excess.min(at_most.unwrap_or(u64::MAX));
     let mut removed = 0;
+    let mut range = revisions::range(id_key);
     while removed < limit {
         let page = usize::try_from(limit - removed)
             .unwrap_or(usize::MAX)
             .min(PAGE);
-        let oldest = tx.scan_revisions(&revisions::range(id_key), page).await?;
-        if oldest.is_empty() {
+        let oldest = tx.scan_revisions(&range, page).await?;
+        let Some((last, _)) = oldest.last() else {
             break;
-        }
+        };
+        // What went is not looked at again.
+        range = range.after(last.clone());
         for (key, value) in oldest {
             let revision = DocumentRecord::decode(value)?;
             if horizon.is_some_and(|horizon| revision.last_modified > horizon) {
