@@ -123,36 +123,43 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
 
     /// Revisions with their records; empty where one is missing.
     async fn with_records(&mut self, mut listed: Vec<(Bytes, Bytes)>) -> Vec<(Bytes, Bytes)> {
-        let is_elsewhere =
-            |(key, value): &(Bytes, Bytes)| value.is_empty() && revisions::record_key(key).is_ok();
-        let places = (0..listed.len()).filter(|at| is_elsewhere(&listed[*at]));
-        let places: Vec<usize> = places.collect();
-        self.expected_entries[usize::from(REVISION_RECORDS.number())] += places.len() as u64;
-        let keys = places
-            .iter()
-            .map(|at| revisions::record_key(&listed[*at].0));
-        let keys: Vec<Bytes> = keys.filter_map(Result::ok).collect();
-        let records = self.get_many(REVISION_RECORDS, &keys).await;
-        for (at, record) in places.into_iter().zip(records) {
-            listed[at].1 = record.unwrap_or_default();
-        }
+        let count = self.put_in_records(&mut listed).await;
+        self.expected_entries[usize::from(REVISION_RECORDS.number())] += count;
         listed
     }
 
     /// The records of revisions; empty where only the record is missing, which is told already.
     pub(super) async fn get_revisions(&mut self, keys: &[Bytes]) -> Vec<Option<Bytes>> {
-        let mut found = self.get_many(REVISIONS, keys).await;
-        let is_elsewhere = |value: &Option<Bytes>| value.as_ref().is_some_and(Bytes::is_empty);
-        let elsewhere: Vec<usize> = (0..keys.len())
-            .filter(|at| is_elsewhere(&found[*at]) && revisions::record_key(&keys[*at]).is_ok())
+        let found = self.get_many(REVISIONS, keys).await;
+        let is_there: Vec<bool> = found.iter().map(Option::is_some).collect();
+        let listed = keys.iter().cloned().zip(found);
+        let mut listed: Vec<(Bytes, Bytes)> = listed
+            .filter_map(|(key, value)| Some((key, value?)))
             .collect();
-        let record_keys = elsewhere.iter().map(|at| revisions::record_key(&keys[*at]));
-        let record_keys: Vec<Bytes> = record_keys.filter_map(Result::ok).collect();
-        let records = self.get_many(REVISION_RECORDS, &record_keys).await;
-        for (at, record) in elsewhere.into_iter().zip(records) {
-            found[at] = Some(record.unwrap_or_default());
+        self.put_in_records(&mut listed).await;
+        let mut values = listed.into_iter().map(|(_, value)| value);
+        let in_place = is_there.into_iter().map(|it| match it {
+            true => values.next(),
+            false => None,
+        });
+        in_place.collect()
+    }
+
+    /// Puts the records that stand elsewhere in the place of nothing. Answers how many should.
+    async fn put_in_records(&mut self, listed: &mut [(Bytes, Bytes)]) -> u64 {
+        let (mut places, mut keys) = (Vec::new(), Vec::new());
+        for (at, (key, value)) in listed.iter().enumerate() {
+            if let (true, Ok(record_key)) = (value.is_empty(), revisions::record_key(key)) {
+                places.push(at);
+                keys.push(record_key);
+            }
         }
-        found
+        let count = keys.len() as u64;
+        let records = self.get_many(REVISION_RECORDS, &keys).await;
+        for (at, record) in places.into_iter().zip(records) {
+            listed[at].1 = record.unwrap_or_default();
+        }
+        count
     }
 
     /// Looks for records that no revision has.

@@ -4,16 +4,17 @@ use pinyon_core::schema::documents::DocumentFlags;
 
 use super::*;
 
+/// A moment so long after the stories begin.
+fn at(seconds: i64) -> Timestamp {
+    let beginning = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+    beginning.plus_ms(seconds * 1000)
+}
+
 #[test]
 fn a_document_is_read_and_reverted_as_of_a_time() {
     let story = Story::new();
     story.run(async |database| {
         keep(&database, CollectionRevisions::default()).await;
-        let at = |seconds: i64| {
-            Timestamp::parse("2026-01-01T00:00:00Z")
-                .unwrap()
-                .plus_ms(seconds * 1000)
-        };
         for n in 0..4 {
             story.clock.set(at(n * 10));
             written(&database, put("contract", &format!(r#"{{"rate":{n}}}"#))).await;
@@ -199,11 +200,6 @@ fn histories_that_come_later_do_not_hide_what_is_newer_nor_bring_back_the_delete
     let story = Story::new();
     story.run(async |database| {
         keep(&database, CollectionRevisions::default()).await;
-        let at = |seconds: i64| {
-            Timestamp::parse("2026-01-01T00:00:00Z")
-                .unwrap()
-                .plus_ms(seconds * 1000)
-        };
         story.clock.set(at(100));
         written(&database, put("lives", r#"{"n":9}"#)).await;
         let imported = async |id: &str, n: u64, seconds: i64, flags: DocumentFlags| {
