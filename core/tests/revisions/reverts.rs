@@ -1,5 +1,6 @@
 //! Documents and databases go back to what they were.
 
+use pinyon_core::revisions::RevisionPage;
 use pinyon_core::schema::documents::DocumentFlags;
 
 use super::*;
@@ -240,5 +241,65 @@ fn histories_that_come_later_do_not_hide_what_is_newer_nor_bring_back_the_delete
             json(&database, "gone").await.is_none(),
             "nothing says that it existed then"
         );
+    });
+}
+
+#[test]
+fn a_revert_where_revisions_are_off_by_now_loses_nothing() {
+    let story = Story::new();
+    story.run(async |database| {
+        keep(&database, CollectionRevisions::default()).await;
+        written(&database, put("contract", r#"{"rate":1}"#)).await;
+        let off = CollectionRevisions {
+            disabled: true,
+            ..CollectionRevisions::default()
+        };
+        keep(&database, off).await;
+        written(&database, put("contract", r#"{"rate":2}"#)).await;
+        let read = database.read().await.unwrap();
+        let first = read.revisions("contract", 0, 10).await.unwrap().remove(0);
+        let revert = RevertDocument {
+            id: id("contract"),
+            target: RevertTarget::ChangeVector(first.change_vector().to_owned()),
+        };
+        write_one(&database, BatchCommand::RevertDocument(revert))
+            .await
+            .unwrap();
+        let bodies = bodies(&database, "contract").await;
+        assert_eq!(
+            bodies,
+            [
+                r#"HasRevisions, Reverted, Revision {"rate":1}"#,
+                r#"HasRevisions, Revision {"rate":2}"#,
+                r#"HasRevisions, Revision {"rate":1}"#,
+            ]
+        );
+        verify(&database).await;
+    });
+}
+
+#[test]
+fn long_histories_are_read_up_to_a_number_of_bytes() {
+    let story = Story::new();
+    story.run(async |database| {
+        keep(&database, CollectionRevisions::default()).await;
+        for n in 0..40 {
+            let text = format!(r#"{{"n":{n},"text":"{}"}}"#, "x".repeat(1000));
+            written(&database, put("long", &text)).await;
+        }
+        let mut page = RevisionPage {
+            start: 1,
+            size: 100,
+            max_bytes: 10_000,
+            metadata_only: false,
+        };
+        let read = database.read().await.unwrap();
+        let found = read.revision_page("long", &page).await.unwrap().len();
+        assert!((10..39).contains(&found), "{found}");
+        page.metadata_only = true;
+        let found = read.revision_page("long", &page).await.unwrap();
+        assert_eq!(found.len(), 39);
+        assert!(found.iter().all(|it| it.body() == "{}"));
+        assert!(found.iter().all(|it| !it.change_vector().is_empty()));
     });
 }
