@@ -188,10 +188,15 @@ impl BlockFile {
         Ok(())
     }
 
-    /// What was promised is written now.
-    pub(crate) fn settle(&self) {
+    /// Bytes promised and not yet settled.
+    pub(crate) fn promised(&self) -> u64 {
+        self.state().promised
+    }
+
+    /// `promised` bytes of what was promised are written now.
+    pub(crate) fn settle(&self, promised: u64) {
         let mut state = self.state();
-        state.promised = 0;
+        state.promised = state.promised.saturating_sub(promised);
         state.settled = state.header.high_water;
     }
 
@@ -374,8 +379,13 @@ impl StorageBackend for BlockFile {
         state.write_checksums(&*self.file)?;
         // A sync that cannot write everything must not succeed.
         state.write_waiting(&*self.file)?;
+        let header_written = std::mem::take(&mut state.header.dirty);
+        // Readers and the writer that takes space need not wait for the disk. redb, which alone
+        // writes, waits itself.
+        drop(state);
         self.file.sync()?;
-        if std::mem::take(&mut state.header.dirty) {
+        if header_written {
+            let mut state = self.state();
             state.header.durable_copy = 1 - state.header.durable_copy;
         }
         Ok(())

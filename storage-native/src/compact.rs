@@ -164,7 +164,7 @@ fn write(
         .map_err(|reason| store_error(name.as_str(), "compact", reason))?;
     let written = write_entries(database, space, entries);
     written.map_err(|reason| redb_error(name.as_str(), "compact", blocks.damage(), reason))?;
-    blocks.settle();
+    blocks.settle(blocks.promised());
     check_room(name, blocks)
 }
 

@@ -9,9 +9,11 @@
 //! batch survives, so the engine refuses everything until the store is opened again.
 //!
 //! Now and then a *checkpoint* puts what the overlay holds into redb, in one durable transaction
-//! that also notes the last commit it holds; then overlay and journal begin anew. Opening replays
-//! what the journal has beyond that note.
+//! that also notes the last commit it holds. Commits go on beside it, into a new overlay and the
+//! other of two journals; when it is done its overlay is forgotten and its journal free. Opening
+//! replays what the journals have beyond that note.
 
+mod checkpoint;
 mod files;
 mod merge;
 
@@ -19,20 +21,23 @@ use std::io;
 use std::sync::Arc;
 
 use pinyon_core::host::Random;
-use pinyon_core::storage::{Durability, KeySpace, StoreName, Write, WriteBatch};
+use pinyon_core::storage::{Durability, StoreName, Write, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
 use redb::{Database, ReadableDatabase};
 
+pub(crate) use checkpoint::Checkpoint;
 pub(crate) use files::{DATA_FILE, create, create_blocks, open_redb, write_applied};
 
 use crate::block_file::BlockFile;
 use crate::compact::COPY_FILE;
 use crate::disk::{Directory, is_full};
 use crate::error::{redb_error, store_error};
-use crate::journal::{self, Journal};
+use crate::journal;
+use crate::journals::Journals;
+use crate::layers::Layers;
 use crate::options::NativeOptions;
-use crate::overlay::Overlay;
 use crate::snapshot::{Base, State};
+use checkpoint::Work;
 
 /// redb takes values below 3 GiB.
 const LARGEST_VALUE: usize = (3 << 30) - 64;
@@ -48,17 +53,21 @@ pub(crate) struct Engine {
     random: Arc<dyn Random>,
     blocks: Arc<BlockFile>,
     /// `None` after `close`.
-    database: Option<Database>,
-    journal: Journal,
+    database: Option<Arc<Database>>,
+    journals: Journals,
     /// The last commit that snapshots see.
     sequence: u64,
     /// The last commit that redb holds, durably.
     applied: u64,
     /// The commits since then.
-    overlay: Arc<Overlay>,
+    layers: Layers,
+    /// Writes the lower layer into redb.
+    running: Option<Arc<Checkpoint>>,
+    /// The same, until a thread was given to it.
+    unstarted: Option<Arc<Checkpoint>>,
     /// What redb holds, as snapshots read it; opened when it is asked for.
     base: Option<Arc<Base>>,
-    /// Journal records since the last checkpoint.
+    /// Journal records since the last checkpoint began.
     pending: u64,
     /// Puts and deletes in them.
     pending_writes: u64,
@@ -87,18 +96,20 @@ impl Engine {
         }
         let file = directory.open(DATA_FILE).map_err(failed)?;
         let blocks = Arc::new(BlockFile::open(file).map_err(failed)?);
-        let journal = Journal::open(directory).map_err(failed)?;
-        let database = open_redb(&name, &blocks, &options)?;
+        let journals = Journals::open(&directory).map_err(failed)?;
+        let database = Arc::new(open_redb(&name, &blocks, &options)?);
         let mut engine = Self {
             name,
             options,
             random,
             blocks,
             database: Some(database),
-            journal,
+            journals,
             sequence: 0,
             applied: 0,
-            overlay: Arc::default(),
+            layers: Layers::default(),
+            running: None,
+            unstarted: None,
             base: None,
             pending: 0,
             pending_writes: 0,
@@ -119,8 +130,8 @@ impl Engine {
     /// # Errors
     /// Why the engine failed; `Closed` when it is closed.
     pub(crate) fn state(&mut self) -> Result<State> {
-        let overlay = Arc::clone(&self.overlay);
-        Ok(State::new(self.base()?, overlay, self.sequence))
+        let layers = self.layers.clone();
+        Ok(State::new(self.base()?, layers, self.sequence))
     }
 
     /// What redb holds: everything up to the last checkpoint.
@@ -151,7 +162,8 @@ impl Engine {
     pub(crate) fn check_integrity(&mut self) -> Result<()> {
         self.checkpoint()?;
         self.base = None;
-        let database = self.database.as_mut();
+        // Nobody but a checkpoint that runs shares it.
+        let database = self.database.as_mut().and_then(Arc::get_mut);
         let database = database.ok_or_else(|| crate::error::closed(self.name.as_str()))?;
         match database.check_integrity() {
             Ok(true) => Ok(()),
@@ -163,12 +175,12 @@ impl Engine {
         }
     }
 
-    /// Whether a checkpoint would do something.
+    /// Whether there are commits that no checkpoint has begun to write.
     pub(crate) fn is_dirty(&self) -> bool {
         self.pending > 0 && self.failed.is_none()
     }
 
-    fn open_database(&self) -> Result<&Database> {
+    fn open_database(&self) -> Result<&Arc<Database>> {
         match (&self.failed, &self.database) {
             (Some(error), _) => Err(error.clone()),
             (None, Some(database)) => Ok(database),
@@ -203,7 +215,7 @@ impl Engine {
         let applied = files::read_applied(self.open_database()?);
         self.applied = applied.map_err(|reason| self.redb_failed("open", reason))?;
         self.sequence = self.applied;
-        let batches = match self.journal.read(self.applied) {
+        let batches = match self.journals.read(self.applied) {
             Ok(batches) => batches,
             Err(error) => return Err(self.named(error)),
         };
@@ -212,7 +224,7 @@ impl Engine {
         }
         for batch in &batches {
             self.sequence += 1;
-            self.overlay.add(self.sequence, batch);
+            self.layers.upper.add(self.sequence, batch);
         }
         self.pending = batches.len() as u64;
         self.torn = true;
@@ -238,18 +250,17 @@ impl Engine {
         }
         self.make_journal_room(batch)?;
         let sequence = self.sequence + 1;
-        if let Err(error) = self.journal.append(sequence, batch, &*self.random) {
+        if let Err(error) = self.journals.append(sequence, batch, &*self.random) {
             let harmless = is_harmless(&error);
             let error = self.named(error);
             return Err(if harmless { error } else { self.fail(error) });
         }
         if durability == Durability::Durable
-            && let Err(reason) = self.journal.sync(sequence)
+            && let Err(reason) = self.journals.sync(sequence)
         {
-            let error = store_error(self.name.as_str(), "sync the journal", reason);
-            return Err(self.fail(error));
+            return Err(self.sync_failed(reason));
         }
-        self.overlay.add(sequence, batch);
+        self.layers.upper.add(sequence, batch);
         self.sequence = sequence;
         self.pending += 1;
         self.pending_writes += batch.len() as u64;
@@ -263,12 +274,75 @@ impl Engine {
         self.is_dirty() && is_enough
     }
 
+    /// Freezes what was committed so far, for a checkpoint that runs beside further commits;
+    /// nothing if one runs already or there is nothing to do.
+    ///
+    /// # Errors
+    /// `StorageFull` if there is no room for it: nothing changed, the journals still have it all.
+    pub(crate) fn begin_checkpoint(&mut self) -> Result<()> {
+        let database = Arc::clone(self.open_database()?);
+        if self.running.is_some() || self.pending == 0 || self.torn {
+            return Ok(());
+        }
+        self.take_space(CHECKPOINT_BYTES, false)?;
+        // Opened before redb goes on to what the lower layer holds.
+        self.base()?;
+        if let Err(reason) = self.journals.switch(self.sequence) {
+            return Err(self.sync_failed(reason));
+        }
+        let work = Work {
+            database,
+            overlay: self.layers.freeze(),
+            sequence: self.sequence,
+        };
+        let checkpoint = Arc::new(Checkpoint::new(work, self.blocks.promised()));
+        self.unstarted = Some(Arc::clone(&checkpoint));
+        self.running = Some(checkpoint);
+        self.pending = 0;
+        self.pending_writes = 0;
+        Ok(())
+    }
+
+    /// The checkpoint that began since this was last asked for, for a thread to run;
+    /// [`Engine::finish_checkpoint`] ends it, and runs it where no thread did.
+    pub(crate) fn take_unstarted(&mut self) -> Option<Arc<Checkpoint>> {
+        self.unstarted.take()
+    }
+
+    /// Whether a checkpoint only waits to be finished.
+    pub(crate) fn is_checkpoint_done(&self) -> bool {
+        self.running.as_ref().is_some_and(|it| it.is_done())
+    }
+
+    /// Waits for the checkpoint that began, if there is one; redb has what it wrote then.
+    ///
+    /// # Errors
+    /// Why redb failed; so does every further call.
+    pub(crate) fn finish_checkpoint(&mut self) -> Result<()> {
+        let Some(checkpoint) = self.running.take() else {
+            return Ok(());
+        };
+        self.unstarted = None;
+        if let Err(reason) = checkpoint.finish() {
+            // redb goes on after none of its own failures.
+            let error = self.redb_failed("make durable", reason);
+            return Err(self.fail(error));
+        }
+        self.applied = checkpoint.sequence();
+        self.layers.lower = None;
+        self.base = None;
+        self.blocks.settle(checkpoint.promised());
+        self.journals.free_former(self.applied);
+        Ok(())
+    }
+
     /// Puts everything into redb, durably.
     ///
     /// # Errors
-    /// `StorageFull` if there is no room for it: nothing changed, the journal still has it all.
+    /// `StorageFull` if there is no room for it: nothing changed, the journals still have it all.
     pub(crate) fn checkpoint(&mut self) -> Result<()> {
         self.open_database()?;
+        self.finish_checkpoint()?;
         if self.pending == 0 && !self.torn {
             return Ok(());
         }
@@ -276,45 +350,35 @@ impl Engine {
         self.write_to_redb(None)
     }
 
-    /// Puts what the overlay holds, and `batch` as the next commit, into redb. Snapshots go on
-    /// reading what they read; the overlay and the state of redb under it do not change.
+    /// Puts what the layers hold, and `batch` as the next commit, into redb. Snapshots go on
+    /// reading what they read; the layers and the state of redb under them do not change.
     fn write_to_redb(&mut self, batch: Option<&WriteBatch>) -> Result<()> {
+        self.finish_checkpoint()?;
         let sequence = self.sequence + u64::from(batch.is_some());
-        if let Err(reason) = self.write_transaction(batch, sequence) {
-            // redb goes on after none of its own failures.
+        let work = Work {
+            database: Arc::clone(self.open_database()?),
+            overlay: Arc::clone(&self.layers.upper),
+            sequence,
+        };
+        if let Err(reason) = work.write(batch) {
             let error = self.redb_failed("make durable", reason);
             return Err(self.fail(error));
         }
         self.sequence = sequence;
         self.applied = sequence;
-        self.overlay = Arc::default();
+        self.layers = Layers::default();
         self.base = None;
         self.pending = 0;
         self.pending_writes = 0;
         self.torn = false;
-        self.blocks.settle();
-        self.journal.set_synced(sequence);
-        self.journal.rewind();
+        self.blocks.settle(self.blocks.promised());
+        self.journals.free_all(sequence);
         Ok(())
     }
 
-    fn write_transaction(
-        &self,
-        batch: Option<&WriteBatch>,
-        sequence: u64,
-    ) -> Result<(), redb::Error> {
-        let Some(database) = &self.database else {
-            return Err(redb::Error::DatabaseClosed);
-        };
-        let mut transaction = database.begin_write()?;
-        transaction.set_quick_repair(true);
-        for space in KeySpace::all() {
-            merge::merge_overlay(&transaction, &self.overlay, space)?;
-        }
-        if let Some(batch) = batch {
-            merge::write_batch(&transaction, batch)?;
-        }
-        write_applied(transaction, sequence)
+    fn sync_failed(&mut self, reason: io::Error) -> Error {
+        let error = store_error(self.name.as_str(), "sync the journal", reason);
+        self.fail(error)
     }
 
     fn check_sizes(&self, batch: &WriteBatch) -> Result<()> {
@@ -365,28 +429,34 @@ impl Engine {
     }
 
     fn make_journal_room(&mut self, batch: &WriteBatch) -> Result<()> {
-        if !self.torn && self.journal.fits(batch) {
+        if !self.torn && self.journals.fits(batch) {
             return Ok(());
         }
         // A journal that fills up before a checkpoint is due is too small.
         let short = !self.is_checkpoint_due();
-        self.checkpoint()?;
-        let needed = journal::size_for(batch);
-        let size = self.journal.size();
-        let mut wanted = needed.max(self.options.journal_initial_bytes).max(size);
-        if short && size > 0 {
-            wanted = wanted.max(2 * size);
+        let filled = self.journals.size();
+        if self.torn {
+            self.checkpoint()?;
+        } else if self.pending > 0 {
+            // The other one may still be needed.
+            self.finish_checkpoint()?;
+            self.begin_checkpoint()?;
         }
-        let wanted = wanted.min(self.options.journal_bytes);
+        let needed = journal::size_for(batch);
+        let size = self.journals.size();
+        let wanted = needed
+            .max(self.options.journal_initial_bytes)
+            .max(if short { 2 * filled } else { filled })
+            .min(self.options.journal_bytes);
         if wanted > size
-            && let Err(reason) = self.journal.grow(wanted)
+            && let Err(reason) = self.journals.grow(wanted)
         {
             if !is_full(&reason) {
                 let error = store_error(self.name.as_str(), "grow the journal", reason);
                 return Err(self.fail(error));
             }
             // A smaller journal does as well, if this batch fits.
-            if !self.journal.fits(batch) {
+            if !self.journals.fits(batch) {
                 return Err(store_error(self.name.as_str(), "grow the journal", reason));
             }
         }
@@ -398,7 +468,7 @@ impl Engine {
         match self.checkpoint() {
             // The journal holds it all; the next open replays it.
             Err(error) if error.kind() == ErrorKind::StorageFull => {
-                let synced = self.journal.sync(self.sequence);
+                let synced = self.journals.sync(self.sequence);
                 self.blocks.refuse_writes();
                 self.database = None;
                 return synced
@@ -407,7 +477,8 @@ impl Engine {
             result => result?,
         }
         self.base = None;
-        match self.database.take() {
+        // Without a checkpoint that runs nobody shares it.
+        match self.database.take().and_then(Arc::into_inner) {
             Some(database) => database
                 .close()
                 .map_err(|reason| self.redb_failed("close", reason)),

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! lock                 held exclusively while the environment is open
-//! format               "pinyon storage 1"
+//! format               "pinyon storage 2"
 //! stores/000001/name   the store's name, after its checksum
 //! stores/000001/data   its B-tree file
 //! stores/000001/journal
+//! stores/000001/journal-2
 //! ```
+//! Format 1 knew no second journal and is taken over by the first open.
+//!
 //! A store comes and goes by one rename, so that a crash leaves it whole or not there.
 
 use std::collections::BTreeMap;
@@ -28,7 +31,8 @@ use crate::options::NativeOptions;
 use crate::store::NativeStore;
 use crate::verify::{self, Progress, VerifyReport};
 
-const FORMAT: &str = "pinyon storage 1\n";
+const FORMAT: &str = "pinyon storage 2\n";
+const FORMER_FORMAT: &str = "pinyon storage 1\n";
 /// Directories that are not (or no longer) stores; swept when the environment is opened.
 const UNFINISHED: &str = "unfinished-";
 
@@ -290,11 +294,12 @@ fn check_format(directory: &Path) -> Result<()> {
     let failed = |reason| io_error(format!("read '{}'", path.display()), reason);
     let found = match fs::read(&path) {
         Ok(found) => found,
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
-            return write_whole(&path, FORMAT.as_bytes()).map_err(failed);
-        }
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => FORMER_FORMAT.into(),
         Err(reason) => return Err(failed(reason)),
     };
+    if found == FORMER_FORMAT.as_bytes() {
+        return write_whole(&path, FORMAT.as_bytes()).map_err(failed);
+    }
     if found == FORMAT.as_bytes() {
         return Ok(());
     }
@@ -306,7 +311,7 @@ fn check_format(directory: &Path) -> Result<()> {
         Some(version) => Error::new(
             ErrorKind::Unsupported,
             format!(
-                "the data directory '{}' has format {version}; this version reads format 1",
+                "the data directory '{}' has format {version}; this version reads up to 2",
                 directory.display()
             ),
         ),

@@ -1,4 +1,4 @@
-//! The journal: one preallocated file that makes a commit durable with one sync.
+//! A journal: a preallocated file that makes a commit durable with one sync.
 //!
 //! ```text
 //! header · header (copy) · record · record · … · zeros, or what an earlier generation left
@@ -26,7 +26,6 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::disk::{Directory, DiskFile};
 use crate::error::io_error;
 
-const FILE: &str = "journal";
 const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"pinyon\x00J";
 /// Two copies of the header.
@@ -37,10 +36,11 @@ const RECORD_HEADER: usize = 40;
 const DELETE: u8 = 0;
 const PUT: u8 = 1;
 
-/// The journal of one store.
+/// One journal of a store.
 #[derive(Debug)]
 pub(crate) struct Journal {
     directory: Arc<dyn Directory>,
+    name: &'static str,
     /// Created by the first append.
     file: Option<Arc<dyn DiskFile>>,
     size: u64,
@@ -79,10 +79,10 @@ pub(crate) fn size_for(batch: &WriteBatch) -> u64 {
 }
 
 impl Journal {
-    /// Opens the journal in `directory`, if there is one.
-    pub(crate) fn open(directory: Arc<dyn Directory>) -> io::Result<Self> {
-        let file = match directory.exists(FILE)? {
-            true => Some(directory.open(FILE)?),
+    /// Opens the journal called `name` in `directory`, if there is one.
+    pub(crate) fn open(directory: Arc<dyn Directory>, name: &'static str) -> io::Result<Self> {
+        let file = match directory.exists(name)? {
+            true => Some(directory.open(name)?),
             false => None,
         };
         let size = match &file {
@@ -91,6 +91,7 @@ impl Journal {
         };
         Ok(Self {
             directory,
+            name,
             file,
             size,
             generation: 0,
@@ -112,6 +113,11 @@ impl Journal {
         start + record_len(batch) <= self.size
     }
 
+    /// The last commit that was durable when it was last asked for.
+    pub(crate) fn synced(&self) -> u64 {
+        self.synced
+    }
+
     /// Forgets all records; redb has made them durable.
     pub(crate) fn rewind(&mut self) {
         self.position = None;
@@ -122,7 +128,7 @@ impl Journal {
         let created = self.file.is_none();
         let file = match &self.file {
             Some(file) => Arc::clone(file),
-            None => self.directory.open(FILE)?,
+            None => self.directory.open(self.name)?,
         };
         let zeros = vec![0; 1 << 16];
         while self.size < size {
@@ -183,19 +189,19 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes that everything up to `sequence` is durable in redb.
+    /// Notes that everything up to `sequence` is durable elsewhere.
     pub(crate) fn set_synced(&mut self, sequence: u64) {
         self.synced = self.synced.max(sequence);
     }
 
-    /// The batches after commit `applied`, in order. What is appended next begins a generation.
+    /// What it holds after commit `applied`. What is appended next begins a generation.
     ///
     /// # Errors
     /// `Corrupted` if records that had been synced are damaged.
-    pub(crate) fn read(&mut self, applied: u64) -> Result<Vec<WriteBatch>> {
+    pub(crate) fn read(&mut self, applied: u64) -> Result<Records> {
         self.synced = applied;
         let Some(file) = &self.file else {
-            return Ok(Vec::new());
+            return Ok(Records::default());
         };
         let len = usize::try_from(self.size)
             .map_err(|_| Error::corrupted("the journal is longer than memory".to_string()))?;
@@ -205,7 +211,7 @@ impl Journal {
         let content = Bytes::from(content);
         let Some(header) = Header::decode(&content) else {
             // Nothing was appended yet, or a crash tore the first write of a generation.
-            return Ok(Vec::new());
+            return Ok(Records::default());
         };
         self.generation = header.generation;
         self.salt = header.salt;
@@ -303,35 +309,61 @@ fn intact_record(content: &Bytes, at: usize, salt: u64) -> Option<Intact> {
     })
 }
 
-fn read_records(content: &Bytes, header: &Header, applied: u64) -> Result<Vec<WriteBatch>> {
-    let mut batches = Vec::new();
-    let mut last = applied;
+/// What a journal holds after the last commit that redb has.
+#[derive(Default)]
+pub(crate) struct Records {
+    /// The number of the first of them.
+    pub(crate) first: Option<u64>,
+    /// One after the other.
+    pub(crate) batches: Vec<WriteBatch>,
+    /// The record behind their end that says most of what had been synced.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// A record that cannot be replayed and says what must have been there.
+pub(crate) struct Claim {
+    pub(crate) sequence: u64,
+    /// Commits up to this one had been synced when it was written.
+    pub(crate) synced: u64,
+}
+
+fn read_records(content: &Bytes, header: &Header, applied: u64) -> Result<Records> {
+    let mut records = Records::default();
+    let mut next = None;
     let mut at = HEADER_BYTES;
     while let Some(record) = intact_record(content, at, header.salt) {
         at += record.len;
         if record.sequence <= applied {
             continue;
         }
-        // Commits too large for the journal take numbers too, but those are applied.
-        if record.sequence != last + 1 {
-            return Err(damaged(last + 1, record.sequence));
+        // Commits too large for a journal take numbers too, but those are applied.
+        let expected = next.unwrap_or(record.sequence);
+        if record.sequence != expected {
+            return Err(damaged(expected, record.sequence));
         }
-        last = record.sequence;
-        let batch = decode_batch(&record).ok_or_else(|| damaged(last, last))?;
-        batches.push(batch);
+        let batch = decode_batch(&record).ok_or_else(|| damaged(expected, expected))?;
+        records.first = records.first.or(Some(expected));
+        records.batches.push(batch);
+        next = Some(expected + 1);
     }
-    // Behind the end: does a record say that more than `last` had been acknowledged?
     for at in (at..content.len()).step_by(BLOCK) {
         if let Some(record) = intact_record(content, at, header.salt)
-            && record.synced > last
+            && records
+                .claim
+                .as_ref()
+                .is_none_or(|claim| claim.synced < record.synced)
         {
-            return Err(damaged(last + 1, record.sequence));
+            records.claim = Some(Claim {
+                sequence: record.sequence,
+                synced: record.synced,
+            });
         }
     }
-    Ok(batches)
+    Ok(records)
 }
 
-fn damaged(missing: u64, found: u64) -> Error {
+/// The error that acknowledged commits are not readable.
+pub(crate) fn damaged(missing: u64, found: u64) -> Error {
     Error::new(
         ErrorKind::Corrupted,
         format!(

@@ -12,6 +12,8 @@ mod engine;
 mod environment;
 mod error;
 mod journal;
+mod journals;
+mod layers;
 mod options;
 mod overlay;
 mod snapshot;

@@ -7,8 +7,9 @@
 //! Invariants:
 //! - a value stands under the number of the commit that wrote it; a snapshot of commit n sees the
 //!   newest of those up to n, and what redb holds where there is none;
-//! - the checkpoint that brings an overlay into redb is its end: a new one takes its place, and
-//!   snapshots that still read the old one find it unchanged.
+//! - the checkpoint that brings an overlay into redb is its end: from its beginning a new one lies
+//!   over it, then only the new one is left, and snapshots that still read the old one find it
+//!   unchanged.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::vec_deque::VecDeque;

@@ -14,7 +14,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata,
 
 use crate::block_file::BlockFile;
 use crate::error::redb_error;
-use crate::overlay::{Cursor, Overlay};
+use crate::layers::{Layers, LayersCursor};
 use crate::{table, value};
 
 type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -134,16 +134,16 @@ impl Base {
 /// One committed state.
 pub(crate) struct State {
     base: Arc<Base>,
-    overlay: Arc<Overlay>,
+    layers: Layers,
     /// The last commit in it.
     commit: u64,
 }
 
 impl State {
-    pub(crate) fn new(base: Arc<Base>, overlay: Arc<Overlay>, commit: u64) -> Self {
+    pub(crate) fn new(base: Arc<Base>, layers: Layers, commit: u64) -> Self {
         Self {
             base,
-            overlay,
+            layers,
             commit,
         }
     }
@@ -151,10 +151,9 @@ impl State {
     /// The number of entries in `space`.
     pub(crate) fn len(&self, space: KeySpace) -> Result<u64> {
         let mut len = self.base.len(space)?;
-        let everything = KeyRange::all();
-        let mut changes = self
-            .overlay
-            .cursor(space, &everything, Direction::Forward, self.commit);
+        let (everything, forward) = (KeyRange::all(), Direction::Forward);
+        let mut changes =
+            (self.layers).cursor(space, &everything, forward, self.commit, usize::MAX);
         while let Some((key, change)) = changes.take() {
             match (self.base.has(space, &key)?, change.is_some()) {
                 (false, true) => len += 1,
@@ -168,13 +167,13 @@ impl State {
     pub(crate) fn get_many(&self, space: KeySpace, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
         if let [key] = keys {
             // Most reads are of one document: nothing is gathered for them.
-            let value = match self.overlay.get(space, key, self.commit) {
+            let value = match self.layers.get(space, key, self.commit) {
                 Some(change) => change,
                 None => self.base.get(space, key)?,
             };
             return Ok(vec![value]);
         }
-        let changes = self.overlay.get_many(space, keys, self.commit);
+        let changes = self.layers.get_many(space, keys, self.commit);
         let values = keys.iter().zip(changes).map(|(key, change)| match change {
             Some(value) => Ok(value),
             None => self.base.get(space, key),
@@ -202,9 +201,9 @@ impl State {
             None => None,
         };
         let stored = stored.into_iter().flatten();
-        let changes = self.overlay.cursor(space, range, direction, self.commit);
         // And one that says whether there are more.
-        let changes = changes.expecting(limits.entries.saturating_add(1));
+        let count = limits.entries.saturating_add(1);
+        let changes = (self.layers).cursor(space, range, direction, self.commit, count);
         let merged = Merged {
             base: &self.base,
             space,
@@ -224,7 +223,7 @@ struct Merged<'a> {
     base: &'a Base,
     space: KeySpace,
     direction: Direction,
-    changes: Cursor<'a>,
+    changes: LayersCursor<'a>,
     limits: PageLimits,
 }
 

@@ -1,6 +1,6 @@
 //! An open store: hands commits to its writer and reads to the newest state.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::environment::OpenMark;
 use crate::error::{closed, io_error, store_error};
 use crate::options::NativeOptions;
 use crate::snapshot::{NativeSnapshot, State};
-use crate::writer::{self, Request};
+use crate::writer::{Request, Writer};
 
 /// What readers and the writer share.
 pub(crate) struct Shared {
@@ -102,8 +102,10 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // The writer ends when its channel does.
-        self.requests = None;
+        if let Some(requests) = self.requests.take() {
+            // A writer that ended before has nothing left to do.
+            let _ = requests.send(Request::End);
+        }
         let writer = self
             .writer
             .get_mut()
@@ -134,7 +136,14 @@ impl NativeStore {
             }),
         });
         let (requests, receiver) = sync_channel(options.queued_commits.max(1));
-        let writer = spawn_writer(engine, Arc::clone(&shared), receiver, options)?;
+        let writer = Writer {
+            engine,
+            shared: Arc::clone(&shared),
+            requests: receiver,
+            wake: requests.clone(),
+            idle: Duration::from_millis(options.checkpoint_idle_ms),
+        };
+        let writer = spawn(writer)?;
         Ok(Self {
             handle: Arc::new(Handle {
                 shared,
@@ -203,17 +212,10 @@ impl NativeStore {
     }
 }
 
-fn spawn_writer(
-    engine: Engine,
-    shared: Arc<Shared>,
-    requests: Receiver<Request>,
-    options: &NativeOptions,
-) -> Result<JoinHandle<()>> {
-    let name = format!("store {}", shared.name().escape_default());
-    let idle = Duration::from_millis(options.checkpoint_idle_ms);
+fn spawn(writer: Writer) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
-        .name(name)
-        .spawn(move || writer::run(engine, &shared, &requests, idle))
+        .name(format!("store {}", writer.shared.name().escape_default()))
+        .spawn(move || writer.run())
         .map_err(|reason| io_error("start the writer thread", reason))
 }
 

@@ -84,7 +84,7 @@ fn other_formats_are_refused_and_left_alone() {
     let format = directory.path().join("format");
     let ours = std::fs::read(&format).unwrap();
     for (text, kind) in [
-        ("pinyon storage 2\n", ErrorKind::Unsupported),
+        ("pinyon storage 3\n", ErrorKind::Unsupported),
         ("pinyon storage 4000000000\n", ErrorKind::Unsupported),
         ("something else", ErrorKind::Corrupted),
         ("", ErrorKind::Corrupted),
@@ -93,9 +93,11 @@ fn other_formats_are_refused_and_left_alone() {
         assert_eq!(refusal(directory.path()), kind, "{text:?}");
         assert_eq!(std::fs::read_to_string(&format).unwrap(), text);
     }
-    std::fs::write(&format, ours).unwrap();
+    // What the version before wrote is read, and then belongs to this one.
+    std::fs::write(&format, "pinyon storage 1\n").unwrap();
     let environment = open(directory.path()).unwrap();
     assert_eq!(block_on(environment.list()).unwrap(), [name("s")]);
+    assert_eq!(std::fs::read(&format).unwrap(), ours);
 }
 
 #[test]

@@ -2,7 +2,9 @@ use pinyon_core::host::SeededRandom;
 
 use super::*;
 use crate::disk::SimulatedDisk;
+use crate::journals::Journals;
 
+const FILE: &str = "journal";
 const SPACE: KeySpace = KeySpace::new(4);
 
 fn batch(text: &str) -> WriteBatch {
@@ -14,7 +16,16 @@ fn batch(text: &str) -> WriteBatch {
 }
 
 fn open(disk: &SimulatedDisk) -> Journal {
-    Journal::open(Arc::new(disk.clone())).unwrap()
+    Journal::open(Arc::new(disk.clone()), FILE).unwrap()
+}
+
+fn open_both(disk: &SimulatedDisk) -> Journals {
+    let directory: Arc<dyn Directory> = Arc::new(disk.clone());
+    Journals::open(&directory).unwrap()
+}
+
+fn read(disk: &SimulatedDisk, applied: u64) -> Result<Vec<WriteBatch>> {
+    open_both(disk).read(applied)
 }
 
 fn journal_with(disk: &SimulatedDisk, seed: u64, first: u64, texts: &[&str]) -> Journal {
@@ -45,12 +56,12 @@ fn batches_come_back_in_order_after_the_ones_applied() {
     let texts = ["a", &long, "", "c"];
     journal_with(&disk, 1, 5, &texts);
     for applied in 4..9 {
-        let found = open(&disk).read(applied).unwrap();
+        let found = read(&disk, applied).unwrap();
         let expected = &texts[usize::try_from(applied).unwrap() - 4..];
         let expected: Vec<WriteBatch> = expected.iter().map(|text| batch(text)).collect();
         assert_eq!(found, expected);
     }
-    assert!(open(&SimulatedDisk::default()).read(0).unwrap().is_empty());
+    assert!(read(&SimulatedDisk::default(), 0).unwrap().is_empty());
 }
 
 #[test]
@@ -59,9 +70,9 @@ fn a_torn_record_ends_the_journal() {
     journal_with(&disk, 1, 1, &["a", "b", "c"]);
     damage(&disk, place(1) + 100);
     // Byte 100 is padding, which nobody reads.
-    assert_eq!(open(&disk).read(0).unwrap().len(), 3);
+    assert_eq!(read(&disk, 0).unwrap().len(), 3);
     damage(&disk, place(1) + 44);
-    assert_eq!(open(&disk).read(0).unwrap(), [batch("a")]);
+    assert_eq!(read(&disk, 0).unwrap(), [batch("a")]);
 }
 
 #[test]
@@ -69,19 +80,19 @@ fn what_a_torn_journal_left_never_follows_newer_records() {
     let disk = SimulatedDisk::default();
     journal_with(&disk, 1, 1, &["a", "torn", "stale"]);
     damage(&disk, place(1) + 44);
-    assert_eq!(open(&disk).read(0).unwrap(), [batch("a")]);
+    assert_eq!(read(&disk, 0).unwrap(), [batch("a")]);
     // After a checkpoint of commit 1, two others take the places before the stale one, whose
     // number continues theirs.
     journal_with(&disk, 2, 2, &["new"]);
     disk.with_bytes(FILE, |bytes| {
         bytes.copy_within(place(2)..place(3), place(1))
     });
-    assert_eq!(open(&disk).read(1).unwrap(), [batch("new")]);
+    assert_eq!(read(&disk, 1).unwrap(), [batch("new")]);
     let disk = SimulatedDisk::default();
     journal_with(&disk, 1, 1, &["torn", "stale"]);
     damage(&disk, place(0) + 44);
     journal_with(&disk, 2, 1, &["new"]);
-    assert_eq!(open(&disk).read(0).unwrap(), [batch("new")]);
+    assert_eq!(read(&disk, 0).unwrap(), [batch("new")]);
 }
 
 #[test]
@@ -92,11 +103,11 @@ fn damage_to_what_was_acknowledged_is_an_error() {
     journal.sync(2).unwrap();
     journal.append(3, &batch("c"), &random).unwrap();
     damage(&disk, place(0) + 44);
-    let error = open(&disk).read(0).unwrap_err();
+    let error = read(&disk, 0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupted);
     assert!(error.message().contains("commit 1"), "{error}");
     // What a checkpoint holds may be damaged.
-    assert!(open(&disk).read(3).unwrap().is_empty());
+    assert!(read(&disk, 3).unwrap().is_empty());
 }
 
 #[test]
@@ -105,6 +116,62 @@ fn one_damaged_header_is_no_harm() {
         let disk = SimulatedDisk::default();
         journal_with(&disk, 1, 1, &["a"]);
         damage(&disk, at);
-        assert_eq!(open(&disk).read(0).unwrap(), [batch("a")]);
+        assert_eq!(read(&disk, 0).unwrap(), [batch("a")]);
     }
+}
+
+/// Commits 1 and 2 in the first file, 3 and 4 in the second, the last two not synced.
+fn both_with_two(disk: &SimulatedDisk) -> Journals {
+    let random = SeededRandom::new(1);
+    let mut journals = open_both(disk);
+    journals.read(0).unwrap();
+    for sequence in 1..=4 {
+        let batch = batch(&sequence.to_string());
+        if !journals.fits(&batch) {
+            journals.grow(64 << 10).unwrap();
+        }
+        journals.append(sequence, &batch, &random).unwrap();
+        if sequence == 2 {
+            journals.switch(2).unwrap();
+        }
+    }
+    journals
+}
+
+#[test]
+fn what_stands_in_both_files_comes_back_in_order() {
+    let disk = SimulatedDisk::default();
+    let mut journals = both_with_two(&disk);
+    for applied in 0..5 {
+        let expected: Vec<WriteBatch> = (applied + 1..5).map(|it| batch(&it.to_string())).collect();
+        assert_eq!(read(&disk, applied).unwrap(), expected);
+    }
+    // The first file takes commit 5 when redb holds the first two.
+    journals.free_former(2);
+    journals.switch(4).unwrap();
+    let random = SeededRandom::new(2);
+    journals.append(5, &batch("5"), &random).unwrap();
+    let expected = ["3", "4", "5"].map(batch);
+    assert_eq!(read(&disk, 2).unwrap(), expected);
+}
+
+#[test]
+fn a_gap_between_the_files_is_damage() {
+    for index in 0..2 {
+        let disk = SimulatedDisk::default();
+        both_with_two(&disk);
+        damage(&disk, place(index) + 44);
+        let error = read(&disk, 0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted);
+        let missing = format!("commit {} was acknowledged", index + 1);
+        assert!(error.message().contains(&missing), "{error}");
+        // Without the second file it is a torn end.
+        disk.remove("journal-2").unwrap();
+        assert_eq!(read(&disk, 0).unwrap().len(), index);
+    }
+    // What is torn at the end of the second one is nobody's loss.
+    let disk = SimulatedDisk::default();
+    both_with_two(&disk);
+    disk.with_bytes("journal-2", |bytes| bytes[place(1) + 44] ^= 1);
+    assert_eq!(read(&disk, 0).unwrap(), ["1", "2", "3"].map(batch));
 }
