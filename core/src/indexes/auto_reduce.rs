@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use serde_json::{Number as JsonNumber, Value};
 
 use super::auto::{Aggregation, GroupField, Grouping};
+use super::field_path::items_of;
 use super::map::{CompiledIndex, CompiledMap, Loads, Object, ObjectMap, ObjectReduce};
-use super::{FieldValue, Term};
-use crate::document::{CollectionName, StoredDocument, find_property};
+use super::{FieldPath, FieldValue, Term};
+use crate::document::{CollectionName, StoredDocument};
 use crate::{Error, Result};
 
 /// The map and the reduce of a grouping.
@@ -31,7 +31,7 @@ pub(super) fn compile(
             ))
         })
         .collect::<Result<_>>()?;
-    let lists: Vec<&Vec<String>> = fields
+    let lists: Vec<&FieldPath> = fields
         .iter()
         .filter_map(|(_, path)| path.list.as_ref())
         .collect();
@@ -66,79 +66,98 @@ pub fn result_name(field: &GroupField) -> String {
 /// A path that may lead through the items of one list.
 #[derive(Debug, Clone)]
 struct PathInList {
-    list: Option<Vec<String>>,
-    names: Vec<String>,
+    list: Option<FieldPath>,
+    /// The path in the document or in an item; `None` for the item itself.
+    rest: Option<FieldPath>,
+    /// Whether all that the path leads to is one value.
+    is_whole: bool,
+    is_metadata: bool,
+}
+
+/// What the paths of a grouping are read from.
+struct Source<'a> {
+    body: &'a str,
+    metadata: &'a str,
+    /// An item of the list, or the body.
+    item: &'a str,
 }
 
 impl PathInList {
-    fn parse(text: &str, whole_list: bool) -> Result<Self> {
-        let split = if whole_list {
-            None
-        } else {
-            text.split_once("[]")
-        };
-        let names = |text: &str| -> Result<Vec<String>> {
-            let text = text.trim_start_matches('.').replace("[]", "");
-            if text.is_empty() {
-                return Ok(Vec::new());
-            }
-            Ok(super::FieldPath::parse(&text)?.names().to_vec())
-        };
+    fn parse(text: &str, is_whole: bool) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::invalid("a field to group by has no name"));
         }
-        Ok(match split {
-            None => Self {
-                list: None,
-                names: names(text)?,
-            },
-            Some((list, rest)) => Self {
-                list: Some(names(list)?),
-                names: names(rest)?,
-            },
+        let split = match is_whole {
+            true => None,
+            false => text.split_once("[]"),
+        };
+        let path = |text: &str| match text.trim_start_matches('.') {
+            "" => Ok(None),
+            text => FieldPath::parse(text).map(Some),
+        };
+        let (list, rest) = match split {
+            None => (None, path(text)?),
+            Some((list, rest)) => (path(list)?, path(rest)?),
+        };
+        let within = rest.as_ref().filter(|_| list.is_none());
+        let within = within.and_then(FieldPath::in_metadata);
+        Ok(Self {
+            list,
+            is_whole,
+            is_metadata: within.is_some(),
+            rest: within.or(rest),
         })
     }
 
-    /// The JSON text of the value in `document`, or in `item` if the path leads through its list.
-    fn find<'a>(&self, document: &'a str, item: &'a str) -> Option<&'a str> {
-        let from = if self.list.is_some() { item } else { document };
-        descend(from, &self.names)
+    /// The value in a document, or in an item if the path leads through its list.
+    fn find(&self, source: &Source<'_>) -> Option<Value> {
+        let from = match (&self.list, self.is_metadata) {
+            (Some(_), _) => source.item,
+            (None, true) => source.metadata,
+            (None, false) => source.body,
+        };
+        let Some(rest) = &self.rest else {
+            return serde_json::from_str(from).ok();
+        };
+        if let Some(text) = rest.find(from) {
+            return serde_json::from_str(text).ok();
+        }
+        if !self.is_whole {
+            return None;
+        }
+        // The list of what lists on the way have there.
+        let found = rest.find_all(from);
+        let values = found.iter().filter_map(|it| serde_json::from_str(it).ok());
+        (!found.is_empty()).then(|| Value::Array(values.collect()))
     }
-}
-
-fn descend<'a>(text: &'a str, names: &[String]) -> Option<&'a str> {
-    names
-        .iter()
-        .try_fold(text, |text, name| find_property(text, name))
 }
 
 #[derive(Debug)]
 struct GroupMap {
     collection: Option<CollectionName>,
-    list: Option<Vec<String>>,
+    list: Option<FieldPath>,
     fields: Vec<(String, PathInList)>,
     results: Vec<Folded>,
 }
 
 impl GroupMap {
-    fn output(&self, document: &str, item: &str) -> Object {
-        let json = |path: &PathInList| {
-            let found = path.find(document, item);
-            found.and_then(|text| serde_json::from_str::<Value>(text).ok())
-        };
+    fn output(&self, source: &Source<'_>) -> Object {
         let mut output = Object::new();
         for (name, path) in &self.fields {
-            output.insert(name.clone(), json(path).unwrap_or(Value::Null));
+            output.insert(name.clone(), path.find(source).unwrap_or(Value::Null));
         }
         for folded in &self.results {
             let values = match &folded.path {
                 None => Vec::new(),
                 // A list of the document is folded whole when items are not told apart.
                 Some(path) => match path.list.as_ref().filter(|_| self.list != path.list) {
-                    None => json(path).into_iter().collect(),
+                    None => path.find(source).into_iter().collect(),
                     Some(list) => {
-                        let items = descend(document, list).map_or(Vec::new(), list_items);
-                        let found = items.iter().filter_map(|it| descend(it.get(), &path.names));
+                        let items = list.find(source.body).map_or(Vec::new(), items_of);
+                        let found = items.iter().filter_map(|it| match &path.rest {
+                            Some(rest) => rest.find(it.get()),
+                            None => Some(it.get()),
+                        });
                         found
                             .filter_map(|it| serde_json::from_str(it).ok())
                             .collect()
@@ -151,10 +170,6 @@ impl GroupMap {
     }
 }
 
-fn list_items(text: &str) -> Vec<&RawValue> {
-    serde_json::from_str(text).unwrap_or_default()
-}
-
 impl ObjectMap for GroupMap {
     fn collection(&self) -> Option<&CollectionName> {
         self.collection.as_ref()
@@ -162,11 +177,24 @@ impl ObjectMap for GroupMap {
 
     fn map(&self, document: &StoredDocument, _: &mut Loads) -> Result<Vec<Object>> {
         let body = document.body();
+        let mut metadata = Vec::new();
+        if self.fields.iter().any(|(_, path)| path.is_metadata) {
+            document.write_metadata_object(&mut metadata);
+        }
+        let metadata = std::str::from_utf8(&metadata)
+            .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))?;
+        let of = |item| {
+            self.output(&Source {
+                body,
+                metadata,
+                item,
+            })
+        };
         Ok(match &self.list {
-            None => vec![self.output(body, body)],
+            None => vec![of(body)],
             Some(list) => {
-                let items = descend(body, list).map_or(Vec::new(), list_items);
-                items.iter().map(|it| self.output(body, it.get())).collect()
+                let items = list.find(body).map_or(Vec::new(), items_of);
+                items.iter().map(|it| of(it.get())).collect()
             }
         })
     }

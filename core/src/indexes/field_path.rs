@@ -1,7 +1,8 @@
 //! Paths of fields, and reading many of them from a document's text in one pass.
 //!
 //! Lists are entered wherever they stand: `Lines[].Product` and `Lines.Product` mean the same, and
-//! a list at the end gives one value for each item. The text is skipped over, never built up.
+//! a list at the end gives one value for each item; `Lines[0].Product` is that of the first item.
+//! The text is skipped over, never built up.
 
 use std::fmt;
 
@@ -10,40 +11,48 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{FieldValue, Number};
+use crate::document::find_property;
 use crate::{Error, Result};
 
 /// No document nests deeper.
 const MAX_PARTS: usize = 128;
 
-/// The path of a field: names from the document's root inwards.
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// To a property.
+    Name(String),
+    /// To an item of a list, counted from 0.
+    At(usize),
+}
+
+/// The path of a field: steps from the document's root inwards.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldPath {
-    names: Vec<String>,
+    steps: Vec<Step>,
 }
 
 impl FieldPath {
-    /// Reads `A.B`, `Lines[].Product`, `'quoted name'.B`.
+    /// Reads `A.B`, `Lines[].Product`, `Lines[0].Product`, `'quoted name'.B`.
     ///
     /// # Errors
-    /// `InvalidRequest` when a part is empty or names a position of a list, or there are more than
-    /// documents can nest.
+    /// `InvalidRequest` when a part is empty or has something in brackets that is no position, or
+    /// there are more than documents can nest.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = |why: &str| Error::invalid(format!("the field path '{text:.200}' {why}"));
-        let mut names = Vec::new();
-        let parts = split_quoted(text);
-        // Readers of paths nest as paths do.
-        if parts.len() > MAX_PARTS {
-            return Err(invalid(&format!("has more than {MAX_PARTS} parts")));
-        }
-        for part in parts {
-            let mut name = part;
-            while let Some(rest) = name.strip_suffix("[]") {
+        let mut steps = Vec::new();
+        for part in split_quoted(text) {
+            let (mut name, mut positions) = (part, Vec::new());
+            while let Some((rest, inner)) = name
+                .strip_suffix(']')
+                .and_then(|rest| rest.rsplit_once('['))
+            {
                 name = rest;
-            }
-            if name.ends_with(']') && name.contains('[') {
-                return Err(invalid(
-                    "names a position of a list, which is not supported",
-                ));
+                match inner.parse() {
+                    Ok(at) => positions.push(Step::At(at)),
+                    Err(_) if inner.is_empty() => {}
+                    Err(_) => return Err(invalid("has something in brackets that is no position")),
+                }
             }
             let is_quoted =
                 |quote: char| name.len() >= 2 && name.starts_with(quote) && name.ends_with(quote);
@@ -53,23 +62,76 @@ impl FieldPath {
             if name.is_empty() {
                 return Err(invalid("has an empty part"));
             }
-            names.push(name.to_owned());
+            steps.push(Step::Name(name.to_owned()));
+            steps.extend(positions.into_iter().rev());
+            // Readers of paths nest as paths do.
+            if steps.len() > MAX_PARTS {
+                return Err(invalid(&format!("has more than {MAX_PARTS} parts")));
+            }
         }
-        Ok(Self { names })
+        Ok(Self { steps })
     }
 
-    /// The path below its first name.
+    /// The steps.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The path within a document's metadata, if it leads there: `@metadata.Tag` is `Tag` there.
     #[must_use]
-    pub fn without_first(&self) -> Self {
-        Self {
-            names: self.names[1..].to_vec(),
+    pub fn in_metadata(&self) -> Option<Self> {
+        match self.steps.split_first() {
+            Some((Step::Name(first), rest)) if first == "@metadata" && !rest.is_empty() => {
+                let steps = rest.to_vec();
+                Some(Self { steps })
+            }
+            _ => None,
         }
     }
 
-    /// The names.
-    pub fn names(&self) -> &[String] {
-        &self.names
+    /// The JSON text of what stands there in `text`, a JSON value. Lists are entered only by
+    /// position.
+    pub fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
+        self.steps.iter().try_fold(text, |text, step| match step {
+            Step::Name(name) => find_property(text, name),
+            Step::At(at) => items_of(text).get(*at).map(|item| item.get()),
+        })
     }
+
+    /// The JSON texts of all that stands there in `text`, also in the items of lists on the way.
+    pub fn find_all<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        let mut found = vec![text];
+        for step in &self.steps {
+            found = match step {
+                Step::At(at) => {
+                    let item = |text| items_of(text).get(*at).map(|item| item.get());
+                    found.into_iter().filter_map(item).collect()
+                }
+                Step::Name(name) => {
+                    let mut entered = Vec::new();
+                    found.into_iter().for_each(|text| enter(text, &mut entered));
+                    let value = |text| find_property(text, name);
+                    entered.into_iter().filter_map(value).collect()
+                }
+            };
+        }
+        found
+    }
+}
+
+/// The items of a list and of lists in it, or a value that is none.
+fn enter<'a>(text: &'a str, into: &mut Vec<&'a str>) {
+    match text.starts_with('[') {
+        true => items_of(text)
+            .iter()
+            .for_each(|item| enter(item.get(), into)),
+        false => into.push(text),
+    }
+}
+
+/// The items of a JSON list; none of anything else.
+pub(super) fn items_of(text: &str) -> Vec<&RawValue> {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn split_quoted(text: &str) -> Vec<&str> {
@@ -98,9 +160,21 @@ pub struct FieldReader {
 
 #[derive(Debug, Clone, Default)]
 struct Node {
-    children: Vec<(String, Node)>,
+    children: Vec<(Step, Node)>,
     /// Which of the paths end here.
     slots: Vec<usize>,
+}
+
+impl Node {
+    /// This node without what is reached by position, which counts for the outermost list only.
+    fn without_positions(&self) -> Option<Self> {
+        let is_name = |(step, _): &&(Step, Self)| matches!(step, Step::Name(_));
+        let children: Vec<_> = self.children.iter().filter(is_name).cloned().collect();
+        (children.len() < self.children.len()).then(|| Self {
+            children,
+            slots: self.slots.clone(),
+        })
+    }
 }
 
 impl FieldReader {
@@ -109,10 +183,10 @@ impl FieldReader {
         let mut reader = Self::default();
         for path in paths {
             let mut node = &mut reader.root;
-            for name in &path.names {
-                let known = node.children.iter().position(|(known, _)| known == name);
+            for step in &path.steps {
+                let known = node.children.iter().position(|(known, _)| known == step);
                 let at = known.unwrap_or_else(|| {
-                    node.children.push((name.clone(), Node::default()));
+                    node.children.push((step.clone(), Node::default()));
                     node.children.len() - 1
                 });
                 node = &mut node.children[at].1;
@@ -187,6 +261,31 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     }
 }
 
+impl Walk<'_, '_> {
+    /// As `visit_seq`, where some paths go on by position; the others go on at `below`.
+    fn visit_positions<'de, A: SeqAccess<'de>>(
+        self,
+        below: &Node,
+        mut items: A,
+    ) -> Result<(), A::Error> {
+        let mut at = 0;
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            let here = (self.node.children.iter())
+                .filter(|(step, _)| *step == Step::At(at))
+                .map(|(_, node)| node);
+            let nodes = here.chain((!below.children.is_empty()).then_some(below));
+            for node in nodes {
+                let values = &mut *self.values;
+                Walk { node, values }
+                    .deserialize(&mut serde_json::Deserializer::from_str(item.get()))
+                    .map_err(serde::de::Error::custom)?;
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+}
+
 impl<'de> Visitor<'de> for Walk<'_, '_> {
     type Value = ();
 
@@ -219,6 +318,9 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        if let Some(below) = self.node.without_positions() {
+            return self.visit_positions(&below, items);
+        }
         while items
             .next_element_seed(Walk {
                 node: self.node,
@@ -270,7 +372,9 @@ impl<'n> Visitor<'_> for Child<'n> {
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
         let children = &self.node.children;
-        let found = children.iter().find(|(known, _)| known == name);
+        let found = children
+            .iter()
+            .find(|(known, _)| matches!(known, Step::Name(known) if known == name));
         Ok(found.map(|(_, node)| node))
     }
 }
@@ -340,7 +444,7 @@ mod tests {
     #[test]
     fn paths_longer_than_documents_are_deep_are_refused_briefly() {
         let path = |parts: usize| FieldPath::parse(&vec!["a"; parts].join("."));
-        assert_eq!(path(MAX_PARTS).unwrap().names().len(), MAX_PARTS);
+        assert_eq!(path(MAX_PARTS).unwrap().steps().len(), MAX_PARTS);
         let refused = path(100_000).unwrap_err();
         assert!(
             refused.message().contains("more than 128 parts"),
@@ -365,10 +469,34 @@ mod tests {
             ("N", vec!["null"]),
             ("O", vec![r#"{"x":[1]}"#]),
             ("O.x", vec!["1"]),
+            ("Lines[0].P", vec!["p/1"]),
+            ("Lines[3].P", vec!["a", "b\n"]),
+            ("Lines[3].P[1]", vec!["b\n"]),
+            ("Lines[].P[0]", vec!["a"]),
+            ("Lines[9].P", vec![]),
+            ("A[0].B", vec![]),
+            ("O.x[0]", vec!["1"]),
             ("Missing.Deep", vec![]),
             ("Flag.Deep", vec![]),
         ] {
             assert_eq!(read(&[path], text), [expected], "{path}");
+        }
+        let lists = r#"{"L":[[{"P":1},{"P":2}],[{"P":3}]]}"#;
+        let both = read(&["L[1].P", "L.P", "L[0][1].P", "L[0]"], lists);
+        assert_eq!(both[..3], [vec!["3"], vec!["1", "2", "3"], vec!["2"]]);
+        assert_eq!(both[3].len(), 2);
+        for (path, expected) in [
+            ("L[].P", vec!["1", "2", "3"]),
+            ("L[0].P", vec!["1", "2"]),
+            ("L[0][1].P", vec!["2"]),
+            ("L[1]", vec![r#"[{"P":3}]"#]),
+            ("M.P", vec![]),
+        ] {
+            assert_eq!(
+                FieldPath::parse(path).unwrap().find_all(lists),
+                expected,
+                "{path}"
+            );
         }
         let together = read(&["A", "A.B", "Lines", "A.B"], text);
         assert_eq!(together[0], [r#"{"B":1.50,"C":{"D":"x"}}"#]);
@@ -381,9 +509,22 @@ mod tests {
 
     #[test]
     fn malformed_paths_are_refused() {
-        for path in ["", "a..b", ".a", "a.", "[]", "a[0]", "''"] {
+        for path in [
+            "",
+            "a..b",
+            ".a",
+            "a.",
+            "[]",
+            "[0]",
+            "a[x]",
+            "a[-1]",
+            "a[99999999999999999999]",
+            "''",
+        ] {
             assert!(FieldPath::parse(path).is_err(), "{path}");
         }
-        assert_eq!(FieldPath::parse("'a.b'.c").unwrap().names(), ["a.b", "c"]);
+        let name = |text: &str| Step::Name(text.to_owned());
+        let path = FieldPath::parse("'a.b'.c[7]").unwrap();
+        assert_eq!(path.steps(), [name("a.b"), name("c"), Step::At(7)]);
     }
 }

@@ -160,11 +160,11 @@ impl FieldsMap {
             let mut of_field = Vec::with_capacity(names.len());
             for name in names {
                 let path = FieldPath::parse(name)?;
-                let is_metadata = path.names()[0] == "@metadata" && path.names().len() > 1;
-                let (paths, path) = if is_metadata {
-                    (&mut metadata, path.without_first())
-                } else {
-                    (&mut body, path)
+                let within = path.in_metadata();
+                let is_metadata = within.is_some();
+                let (paths, path) = match within {
+                    Some(within) => (&mut metadata, within),
+                    None => (&mut body, path),
                 };
                 let known = paths.iter().position(|it| *it == path);
                 of_field.push((is_metadata, known.unwrap_or(paths.len())));
