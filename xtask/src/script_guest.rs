@@ -2,9 +2,13 @@
 //!
 //! The module is committed, so that nobody needs clang to build Pinyon. The same sources, compiler
 //! and clang give the same bytes wherever they are: paths are taken out of them.
+//!
+//! The engine is changed in one thing: a member of nothing is nothing, as in formulas and as
+//! indexes and patches of this protocol expect it, where JavaScript throws.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +19,41 @@ use flate2::write::GzEncoder;
 
 use crate::workspace::Workspace;
 use crate::{install, process};
+
+/// What is changed in the engine's source, each in one place.
+const CHANGES: [(&str, &str); 4] = [
+    (
+        r#"            return JS_ThrowTypeErrorAtom(ctx, "cannot read property '%s' of null", prop);"#,
+        "            return JS_NULL;",
+    ),
+    (
+        r#"            return JS_ThrowTypeErrorAtom(ctx, "cannot read property '%s' of undefined", prop);"#,
+        "            return JS_NULL;",
+    ),
+    // The same by index.
+    (
+        "    } else if (unlikely(tag == JS_TAG_NULL || tag == JS_TAG_UNDEFINED)) {
+        // per spec: not allowed to call ToPropertyKey before ToObject",
+        "    } else if (unlikely(tag == JS_TAG_NULL || tag == JS_TAG_UNDEFINED)) {
+        JS_FreeValue(ctx, prop);
+        return JS_NULL;",
+    ),
+    // And a method of nothing, which is null as of the above, gives null.
+    (
+        "        } else {
+            goto not_a_function;
+        }
+    }
+    p = JS_VALUE_GET_OBJ(func_obj);",
+        "        } else {
+            if (JS_IsNull(func_obj) && (JS_IsNull(this_obj) || JS_IsUndefined(this_obj)))
+                return JS_NULL;
+            goto not_a_function;
+        }
+    }
+    p = JS_VALUE_GET_OBJ(func_obj);",
+    ),
+];
 
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -31,7 +70,14 @@ pub fn build(workspace: &Workspace) -> Result<ExitCode> {
         "--remap-path-prefix={home}=/cargo --remap-path-prefix={}=/pinyon",
         workspace.path("").display()
     );
+    let sources = changed_sources(workspace, &folder, &target.join("sources"))?;
     let mut command = workspace.cargo(["build", "--release", "--locked"]);
+    command.args(["--config", r#"source.crates-io.replace-with="changed""#]);
+    command.arg("--config");
+    command.arg(format!(
+        "source.changed.directory={:?}",
+        sources.display().to_string()
+    ));
     command.args(["--target", "wasm32-unknown-unknown", "--target-dir"]);
     command.arg(&target).current_dir(&folder);
     command.env("RUSTFLAGS", flags);
@@ -59,4 +105,40 @@ pub fn build(workspace: &Workspace) -> Result<ExitCode> {
         packed.len()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Copies the sources of all dependencies to `place`, with the engine's changed.
+fn changed_sources(workspace: &Workspace, folder: &Path, place: &Path) -> Result<PathBuf> {
+    if place.exists() {
+        fs::remove_dir_all(place).with_context(|| place.display().to_string())?;
+    }
+    let mut command = workspace.cargo(["vendor", "--locked", "--versioned-dirs"]);
+    command.arg(place).current_dir(folder);
+    let finished = process::run(&mut command, BUILD_LIMIT)?;
+    if !finished.success {
+        bail!("the sources were not copied: {}", finished.ending);
+    }
+    let engines = fs::read_dir(place)?.filter_map(|entry| entry.ok().map(|it| it.path()));
+    let is_engine = |path: &PathBuf| {
+        let name = path.file_name().and_then(|it| it.to_str());
+        name.is_some_and(|it| it.starts_with("rquickjs-sys-"))
+    };
+    let [engine] = &engines.filter(is_engine).collect::<Vec<_>>()[..] else {
+        bail!("{} does not hold one engine", place.display());
+    };
+    let source = engine.join("quickjs/quickjs.c");
+    let mut text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
+    for (from, to) in CHANGES {
+        if text.matches(from).count() != 1 {
+            bail!("{} does not have this once:\n{from}", source.display());
+        }
+        text = text.replace(from, to);
+    }
+    fs::write(&source, text).with_context(|| source.display().to_string())?;
+    // cargo compares the files that are listed there.
+    let sums = engine.join(".cargo-checksum.json");
+    let mut listed: serde_json::Value = serde_json::from_slice(&fs::read(&sums)?)?;
+    listed["files"] = serde_json::json!({});
+    fs::write(&sums, listed.to_string()).with_context(|| sums.display().to_string())?;
+    Ok(place.to_path_buf())
 }

@@ -94,7 +94,7 @@ impl ScriptResolver {
         };
         Arc::new(ScriptProgram {
             parts: vec![
-                part("resolving", PRELUDE.to_owned(), 0),
+                ScriptPart::prelude("resolving", PRELUDE),
                 part("resolve", text, 1),
             ],
         })

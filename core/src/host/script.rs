@@ -34,6 +34,17 @@ pub struct ScriptPart {
     pub lines_before: usize,
 }
 
+impl ScriptPart {
+    /// A part that comes before all that authors wrote: no error is at a place in it.
+    pub fn prelude(name: &str, text: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            lines_before: usize::MAX,
+        }
+    }
+}
+
 /// A call of a program.
 #[derive(Debug, Clone)]
 pub struct ScriptCall {

@@ -17,6 +17,10 @@
   Object.assign(globalThis, {
     load,
     id: (document) => (isObject(document) ? document["@metadata"]?.["@id"] ?? null : null),
+    lastModified: (document) => {
+      const text = isObject(document) ? document["@metadata"]?.["@last-modified"] : null;
+      return text ? Date.parse(text.replace(/(\.\d{3})\d+/, "$1")) : null;
+    },
     getMetadata: (document) => (isObject(document) ? document["@metadata"] ?? {} : {}),
     makeRows: (row) => (text) => {
       const input = JSON.parse(text);
@@ -32,7 +36,8 @@
       }
       if (needs.size > 0) return JSON.stringify({ needs: [...needs] });
       if (!isObject(result) || Array.isArray(result)) throw new TypeError("'select' must make objects");
-      return JSON.stringify({ result: JSON.stringify(result) });
+      // A member without a value is null, as in formulas.
+      return JSON.stringify({ result: JSON.stringify(result, (_, value) => value ?? null) });
     },
   });
 })();

@@ -57,11 +57,7 @@ impl RowScript {
         let alias = alias_of(query);
         let mut names = vec![alias.clone()];
         names.extend(query.load.iter().map(|it| it.alias.clone()));
-        let mut parts = vec![ScriptPart {
-            name: "prelude".to_owned(),
-            text: PRELUDE.to_owned(),
-            lines_before: 0,
-        }];
+        let mut parts = vec![ScriptPart::prelude("prelude", PRELUDE)];
         parts.extend(query.functions.iter().map(|it| ScriptPart {
             name: it.name.clone(),
             text: it.script.text.clone(),

@@ -120,7 +120,7 @@ impl Validator {
         };
         Arc::new(ScriptProgram {
             parts: vec![
-                part("validating", PRELUDE.to_owned(), 0),
+                ScriptPart::prelude("validating", PRELUDE),
                 part("validate", text, 1),
             ],
         })

@@ -82,11 +82,7 @@ impl ScriptCompiler {
             text: format!("\"use strict\";\n{text}"),
             lines_before: 1,
         };
-        let mut parts = vec![ScriptPart {
-            name: "indexing".to_owned(),
-            text: PRELUDE.to_owned(),
-            lines_before: 0,
-        }];
+        let mut parts = vec![ScriptPart::prelude("indexing", PRELUDE)];
         for (name, text) in &definition.additional_sources {
             parts.push(part(&format!("source {name}"), text));
         }

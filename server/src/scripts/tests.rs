@@ -92,7 +92,7 @@ async fn hostile_scripts_fail_alone() {
             ScriptFailureKind::Thrown,
             "throw { get message() { throw 1 }, toString() { throw 2 } }",
         ),
-        (ScriptFailureKind::Thrown, "undefined.x"),
+        (ScriptFailureKind::Thrown, "undefined.x = 1"),
         (ScriptFailureKind::Thrown, "std.exit()"),
         (ScriptFailureKind::Thrown, "require('fs')"),
         (ScriptFailureKind::Output, "return 'x'.repeat(2000000)"),
@@ -130,9 +130,29 @@ async fn scripts_that_break_the_engines_own_parts_break_only_themselves() {
 }
 
 #[tokio::test]
+async fn a_member_of_nothing_is_nothing() {
+    let engine = engine(300);
+    let text = "globalThis.main = (text) => {
+        const o = JSON.parse(text), i = 1, name = 'x';
+        const read = [o.a.b.c, o['a'][name], o.n.x, o.n[i], o.a.map(it => it), o.n.x.y(1)(2),
+            o.a?.b, [].concat(o.a.b)[0], o.list[5].x, (o.a || {}).b ?? null];
+        const thrown = [() => o.n.x = 1, () => nothing, () => o.list(), () => undefined(),
+            () => { for (const it of o.a) it }, () => { const { b } = o.n }].map((f) => {
+            try { f(); return 'none' } catch (error) { return error.constructor.name }
+        });
+        return JSON.stringify([read, thrown]);
+    }";
+    let answer = run(&engine, text, r#"{"n":null,"list":[1]}"#).await;
+    assert_eq!(
+        answer.unwrap(),
+        r#"[[null,null,null,null,null,null,null,null,null,null],["TypeError","ReferenceError","TypeError","TypeError","TypeError","TypeError"]]"#
+    );
+}
+
+#[tokio::test]
 async fn errors_name_the_authors_line() {
     let engine = engine(300);
-    let error = run(&engine, "globalThis.main = () => {\n  null.x\n}", "")
+    let error = run(&engine, "globalThis.main = () => {\n  null.x = 1\n}", "")
         .await
         .unwrap_err();
     assert_eq!(

@@ -74,7 +74,7 @@ impl PatchScript {
             text,
             lines_before,
         };
-        let mut parts = vec![part("patching", PRELUDE.to_owned(), 0)];
+        let mut parts = vec![ScriptPart::prelude("patching", PRELUDE)];
         for function in functions {
             parts.push(part("function", function.script.text.clone(), 0));
         }
