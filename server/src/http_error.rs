@@ -109,6 +109,14 @@ pub fn index_does_not_exist(error: &Error) -> Error {
     })
 }
 
+/// A change by a query whose index has not caught up.
+pub fn stale_index(message: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, message).with_source(WireForm {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        exception: "System.InvalidOperationException",
+    })
+}
+
 /// There is no such database.
 pub fn database_does_not_exist(name: &str) -> Error {
     Error::new(

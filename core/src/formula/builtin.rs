@@ -77,6 +77,8 @@ pub(super) enum Builtin {
     Equals,
     IsNullOrEmpty,
     Format,
+    /// `ToString("…")`.
+    FormatOne,
 }
 
 impl Builtin {

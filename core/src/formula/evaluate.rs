@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::arrays;
 use super::builtin::Builtin;
+use super::dates;
 use super::operators::{binary, is_truthy, to_number, to_text, unary};
 use super::texts;
 use super::tree::{Argument, Block, Expression, Formula, Lambda, Member, Node, Statement};
@@ -315,6 +316,10 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             Builtin::Round => rounded(&first, |it| (it + 0.5).floor()),
             Builtin::RoundEven => round_even(&first, values.get(1)),
             Builtin::SquareRoot => Value::Number(Number::Double(to_number(&first).as_f64().sqrt())),
+            Builtin::FormatOne => match values.get(1) {
+                Some(Value::Text(format)) => formatted(&first, format.as_str())?,
+                _ => Value::Null,
+            },
             Builtin::ToText if first.is_nothing() => Value::Null,
             Builtin::ToText => Value::Text(to_text(&first, false)),
             Builtin::ToBool => Value::Bool(is_truthy(&first)),
@@ -425,11 +430,27 @@ fn member<'a>(target: &Value<'a>, name: &str) -> Value<'a> {
         (Value::Text(text), "Year" | "Month" | "Day" | "Hour" | "Minute" | "Second" | "Date") => {
             date_part(text.as_str(), name)
         }
+        (Value::Text(text), _) if let Some(value) = dates::member(text.as_str(), name) => value,
         (Value::Text(_) | Value::Number(_) | Value::Bool(_), "Value") => target.clone(),
         (Value::Text(_) | Value::Number(_) | Value::Bool(_), "HasValue") => Value::Bool(true),
         (Value::Undefined | Value::Null, "HasValue") => Value::Bool(false),
         _ => target.member(name),
     }
+}
+
+/// A value in a form of C#'s.
+fn formatted<'a>(value: &Value<'a>, text: &str) -> Result<Value<'a>, Failure> {
+    if value.is_nothing() {
+        return Ok(Value::Null);
+    }
+    let written = dates::Format::parse(text).and_then(|format| format.write(text, value));
+    written.ok_or_else(|| {
+        let shown = to_text(value, false);
+        Failure::new(format!(
+            "'{}' cannot be written as '{text}'",
+            shown.as_str()
+        ))
+    })
 }
 
 /// A part of a date's ISO text.

@@ -12,6 +12,7 @@
 mod arrays;
 mod builtin;
 mod csharp;
+mod dates;
 mod definition;
 mod evaluate;
 mod javascript;
@@ -19,6 +20,7 @@ mod json;
 mod lexer;
 mod operators;
 mod parser;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -27,5 +29,6 @@ mod value;
 
 pub use definition::{MapDefinition, MapFunction, MapSource, ReduceDefinition, ReduceFunction};
 pub use evaluate::{Documents, Evaluation, Reference};
+pub use shape::Shape;
 pub use tree::Formula;
 pub use value::{CreatedField, Number, Special, Text, Value};

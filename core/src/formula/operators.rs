@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::dates;
 use super::json::number_text;
 use super::tree::{Binary, Unary};
 use super::value::{Number, Text, Value};
@@ -89,8 +90,31 @@ pub(super) fn binary<'a>(operator: Binary, left: Value<'a>, right: Value<'a>) ->
         Binary::LessOrEqual => compares(&left, &right, &[Ordering::Less, Ordering::Equal]),
         Binary::Greater => compares(&left, &right, &[Ordering::Greater]),
         Binary::GreaterOrEqual => compares(&left, &right, &[Ordering::Greater, Ordering::Equal]),
+        Binary::DivideWhole | Binary::Difference | Binary::Product | Binary::Rest => {
+            typed(operator, &left, &right)
+        }
         _ => Value::Number(arithmetic(operator, to_number(&left), to_number(&right))),
     }
+}
+
+/// C#'s arithmetic: nothing comes of nothing, and dates have differences.
+fn typed<'a>(operator: Binary, left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
+    if left.is_nothing() || right.is_nothing() {
+        return Value::Null;
+    }
+    let operator = match (operator, left, right) {
+        (Binary::Difference, Value::Text(left), Value::Text(right)) => {
+            if let Some(difference) = dates::difference(left.as_str(), right.as_str()) {
+                return difference;
+            }
+            Binary::Subtract
+        }
+        (Binary::Difference, ..) => Binary::Subtract,
+        (Binary::Product, ..) => Binary::Multiply,
+        (Binary::Rest, ..) => Binary::Remainder,
+        (operator, ..) => operator,
+    };
+    Value::Number(arithmetic(operator, to_number(left), to_number(right)))
 }
 
 fn add<'a>(left: &Value<'a>, right: &Value<'a>) -> Value<'a> {

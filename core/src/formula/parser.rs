@@ -3,6 +3,7 @@
 //! Whatever is not understood is an error with its place; nothing is guessed.
 
 use super::builtin::{self, Builtin};
+use super::dates;
 use super::lexer::{Token, TokenKind, tokens};
 use super::tree::{Argument, Binary, Expression, Lambda, Member, Node, Statement, Unary};
 use super::value::{Number, Value};
@@ -233,10 +234,13 @@ impl<'a> Parser<'a> {
         let is_csharp = self.dialect == Dialect::CSharp;
         match sign {
             "+" => Binary::Add,
+            "-" if is_csharp => Binary::Difference,
             "-" => Binary::Subtract,
+            "*" if is_csharp => Binary::Product,
             "*" => Binary::Multiply,
             "/" if is_csharp => Binary::DivideWhole,
             "/" => Binary::Divide,
+            "%" if is_csharp => Binary::Rest,
             "%" => Binary::Remainder,
             "**" => Binary::Power,
             "==" => Binary::Equal,
@@ -365,6 +369,13 @@ impl<'a> Parser<'a> {
         };
         let mut arguments = vec![Argument::Value(target)];
         arguments.extend(self.arguments()?);
+        if method == Builtin::ToText
+            && self.dialect == Dialect::CSharp
+            && let [_, Argument::Value(format)] = arguments.as_slice()
+        {
+            check_format(format)?;
+            return Ok(Node::Call(Builtin::FormatOne, arguments));
+        }
         if method == Builtin::FlatMap && arguments.len() == 3 {
             arguments = self.select_many(arguments)?;
         }
@@ -719,3 +730,18 @@ impl<'a> Parser<'a> {
 }
 
 const POWER: u8 = 8;
+
+/// A format must be known before the first value is written in it.
+fn check_format(format: &Expression) -> Result<()> {
+    let is_known = match &format.node {
+        Node::Constant(Value::Text(text)) => dates::Format::parse(text.as_str()).is_some(),
+        _ => false,
+    };
+    if is_known {
+        return Ok(());
+    }
+    Err(SyntaxError::new(
+        format.span.clone(),
+        "this format is not supported: formats are like \"0.00\", \"F2\", \"D5\" or \"yyyy-MM-dd HH:mm\"",
+    ))
+}

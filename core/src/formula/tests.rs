@@ -141,6 +141,25 @@ fn csharp_maps_compute() {
 }
 
 #[test]
+fn csharp_computes_with_dates_and_nothing() {
+    mapped(
+        "from o in docs.Orders let a = \"2026-01-03T12:00:00\" let b = \"2026-01-01\" select new { D = a - b, H = (a - b).TotalHours, a.DayOfWeek, M = a.ToString(\"yyyy-MM\") }",
+        r#"[{"D":"2.12:00:00","H":60.0,"DayOfWeek":"Saturday","M":"2026-01"}]"#,
+    );
+    mapped(
+        "from o in docs.Orders select new { A = o.Nope - 1, B = 2 * o.Nope, C = o.Nope / 2, D = o.Nope % 2, F = o.Freight.ToString(\"0.00\"), S = o.Lines.Sum(l => l.Nope * l.Q) }",
+        r#"[{"A":null,"B":null,"C":null,"D":null,"F":"4.50","S":0}]"#,
+    );
+    let error =
+        MapDefinition::parse("from o in docs.Orders select new { A = o.X.ToString(\"C\") }");
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("1:") && error.contains("this format is not supported"),
+        "{error}"
+    );
+}
+
+#[test]
 fn csharp_orders_arrays_and_casts() {
     mapped(
         "from o in docs.Orders select new { First = o.Lines.OrderByDescending(l => l.Q).First().P, \

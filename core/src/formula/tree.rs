@@ -100,8 +100,14 @@ pub(super) enum Binary {
     Subtract,
     Multiply,
     Divide,
-    /// C#'s: whole numbers divide to whole numbers.
+    /// C#'s: whole numbers divide to whole numbers. This and the next are null where a side is.
     DivideWhole,
+    /// C#'s, also of dates.
+    Difference,
+    /// C#'s.
+    Product,
+    /// C#'s.
+    Rest,
     Remainder,
     Power,
     Equal,

@@ -26,6 +26,16 @@ impl TimeSpan {
         Self(seconds as i64 * TICKS_PER_SECOND)
     }
 
+    /// From 100 ns ticks; nothing if there are fewer than none.
+    pub const fn from_ticks(ticks: i64) -> Self {
+        Self(if ticks < 0 { 0 } else { ticks })
+    }
+
+    /// 100 ns ticks.
+    pub const fn ticks(self) -> i64 {
+        self.0
+    }
+
     /// Milliseconds, rounded down.
     pub const fn ms(self) -> i64 {
         self.0 / 10_000

@@ -18,7 +18,7 @@ use super::spatial_field::{marked_point, marked_text};
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::formula::{
     Documents, Evaluation, Formula, MapDefinition, MapFunction, MapSource, Number,
-    ReduceDefinition, ReduceFunction, Reference, Special, Value,
+    ReduceDefinition, ReduceFunction, Reference, Shape, Special, Value,
 };
 use crate::query::rql::SyntaxError;
 use crate::{Error, ErrorKind, Result};
@@ -33,16 +33,24 @@ impl IndexCompiler for FormulaCompiler {
         if !definition.additional_sources.is_empty() {
             return Err(unsupported(name, "additional sources need a script engine"));
         }
-        let maps = definition
-            .maps
-            .iter()
-            .map(|text| compile_map(name, text))
-            .collect::<Result<Vec<_>>>()?;
+        let mut maps = Vec::with_capacity(definition.maps.len());
+        let mut shapes = Vec::with_capacity(definition.maps.len());
+        for text in &definition.maps {
+            let (map, shape) = compile_map(name, text)?;
+            maps.push(map);
+            shapes.push(shape);
+        }
         let reduce = definition
             .reduce
             .as_deref()
             .filter(|it| !it.trim().is_empty());
-        let reduce = reduce.map(|text| compile_reduce(name, text)).transpose()?;
+        let reduce = reduce
+            .map(|text| compile_reduce(name, text, &shapes))
+            .transpose()?;
+        let is_typed = |text: &String| !text.trim_start().starts_with("map");
+        if reduce.is_some() || definition.maps.iter().any(is_typed) {
+            check_equal_shapes(name, &shapes)?;
+        }
         Ok(CompiledIndex { maps, reduce })
     }
 }
@@ -72,25 +80,93 @@ fn needs_engine(name: &str, text: &str, reason: &SyntaxError) -> Error {
     )
 }
 
-fn compile_map(name: &str, text: &str) -> Result<CompiledMap> {
+/// Reduces take entries of all maps, and C# knows one type of entry only.
+fn check_equal_shapes(name: &str, shapes: &[Shape]) -> Result<()> {
+    let known = shapes
+        .iter()
+        .enumerate()
+        .filter_map(|(at, shape)| match shape {
+            Shape::Fields(fields) => Some((at + 1, fields)),
+            _ => None,
+        });
+    let known: Vec<_> = known.collect();
+    for pair in known.windows(2) {
+        let [(one, fields), (other, others)] = pair else {
+            continue;
+        };
+        if fields != others {
+            let names = listed(fields.symmetric_difference(others));
+            return Err(failed(
+                name,
+                &Error::invalid(format!(
+                    "all maps must make the same fields; maps {one} and {other} differ in {names}"
+                )),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<String> = names.map(|it| format!("'{it}'")).collect();
+    names.join(", ")
+}
+
+/// What a reduce makes is reduced again, so it must be what the maps make.
+fn check_reduce(key: &Formula, aggregate: &Formula, shapes: &[Shape]) -> Result<()> {
+    for shape in shapes {
+        let Shape::Fields(fields) = shape else {
+            continue;
+        };
+        let asked = key.members_of_input();
+        let mut unknown = asked.difference(fields).peekable();
+        if unknown.peek().is_some() {
+            return Err(Error::invalid(format!(
+                "the reduce groups by {}, which the map does not make",
+                listed(unknown)
+            )));
+        }
+        match aggregate.shape() {
+            Shape::Fields(made) if made != *fields => {
+                return Err(Error::invalid(format!(
+                    "the reduce must make the same fields as the map; they differ in {}",
+                    listed(made.symmetric_difference(fields))
+                )));
+            }
+            Shape::NoObject => return Err(Error::invalid("the reduce must make objects")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn compile_map(name: &str, text: &str) -> Result<(CompiledMap, Shape)> {
     let map = MapDefinition::parse(text).map_err(|error| failed(name, &error))?;
     let collection = match map.source {
         MapSource::AllDocuments => None,
         MapSource::Collection(name) => Some(CollectionName::new(name)?),
     };
     match map.function {
-        MapFunction::Formula(formula) => Ok(CompiledMap::Objects(Arc::new(FormulaMap {
-            collection,
-            formula,
-        }))),
+        MapFunction::Formula(formula) => {
+            let shape = formula.shape();
+            if shape == Shape::NoObject {
+                return Err(failed(name, &Error::invalid("a map must make objects")));
+            }
+            let map = FormulaMap {
+                collection,
+                formula,
+            };
+            Ok((CompiledMap::Objects(Arc::new(map)), shape))
+        }
         MapFunction::Script { text, reason } => Err(needs_engine(name, &text, &reason)),
     }
 }
 
-fn compile_reduce(name: &str, text: &str) -> Result<Arc<dyn ObjectReduce>> {
+fn compile_reduce(name: &str, text: &str, shapes: &[Shape]) -> Result<Arc<dyn ObjectReduce>> {
     let reduce = ReduceDefinition::parse(text).map_err(|error| failed(name, &error))?;
     match reduce.function {
         ReduceFunction::Formula { key, aggregate } => {
+            check_reduce(&key, &aggregate, shapes).map_err(|error| failed(name, &error))?;
             Ok(Arc::new(FormulaReduce { key, aggregate }))
         }
         ReduceFunction::Script { text, reason } => Err(needs_engine(name, &text, &reason)),

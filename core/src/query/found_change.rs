@@ -6,6 +6,7 @@ use super::prepared::PreparedQuery;
 use super::rql::Select;
 use crate::commands::{BatchCommand, DeleteDocument, ExpectedVersion, PatchDocument};
 use crate::document::{DocumentId, PatchScript};
+use crate::host::{ScriptEngine, Timestamp, check_program};
 use crate::{Error, Result};
 
 /// How many documents are changed in one transaction.
@@ -45,6 +46,19 @@ impl FoundChange {
             ));
         }
         Ok(Self::Delete)
+    }
+
+    /// Compiles the script of a patch.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the place; whatever the engine reports.
+    pub async fn check(&self, engine: &dyn ScriptEngine, now: Timestamp) -> Result<()> {
+        match self {
+            Self::Patch(script) => {
+                check_program(engine, script.program(), now, "the script of 'update'").await
+            }
+            Self::Delete => Ok(()),
+        }
     }
 
     /// The commands that change documents.

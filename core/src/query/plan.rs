@@ -1,16 +1,18 @@
 //! Planning: which documents or which index answer a query.
 //!
 //! A query of a collection is answered by an automatic index that has all fields it names: the
-//! widest, since it outlives the others; an idle one only if there is no other. If there is none, one is made that takes over what the
-//! others of its kind do. What names only ids needs none. Nothing scans documents.
+//! widest, since it outlives the others; an idle one only if there is no other, and none that
+//! failed. If there is none, one is made that takes over what the others of its kind do. What names
+//! only ids needs none. Nothing scans documents.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::lower::OnlyIds;
 use super::prepared::PreparedQuery;
 use super::rql::Source;
 use crate::Result;
-use crate::indexes::{AutoDefinition, Index, IndexSource, Indexes};
+use crate::indexes::{AutoDefinition, Index, IndexSource, IndexState, Indexes};
 use crate::storage::{Environment, Store};
 
 type Open<E> = Arc<Index<<E as Environment>::Store>>;
@@ -67,17 +69,35 @@ impl<E: Environment> Indexes<E> {
             return self.get(name);
         }
         let wanted = &query.lowered.wanted;
-        match self.best_match(wanted, |_, _| {}) {
-            Some(index) => Ok(index),
-            None => self.put_auto(self.merged_definition(wanted)).await,
+        let nothing_failed = HashSet::new();
+        match self.best_match(wanted, &nothing_failed, |_, _| {}) {
+            Some(index) if index.state().await? != IndexState::Error => return Ok(index),
+            _ => {}
         }
+        let failed = self.failed_autos().await?;
+        match self.best_match(wanted, &failed, |_, _| {}) {
+            Some(index) => Ok(index),
+            None => self.put_auto(self.merged_definition(wanted, &failed)).await,
+        }
+    }
+
+    /// The names of automatic indexes that failed too often. What they could not index shall not
+    /// become part of others.
+    async fn failed_autos(&self) -> Result<HashSet<String>> {
+        let mut failed = HashSet::new();
+        for index in self.list() {
+            if index.auto_definition().is_some() && index.state().await? == IndexState::Error {
+                failed.insert(index.name());
+            }
+        }
+        Ok(failed)
     }
 
     /// What would answer `query` now, and what was passed over.
     ///
     /// # Errors
     /// As [`Self::plan`], but nothing is made.
-    pub fn explain(&self, query: &PreparedQuery) -> Result<(String, Vec<Considered>)> {
+    pub async fn explain(&self, query: &PreparedQuery) -> Result<(String, Vec<Considered>)> {
         if query.only_ids().is_some() {
             let collection = query.collection().unwrap_or("@all_docs");
             return Ok((format!("collection/{collection}"), Vec::new()));
@@ -87,7 +107,8 @@ impl<E: Environment> Indexes<E> {
         }
         let wanted = &query.lowered.wanted;
         let mut considered = Vec::new();
-        let best = self.best_match(wanted, |index, passed| {
+        let failed = self.failed_autos().await?;
+        let best = self.best_match(wanted, &failed, |index, passed| {
             considered.push(Considered {
                 index: index.name(),
                 reason: passed.explain(index, wanted),
@@ -95,16 +116,20 @@ impl<E: Environment> Indexes<E> {
         });
         let name = match best {
             Some(index) => index.name(),
-            None => self.merged_definition(wanted).name(),
+            None => self.merged_definition(wanted, &failed).name(),
         };
         Ok((name, considered))
     }
 
-    fn merged_definition(&self, wanted: &AutoDefinition) -> AutoDefinition {
+    fn merged_definition(
+        &self,
+        wanted: &AutoDefinition,
+        failed: &HashSet<String>,
+    ) -> AutoDefinition {
         let autos = self
             .list()
             .into_iter()
-            .filter(|it| !it.record().is_idle())
+            .filter(|it| !it.record().is_idle() && !failed.contains(&it.name()))
             .filter_map(|it| it.auto_definition());
         autos
             .filter(|it| it.is_of_same_kind(wanted))
@@ -115,6 +140,7 @@ impl<E: Environment> Indexes<E> {
     fn best_match(
         &self,
         wanted: &AutoDefinition,
+        failed: &HashSet<String>,
         mut pass_over: impl FnMut(&Index<E::Store>, Passed),
     ) -> Option<Open<E>> {
         let mut best: Option<((bool, usize), Open<E>)> = None;
@@ -130,6 +156,8 @@ impl<E: Environment> Indexes<E> {
                 pass_over(&index, Passed::Narrow);
             } else if record.is_disabled {
                 pass_over(&index, Passed::Disabled);
+            } else if failed.contains(&index.name()) {
+                pass_over(&index, Passed::Failed);
             } else {
                 let rank = (!record.is_idle(), definition.width());
                 let passed = match best.take() {
@@ -160,6 +188,7 @@ enum Passed {
     OfOtherKind,
     Narrow,
     Disabled,
+    Failed,
     Worse,
 }
 
@@ -178,6 +207,7 @@ impl Passed {
                 return format!("It lacks: {}", names.join(", "));
             }
             Self::Disabled => "It is disabled",
+            Self::Failed => "It failed too often",
             Self::Worse if index.record().is_idle() => "It is idle, and another index is not",
             Self::Worse => "It was not the widest index matching this query",
         };

@@ -18,6 +18,7 @@ use super::queries::{self, SentQuery};
 use super::query_documents::DocumentQuery;
 use crate::databases::OpenDatabase;
 use crate::http::{Call, JsonObject, Reply, as_text};
+use crate::http_error;
 use crate::operations::{Ended, Progress};
 
 /// How many results of an index are read at a time.
@@ -40,6 +41,9 @@ pub async fn patch(call: &mut Call<'_>) -> Reply {
     let mut sent = SentQuery::parse(query.get())?;
     let mut query = sent.prepare()?;
     let change = FoundChange::take_patch(&mut query)?;
+    // Refused at once, not at the first document that is found.
+    let scripts = call.open_database().await?.scripts.clone();
+    change.check(&*scripts, call.server.host.clock.now()).await?;
     start(call, &sent, query, change).await
 }
 
@@ -126,14 +130,11 @@ impl Run {
     async fn found_by_index(&self, query: PreparedQuery) -> Result<Vec<String>> {
         query.check_rows("changing by query")?;
         let Some(ready) = queries::ready(&self.database, &query, self.wait).await? else {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                "the query's index does not exist",
-            ));
+            let missing = Error::new(ErrorKind::NotFound, "the query's index does not exist");
+            return Err(http_error::index_does_not_exist(&missing));
         };
         if ready.is_stale() && !self.allows_stale {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
+            return Err(http_error::stale_index(
                 "the index is stale; allow stale results, or wait until it has caught up",
             ));
         }

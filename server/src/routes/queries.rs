@@ -117,7 +117,7 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     let query = sent.prepare()?;
     match call.query.get("debug")?.as_deref() {
         None | Some("") => {}
-        Some("explain") => return explain(&database, &query),
+        Some("explain") => return explain(&database, &query).await,
         Some(other) => {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -227,8 +227,8 @@ pub async fn ready(
     }
 }
 
-fn explain(database: &OpenDatabase, query: &PreparedQuery) -> Reply {
-    let (index, considered) = database.indexes.explain(query)?;
+async fn explain(database: &OpenDatabase, query: &PreparedQuery) -> Reply {
+    let (index, considered) = database.indexes.explain(query).await?;
     let considered: Vec<_> = considered
         .into_iter()
         .map(|it| json!({ "Index": it.index, "Reason": it.reason }))

@@ -45,7 +45,7 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
     let Some(ready) = queries::ready(&database, &query, sent.wait()?).await? else {
         return Ok(empty(StatusCode::NOT_FOUND));
     };
-    let streaming = Streaming {
+    let mut streaming = Streaming {
         _database: database,
         rows: ready.rows(&query).await?,
         ready,
@@ -55,9 +55,17 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
         is_first: true,
         is_done: false,
     };
-    let chunks = try_unfold(streaming, |mut streaming| async move {
-        let chunk = streaming.next().await?;
-        Ok::<_, Error>(chunk.map(|chunk| (chunk, streaming)))
+    // What fails at once is answered as an error; later it can only end the transfer.
+    let mut first = streaming.next().await?;
+    let chunks = try_unfold(streaming, move |mut streaming| {
+        let first = first.take();
+        async move {
+            let chunk = match first {
+                Some(first) => Some(first),
+                None => streaming.next().await?,
+            };
+            Ok::<_, Error>(chunk.map(|chunk| (chunk, streaming)))
+        }
     });
     Ok(http::stream(format.content_type(), Box::pin(chunks)))
 }

@@ -128,6 +128,7 @@ globalThis.main = (() => {
       isFrozen = true;
     }
     const input = parse(text);
+    if (input.check) return "{}";
     call = {
       known: input.known,
       nextEtag: input.nextEtag,

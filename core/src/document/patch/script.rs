@@ -93,6 +93,11 @@ impl PatchScript {
 
 /// Batches hold scripts by value; equal scripts of one batch may share a program.
 impl PatchScript {
+    /// What runs.
+    pub(crate) fn program(&self) -> Arc<ScriptProgram> {
+        Arc::clone(&self.program)
+    }
+
     /// Takes over the program of `other` if it is the same.
     pub fn share(&mut self, other: &Self) {
         if self.program == other.program {

@@ -112,12 +112,14 @@ impl<'a> Parser<'a> {
             if seen.contains(&word) {
                 return Err(self.error(format!("'{word}' stands twice")));
             }
-            if clause_rank < rank {
+            // Both orders of these two are found in the wild.
+            let is_late_filter = word == "filter" && seen.last() == Some(&"include");
+            if clause_rank < rank && !is_late_filter {
                 let last = seen.last().copied().unwrap_or("from");
                 return Err(self.error(format!("'{word}' must stand before '{last}'")));
             }
             seen.push(word);
-            rank = clause_rank;
+            rank = rank.max(clause_rank);
             self.clause(word, &mut query)?;
         }
         self.refuse_contradictions(&query, &seen)?;

@@ -1,0 +1,140 @@
+//! Which fields the objects have that a function makes, as far as its text says so.
+
+use std::collections::BTreeSet;
+
+use super::builtin::Builtin;
+use super::tree::{Argument, Block, Expression, Formula, Member, Node, Statement};
+use super::value::Value;
+
+/// What a function makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing at all.
+    Nothing,
+    /// Objects with these fields.
+    Fields(BTreeSet<String>),
+    /// Something else than an object.
+    NoObject,
+    /// Its text does not say.
+    Unknown,
+}
+
+impl Shape {
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, shape) | (shape, Self::Nothing) => shape,
+            (one, other) if one == other => one,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl Formula {
+    /// What it makes, alone or in lists.
+    pub fn shape(&self) -> Shape {
+        of_block(&self.body)
+    }
+
+    /// The members of its input that it asks for by name.
+    pub fn members_of_input(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        members_in(&self.body, &mut names);
+        names
+    }
+}
+
+fn of_block(block: &Block) -> Shape {
+    block.iter().fold(Shape::Nothing, |shape, statement| {
+        shape.or(match statement {
+            Statement::Return(value) => of_value(value),
+            Statement::If(_, then, otherwise) => of_block(then).or(of_block(otherwise)),
+            Statement::Let(..) => Shape::Nothing,
+        })
+    })
+}
+
+fn of_value(value: &Expression) -> Shape {
+    match &value.node {
+        Node::Object(members) => of_members(members),
+        Node::Array(items) => items.iter().fold(Shape::Nothing, |shape, (item, spreads)| {
+            shape.or(if *spreads {
+                Shape::Unknown
+            } else {
+                of_value(item)
+            })
+        }),
+        Node::Conditional(_, then, otherwise) => of_value(then).or(of_value(otherwise)),
+        Node::Constant(Value::Null | Value::Undefined) => Shape::Nothing,
+        Node::Constant(_)
+        | Node::Member(..)
+        | Node::Unary(..)
+        | Node::Binary(..)
+        | Node::Join(_) => Shape::NoObject,
+        Node::Call(builtin, arguments) => of_call(*builtin, arguments),
+        _ => Shape::Unknown,
+    }
+}
+
+fn of_call(builtin: Builtin, arguments: &[Argument]) -> Shape {
+    match (builtin, arguments) {
+        (Builtin::Map | Builtin::FlatMap, [_, Argument::Lambda(lambda)]) => of_block(&lambda.body),
+        (
+            Builtin::Filter
+            | Builtin::Same
+            | Builtin::Boost
+            | Builtin::OrderBy
+            | Builtin::OrderByDescending,
+            [Argument::Value(value), ..],
+        ) => of_value(value),
+        _ => Shape::Unknown,
+    }
+}
+
+fn of_members(members: &[Member]) -> Shape {
+    let mut names = BTreeSet::new();
+    for member in members {
+        match member {
+            // Under any name the fields may be others.
+            Member::Named(name, _) if name != "_" => {
+                names.insert(name.clone());
+            }
+            _ => return Shape::Unknown,
+        }
+    }
+    Shape::Fields(names)
+}
+
+fn members_in(block: &Block, names: &mut BTreeSet<String>) {
+    for statement in block {
+        match statement {
+            Statement::Return(value) | Statement::Let(_, value) => members_in_value(value, names),
+            Statement::If(condition, then, otherwise) => {
+                members_in_value(condition, names);
+                members_in(then, names);
+                members_in(otherwise, names);
+            }
+        }
+    }
+}
+
+fn members_in_value(value: &Expression, names: &mut BTreeSet<String>) {
+    match &value.node {
+        Node::Member(target, name) => match target.node {
+            Node::Variable(0) => {
+                names.insert(name.clone());
+            }
+            _ => members_in_value(target, names),
+        },
+        Node::Object(members) => {
+            for member in members {
+                if let Member::Named(_, value) = member {
+                    members_in_value(value, names);
+                }
+            }
+        }
+        Node::Array(items) => items
+            .iter()
+            .for_each(|(item, _)| members_in_value(item, names)),
+        _ => {}
+    }
+}
