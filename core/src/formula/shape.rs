@@ -37,9 +37,62 @@ impl Formula {
 
     /// The members of its input that it asks for by name.
     pub fn members_of_input(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        members_in(&self.body, &mut names);
-        names
+        let mut members = MembersOfInput {
+            inputs: BTreeSet::from([0]),
+            names: BTreeSet::new(),
+        };
+        members.visit(&self.body);
+        members.names
+    }
+}
+
+/// Walks over a function and gathers what it asks its input for.
+struct MembersOfInput {
+    /// The variables that hold the input.
+    inputs: BTreeSet<usize>,
+    names: BTreeSet<String>,
+}
+
+impl MembersOfInput {
+    fn visit(&mut self, block: &Block) {
+        for statement in block {
+            match statement {
+                Statement::Let(variable, value) => {
+                    match value.node {
+                        Node::Variable(input) if self.inputs.contains(&input) => {
+                            self.inputs.insert(*variable);
+                        }
+                        _ => self.visit_value(value),
+                    };
+                }
+                Statement::Return(value) => self.visit_value(value),
+                Statement::If(condition, then, otherwise) => {
+                    self.visit_value(condition);
+                    self.visit(then);
+                    self.visit(otherwise);
+                }
+            }
+        }
+    }
+
+    fn visit_value(&mut self, value: &Expression) {
+        match &value.node {
+            Node::Member(target, name) => match target.node {
+                Node::Variable(input) if self.inputs.contains(&input) => {
+                    self.names.insert(name.clone());
+                }
+                _ => self.visit_value(target),
+            },
+            Node::Object(members) => {
+                for member in members {
+                    if let Member::Named(_, value) = member {
+                        self.visit_value(value);
+                    }
+                }
+            }
+            Node::Array(items) => items.iter().for_each(|(item, _)| self.visit_value(item)),
+            _ => {}
+        }
     }
 }
 
@@ -102,39 +155,4 @@ fn of_members(members: &[Member]) -> Shape {
         }
     }
     Shape::Fields(names)
-}
-
-fn members_in(block: &Block, names: &mut BTreeSet<String>) {
-    for statement in block {
-        match statement {
-            Statement::Return(value) | Statement::Let(_, value) => members_in_value(value, names),
-            Statement::If(condition, then, otherwise) => {
-                members_in_value(condition, names);
-                members_in(then, names);
-                members_in(otherwise, names);
-            }
-        }
-    }
-}
-
-fn members_in_value(value: &Expression, names: &mut BTreeSet<String>) {
-    match &value.node {
-        Node::Member(target, name) => match target.node {
-            Node::Variable(0) => {
-                names.insert(name.clone());
-            }
-            _ => members_in_value(target, names),
-        },
-        Node::Object(members) => {
-            for member in members {
-                if let Member::Named(_, value) = member {
-                    members_in_value(value, names);
-                }
-            }
-        }
-        Node::Array(items) => items
-            .iter()
-            .for_each(|(item, _)| members_in_value(item, names)),
-        _ => {}
-    }
 }

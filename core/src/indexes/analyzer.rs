@@ -1,6 +1,8 @@
 //! Analyzers: how a text is cut into the words it is searched by.
 
 use rust_stemmers::{Algorithm, Stemmer};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::term::fold_case;
@@ -30,6 +32,8 @@ pub enum Analyzer {
     Whitespace,
     /// What stands between white space, in lower case.
     LowerCaseWhitespace,
+    /// As standard, without accents: `café` is `cafe`.
+    Folding,
     /// All pieces of words, of two to six characters.
     NGram,
     /// As standard, each word reduced to its stem.
@@ -66,6 +70,7 @@ impl Analyzer {
             "lowercasekeyword" => Self::LowerCaseKeyword,
             "whitespace" => Self::Whitespace,
             "lowercasewhitespace" => Self::LowerCaseWhitespace,
+            "asciifolding" | "folding" => Self::Folding,
             "ngram" => Self::NGram,
             "snowball" | "porterstem" | "english" => Self::Stemming(Algorithm::English),
             "german" => Self::Stemming(Algorithm::German),
@@ -113,7 +118,7 @@ impl Analyzer {
                     add(fold_case(word).into_owned(), position);
                 }
             }
-            Self::Standard | Self::Simple | Self::NGram | Self::Stemming(_) => {
+            Self::Standard | Self::Simple | Self::Folding | Self::NGram | Self::Stemming(_) => {
                 let stemmer = match self {
                     Self::Stemming(language) => Some(Stemmer::create(language)),
                     _ => None,
@@ -126,6 +131,7 @@ impl Analyzer {
                     }
                     match (&stemmer, self) {
                         (Some(stemmer), _) => add(stemmer.stem(&word).into_owned(), position),
+                        (None, Self::Folding) => add(without_accents(&word), position),
                         (None, Self::NGram) => {
                             for gram in grams(&word) {
                                 add(gram.to_owned(), position);
@@ -138,6 +144,30 @@ impl Analyzer {
         }
         words
     }
+}
+
+/// A word in lower case without what Unicode takes for marks on letters; letters that are no others
+/// with a mark, such as `ø`, are written as is usual where they are missing.
+fn without_accents(word: &str) -> String {
+    if word.is_ascii() {
+        return word.to_owned();
+    }
+    let mut plain = String::with_capacity(word.len());
+    for letter in word.nfd().filter(|it| !is_combining_mark(*it)) {
+        match letter {
+            'ø' => plain.push('o'),
+            'ł' => plain.push('l'),
+            'đ' | 'ð' => plain.push('d'),
+            'ħ' => plain.push('h'),
+            'ı' => plain.push('i'),
+            'ß' => plain.push_str("ss"),
+            'æ' => plain.push_str("ae"),
+            'œ' => plain.push_str("oe"),
+            'þ' => plain.push_str("th"),
+            _ => plain.push(letter),
+        }
+    }
+    plain
 }
 
 /// The pieces of a word; a word that is too short for one is a piece itself.
@@ -187,6 +217,21 @@ mod tests {
             ["run", "run"]
         );
         assert_eq!(words(Analyzer::NGram, "abc"), ["ab", "abc", "bc"]);
+        let folding = Analyzer::parse("ASCIIFoldingAnalyzer").unwrap();
+        for accented in [
+            "The Café crème, Ångström",
+            "cafe\u{301} cre\u{300}me A\u{30a}ngstro\u{308}m",
+        ] {
+            assert_eq!(words(folding, accented), ["cafe", "creme", "angstrom"]);
+        }
+        assert_eq!(
+            words(folding, "Łódź straße Ærø ÞÓR İstanbul Việt"),
+            ["lodz", "strasse", "aero", "thor", "istanbul", "viet"]
+        );
+        assert_eq!(
+            words(folding, "Москва"),
+            words(Analyzer::Standard, "москва")
+        );
         let positions: Vec<u32> = Analyzer::Standard
             .words("the fox and hound", 10)
             .iter()

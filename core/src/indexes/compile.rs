@@ -44,13 +44,13 @@ impl IndexCompiler for FormulaCompiler {
             .reduce
             .as_deref()
             .filter(|it| !it.trim().is_empty());
-        let reduce = reduce
-            .map(|text| compile_reduce(name, text, &shapes))
-            .transpose()?;
         let is_typed = |text: &String| !text.trim_start().starts_with("map");
         if reduce.is_some() || definition.maps.iter().any(is_typed) {
             check_equal_shapes(name, &shapes)?;
         }
+        let reduce = reduce
+            .map(|text| compile_reduce(name, text, &shapes))
+            .transpose()?;
         Ok(CompiledIndex { maps, reduce })
     }
 }

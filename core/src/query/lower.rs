@@ -116,6 +116,11 @@ pub fn lower(query: &Query, parameters: &Parameters) -> Result<Lowered> {
         leaves: std::mem::take(&mut lowering.leaves),
     };
     let filter = lowering.filter(query)?;
+    if filter.is_some() && output != Output::Rows {
+        return Err(Error::invalid(
+            "facets and suggestions are of all that 'where' finds: 'filter' cannot stand beside them",
+        ));
+    }
     // Clients write `limit $p0, $p1` and leave one of the two without a value.
     let paging = |part: &Option<Expression>| match part {
         None => Ok(None),

@@ -43,7 +43,9 @@ pub async fn patch(call: &mut Call<'_>) -> Reply {
     let change = FoundChange::take_patch(&mut query)?;
     // Refused at once, not at the first document that is found.
     let scripts = call.open_database().await?.scripts.clone();
-    change.check(&*scripts, call.server.host.clock.now()).await?;
+    change
+        .check(&*scripts, call.server.host.clock.now())
+        .await?;
     start(call, &sent, query, change).await
 }
 
