@@ -64,11 +64,8 @@ impl IndexWait {
             } else {
                 self.names.iter().any(|it| it.eq_ignore_ascii_case(&name))
             };
-            if !is_concerned
-                || index.record().is_disabled
-                || index.record().is_idle()
-                || index.is_paused()
-            {
+            // One that is paused is waited for: it may be started again.
+            if !is_concerned || index.record().is_disabled || index.record().is_idle() {
                 continue;
             }
             let mut waiter = None;

@@ -33,6 +33,8 @@ pub struct EnginePlan {
     pub sizes: Vec<Size>,
     /// The time of one measurement.
     pub measured: Duration,
+    /// What a server that is measured beside them has.
+    pub server_cores: Cores,
 }
 
 /// Durable puts of one size by a number of callers.
@@ -46,10 +48,13 @@ pub struct EngineCell {
     pub native: Measured,
     /// Documents for each second of the storage alone, committing the same batches.
     pub storage_rate: f64,
+    /// The same with no more cores than the server has.
+    pub storage_rate_on_server_cores: f64,
 }
 
 /// Runs the plan in a directory of its own under `directory` and prints each line. Engine and
-/// storage have all cores: no generator runs beside them.
+/// storage have all cores, for no generator runs beside them; the storage has no more than a server
+/// in a second run, to be compared with one.
 ///
 /// # Errors
 /// The engine or the storage reports one.
@@ -156,14 +161,22 @@ async fn measure_puts(
         per_commit,
     ));
 
-    let alone = open_native(&place.path().join("storage")).await?;
-    for batch in founding {
-        alone.commit(batch, Durability::Durable).await?;
-    }
-    let storage = replay(&alone, batches, written, plan.measured).await?;
-    alone.close().await?;
+    let path = place.path().join("storage");
+    let again = (founding.clone(), batches.clone());
+    let storage = commit_alone(&path, founding, batches, written, plan.measured).await?;
     let label = "storage alone, the same batches";
     table.print_row(&row(label, size, callers, &storage, per_commit));
+
+    let path = place.path().join("storage on the server's cores");
+    let (cores, limit) = (plan.server_cores, plan.measured);
+    let on_server_cores = tokio::task::spawn_blocking(move || {
+        on_measured_cores(cores, || {
+            commit_alone(&path, again.0, again.1, written, limit)
+        })
+    });
+    let on_server_cores = on_server_cores.await.context("a thread of the bench")??;
+    let label = "the same on the server's cores";
+    table.print_row(&row(label, size, callers, &on_server_cores, per_commit));
 
     let memory = MemoryEnvironment::new().open(&store_name()?).await?;
     let recording = RecordingStore::new(memory);
@@ -184,7 +197,25 @@ async fn measure_puts(
         size,
         native,
         storage_rate: storage.rate(),
+        storage_rate_on_server_cores: on_server_cores.rate(),
     })
+}
+
+/// Commits `batches` to a new store in `place`, after those that founded the database.
+async fn commit_alone(
+    place: &Path,
+    founding: Vec<WriteBatch>,
+    batches: Vec<WriteBatch>,
+    documents: u64,
+    limit: Duration,
+) -> Result<Measured> {
+    let store = open_native(place).await?;
+    for batch in founding {
+        store.commit(batch, Durability::Durable).await?;
+    }
+    let measured = replay(&store, batches, documents, limit).await?;
+    store.close().await?;
+    Ok(measured)
 }
 
 /// Commits the batches one after the other, for at most `limit`.

@@ -196,6 +196,8 @@ fn main() -> Result<()> {
     if let Command::BareAxum = command {
         return bare_axum::serve();
     }
+    // Before any thread chooses its cores.
+    Cores::new(false);
     machine::print_machine();
     match command {
         Command::BareAxum => Ok(()),
@@ -204,13 +206,13 @@ fn main() -> Result<()> {
             let cells = run_http(&arguments)?;
             let engine = run_engine(&arguments)?;
             let inserts = run_postgres(&arguments)?;
-            summary::print(&cells, &engine, inserts);
+            summary::print(&cells, &engine, &inserts);
             Ok(())
         }
         Command::Http(arguments) => {
             println!("cores: {}", arguments.server.cores().describe());
             let cells = run_http(&arguments)?;
-            summary::print(&cells, &[], None);
+            summary::print(&cells, &[], &[]);
             Ok(())
         }
         Command::Engine(arguments) => {
@@ -270,28 +272,36 @@ fn run_engine(arguments: &RunArguments) -> Result<Vec<engine::EngineCell>> {
         callers: arguments.connections.clone(),
         sizes: arguments.sizes.clone(),
         measured: arguments.server.measured(),
+        server_cores: arguments.server.cores(),
     };
     engine::run(&plan, &arguments.server.directory)
 }
 
-fn run_postgres(arguments: &RunArguments) -> Result<Option<postgres::Inserts>> {
-    let inserts = postgres::measure_inserts(
-        arguments.server.cores(),
-        &arguments.server.directory,
-        16,
-        Size::Small,
-        arguments.server.measured(),
-    )?;
-    match inserts {
-        Some(inserts) => println!(
-            "\nPostgreSQL, insert of one row, durable, {}, 16 connections: {:.0}/s, {:.1} µs CPU",
+fn run_postgres(arguments: &RunArguments) -> Result<Vec<postgres::Inserts>> {
+    let mut measured = Vec::new();
+    println!();
+    for connections in arguments.connections.iter().filter(|it| **it > 1) {
+        // A new cluster each time, as our databases are new.
+        let inserts = postgres::measure_inserts(
+            arguments.server.cores(),
+            &arguments.server.directory,
+            *connections,
+            Size::Small,
+            arguments.server.measured(),
+        )?;
+        let Some(inserts) = inserts else {
+            println!("PostgreSQL: not installed");
+            break;
+        };
+        println!(
+            "PostgreSQL, insert of one row, durable, {}, {connections} connections: {:.0}/s, {:.1} µs CPU",
             Size::Small.label(),
             inserts.rate,
             inserts.cpu_us
-        ),
-        None => println!("\nPostgreSQL: not installed"),
+        );
+        measured.push(inserts);
     }
-    Ok(inserts)
+    Ok(measured)
 }
 
 fn run_http(arguments: &RunArguments) -> Result<Vec<Cell>> {

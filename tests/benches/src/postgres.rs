@@ -17,6 +17,8 @@ use crate::process::{Cores, cpu_time_of_tree};
 /// Rows inserted a second, and what they cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Inserts {
+    /// Clients at the same time.
+    pub connections: usize,
     /// Rows a second.
     pub rate: f64,
     /// Processor time of all server processes for one row, in microseconds.
@@ -121,7 +123,7 @@ impl Cluster {
     fn measure(
         &self,
         cores: Cores,
-        connections: usize,
+        clients: usize,
         size: Size,
         measured: Duration,
     ) -> Result<Inserts> {
@@ -136,7 +138,7 @@ impl Cluster {
         std::fs::write(&script, insert).context("write the script")?;
         let script = script.to_string_lossy();
         let body = format!("body={}", order(size, 1));
-        let connections = connections.to_string();
+        let connections = clients.to_string();
         let seconds = measured.as_secs().max(1).to_string();
         let arguments = [
             "-n",
@@ -172,6 +174,7 @@ impl Cluster {
             bail!("inserts failed: {output}");
         }
         Ok(Inserts {
+            connections: clients,
             rate,
             cpu_us: cpu.as_secs_f64() * 1e6 / rows,
         })

@@ -1,31 +1,41 @@
 //! Processes as the kernel shows them: who listens on a port, processor time, memory, and the
 //! cores they may use.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Pid;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Who runs where: on two or more cores the generator has the last one, the measured process all
 /// others, so that neither takes the other's time.
 #[derive(Debug, Clone, Copy)]
 pub struct Cores {
     count: usize,
+    are_assigned: bool,
+}
+
+/// The cores that the program had when it began: a thread that chose some sees only those.
+static ALLOWED: OnceLock<CpuSet> = OnceLock::new();
+
+fn allowed() -> CpuSet {
+    *ALLOWED.get_or_init(|| sched_getaffinity(None).unwrap_or_default())
 }
 
 impl Cores {
     /// The cores of this machine; none are assigned if there is one only, or if `pin` is false.
     pub fn new(pin: bool) -> Self {
-        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = allowed().count() as usize;
         Self {
-            count: if pin { count } else { 1 },
+            count,
+            are_assigned: pin && count > 1,
         }
     }
 
-    fn set(self, measured: bool) -> Option<CpuSet> {
-        if self.count < 2 {
-            return None;
+    fn set(self, measured: bool) -> CpuSet {
+        if !self.are_assigned {
+            return allowed();
         }
         let mut set = CpuSet::new();
         if measured {
@@ -33,7 +43,7 @@ impl Cores {
         } else {
             set.set(self.count - 1);
         }
-        Some(set)
+        set
     }
 
     /// Moves the calling thread, and what it starts from now on, to the generator's core.
@@ -53,10 +63,7 @@ impl Cores {
     }
 
     fn enter(self, measured: bool) -> Result<()> {
-        match self.set(measured) {
-            Some(set) => sched_setaffinity(None, &set).context("choose cores"),
-            None => Ok(()),
-        }
+        sched_setaffinity(None, &self.set(measured)).context("choose cores")
     }
 
     /// Moves all threads of a process to the measured cores.
@@ -64,9 +71,10 @@ impl Cores {
     /// # Errors
     /// The process is gone or belongs to somebody else.
     pub fn move_to_measured(self, process: u32) -> Result<()> {
-        let Some(set) = self.set(true) else {
+        if !self.are_assigned {
             return Ok(());
-        };
+        }
+        let set = self.set(true);
         for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
             let task: i32 = task?.file_name().to_string_lossy().parse()?;
             let pid = Pid::from_raw(task).context("a thread has a number")?;
@@ -79,7 +87,7 @@ impl Cores {
     /// In words, for the head of the output.
     pub fn describe(self) -> String {
         match self.count {
-            0 | 1 => "nothing is pinned".to_owned(),
+            _ if !self.are_assigned => "nothing is pinned".to_owned(),
             2 => "generator on core 1, measured process on core 0".to_owned(),
             count => format!(
                 "generator on core {}, measured process on cores 0 to {}",

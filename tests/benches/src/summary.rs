@@ -8,7 +8,7 @@ use crate::table::Table;
 use crate::workload::Workload;
 
 /// Prints each ratio that the figures allow beside its aim.
-pub fn print(cells: &[Cell], engine: &[EngineCell], inserts: Option<Inserts>) {
+pub fn print(cells: &[Cell], engine: &[EngineCell], inserts: &[Inserts]) {
     let mut table = Table::new(&[
         "ratio                                       ",
         "measured",
@@ -35,13 +35,15 @@ pub fn print(cells: &[Cell], engine: &[EngineCell], inserts: Option<Inserts>) {
         }
         let same = |it: &&EngineCell| it.callers == cell.connections && it.size == cell.size;
         if let Some(alone) = engine.iter().find(same) {
-            let ratio = cell.ours.rate() / alone.storage_rate;
+            let ratio = cell.ours.rate() / alone.storage_rate_on_server_cores;
             let aim = if cell.connections >= 16 {
                 "≥ 0.5"
             } else {
                 "–"
             };
             line(format!("PUT one ÷ storage alone, {place}"), ratio, aim);
+            let ratio = alone.native.rate() / alone.storage_rate;
+            line(format!("engine ÷ storage alone, {place}"), ratio, aim);
             let ratio = cell.ours.rate() / alone.native.rate();
             line(
                 format!("PUT one ÷ engine without HTTP, {place}"),
@@ -53,7 +55,8 @@ pub fn print(cells: &[Cell], engine: &[EngineCell], inserts: Option<Inserts>) {
             let ratio = cell.ours.rate() / peer.rate();
             line(format!("PUT one ÷ peer, {place}"), ratio, "≥ 2");
         }
-        if let (Some(inserts), Size::Small, 16) = (inserts, cell.size, cell.connections) {
+        let same = |it: &&Inserts| it.connections == cell.connections;
+        if let (Some(inserts), Size::Small) = (inserts.iter().find(same), cell.size) {
             let ratio = cell.ours.rate() / inserts.rate;
             line(format!("PUT one ÷ PostgreSQL, {place}"), ratio, "≥ 3");
         }
