@@ -165,7 +165,6 @@ async fn serve_connection(
         }
     });
     let connection = http1::Builder::new()
-        .title_case_headers(true)
         .max_headers(config.max_headers)
         .max_buf_size(config.max_head_bytes)
         .serve_connection(socket, service)
