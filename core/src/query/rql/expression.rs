@@ -319,6 +319,10 @@ impl Parser<'_> {
         if let Some(unsupported) = UNSUPPORTED.iter().find(|it| it.eq_ignore_ascii_case(name)) {
             return SyntaxError::new(span, format!("{unsupported}() is not supported"));
         }
+        if self.functions.iter().any(|it| it == name) {
+            let message = format!("the declared function '{name}' can be called in 'select' only");
+            return SyntaxError::new(span, message);
+        }
         let mut known: Vec<&str> = self.functions.iter().map(String::as_str).collect();
         for name in places.iter().flat_map(|place| names_at(*place)) {
             known.push(name);
