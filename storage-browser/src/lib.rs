@@ -14,6 +14,7 @@ mod engine;
 mod environment;
 mod fields;
 mod indexed_db;
+mod journal;
 mod log_record;
 mod options;
 mod page;
