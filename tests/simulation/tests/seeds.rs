@@ -95,7 +95,11 @@ fn everything_at_once_loses_nothing() {
         deletions_per_mille: 250,
         ..settings
     };
-    run("everything", 89_206_151_889_149..89_206_151_889_150, settings);
+    run(
+        "everything",
+        89_206_151_889_149..89_206_151_889_150,
+        settings,
+    );
 }
 
 #[test]
