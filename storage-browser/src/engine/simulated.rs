@@ -42,7 +42,7 @@ impl JournalFile for SimulatedFile {
 
     fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
         let mut content = lock(&self.content);
-        let at = usize::try_from(at).unwrap();
+        let at = usize::try_from(at).expect("files of tests are small");
         let checked = self.check();
         // What fails may have been done by half.
         let done = if checked.is_ok() {
@@ -68,7 +68,7 @@ impl JournalFile for SimulatedFile {
         }
         lock(&self.content)
             .bytes
-            .truncate(usize::try_from(length).unwrap());
+            .truncate(usize::try_from(length).expect("files of tests are small"));
         Ok(())
     }
 }
