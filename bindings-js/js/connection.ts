@@ -1,5 +1,6 @@
 // A page's connection to its database, wherever that runs.
 
+import { DocumentCache } from './document_cache.js';
 import { PinyonError, toDetails, toError, type ErrorDetails } from './errors.js';
 import type { DocumentChange, HostMethods, LiveAnswer, Method, PageMessage, SyncEvent, SyncState, WorkerMessage } from './protocol.js';
 
@@ -24,6 +25,8 @@ export interface Connection {
     readonly opened: Promise<void>;
     readonly isLeader: boolean;
     events: Partial<ConnectionEvents>;
+    /** What the page knows of documents; writers tell it. */
+    readonly documents?: DocumentCache;
     call<M extends Method>(method: M, ...args: Parameters<HostMethods[M]>): ReturnType<HostMethods[M]>;
     close(): Promise<void>;
 }
@@ -43,6 +46,7 @@ export function connect(wire: Wire): Connection {
     let isLeader = false;
     let ended: PinyonError | undefined;
     const events: Partial<ConnectionEvents> = {};
+    const documents = new DocumentCache();
     let resolveOpened: () => void = () => undefined;
     let rejectOpened: (error: PinyonError) => void = () => undefined;
     const opened = new Promise<void>((resolve, reject) => {
@@ -55,6 +59,7 @@ export function connect(wire: Wire): Connection {
     const closed = new Promise<void>((resolve) => { resolveClosed = resolve; });
 
     const fail = (details: ErrorDetails): void => {
+        documents.setHeld(false);
         // The first reason is the true one.
         ended ??= toError(details);
         rejectOpened(ended);
@@ -71,6 +76,10 @@ export function connect(wire: Wire): Connection {
             case 'role':
                 isLeader = message.isLeader;
                 events.role?.(isLeader);
+                break;
+            case 'lease':
+                documents.setHeld(message.isHeld);
+                if (!message.isHeld) wire.send({ type: 'let-go' });
                 break;
             case 'failed':
                 fail(message.error);
@@ -107,7 +116,13 @@ export function connect(wire: Wire): Connection {
         opened,
         get isLeader() { return isLeader; },
         events,
+        documents,
         call<M extends Method>(method: M, ...args: Parameters<HostMethods[M]>): ReturnType<HostMethods[M]> {
+            const [ids, includes] = args as unknown as Parameters<HostMethods['load']>;
+            const isPlainLoad = method === 'load' && includes.length === 0;
+            const known = isPlainLoad && !ended ? documents.answer(ids) : undefined;
+            if (known !== undefined) return Promise.resolve(known) as ReturnType<HostMethods[M]>;
+            const { moment } = documents;
             const answer = new Promise<unknown>((resolve, reject) => {
                 if (ended) {
                     reject(ended);
@@ -117,7 +132,12 @@ export function connect(wire: Wire): Connection {
                 waiting.set(number, { resolve, reject });
                 wire.send({ type: 'call', number, method, args });
             });
-            return answer as ReturnType<HostMethods[M]>;
+            if (!isPlainLoad) return answer as ReturnType<HostMethods[M]>;
+            const kept = answer.then((text) => {
+                documents.keep(ids, text as string, moment);
+                return text;
+            });
+            return kept as ReturnType<HostMethods[M]>;
         },
         async close(): Promise<void> {
             const reason = new PinyonError('Closed', 'the store was disposed');

@@ -56,6 +56,8 @@ export class DatabaseHost {
     #telling: Promise<void> | undefined;
     #mustTellAgain = false;
     #timer: ReturnType<typeof setTimeout> | undefined;
+    /** How many writes of the database's own are under way. */
+    #ownWrites = 0;
     /** Counts the plans of sweeps: only the last one goes on. */
     #plan = 0;
     #isClosed = false;
@@ -209,7 +211,7 @@ export class DatabaseHost {
     }
 
     async configure(what: string, configuration: string): Promise<void> {
-        await this.#database.configure(what, configuration);
+        await this.#writing(() => this.#database.configure(what, configuration));
         await this.#schedule();
     }
 
@@ -235,7 +237,8 @@ export class DatabaseHost {
         ];
         let total = 0;
         for (const step of steps) {
-            for (let done = await step(); done > 0; done = await step()) total += done;
+            // Most find nothing to do, but that is known afterwards.
+            await this.#writing(async () => { for (let done = await step(); done > 0; done = await step()) total += done; });
         }
         this.#wrote();
         return total;
@@ -260,7 +263,7 @@ export class DatabaseHost {
         const running = this.#database.beginImport();
         try {
             for await (const piece of content.stream()) running.write(piece);
-            const report = await running.finish();
+            const report = await this.#writing(() => running.finish());
             await this.#schedule();
             this.#wrote();
             return report;
@@ -293,7 +296,7 @@ export class DatabaseHost {
 
     async patchByQuery(query: string, allowStale: boolean): Promise<string> {
         try {
-            return await this.#database.patchByQuery(query, allowStale);
+            return await this.#writing(() => this.#database.patchByQuery(query, allowStale));
         } finally {
             // Also what was done before it failed.
             this.#wrote();
@@ -302,7 +305,7 @@ export class DatabaseHost {
 
     async deleteByQuery(query: string, allowStale: boolean): Promise<string> {
         try {
-            return await this.#database.deleteByQuery(query, allowStale);
+            return await this.#writing(() => this.#database.deleteByQuery(query, allowStale));
         } finally {
             this.#wrote();
         }
@@ -332,7 +335,7 @@ export class DatabaseHost {
     }
 
     retryRefused(): Promise<void> {
-        return this.#link ? this.#link.retryRefused() : this.#database.retryRefused();
+        return this.#writing(() => (this.#link ? this.#link.retryRefused() : this.#database.retryRefused()));
     }
 
     pendingDocuments(limit: number): Promise<string> {
@@ -340,7 +343,7 @@ export class DatabaseHost {
     }
 
     async discardPending(id: string): Promise<void> {
-        await this.#database.discardPending(id);
+        await this.#writing(() => this.#database.discardPending(id));
         this.#wrote();
     }
 
@@ -350,6 +353,30 @@ export class DatabaseHost {
 
     conflicts(startAfter: string, limit: number): Promise<string> {
         return this.#database.conflicts(startAfter, limit);
+    }
+
+    /** Called before documents change without a page's save, and after; the worker sets it. */
+    onWriting: () => void = () => undefined;
+
+    /** Runs what may change documents without a page's save. */
+    async #writing<T>(write: () => Promise<T>): Promise<T> {
+        this.#ownWrites += 1;
+        this.onWriting();
+        try {
+            return await write();
+        } finally {
+            this.#ownWrites -= 1;
+            this.onWriting();
+        }
+    }
+
+    get isWriting(): boolean {
+        return this.#ownWrites > 0;
+    }
+
+    /** Whether documents change only by saves and by what is told of: not where indexes write some. */
+    get tellsOfWrites(): boolean {
+        return !this.#has('putIndex');
     }
 
     /** Where changes for callers go; the worker sets it. */
@@ -411,6 +438,7 @@ export class DatabaseHost {
             this.#database,
             options,
             (state, events) => { for (const it of this.#syncing) this.onSync(it, state, events); },
+            (write) => this.#writing(write),
         );
         this.#link = link;
         await former?.close();

@@ -154,6 +154,8 @@ export type PageMessage =
     /** The module, compiled while the worker started; nothing where the page may not. */
     | { type: 'module'; module: WebAssembly.Module | undefined }
     | { type: 'call'; number: number; method: Method; args: unknown[] }
+    /** The lease that was taken back is given up. */
+    | { type: 'let-go' }
     | { type: 'close' };
 
 /** From a worker to its page. */
@@ -165,6 +167,8 @@ export type WorkerMessage =
     | { type: 'live'; key: number; answer: LiveAnswer }
     | { type: 'sync'; state: SyncState; events: SyncEvent[] }
     | { type: 'role'; isLeader: boolean }
+    /** Whether the page may answer itself what it knows: nobody but it changes documents. */
+    | { type: 'lease'; isHeld: boolean }
     /** What is stored needs the whole module, also the next time. */
     | { type: 'needs-whole' }
     | { type: 'lost'; error: ErrorDetails }

@@ -44,6 +44,8 @@ export function syncUrl({ url, database }: SyncOptions): string {
 export class ServerLink {
     readonly #database: Database;
     readonly #tell: (state: SyncState, events: SyncEvent[]) => void;
+    /** Runs what may change documents. */
+    readonly #writing: <T>(write: () => Promise<T>) => Promise<T>;
     readonly #waiters = new Set<Waiter>();
     #options: SyncOptions;
     #line: Line | undefined;
@@ -65,8 +67,10 @@ export class ServerLink {
         database: Database,
         options: SyncOptions,
         tell: (state: SyncState, events: SyncEvent[]) => void,
+        writing: <T>(write: () => Promise<T>) => Promise<T>,
     ) {
         this.#database = database;
+        this.#writing = writing;
         this.#options = options;
         this.#tell = tell;
         this.#isPaused = options.isPaused ?? false;
@@ -83,7 +87,7 @@ export class ServerLink {
 
     async start(): Promise<void> {
         try {
-            await this.#database.becomeEdge();
+            await this.#writing(() => this.#database.becomeEdge());
             await this.#countPending();
         } catch (reason) {
             const { code, message } = toDetails(reason);
@@ -213,7 +217,7 @@ export class ServerLink {
             if (typeof data === 'string') return;
             void this.#enqueue(async () => {
                 const { session } = line;
-                if (session) await this.#exchange(line, () => session.onFrame(new Uint8Array(data)));
+                if (session) await this.#exchange(line, () => this.#writing(() => session.onFrame(new Uint8Array(data))));
             });
         };
         // Behind the frames that came before it: the last one may say why.

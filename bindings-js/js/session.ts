@@ -3,7 +3,9 @@
 import { AdvancedSession } from './advanced_session.js';
 import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
-import { documentText, metadataState, readingAgain, storedState, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import {
+    documentText, metadataState, readingAgain, storedState, textOf, toEntity, type Metadata, type StoredState, type TrackedEntity,
+} from './entity.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
 import type { LiveSource } from './live.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
@@ -235,12 +237,17 @@ export class DocumentSession {
         if (save.isEmpty) return;
         this.requestCount += 1;
         let results: CommandResult[] | undefined;
+        // Before, so that nobody gets one of them as it was and another as it is; after, so that nobody
+        // gets what was asked meanwhile.
+        this.connection.documents?.forget(save.writtenIds);
         try {
             const { commands, documents } = save.toWire();
             const text = await this.connection.call('batch', commands, save.contents, this.options.durability, undefined, documents);
             results = (JSON.parse(text) as { Results: CommandResult[] }).Results;
         } catch (reason) {
             if (!(reason as { isDoneAlready?: boolean }).isDoneAlready) throw reason;
+        } finally {
+            this.connection.documents?.forget(save.writtenIds);
         }
         if (results) save.settle(results);
         else await save.settleUnanswered();
@@ -340,6 +347,10 @@ interface Puts {
     Ends: number[];
 }
 
+/** Metadata that a document has as it was sent, or as the answer says. */
+const AS_SENT = new Set(['@id', '@collection', '@change-vector', '@last-modified', '@expires', '@refresh']);
+const isKeptAsSent = (name: string): boolean => !name.startsWith('@') || AS_SENT.has(name);
+
 function commandText(command: string | Put): string {
     if (typeof command === 'string') return command;
     const { id, changeVector, document } = command;
@@ -355,6 +366,7 @@ class Save {
     readonly #settlers: ((result: CommandResult) => void)[] = [];
     readonly contents: Blob[] = [];
     readonly puts: TrackedEntity[] = [];
+    readonly #writtenIds: string[] = [];
     readonly #sent = new Map<TrackedEntity, { body: string; metadata: string }>();
 
     constructor(session: DocumentSession, deletedIds: Map<string, { id: string; changeVector: string | null }>) {
@@ -364,6 +376,11 @@ class Save {
 
     get isEmpty(): boolean {
         return this.#commands.length === 0;
+    }
+
+    /** The documents that change, if they can be told beforehand. */
+    get writtenIds(): string[] | undefined {
+        return this.#session.deferred.length > 0 ? undefined : this.#writtenIds;
     }
 
     /**
@@ -407,6 +424,7 @@ class Save {
             else read[tracked.id] = tracked.changeVector;
         }
         for (const { id, changeVector } of this.#deletedIds.values()) {
+            this.#writtenIds.push(id);
             this.#add({ Type: 'DELETE', Id: id, ChangeVector: changeVector }, () => {
                 this.#session.missing.add(id.toLowerCase());
             });
@@ -434,6 +452,7 @@ class Save {
         const text = textOf(tracked, this.#session.conventions);
         this.#sent.set(tracked, text);
         this.puts.push(tracked);
+        this.#writtenIds.push(tracked.id);
         this.#commands.push({ id: tracked.id, changeVector: this.#expected(tracked), document: documentText(text) });
         this.#settlers.push((result) => {
             tracked.changeVector = result['@change-vector'] ?? null;
@@ -443,6 +462,9 @@ class Save {
                 }
             }
             this.#settlePut(tracked, text.body);
+            const isAsSent = result['@id'] === tracked.id && Object.keys(tracked.metadata).every(isKeptAsSent);
+            // What the database adds beyond this, it is asked for.
+            if (isAsSent) this.#session.connection.documents?.wrote(tracked.id, { ...(tracked.stored as StoredState) });
         });
     }
 
@@ -462,6 +484,7 @@ class Save {
         };
         // Never stored: there is nothing to delete.
         if (tracked.changeVector === null && tracked.expected === undefined) return forget();
+        this.#writtenIds.push(tracked.id);
         this.#add({ Type: 'DELETE', Id: tracked.id, ChangeVector: this.#expected(tracked) }, forget);
     }
 

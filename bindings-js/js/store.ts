@@ -3,6 +3,7 @@
 import { DatabaseChanges } from './changes.js';
 import { Conflicts } from './conflicts.js';
 import type { Connection } from './connection.js';
+import type { DocumentCache } from './document_cache.js';
 import { DocumentConventions, type DocumentType } from './conventions.js';
 import type { Metadata } from './entity.js';
 import { PinyonError, toDetails } from './errors.js';
@@ -290,10 +291,12 @@ export class DocumentStore {
         if (this.#connection) return this.#connection;
         // Nothing is opened before something is asked: a server that renders pages asks nothing.
         const connect = (): Promise<Connection> => this.#connect();
+        const documents = (): DocumentCache | undefined => this.#connection?.documents;
         return {
             get opened() { return connect().then((connection) => connection.opened); },
             isLeader: false,
             events: {},
+            get documents() { return documents(); },
             call: ((...args: unknown[]) =>
                 connect().then((connection) => (connection.call as (...args: unknown[]) => unknown)(...args))) as Connection['call'],
             close: () => connect().then((connection) => connection.close()),

@@ -35,6 +35,9 @@ interface Outcome {
 /** Methods that may wait long, and whose waiting can begin anew. */
 const WAITING: Method[] = ['query', 'waitForIndexes', 'waitForSync'];
 
+/** A page that does not answer for so long runs nothing: another tab's write does not wait for it any more. */
+const LET_GO_MS = 1000;
+
 /** The position of the request in the arguments of `batch`. */
 const BATCH_REQUEST = 3;
 
@@ -68,6 +71,14 @@ export class TabGroup {
     readonly #awaited = new Set<string>();
     /** What this tab asked to sync, for the next leader. */
     #sync: SyncOptions | undefined;
+    /** Whether the page may answer itself what it knows (document_cache.ts). */
+    #isLeased = false;
+    /** Whether no other tab has this database open. */
+    #isAlone = false;
+    #hasHeardOthers = false;
+    /** Leases that were taken back and that the page has not let go of. */
+    #outstanding = 0;
+    #whenLetGo: (() => void)[] = [];
     #isOpened = false;
     #release: () => void = () => undefined;
     readonly #ended = new AbortController();
@@ -79,7 +90,7 @@ export class TabGroup {
         this.#channel = new BroadcastChannel(`pinyon/${options.database}`);
         this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#hear(data);
         // Held as long as this tab lives: the leader notices its end by it.
-        this.#hold(`pinyon/tab/${this.#id}`);
+        this.#hold(`${this.#tabLocks}${this.#id}`);
         this.#campaign();
         this.#say({ type: 'who' });
     }
@@ -88,6 +99,14 @@ export class TabGroup {
     receive(message: PageMessage): void {
         if (message.type === 'call') this.#call(message.number, message.method, message.args);
         if (message.type === 'close') void this.close();
+        if (message.type === 'let-go') {
+            this.#outstanding -= 1;
+            if (this.#outstanding === 0) for (const go of this.#whenLetGo.splice(0)) go();
+        }
+    }
+
+    get #tabLocks(): string {
+        return `pinyon/tab/${this.#options.database}/`;
     }
 
     async close(): Promise<void> {
@@ -181,6 +200,7 @@ export class TabGroup {
             if (reason !== undefined) this.#lose(toDetails(reason));
         });
         host.onNeedsWhole = () => this.#becomeWhole(host);
+        host.onWriting = () => this.#refreshLease();
         const follows: [Method, unknown[]][] = [...this.#live].map(([key, request]) => ['startLive', [key, request, true]]);
         if (this.#isWatching) follows.unshift(['watch', [this.#lastEtag]]);
         if (this.#sync) follows.push(['startSync', [this.#sync]]);
@@ -193,6 +213,37 @@ export class TabGroup {
         this.#say({ type: 'leader', leader: this.#ownName });
         this.#opened(true);
         for (const number of [...this.#pending.keys()]) this.#send(number);
+        void this.#lookForOthers();
+    }
+
+    /** Gives the page the lease, if nobody else is there. */
+    async #lookForOthers(): Promise<void> {
+        const { held = [], pending = [] } = (await navigator.locks.query?.()) ?? {};
+        const tabs = [...held, ...pending].filter(({ name }) => name?.startsWith(this.#tabLocks));
+        // A tab that came meanwhile has said so.
+        this.#isAlone = tabs.length === 1 && !this.#hasHeardOthers;
+        this.#refreshLease();
+    }
+
+    #refreshLease(): void {
+        const host = this.#host;
+        const isHeld = this.#isAlone && host !== undefined && host.tellsOfWrites && !host.isWriting;
+        if (isHeld === this.#isLeased) return;
+        this.#isLeased = isHeld;
+        if (!isHeld) this.#outstanding += 1;
+        this.#tell({ type: 'lease', isHeld });
+    }
+
+    /** Another tab is there: until the next leader this page asks for everything, as that one does. */
+    #share(): Promise<void> {
+        this.#hasHeardOthers = true;
+        this.#isAlone = false;
+        this.#refreshLease();
+        if (this.#outstanding === 0) return Promise.resolve();
+        return new Promise((resolve) => {
+            this.#whenLetGo.push(resolve);
+            setTimeout(resolve, LET_GO_MS);
+        });
     }
 
     #opened(isLeader: boolean): void {
@@ -294,6 +345,7 @@ export class TabGroup {
         if (isNeededAgain) this.#tell({ type: 'needs-whole' });
         this.#left.add(host);
         this.#host = undefined;
+        this.#refreshLease();
         this.#isWhole = true;
         this.#ownName = `${this.#id}/whole`;
         await Promise.all(this.#running);
@@ -322,6 +374,7 @@ export class TabGroup {
     #hear(message: TabMessage): void {
         switch (message.type) {
             case 'who':
+                void this.#share();
                 if (this.#host) this.#say({ type: 'leader', leader: this.#ownName });
                 break;
             case 'leader':
@@ -388,6 +441,8 @@ export class TabGroup {
     async #runForeign(host: DatabaseHost, call: Extract<TabMessage, { type: 'call' }>): Promise<void> {
         if (['watch', 'startLive', 'startSync'].includes(call.method)) this.#forgetWhenGone(call.from);
         this.#foreign.add(call);
+        // Before the other one is told of a write, this page must not answer without it.
+        await this.#share();
         const outcome = await this.#outcomeOf(host, call.from, call.method, call.args);
         this.#foreign.delete(call);
         // The caller asks the next leader.
@@ -399,7 +454,7 @@ export class TabGroup {
     #forgetWhenGone(tab: string): void {
         if (this.#awaited.has(tab)) return;
         this.#awaited.add(tab);
-        const gone = navigator.locks.request(`pinyon/tab/${tab}`, { signal: this.#ended.signal }, () => this.#host?.forget(tab));
+        const gone = navigator.locks.request(`${this.#tabLocks}${tab}`, { signal: this.#ended.signal }, () => this.#host?.forget(tab));
         // Aborted when this tab closes.
         gone.catch(() => undefined);
     }

@@ -2,7 +2,8 @@
 //!
 //! IndexedDB costs per record and per transaction, not per byte, so both are few: a commit is one
 //! record of a log, and a compaction now and then writes the log's changes into sorted pages
-//! (docs/decisions/0007-indexeddb-format.md).
+//! (docs/decisions/0007-indexeddb-format.md). In a worker the log is a journal in files
+//! (docs/decisions/0012-browser-journal.md).
 //!
 //! Invariants:
 //! - one tab owns an environment at a time, by a Web Lock held while it is open;
@@ -14,6 +15,7 @@ mod engine;
 mod environment;
 mod fields;
 mod indexed_db;
+mod journal;
 mod log_record;
 mod options;
 mod page;

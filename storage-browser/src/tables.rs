@@ -13,6 +13,8 @@ use futures_util::future::{BoxFuture, Shared};
 use pinyon_core::Result;
 use pinyon_core::storage::Durability;
 
+use crate::journal::JournalFile;
+
 /// Work that goes on whether or not somebody waits for it.
 pub(crate) type Work = Shared<BoxFuture<'static, Result<()>>>;
 
@@ -96,8 +98,11 @@ impl Change {
     }
 }
 
-/// The tables of one environment.
+/// The tables of one environment, and the files beside them.
 pub(crate) trait Tables: Clone + Send + Sync + 'static {
+    /// A file of the journal.
+    type File: JournalFile;
+
     /// The records of `keys`, in their order.
     fn get_many(
         &self,
@@ -122,6 +127,13 @@ pub(crate) trait Tables: Clone + Send + Sync + 'static {
         changes: Vec<Change>,
         durability: Durability,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Opens the files of the journal, which nobody else has open then; `None` where a page cannot
+    /// have any.
+    fn open_files(&self) -> impl Future<Output = Result<Option<[Self::File; 2]>>> + Send;
+
+    /// What is in the files of the journal, where they cannot be opened.
+    fn read_files(&self) -> impl Future<Output = Result<[Vec<u8>; 2]>> + Send;
 
     /// Sees to it that `work` goes on by itself.
     fn drive(&self, work: Work);

@@ -30,6 +30,11 @@ pub fn merge<T: Clone, K: Ord>(
             .map_or(&[][..], |it| facts.covers(it));
         !seen_by.iter().any(|dot| context.contains(*dot))
     });
+    if live.is_empty() {
+        // Each side dropped by a rule what the other kept: two servers took in one write, and its
+        // times there differ. Nobody replaced either, so the rule decides again, about both.
+        live.extend(local.live.iter().chain(&remote.live).cloned());
+    }
     live.sort_by_key(|version| order(version.dot));
     // One write that two servers took in is one write.
     let mut origins = Vec::new();
@@ -126,6 +131,21 @@ mod tests {
         // Replaced on one server, it does not come back from the other.
         let replaced = set(&[dot(1, 2)], &[(dot(1, 2), None)]);
         assert_eq!(dots(&merge(&a, &replaced, &facts, |dot| dot)), [dot(1, 2)]);
+    }
+
+    #[test]
+    fn servers_whose_rules_dropped_what_the_other_kept_have_both_again() {
+        let mut facts = Facts::default();
+        for dot in [dot(0, 1), dot(1, 1)] {
+            let (origin, kind) = (origin(1), FactKind::Is);
+            facts.insert(Fact { origin, kind, dot });
+        }
+        // The edge's write was the latest here, and another there.
+        let a = set(&[dot(0, 1), dot(2, 1)], &[(dot(0, 1), Some(origin(1)))]);
+        let b = set(&[dot(1, 1), dot(2, 1)], &[(dot(2, 1), None)]);
+        let both = merge(&a, &b, &facts, |dot| dot);
+        assert_eq!(dots(&both), [dot(0, 1), dot(2, 1)]);
+        assert_eq!(merge(&b, &a, &facts, |dot| dot), both);
     }
 
     #[test]

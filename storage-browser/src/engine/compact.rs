@@ -25,6 +25,12 @@ impl<T: Tables> Engine<T> {
     pub(super) async fn compact(&self) -> Result<()> {
         let (frozen, index, first_page) = {
             let mut state = lock(&self.state);
+            if state.frozen.is_none() {
+                // What is cut off is not to share a file with what comes.
+                if let Some(journal) = &mut *lock(&self.journal) {
+                    journal.turn();
+                }
+            }
             let frozen = freeze(&mut state);
             (frozen, Arc::clone(&state.index), state.next_page)
         };
@@ -55,6 +61,16 @@ impl<T: Tables> Engine<T> {
             }
         }
         result
+    }
+
+    /// The log in the tables is cut by the transaction that makes it superfluous, whatever becomes
+    /// of both. The journal is not: before it is cut, that transaction is on the disk, and what
+    /// it stands on.
+    fn page_durability(&self) -> Durability {
+        match &*lock(&self.journal) {
+            Some(_) => Durability::Durable,
+            None => Durability::Relaxed,
+        }
     }
 
     /// Names the new pages, forgets the log up to `log_until` and the pages nobody reads.
@@ -101,11 +117,14 @@ impl<T: Tables> Engine<T> {
             let key = TableKey::new(self.store, *number);
             changes.push(Change::Delete(Table::Pages, key..=key));
         }
-        let done = self.tables.apply(changes, Durability::Relaxed).await;
+        let done = self.tables.apply(changes, self.page_durability()).await;
         let mut state = lock(&self.state);
         if done.is_err() {
             state.doomed.extend(deleted);
             return done;
+        }
+        if let Some(journal) = &mut *lock(&self.journal) {
+            journal.cut(self.store, log_until);
         }
         let old = std::mem::replace(&mut state.index, Arc::new(root.index));
         state
@@ -314,7 +333,8 @@ impl<T: Tables> Rewrite<'_, T> {
         }
         self.pending_bytes = 0;
         let pages = std::mem::take(&mut self.pending);
-        self.engine.tables.apply(pages, Durability::Relaxed).await
+        let durability = self.engine.page_durability();
+        self.engine.tables.apply(pages, durability).await
     }
 
     /// An old page that is about to be replaced. Those that the next changes touch are read with

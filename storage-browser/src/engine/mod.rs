@@ -29,6 +29,7 @@ use pinyon_core::storage::{Durability, KeySpace, Write, WriteBatch};
 use pinyon_core::{Error, ErrorKind, Result};
 
 use crate::checksum::seal;
+use crate::journal::Journal;
 use crate::log_record;
 use crate::options::BrowserOptions;
 use crate::page_cache::PageCache;
@@ -47,9 +48,13 @@ fn empty_overlay() -> Overlay {
     Arc::new(vec![Changed::new(); usize::from(KeySpace::COUNT)])
 }
 
+/// The journal of an environment, where it has one.
+pub(crate) type SharedJournal<F> = Arc<Mutex<Option<Journal<F>>>>;
+
 /// One open store.
 pub(crate) struct Engine<T: Tables> {
     pub(crate) tables: T,
+    journal: SharedJournal<T::File>,
     store: u64,
     name: String,
     options: BrowserOptions,
@@ -152,7 +157,11 @@ impl<T: Tables> Engine<T> {
             let mut state = lock(&self.state);
             self.check_open(&state)?;
             let number = state.log_next;
-            let records = log_record::encode(&batch, self.options.log_record_bytes);
+            let max_bytes = match &*lock(&self.journal) {
+                Some(_) => usize::MAX,
+                None => self.options.log_record_bytes,
+            };
+            let records = log_record::encode(&batch, max_bytes);
             if number + records.len() as u64 > TableKey::MAX_RECORD {
                 return Err(Error::new(
                     ErrorKind::LimitExceeded,
@@ -183,11 +192,16 @@ impl<T: Tables> Engine<T> {
         durability: Durability,
     ) -> Result<()> {
         let next = number + records.len() as u64;
-        let puts = (number..next).zip(records).map(|(number, record)| {
-            let key = TableKey::new(self.store, number);
-            Change::Put(Table::Log, key, seal(Table::Log, key, record))
-        });
-        let done = self.tables.apply(puts.collect(), durability).await;
+        let done = match self.append(number, &records, durability) {
+            Some(done) => done,
+            None => {
+                let puts = (number..next).zip(records).map(|(number, record)| {
+                    let key = TableKey::new(self.store, number);
+                    Change::Put(Table::Log, key, seal(Table::Log, key, record))
+                });
+                self.tables.apply(puts.collect(), durability).await
+            }
+        };
         let mut state = lock(&self.state);
         state.in_flight = None;
         match done {
@@ -210,6 +224,19 @@ impl<T: Tables> Engine<T> {
                 Err(closed)
             }
         }
+    }
+
+    /// Appends a commit to the journal, if there is one.
+    fn append(
+        &self,
+        number: u64,
+        records: &[Vec<u8>],
+        durability: Durability,
+    ) -> Option<Result<()>> {
+        let mut journal = lock(&self.journal);
+        let journal = journal.as_mut()?;
+        let record = records.first().expect("a batch of nothing is a record too");
+        Some(journal.append(self.store, (number, record), durability))
     }
 
     /// Waits for a commit whose caller went away.

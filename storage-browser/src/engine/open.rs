@@ -7,8 +7,9 @@ use bytes::Bytes;
 use futures_util::future::try_join;
 use pinyon_core::{Error, Result};
 
-use super::{Engine, State, empty_overlay};
+use super::{Engine, SharedJournal, State, empty_overlay, lock};
 use crate::checksum::unseal;
+use crate::journal::LogRecord;
 use crate::log_record;
 use crate::options::BrowserOptions;
 use crate::page_cache::PageCache;
@@ -21,6 +22,7 @@ const RECORDS_AT_ONCE: u32 = 1_024;
 impl<T: Tables> Engine<T> {
     pub(crate) async fn open(
         tables: T,
+        journal: SharedJournal<T::File>,
         store: u64,
         name: &str,
         options: BrowserOptions,
@@ -33,6 +35,7 @@ impl<T: Tables> Engine<T> {
         // both at once.
         let reading = try_join(read_root(&tables, store), read_log(&tables, store, 0));
         let (root, log) = reading.await.map_err(in_store)?;
+        let log_from = root.log_from;
         let mut state = State {
             closed: None,
             active: empty_overlay(),
@@ -54,8 +57,14 @@ impl<T: Tables> Engine<T> {
         replay(&tables, store, log, &mut state)
             .await
             .map_err(in_store)?;
+        if let Some(journal) = &mut *lock(&journal) {
+            journal.cut(store, log_from);
+            let records = journal.take_records(store).map_err(in_store)?;
+            replay_journal(records, &mut state).map_err(in_store)?;
+        }
         Ok(Self {
             tables,
+            journal,
             store,
             name: name.to_owned(),
             options,
@@ -65,7 +74,7 @@ impl<T: Tables> Engine<T> {
     }
 }
 
-async fn read_root<T: Tables>(tables: &T, store: u64) -> Result<Root> {
+pub(super) async fn read_root<T: Tables>(tables: &T, store: u64) -> Result<Root> {
     let key = TableKey::new(store, 0);
     let stored = tables.get_many(Table::Roots, &[key]).await?.pop().flatten();
     match stored {
@@ -100,4 +109,22 @@ async fn replay<T: Tables>(
         }
         records = read_log(tables, store, state.log_next).await?;
     }
+}
+
+/// What the journal has comes after what the log in the tables has.
+fn replay_journal(records: Vec<LogRecord>, state: &mut State) -> Result<()> {
+    for (number, record) in records {
+        if number < state.log_next {
+            continue;
+        }
+        if number > state.log_next {
+            let missing = state.log_next;
+            return Err(Error::corrupted(format!(
+                "record {missing} of the log is not in the journal"
+            )));
+        }
+        state.put_all(log_record::decode(record)?);
+        state.log_next += 1;
+    }
+    Ok(())
 }

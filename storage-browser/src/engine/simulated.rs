@@ -11,10 +11,90 @@ use pinyon_core::storage::Durability;
 use pinyon_core::{Error, ErrorKind, Result};
 
 use crate::engine::lock;
+use crate::journal::JournalFile;
 use crate::tables::{Change, Table, TableKey, Tables, Work};
+
+/// A file on the simulated disk.
+#[derive(Clone)]
+pub(crate) struct SimulatedFile {
+    content: Arc<Mutex<FileContent>>,
+    writes_left: Arc<AtomicUsize>,
+    failure: ErrorKind,
+}
+
+#[derive(Default)]
+pub(crate) struct FileContent {
+    pub(crate) bytes: Vec<u8>,
+    /// What of it survives a power cut.
+    pub(crate) flushed: Vec<u8>,
+}
+
+impl SimulatedFile {
+    fn check(&self) -> Result<()> {
+        take_one(&self.writes_left, self.failure)
+    }
+}
+
+impl JournalFile for SimulatedFile {
+    fn read(&self) -> Result<Vec<u8>> {
+        Ok(lock(&self.content).bytes.clone())
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        let mut content = lock(&self.content);
+        let at = usize::try_from(at).expect("files of tests are small");
+        let checked = self.check();
+        // What fails may have been done by half.
+        let done = if checked.is_ok() {
+            bytes.len()
+        } else {
+            bytes.len() / 2
+        };
+        let length = content.bytes.len().max(at + done);
+        content.bytes.resize(length, 0);
+        content.bytes[at..at + done].copy_from_slice(&bytes[..done]);
+        checked
+    }
+
+    fn flush(&self) -> Result<()> {
+        let mut content = lock(&self.content);
+        content.flushed = content.bytes.clone();
+        Ok(())
+    }
+
+    fn truncate(&self, length: u64) -> Result<()> {
+        if self.failure != ErrorKind::StorageFull {
+            self.check()?;
+        }
+        lock(&self.content)
+            .bytes
+            .truncate(usize::try_from(length).expect("files of tests are small"));
+        Ok(())
+    }
+}
+
+fn take_one(writes_left: &AtomicUsize, failure: ErrorKind) -> Result<()> {
+    let left = writes_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    });
+    match left {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::new(failure, "the simulated disk refuses")),
+    }
+}
+
+/// How a page comes to the files of the journal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileAccess {
+    None,
+    ReadOnly,
+    Open,
+}
 
 #[derive(Clone)]
 pub(crate) struct SimulatedTables {
+    pub(crate) files: [Arc<Mutex<FileContent>>; 2],
+    access: FileAccess,
     disk: Arc<Mutex<BTreeMap<(Table, TableKey), Bytes>>>,
     /// How many more transactions may write; for deaths in the middle of a compaction.
     writes_left: Arc<AtomicUsize>,
@@ -25,6 +105,8 @@ pub(crate) struct SimulatedTables {
 impl SimulatedTables {
     pub(crate) fn new() -> Self {
         Self {
+            files: Default::default(),
+            access: FileAccess::None,
             disk: Arc::default(),
             writes_left: Arc::new(AtomicUsize::new(usize::MAX)),
             failure: ErrorKind::StorageFull,
@@ -34,10 +116,32 @@ impl SimulatedTables {
     /// The same disk, on which only `writes` more transactions succeed.
     pub(crate) fn failing_after(&self, writes: usize, failure: ErrorKind) -> Self {
         Self {
+            files: self.files.clone(),
+            access: self.access,
             disk: Arc::clone(&self.disk),
             writes_left: Arc::new(AtomicUsize::new(writes)),
             failure,
         }
+    }
+
+    /// The same disk, to which a page comes otherwise.
+    pub(crate) fn with_files(&self, access: FileAccess) -> Self {
+        let healthy = self.failing_after(usize::MAX, self.failure);
+        Self { access, ..healthy }
+    }
+
+    /// The power went: `left` says what is left of each file.
+    pub(crate) fn cut_power(&self, left: impl Fn(&FileContent) -> Vec<u8>) {
+        for file in &self.files {
+            let mut content = lock(file);
+            content.bytes = left(&content);
+            content.flushed = content.bytes.clone();
+        }
+    }
+
+    /// The browser's user clears what pages see of the storage.
+    pub(crate) fn clear_tables(&self) {
+        lock(&self.disk).clear();
     }
 
     pub(crate) fn heal(&self) {
@@ -77,6 +181,26 @@ async fn turn() {
 }
 
 impl Tables for SimulatedTables {
+    type File = SimulatedFile;
+
+    async fn open_files(&self) -> Result<Option<[SimulatedFile; 2]>> {
+        turn().await;
+        let files = self.files.clone().map(|content| SimulatedFile {
+            content,
+            writes_left: Arc::clone(&self.writes_left),
+            failure: self.failure,
+        });
+        Ok((self.access == FileAccess::Open).then_some(files))
+    }
+
+    async fn read_files(&self) -> Result<[Vec<u8>; 2]> {
+        turn().await;
+        match self.access {
+            FileAccess::None => Err(Error::new(ErrorKind::Unavailable, "there are no files")),
+            _ => Ok(self.files.clone().map(|file| lock(&file).bytes.clone())),
+        }
+    }
+
     async fn get_many(&self, table: Table, keys: &[TableKey]) -> Result<Vec<Option<Bytes>>> {
         turn().await;
         let disk = lock(&self.disk);
@@ -103,14 +227,9 @@ impl Tables for SimulatedTables {
     }
 
     async fn apply(&self, changes: Vec<Change>, _: Durability) -> Result<()> {
-        let left = self
-            .writes_left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            });
-        if left.is_err() {
+        if let Err(refused) = take_one(&self.writes_left, self.failure) {
             turn().await;
-            return Err(Error::new(self.failure, "the simulated disk refuses"));
+            return Err(refused);
         }
         {
             let mut disk = lock(&self.disk);

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
+use futures_util::future::try_join;
 use pinyon_core::storage::{Durability, StoreName};
 use pinyon_core::{Error, ErrorKind, Result};
 
-use super::{Engine, lock};
+use super::open::read_root;
+use super::{Engine, SharedJournal, lock};
 use crate::checksum::{seal, unseal};
 use crate::fields::{Fields, push_bytes, push_number};
+use crate::journal::{Journal, records_in};
 use crate::options::BrowserOptions;
 use crate::tables::{Change, Table, TableKey, Tables};
 
@@ -28,6 +31,7 @@ impl<T: Tables> Clone for Stores<T> {
 
 struct Inner<T: Tables> {
     tables: T,
+    journal: SharedJournal<T::File>,
     options: BrowserOptions,
     /// Held while the stored catalog is changed.
     catalog: futures_util::lock::Mutex<Catalog>,
@@ -93,7 +97,9 @@ struct Catalog {
 }
 
 impl Catalog {
-    const KEY: (u64, u64) = (0, 0);
+    fn key() -> TableKey {
+        TableKey::new(0, 0)
+    }
 
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -120,7 +126,7 @@ impl Catalog {
     }
 
     fn to_change(&self) -> Change {
-        let key = TableKey::new(Self::KEY.0, Self::KEY.1);
+        let key = Self::key();
         Change::Put(
             Table::Catalog,
             key,
@@ -129,17 +135,89 @@ impl Catalog {
     }
 }
 
+/// Which generation of the journal's files belongs to these tables.
+fn generation_key() -> TableKey {
+    TableKey::new(0, 1)
+}
+
+fn decode_generation(sealed: Bytes) -> Result<u64> {
+    let content = unseal(Table::Catalog, generation_key(), sealed)?;
+    Fields::new("the journal's generation", content).number()
+}
+
+fn generation_change(generation: u64) -> Change {
+    let mut content = Vec::new();
+    push_number(&mut content, generation);
+    let key = generation_key();
+    Change::Put(Table::Catalog, key, seal(Table::Catalog, key, content))
+}
+
+async fn open_journal<T: Tables>(
+    tables: &T,
+    files: Option<[T::File; 2]>,
+    generation: Option<u64>,
+    catalog: &Catalog,
+) -> Result<Option<Journal<T::File>>> {
+    match (files, generation) {
+        (Some(files), Some(generation)) => Journal::open(files, generation).map(Some),
+        (Some(files), None) => {
+            let journal = Journal::found(files)?;
+            let change = generation_change(journal.generation());
+            tables.apply(vec![change], Durability::Durable).await?;
+            Ok(Some(journal))
+        }
+        (None, Some(generation)) => {
+            give_up_journal(tables, generation, catalog).await?;
+            Ok(None)
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Moves what the journal has into the log in the tables. Its files belong to nobody then.
+async fn give_up_journal<T: Tables>(tables: &T, generation: u64, catalog: &Catalog) -> Result<()> {
+    let mut found = records_in(tables.read_files().await?, generation)?;
+    let key = generation_key();
+    let mut changes = vec![Change::Delete(Table::Catalog, key..=key)];
+    for store in catalog.stores.values() {
+        let Some(records) = found.remove(store) else {
+            continue;
+        };
+        let log_from = read_root(tables, *store).await?.log_from;
+        for (number, record) in records {
+            if number >= log_from {
+                let key = TableKey::new(*store, number);
+                let sealed = seal(Table::Log, key, record.to_vec());
+                changes.push(Change::Put(Table::Log, key, sealed));
+            }
+        }
+    }
+    tables.apply(changes, Durability::Durable).await
+}
+
 impl<T: Tables> Stores<T> {
     pub(crate) async fn load(tables: T, options: BrowserOptions) -> Result<Self> {
-        let key = TableKey::new(Catalog::KEY.0, Catalog::KEY.1);
-        let stored = tables.get_many(Table::Catalog, &[key]).await?;
-        let catalog = match stored.into_iter().next().flatten() {
-            Some(sealed) => Catalog::decode(unseal(Table::Catalog, key, sealed)?)?,
+        let keys = [Catalog::key(), generation_key()];
+        let reading = try_join(tables.get_many(Table::Catalog, &keys), tables.open_files());
+        let (stored, files) = reading.await?;
+        let mut stored = stored.into_iter();
+        let catalog = match stored.next().flatten() {
+            Some(sealed) => Catalog::decode(unseal(Table::Catalog, keys[0], sealed)?)?,
             None => Catalog::default(),
         };
+        let generation = stored.next().flatten();
+        let generation = generation.map(decode_generation).transpose()?;
+        let mut journal = open_journal(&tables, files, generation, &catalog).await?;
+        for store in journal.iter().flat_map(Journal::stores).collect::<Vec<_>>() {
+            if !catalog.stores.values().any(|number| *number == store) {
+                // Deleted, but the journal had no time to hear of it.
+                journal.iter_mut().for_each(|it| it.forget(store));
+            }
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 tables,
+                journal: Arc::new(Mutex::new(journal)),
                 options,
                 catalog: futures_util::lock::Mutex::new(catalog),
                 taken: Taken::default(),
@@ -157,7 +235,9 @@ impl<T: Tables> Stores<T> {
         self.finish_earlier(name).await;
         let number = self.number_of(name).await?;
         let tables = self.inner.tables.clone();
-        let engine = Engine::open(tables, number, name.as_str(), self.inner.options).await?;
+        let journal = Arc::clone(&self.inner.journal);
+        let options = self.inner.options;
+        let engine = Engine::open(tables, journal, number, name.as_str(), options).await?;
         let engine = Arc::new(engine);
         engine.compact_when_idle();
         lock(&self.inner.last_engines).insert(name.clone(), Arc::downgrade(&engine));
@@ -192,11 +272,14 @@ impl<T: Tables> Stores<T> {
         }
         changed.next_store += 1;
         changed.stores.insert(name.clone(), number);
-        // A commit of the store comes later, and makes this durable with itself.
-        self.inner
-            .tables
-            .apply(vec![changed.to_change()], Durability::Relaxed)
-            .await?;
+        // A commit of the store comes later, and makes this durable with itself, unless it goes
+        // elsewhere.
+        let durability = match &*lock(&self.inner.journal) {
+            Some(_) => Durability::Durable,
+            None => Durability::Relaxed,
+        };
+        let change = changed.to_change();
+        self.inner.tables.apply(vec![change], durability).await?;
         *catalog = changed;
         Ok(number)
     }
@@ -230,6 +313,9 @@ impl<T: Tables> Stores<T> {
             .apply(changes, Durability::Durable)
             .await?;
         *catalog = changed;
+        if let Some(journal) = &mut *lock(&self.inner.journal) {
+            journal.forget(number);
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use pinyon_core::storage::{
 };
 use pinyon_core::{ErrorKind, Result};
 
-use super::simulated::SimulatedTables;
+use super::simulated::{FileAccess, SimulatedTables};
 use super::{EngineSnapshot, Opening, Stores};
 use crate::options::BrowserOptions;
 use crate::tables::{Table, TableKey, Tables};
@@ -107,6 +107,25 @@ mod with_small_sizes {
     pinyon_conformance::for_each_case!(
         pinyon_conformance::block_on_tests,
         Simulated(SimulatedTables::new(), SMALL)
+    );
+}
+
+mod with_a_journal {
+    use super::{BrowserOptions, FileAccess, Simulated, SimulatedTables};
+    pinyon_conformance::for_each_case!(
+        pinyon_conformance::block_on_tests,
+        Simulated(
+            SimulatedTables::new().with_files(FileAccess::Open),
+            BrowserOptions::default()
+        )
+    );
+}
+
+mod with_a_journal_and_small_sizes {
+    use super::{FileAccess, SMALL, Simulated, SimulatedTables};
+    pinyon_conformance::for_each_case!(
+        pinyon_conformance::block_on_tests,
+        Simulated(SimulatedTables::new().with_files(FileAccess::Open), SMALL)
     );
 }
 
@@ -240,8 +259,14 @@ fn an_old_snapshot_outlives_compactions() {
 #[test]
 fn a_death_after_any_transaction_keeps_what_was_acknowledged() {
     block_on(async {
-        for failure in [ErrorKind::Closed, ErrorKind::StorageFull] {
-            let (tables, mut model) = (SimulatedTables::new(), BTreeMap::new());
+        let failures = [ErrorKind::Closed, ErrorKind::StorageFull];
+        let accesses = [FileAccess::None, FileAccess::Open];
+        for (failure, access) in failures
+            .map(|it| accesses.map(|access| (it, access)))
+            .concat()
+        {
+            let tables = SimulatedTables::new().with_files(access);
+            let mut model = BTreeMap::new();
             for writes in 0..120 {
                 let failing = tables.failing_after(writes % 40, failure);
                 // Opening writes too, the first time.
@@ -311,5 +336,215 @@ fn a_missing_log_record_is_found() {
             panic!("a log with a gap opened");
         };
         assert_eq!(failure.kind(), ErrorKind::Corrupted);
+    });
+}
+
+async fn open_store(
+    stores: &Stores<SimulatedTables>,
+    name: &str,
+) -> Result<Opening<SimulatedTables>> {
+    stores.open(&StoreName::new(name).unwrap()).await
+}
+
+/// Which of the numbers below `end` are there; they are written without gaps.
+async fn count(opening: &Opening<SimulatedTables>, end: u32) -> u32 {
+    let keys: Vec<Bytes> = (0..end).map(|it| format!("{it:06}").into()).collect();
+    let snapshot = opening.engine.snapshot().unwrap();
+    let values = snapshot.get_many(SPACE, &keys).await.unwrap();
+    let found = values.iter().take_while(|it| it.is_some()).count();
+    assert!(values[found..].iter().all(Option::is_none), "no gaps");
+    u32::try_from(found).unwrap()
+}
+
+async fn put(
+    opening: &Opening<SimulatedTables>,
+    number: u32,
+    durability: Durability,
+) -> Result<()> {
+    let mut batch = WriteBatch::default();
+    batch.put(SPACE, format!("{number:06}"), vec![7; 50]);
+    opening.engine.commit(batch, durability).await
+}
+
+#[test]
+fn a_page_without_files_takes_over_what_the_journal_has() {
+    block_on(async {
+        let (tables, mut model) = (SimulatedTables::new(), BTreeMap::new());
+        let mut next = 0..30;
+        for access in [FileAccess::None, FileAccess::Open, FileAccess::ReadOnly].repeat(4) {
+            let opening = open(tables.with_files(access)).await.unwrap();
+            check(&opening, &model).await;
+            write(&opening, &mut model, next.clone()).await.unwrap();
+            check(&opening, &model).await;
+            next = next.end..next.end + 17;
+        }
+        // Not to be had now, with something in it.
+        let opening = open(tables.with_files(FileAccess::Open)).await.unwrap();
+        write(&opening, &mut model, next.clone()).await.unwrap();
+        drop(opening);
+        let Err(failure) = open(tables.with_files(FileAccess::None)).await else {
+            panic!("it opened without what was committed");
+        };
+        assert_eq!(failure.kind(), ErrorKind::Unavailable);
+        check(
+            &open(tables.with_files(FileAccess::Open)).await.unwrap(),
+            &model,
+        )
+        .await;
+    });
+}
+
+#[test]
+fn a_journal_of_cleared_tables_is_nobodys() {
+    block_on(async {
+        let (tables, mut model) = (SimulatedTables::new(), BTreeMap::new());
+        for access in [FileAccess::Open, FileAccess::Open, FileAccess::ReadOnly] {
+            let opening = open(tables.with_files(access)).await.unwrap();
+            check(&opening, &model).await;
+            write(&opening, &mut model, 0..3).await.unwrap();
+            tables.clear_tables();
+            model.clear();
+        }
+    });
+}
+
+/// Two stores write by turns, one of them rarely; the power goes at every point.
+#[test]
+fn a_power_cut_leaves_a_state_that_all_stores_had_together() {
+    block_on(async {
+        for cut in 0..60 {
+            let tables = SimulatedTables::new().with_files(FileAccess::Open);
+            let stores = Stores::load(tables.clone(), SMALL).await.unwrap();
+            let much = open_store(&stores, "much").await.unwrap();
+            let little = open_store(&stores, "little").await.unwrap();
+            let (mut durable, mut rarely) = (0, 0);
+            for number in 0..cut {
+                let durability = match number % 5 {
+                    3 => Durability::Durable,
+                    _ => Durability::Relaxed,
+                };
+                put(&much, number, durability).await.unwrap();
+                if number % 7 == 6 {
+                    // It says how much the other one had.
+                    put(&little, rarely, Durability::Relaxed).await.unwrap();
+                    rarely += 1;
+                }
+                if durability == Durability::Durable {
+                    durable = number + 1;
+                }
+            }
+            tables.cut_power(|file| {
+                let rest = file.bytes.len().saturating_sub(file.flushed.len());
+                let kept = file.flushed.len() + rest * (cut as usize % 4) / 4;
+                // What was emptied and not flushed is there as well.
+                if rest == 0 {
+                    file.flushed.clone()
+                } else {
+                    file.bytes[..kept].to_vec()
+                }
+            });
+            let stores = Stores::load(tables.clone(), SMALL).await.unwrap();
+            let much = open_store(&stores, "much").await.unwrap();
+            let little = open_store(&stores, "little").await.unwrap();
+            let (left, rarely_left) = (count(&much, cut).await, count(&little, rarely).await);
+            assert!(left >= durable, "{left} left of {durable} durable");
+            assert!(
+                rarely_left * 7 <= left && left < (rarely_left + 1) * 7 + 1,
+                "{left}, {rarely_left}"
+            );
+            for number in left..left + 20 {
+                put(&much, number, Durability::Durable).await.unwrap();
+            }
+            drop((much, little, stores));
+            let again = Stores::load(tables.clone(), SMALL).await.unwrap();
+            let much = open_store(&again, "much").await.unwrap();
+            assert_eq!(count(&much, cut + 40).await, left + 20);
+        }
+    });
+}
+
+#[test]
+fn damage_in_the_journal_is_named_and_a_torn_end_is_not_damage() {
+    block_on(async {
+        let tables = SimulatedTables::new().with_files(FileAccess::Open);
+        let opening = open(tables.clone()).await.unwrap();
+        for number in 0..5 {
+            put(&opening, number, Durability::Durable).await.unwrap();
+        }
+        drop(opening);
+        let whole = super::lock(&tables.files[0]).bytes.clone();
+        let lengths = 32..whole.len();
+        for length in lengths.clone() {
+            super::lock(&tables.files[0]).bytes = whole[..length].to_vec();
+            let opening = open(tables.clone()).await.unwrap();
+            let expected = (length - 32) / ((whole.len() - 32) / 5);
+            assert_eq!(count(&opening, 5).await as usize, expected, "{length}");
+        }
+        let mut named = 0;
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            super::lock(&tables.files[0]).bytes = damaged;
+            match open(tables.clone()).await {
+                Err(failure) => {
+                    assert_eq!(failure.kind(), ErrorKind::Corrupted);
+                    assert!(failure.message().contains("journal"), "{failure}");
+                    named += 1;
+                }
+                // Of the last one nothing says that it was on the disk.
+                Ok(opening) => assert_eq!(count(&opening, 5).await, 4, "{at}"),
+            }
+        }
+        assert_eq!(named, whole.len() - (whole.len() - 32) / 5);
+        super::lock(&tables.files[0]).bytes.clear();
+        super::lock(&tables.files[1]).bytes.clear();
+        assert_eq!(
+            open(tables).await.err().unwrap().kind(),
+            ErrorKind::Corrupted
+        );
+    });
+}
+
+#[test]
+fn a_store_that_writes_little_keeps_no_file_and_loses_nothing() {
+    block_on(async {
+        let tables = SimulatedTables::new().with_files(FileAccess::Open);
+        let stores = Stores::load(tables.clone(), SMALL).await.unwrap();
+        let little = open_store(&stores, "little").await.unwrap();
+        let gone = open_store(&stores, "gone").await.unwrap();
+        let much = open_store(&stores, "much").await.unwrap();
+        put(&little, 0, Durability::Relaxed).await.unwrap();
+        put(&gone, 0, Durability::Relaxed).await.unwrap();
+        drop(gone);
+        stores
+            .delete(&StoreName::new("gone").unwrap())
+            .await
+            .unwrap();
+        let mut longest = 0;
+        for number in 0..500 {
+            put(&much, number, Durability::Relaxed).await.unwrap();
+            if number == 250 {
+                put(&little, 1, Durability::Relaxed).await.unwrap();
+            }
+            much.engine.finish_compaction().await;
+            for file in &tables.files {
+                longest = super::lock(file).bytes.len().max(longest);
+            }
+        }
+        assert!(longest < 4_000, "{longest}");
+        little.close().await.unwrap();
+        drop(little);
+        let little = open_store(&stores, "little").await.unwrap();
+        assert_eq!(count(&little, 9).await, 2);
+        drop((little, much, stores));
+        let stores = Stores::load(tables.clone(), SMALL).await.unwrap();
+        assert_eq!(
+            count(&open_store(&stores, "little").await.unwrap(), 9).await,
+            2
+        );
+        assert_eq!(
+            count(&open_store(&stores, "much").await.unwrap(), 600).await,
+            500
+        );
     });
 }

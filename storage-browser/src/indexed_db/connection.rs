@@ -15,13 +15,14 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Event, IdbDatabase, IdbFactory, IdbOpenDbRequest};
 
 use super::error;
+use super::journal_file::{self, BrowserFile, OpenFile};
 use super::tab_lock::TabLock;
 use super::transaction::{self, Database};
 use crate::tables::{Change, Table, TableKey, Tables, Work};
 
 /// The version of the stored form, as IndexedDB keeps it. A browser refuses to open a database
 /// with a lower version than it has, so an old script cannot harm what a new one stored.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 #[wasm_bindgen]
 extern "C" {
@@ -48,6 +49,8 @@ pub(crate) struct IndexedDb {
 }
 
 struct Connection {
+    name: String,
+    lock_wait_ms: u32,
     database: SendWrapper<Database>,
     lost: Shared<oneshot::Receiver<Error>>,
     loss: Arc<Loss>,
@@ -55,10 +58,12 @@ struct Connection {
 }
 
 /// What happens when the connection goes.
-struct Loss {
+pub(super) struct Loss {
     reason: Mutex<Option<Error>>,
     tell: Mutex<Option<oneshot::Sender<Error>>>,
     lock: Mutex<Option<TabLock>>,
+    /// Files that are open beside the connection.
+    files: Mutex<Vec<SendWrapper<OpenFile>>>,
 }
 
 impl Loss {
@@ -69,7 +74,23 @@ impl Loss {
             // Nobody has to listen.
             let _ = tell.send(reason);
         }
+        for file in guard(&self.files).drain(..) {
+            file.close();
+        }
         guard(&self.lock).take();
+    }
+
+    /// Fails with the reason once the connection is gone.
+    pub(super) fn check(&self) -> Result<()> {
+        match &*guard(&self.reason) {
+            None => Ok(()),
+            Some(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Sees to it that a file goes with the connection.
+    pub(super) fn keep(&self, file: OpenFile) {
+        guard(&self.files).push(SendWrapper::new(file));
     }
 }
 
@@ -103,10 +124,13 @@ impl IndexedDb {
             reason: Mutex::new(None),
             tell: Mutex::new(Some(tell)),
             lock: Mutex::new(Some(lock)),
+            files: Mutex::default(),
         });
         let handlers = listen(&database, &loss);
         Ok(Self {
             connection: Arc::new(Connection {
+                name: name.to_owned(),
+                lock_wait_ms,
                 database: SendWrapper::new(database.unchecked_into()),
                 lost: told.shared(),
                 loss,
@@ -122,10 +146,8 @@ impl IndexedDb {
     }
 
     fn database(&self) -> Result<&Database> {
-        match &*guard(&self.connection.loss.reason) {
-            None => Ok(&self.connection.database),
-            Some(reason) => Err(reason.clone()),
-        }
+        self.connection.loss.check()?;
+        Ok(&self.connection.database)
     }
 }
 
@@ -207,7 +229,8 @@ fn close_when_opened(request: &IdbOpenDbRequest) {
     request.set_onsuccess(Some(close.unchecked_ref()));
 }
 
-/// Makes the tables of version 1. A later version goes on from the version that is there.
+/// Makes the tables of version 1. Version 2 has the same, and a journal that scripts of version 1
+/// must not pass over. A later version goes on from the version that is there.
 fn create_tables(request: &IdbOpenDbRequest) {
     let Ok(database) = request.result() else {
         return;
@@ -223,6 +246,23 @@ fn create_tables(request: &IdbOpenDbRequest) {
 }
 
 impl Tables for IndexedDb {
+    type File = BrowserFile;
+
+    fn open_files(&self) -> impl Future<Output = Result<Option<[BrowserFile; 2]>>> + Send {
+        SendWrapper::new(async move {
+            let Connection {
+                name, lock_wait_ms, ..
+            } = &*self.connection;
+            let files = journal_file::open_files(name, *lock_wait_ms).await?;
+            let loss = &self.connection.loss;
+            Ok(files.map(|files| files.map(|file| BrowserFile::new(file, loss))))
+        })
+    }
+
+    fn read_files(&self) -> impl Future<Output = Result<[Vec<u8>; 2]>> + Send {
+        SendWrapper::new(async move { journal_file::read_files(&self.connection.name).await })
+    }
+
     fn get_many(
         &self,
         table: Table,
@@ -262,10 +302,12 @@ impl Tables for IndexedDb {
     }
 
     fn sleep(&self, ms: u32) -> impl Future<Output = ()> + Send + use<> {
-        SendWrapper::new(async move {
-            let slept = Promise::new(&mut |resolve, _| set_timeout(&resolve, ms));
-            // It is never rejected.
-            let _ = JsFuture::from(slept).await;
-        })
+        SendWrapper::new(sleep(ms))
     }
+}
+
+pub(super) async fn sleep(ms: u32) {
+    let slept = Promise::new(&mut |resolve, _| set_timeout(&resolve, ms));
+    // It is never rejected.
+    let _ = JsFuture::from(slept).await;
 }

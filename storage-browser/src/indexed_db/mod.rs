@@ -5,6 +5,7 @@
 
 mod connection;
 mod error;
+mod journal_file;
 mod tab_lock;
 mod transaction;
 

@@ -4,7 +4,8 @@ import load, { runCase } from '/storage/storage_tests.js';
 const panics = [];
 globalThis.reportPanic = (message) => panics.push(message);
 
-globalThis.onmessage = async ({ data: { name, database, isSmall } }) => {
+globalThis.onmessage = async ({ data: { name, database, isSmall, hasFiles } }) => {
+    if (!hasFiles) delete globalThis.FileSystemFileHandle.prototype.createSyncAccessHandle;
     const ended = new Promise((resolve) => {
         // A panic in a task of its own rejects no promise of ours.
         const look = () => (panics.length ? resolve(panics.join('\n')) : setTimeout(look, 50));

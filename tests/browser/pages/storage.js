@@ -3,9 +3,30 @@ import load, { TestStore, caseNames } from '/storage/storage_tests.js';
 
 await load();
 globalThis.caseNames = caseNames;
-globalThis.TestStore = TestStore;
 
-globalThis.runCase = (name, isSmall) =>
+/** A store in a worker, with the methods of one in the page. */
+async function openInWorker(...args) {
+    const worker = new Worker('store-worker.js', { type: 'module' });
+    const waiting = new Map();
+    worker.onmessage = ({ data: { number, result, error } }) => {
+        const { resolve, reject } = waiting.get(number);
+        waiting.delete(number);
+        if (error === undefined) resolve(result);
+        else reject(new Error(error));
+    };
+    let next = 0;
+    const ask = (method) => (...args) => new Promise((resolve, reject) => {
+        waiting.set(next, { resolve, reject });
+        worker.postMessage({ number: next++, method, args });
+    });
+    await ask('open')(...args);
+    return { put: ask('put'), count: ask('count'), lost: ask('lost'), close: ask('close') };
+}
+
+globalThis.openStore = (name, isSmall, inWorker) => (inWorker ? openInWorker(name, isSmall) : TestStore.open(name, isSmall));
+
+/** Without `hasFiles`, as where a browser gives a worker no files. */
+globalThis.runCase = (name, isSmall, hasFiles) =>
     new Promise((resolve) => {
         const worker = new Worker('storage-worker.js', { type: 'module' });
         const finish = (outcome) => {
@@ -14,7 +35,7 @@ globalThis.runCase = (name, isSmall) =>
         };
         worker.onmessage = ({ data }) => finish(data);
         worker.onerror = (event) => finish(event.message ?? 'the worker did not start');
-        worker.postMessage({ name, database: `${name} ${isSmall}`, isSmall });
+        worker.postMessage({ name, database: `${name} ${isSmall} ${hasFiles}`, isSmall, hasFiles });
     });
 
 globalThis.isReady = true;

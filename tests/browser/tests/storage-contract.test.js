@@ -12,11 +12,16 @@ const names = await page.evaluate(() => globalThis.caseNames());
 
 before(() => assert.ok(names.length >= 39, `${names.length} cases`));
 
-for (const isSmall of [false, true]) {
-    describe(isSmall ? 'with small pages and a short log' : 'with the default sizes', () => {
+for (const [title, isSmall, hasFiles] of [
+    ['with the default sizes', false, true],
+    ['with small pages and a short log', true, true],
+    ['with the default sizes and no files', false, false],
+    ['with small pages, a short log and no files', true, false],
+]) {
+    describe(title, () => {
         for (const name of names) {
             test(name, async () => {
-                const outcome = await page.evaluate(([name, isSmall]) => globalThis.runCase(name, isSmall), [name, isSmall]);
+                const outcome = await page.evaluate((it) => globalThis.runCase(...it), [name, isSmall, hasFiles]);
                 assert.equal(outcome, 'passed');
             });
         }

@@ -18,10 +18,18 @@ async function openPage(inBrowser = browser) {
     return page;
 }
 
-const openStore = (page, name, isSmall = true) =>
-    page.evaluate(async ([name, isSmall]) => {
-        globalThis.store = await globalThis.TestStore.open(name, isSmall);
-    }, [name, isSmall]);
+const openStore = (page, name, { isSmall = true, inWorker = false } = {}) =>
+    page.evaluate(async (it) => {
+        globalThis.store = await globalThis.openStore(...it);
+    }, [name, isSmall, inWorker]);
+
+/** In a page a store is in IndexedDB alone; in a worker it has files beside. */
+const everywhere = (title, story) => {
+    for (const inWorker of [false, true]) {
+        const where = inWorker ? 'worker' : 'page';
+        test(`${title}, in a ${where}`, () => story((page, name, options) => openStore(page, `${name} in a ${where}`, { inWorker, ...options }), where));
+    }
+};
 
 const put = (page, number, bytes = 100) =>
     page.evaluate(([number, bytes]) => globalThis.store.put(number, bytes, true), [number, bytes]);
@@ -35,7 +43,7 @@ async function failureOf(promise) {
     return failure.message;
 }
 
-test('a page killed while it writes keeps what was acknowledged, whole', async () => {
+everywhere('a page killed while it writes keeps what was acknowledged, whole', async (openStore) => {
     let acknowledged = 0;
     for (const round of [1, 2, 3, 4]) {
         const page = await openPage();
@@ -71,7 +79,7 @@ test('a page killed while it writes keeps what was acknowledged, whole', async (
     }
 });
 
-test('storage cleared while a store is open closes it, and says so', async () => {
+everywhere('storage cleared while a store is open closes it, and says so', async (openStore) => {
     const page = await openPage();
     await openStore(page, 'cleared');
     await put(page, 1);
@@ -90,7 +98,7 @@ test('storage cleared while a store is open closes it, and says so', async () =>
     await next.close();
 });
 
-test('a full quota refuses writes, keeps reads, and passes', async () => {
+everywhere('a full quota refuses writes, keeps reads, and passes', async (openStore) => {
     // Before the first write of a browser: it remembers for a while how much room there was.
     const fresh = await startBrowser();
     const page = await openPage(fresh);
@@ -125,33 +133,44 @@ test('a store of a newer version is refused', async () => {
     await page.close();
 });
 
-test('a tab with an older version lets go when another upgrades', async () => {
+everywhere('a tab with an older version lets go when another upgrades', async (openStore, where) => {
     const old = await openPage();
+    const name = `upgraded in a ${where}`;
     await openStore(old, 'upgraded');
     await put(old, 1);
     const lost = old.evaluate(() => globalThis.store.lost());
     const young = await openPage();
-    const version = await young.evaluate(() => new Promise((resolve, reject) => {
-        const request = indexedDB.open('upgraded', 2);
+    const version = await young.evaluate((name) => new Promise((resolve, reject) => {
+        const request = indexedDB.open(name, 99);
         request.onsuccess = () => resolve(request.result.version);
         request.onblocked = () => reject(new Error('blocked by the old tab'));
         request.onerror = reject;
-    }));
-    assert.equal(version, 2);
+    }), name);
+    assert.equal(version, 99);
     assert.match(await lost, /Closed.*upgrades/);
     assert.match(await failureOf(put(old, 2)), /Closed.*reload/);
     await old.close();
     await young.close();
 });
 
-test('a second tab is kept out while the first lives', async () => {
+everywhere('a second tab is kept out while the first lives', async (openStore) => {
     const first = await openPage();
     const second = await openPage();
     await openStore(first, 'owned');
     await put(first, 1);
     assert.match(await failureOf(openStore(second, 'owned')), /Unavailable.*another tab/);
     await first.close();
-    await openStore(second, 'owned', false);
+    await openStore(second, 'owned', { isSmall: false });
     assert.equal(await count(second, 10), 1);
     await second.close();
+});
+
+test('a store goes between pages and workers, and none of it is lost', async () => {
+    for (let round = 0; round < 6; round += 1) {
+        const page = await openPage();
+        await openStore(page, 'both', { inWorker: round % 2 === 0 });
+        assert.equal(await count(page, 100), round * 5);
+        for (let number = round * 5; number < (round + 1) * 5; number += 1) await put(page, number);
+        await page.close();
+    }
 });

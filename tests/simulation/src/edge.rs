@@ -20,8 +20,10 @@ pub(crate) struct Connection {
     hub_side: HubSession<SimulatedStore>,
     to_hub: VecDeque<Vec<u8>>,
     to_edge: VecDeque<Vec<u8>>,
-    /// Who the edge said it is.
+    /// Who the edge said it is, and who it is to the server: what it says of itself may be on its
+    /// way still.
     named: Option<ReplicaId>,
+    heard: Option<ReplicaId>,
 }
 
 /// An edge of the run.
@@ -67,6 +69,7 @@ impl Edge {
             to_hub: VecDeque::new(),
             to_edge: VecDeque::new(),
             named: None,
+            heard: None,
         };
         connection.send(&hello, &self.deletions, history)?;
         self.connection = Some(connection);
@@ -113,7 +116,10 @@ impl Connection {
             return Ok(false);
         };
         let message = Message::decode(&frame)?;
-        let named = self.named;
+        if let Message::Hello { replica, .. } = &message {
+            self.heard = Some(*replica);
+        }
+        let named = self.heard;
         let offered: Vec<Vec<Event>> = match &message {
             Message::Push { writes, .. } => writes
                 .iter()

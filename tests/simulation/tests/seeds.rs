@@ -90,6 +90,16 @@ fn everything_at_once_loses_nothing() {
     run("everything", 500..520, settings);
     // A clone's write came after one that had seen it, and was taken for that one.
     run("everything", 10_195..10_196, settings);
+    // Two servers took in one deletion, beside another: each dropped the one that the other kept.
+    let settings = Settings {
+        deletions_per_mille: 250,
+        ..settings
+    };
+    run(
+        "everything",
+        89_206_151_889_149..89_206_151_889_150,
+        settings,
+    );
 }
 
 #[test]

@@ -1,0 +1,18 @@
+// A store in a worker, where it may have a journal: does what its page asks, one after the other.
+import load, { TestStore } from '/storage/storage_tests.js';
+
+let store;
+
+globalThis.onmessage = async ({ data: { number, method, args } }) => {
+    try {
+        if (method === 'open') {
+            await load();
+            store = await TestStore.open(...args);
+            globalThis.postMessage({ number });
+            return;
+        }
+        globalThis.postMessage({ number, result: await store[method](...args) });
+    } catch (error) {
+        globalThis.postMessage({ number, error: String(error.message ?? error) });
+    }
+};
