@@ -174,6 +174,14 @@ impl Formula {
         javascript::function(text)
     }
 
+    /// Whether what it makes of `input` counts as true.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn holds(&self, input: Value<'_>) -> Result<bool> {
+        Ok(super::operators::is_truthy(&self.evaluate(input)?))
+    }
+
     /// What the formula makes of `input` when it asks for no other documents.
     ///
     /// # Errors

@@ -541,7 +541,7 @@ impl<E: Environment> Ready<E> {
             _ => stored_of(&entry)?,
         };
         if let (Some(filter), Some(stored)) = (&query.lowered.filter, &stored)
-            && !filter.holds_for_group(&entry.source, stored)
+            && !filter.holds_for_group(&entry.source, stored)?
         {
             return Ok(None);
         }

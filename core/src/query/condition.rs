@@ -5,6 +5,7 @@ use roaring::RoaringTreemap;
 
 use super::more_like_this::MoreLikeThis;
 use super::place::Place;
+use super::row_test::RowTest;
 use crate::indexes::{FieldKey, FieldValue};
 use crate::storage::KeyRange;
 
@@ -78,6 +79,8 @@ pub enum Leaf {
     Place(Place),
     /// The entry is like another, by its words.
     MoreLikeThis(MoreLikeThis),
+    /// A declared function says so; of `filter` only.
+    Function(Box<RowTest>),
     /// The entry is of one of these documents.
     Ids(Vec<Bytes>),
     /// The entry is of a document whose key is in a range.

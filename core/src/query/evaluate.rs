@@ -173,6 +173,11 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 entries
             }
             Leaf::IdBetween(range) => self.of_sources(range.clone(), b"").await?,
+            Leaf::Function(_) => {
+                return Err(Error::invalid(
+                    "no index knows what declared functions say: they stand in 'filter'",
+                ));
+            }
             // Only at the top: what a document is like cannot depend on what is like it.
             Leaf::MoreLikeThis(_) => {
                 return Err(Error::invalid(

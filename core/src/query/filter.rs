@@ -23,6 +23,14 @@ pub struct Filter {
     patterns: Vec<Option<regex_lite::Regex>>,
 }
 
+/// What is tested: a document or a group.
+struct Tested<'a> {
+    key: &'a [u8],
+    values_of: &'a dyn Fn(&FieldKey) -> Vec<FieldValue>,
+    /// All of it as JSON.
+    text: &'a dyn Fn() -> Result<String>,
+}
+
 impl Filter {
     /// Makes `conditions` ready.
     ///
@@ -60,11 +68,20 @@ impl Filter {
                 .cloned()
                 .unwrap_or_default()
         };
-        Ok(self.check(&self.conditions.root, document.key(), &values_of))
+        let text = || super::project::text_of(document);
+        let row = Tested {
+            key: document.key(),
+            values_of: &values_of,
+            text: &text,
+        };
+        self.check(&self.conditions.root, &row)
     }
 
     /// Whether the result of a group fulfils it.
-    pub fn holds_for_group(&self, key: &[u8], group: &Object) -> bool {
+    ///
+    /// # Errors
+    /// What a declared function cannot do with it.
+    pub fn holds_for_group(&self, key: &[u8], group: &Object) -> Result<bool> {
         let values_of = |field: &FieldKey| {
             let mut values = Vec::new();
             if let Some(value) = group.get(&field.name) {
@@ -72,37 +89,47 @@ impl Filter {
             }
             values
         };
-        self.check(&self.conditions.root, key, &values_of)
+        let text = || Ok(serde_json::to_string(group).expect("objects have text keys"));
+        let row = Tested {
+            key,
+            values_of: &values_of,
+            text: &text,
+        };
+        self.check(&self.conditions.root, &row)
     }
 
-    fn check(
-        &self,
-        condition: &Condition,
-        key: &[u8],
-        values_of: &dyn Fn(&FieldKey) -> Vec<FieldValue>,
-    ) -> bool {
+    fn check(&self, condition: &Condition, row: &Tested<'_>) -> Result<bool> {
         match condition {
-            Condition::All => true,
-            Condition::Nothing => false,
-            Condition::Leaf(at) => self
-                .conditions
-                .leaves
-                .get(*at)
-                .is_some_and(|leaf| self.check_leaf(leaf, *at, key, values_of)),
-            Condition::And(parts) => parts.iter().all(|it| self.check(it, key, values_of)),
-            Condition::Or(parts) => parts.iter().any(|it| self.check(it, key, values_of)),
-            Condition::Not(inner) => !self.check(inner, key, values_of),
-            Condition::Boost(inner, _) => self.check(inner, key, values_of),
+            Condition::All => Ok(true),
+            Condition::Nothing => Ok(false),
+            Condition::Leaf(at) => match self.conditions.leaves.get(*at) {
+                Some(Leaf::Function(test)) => test.holds(&(row.text)()?),
+                Some(leaf) => Ok(self.check_leaf(leaf, *at, row)),
+                None => Ok(false),
+            },
+            Condition::And(parts) => {
+                for part in parts {
+                    if !self.check(part, row)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Condition::Or(parts) => {
+                for part in parts {
+                    if self.check(part, row)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Condition::Not(inner) => self.check(inner, row).map(|holds| !holds),
+            Condition::Boost(inner, _) => self.check(inner, row),
         }
     }
 
-    fn check_leaf(
-        &self,
-        leaf: &Leaf,
-        at: usize,
-        key: &[u8],
-        values_of: &dyn Fn(&FieldKey) -> Vec<FieldValue>,
-    ) -> bool {
+    fn check_leaf(&self, leaf: &Leaf, at: usize, row: &Tested<'_>) -> bool {
+        let (key, values_of) = (row.key, row.values_of);
         match leaf {
             Leaf::Ids(keys) => keys.iter().any(|it| **it == *key),
             Leaf::IdBetween(range) => range.contains(key),
@@ -156,8 +183,8 @@ impl Filter {
                 let exact = field.kind == FieldKind::Exact;
                 texts(&values_of(field), exact).any(|it| pattern.is_match(&it))
             }
-            // They were refused when the filter was made.
-            Leaf::Search(_) | Leaf::Place(_) | Leaf::MoreLikeThis(_) => false,
+            // They were refused when the filter was made, or are checked before.
+            Leaf::Function(_) | Leaf::Search(_) | Leaf::Place(_) | Leaf::MoreLikeThis(_) => false,
         }
     }
 }
@@ -204,6 +231,7 @@ fn field_of(leaf: &Leaf) -> Result<Option<FieldKey>> {
         | Leaf::EndsWith { field, .. }
         | Leaf::Matches { field, .. } => Some(field.clone()),
         Leaf::Exists { name } => Some(FieldKey::new(name.as_str(), FieldKind::Default)),
+        Leaf::Function(_) => None,
         Leaf::Ids(_) | Leaf::IdBetween(_) | Leaf::IdStartsWith(_) | Leaf::IdEndsWith(_) => None,
         Leaf::Search(_) | Leaf::Place(_) | Leaf::MoreLikeThis(_) => {
             return Err(Error::new(

@@ -10,6 +10,7 @@ use super::condition::{Condition, Conditions, Leaf, Search};
 use super::facet::{self, FacetSource};
 use super::filter::Filter;
 use super::lucene;
+use super::row_test::RowTest;
 use super::rql::{
     Call, Comparison, Expression, ExpressionKind, GroupKey, Method, OrderBy, OrderType, Path,
     Query, Select, Source,
@@ -157,6 +158,7 @@ pub(super) fn lower_facets(query: &Query, parameters: &Parameters) -> Result<Vec
 }
 
 pub(super) struct Lowering<'a> {
+    query: &'a Query,
     pub(super) parameters: &'a Parameters,
     pub(super) leaves: Vec<Leaf>,
     pub(super) wanted: AutoDefinition,
@@ -190,6 +192,7 @@ impl<'a> Lowering<'a> {
             aggregations: BTreeSet::new(),
         });
         Ok(Self {
+            query,
             parameters,
             leaves: Vec::new(),
             wanted: AutoDefinition {
@@ -495,6 +498,11 @@ impl<'a> Lowering<'a> {
                 .ok_or_else(|| Error::invalid(format!("{}() lacks an argument", call.name)))
         };
         match call.method {
+            Method::Declared if !IS_WHOLE => Err(not_loaded(&call.name)),
+            Method::Declared => {
+                let test = RowTest::of_call(self.query, self.parameters, call)?;
+                Ok(self.leaf(Leaf::Function(Box::new(test))))
+            }
             Method::Exact => self.condition(argument(0)?, true),
             Method::Boost => {
                 let inner = self.condition(argument(0)?, exact)?;

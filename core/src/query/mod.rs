@@ -23,6 +23,7 @@ mod project;
 mod remarks;
 mod result;
 mod row_script;
+mod row_test;
 mod rows;
 pub mod rql;
 mod search;

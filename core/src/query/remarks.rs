@@ -163,6 +163,7 @@ fn describe(leaf: &Leaf) -> String {
         Leaf::Search(search) => format!("search({}, '{}')", search.name, search.text),
         Leaf::Place(place) => format!("{:?} a shape: {}", place.relation, place.field.name),
         Leaf::MoreLikeThis(_) => "moreLikeThis()".to_owned(),
+        Leaf::Function(_) => "a declared function".to_owned(),
         Leaf::Ids(_) | Leaf::IdBetween(_) | Leaf::IdStartsWith(_) | Leaf::IdEndsWith(_) => {
             "id()".to_owned()
         }

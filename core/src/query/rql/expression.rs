@@ -135,6 +135,7 @@ impl Parser<'_> {
     fn lone_condition(&self, operand: Expression) -> Result<Expression> {
         let is_condition = match &operand.kind {
             ExpressionKind::Literal(Literal::Bool(_)) => true,
+            ExpressionKind::Call(call) if call.method == Method::Declared => true,
             ExpressionKind::Call(call) => {
                 find(&call.name).is_some_and(|it| it.places.contains(&Place::Condition))
             }
@@ -293,7 +294,9 @@ impl Parser<'_> {
     /// A call; its name has been taken and `(` is next.
     fn call(&mut self, name: &str, start: usize, places: &[Place]) -> Result<Expression> {
         let name_span = start..self.last_end;
-        if self.functions.iter().any(|it| it == name) && places == [Place::Select] {
+        let may_be_declared =
+            places == [Place::Select] || self.is_in_filter && places.contains(&Place::Condition);
+        if may_be_declared && self.functions.iter().any(|it| it == name) {
             return self.declared_call(name, start);
         }
         let Some(signature) = find(name) else {
@@ -320,7 +323,10 @@ impl Parser<'_> {
             return SyntaxError::new(span, format!("{unsupported}() is not supported"));
         }
         if self.functions.iter().any(|it| it == name) {
-            let message = format!("the declared function '{name}' can be called in 'select' only");
+            let message = format!(
+                "the declared function '{name}' can be called in 'select', and as a condition of \
+                 'filter'"
+            );
             return SyntaxError::new(span, message);
         }
         let mut known: Vec<&str> = self.functions.iter().map(String::as_str).collect();

@@ -62,6 +62,8 @@ pub(super) struct Parser<'a> {
     pub(super) loaded: Vec<String>,
     /// The declared functions' names.
     pub(super) functions: Vec<String>,
+    /// Whether conditions may call them.
+    pub(super) is_in_filter: bool,
 }
 
 /// How far a query has come; no clause may stand before one of a lower rank.
@@ -86,6 +88,7 @@ impl<'a> Parser<'a> {
             alias: None,
             loaded: Vec::new(),
             functions: Vec::new(),
+            is_in_filter: false,
         })
     }
 
@@ -150,7 +153,11 @@ impl<'a> Parser<'a> {
         match word {
             "group" => query.group_by = self.group_by_clause()?,
             "where" => query.condition = Some(self.condition_clause("where")?),
-            "filter" => query.filter = Some(self.condition_clause("filter")?),
+            "filter" => {
+                self.is_in_filter = true;
+                query.filter = Some(self.condition_clause("filter")?);
+                self.is_in_filter = false;
+            }
             "order" => query.order_by = self.order_by_clause()?,
             "load" => query.load = self.load_clause()?,
             "select" => query.select = Some(self.select_clause()?),

@@ -134,6 +134,22 @@ test("places in errors are of the author's text", async () => {
     assert.doesNotMatch(row.json.Message, /\d+:\d+ the script threw/);
 });
 
+test("declared functions are conditions of 'filter'", async () => {
+    const declared = "declare function has(order, product, least) { return order.N >= least && order.Lines.some(it => it.P === product); } ";
+    const numbers = async (rest, parameters) => (await found(declared + rest, parameters)).map(it => it.N);
+    assert.deepEqual(await numbers("from Orders as o filter has(o, $p, 2) select N", { p: "p/2" }), [2, 4]);
+    assert.deepEqual(await numbers("from Orders as o where N < 4 filter not has(o, 'p/1', 0) or N = 3 select N"), [2, 3]);
+    for (const [query, message] of [
+        ["from Orders as o where has(o, 'p/1', 0)", /can be called in 'select', and as a condition of 'filter'/],
+        ["from Orders as o filter has(o, 'p/1', 0) > 1", /./],
+        ["from Orders as o filter has(o, 1, 2, 3)", /fewer parameters than arguments/],
+    ]) {
+        const refused = await ask(declared + query);
+        assert.ok(refused.status >= 400, query);
+        assert.match(refused.json.Message, message);
+    }
+});
+
 test("a filter may stand behind include", async () => {
     assert.equal((await found("from Orders include Nobody filter N > 2")).length, 2);
     assert.equal((await found("from Orders filter N > 2 include Nobody")).length, 2);
