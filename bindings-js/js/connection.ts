@@ -35,18 +35,18 @@ export interface Connection {
 const BATCH_DOCUMENTS = 4;
 
 interface Waiting {
+    askedAt: number;
     resolve(result: unknown): void;
     reject(error: PinyonError): void;
 }
 
 /** Speaks the protocol of pages over a wire. */
-export function connect(wire: Wire): Connection {
+export function connect(wire: Wire, documents = new DocumentCache()): Connection {
     const waiting = new Map<number, Waiting>();
     let next = 0;
     let isLeader = false;
     let ended: PinyonError | undefined;
     const events: Partial<ConnectionEvents> = {};
-    const documents = new DocumentCache();
     let resolveOpened: () => void = () => undefined;
     let rejectOpened: (error: PinyonError) => void = () => undefined;
     const opened = new Promise<void>((resolve, reject) => {
@@ -87,6 +87,7 @@ export function connect(wire: Wire): Connection {
             case 'answer': {
                 const call = waiting.get(message.number);
                 waiting.delete(message.number);
+                if (call) documents.heard(call.askedAt);
                 if (message.error) call?.reject(toError(message.error));
                 else call?.resolve(message.result);
                 break;
@@ -129,7 +130,7 @@ export function connect(wire: Wire): Connection {
                     return;
                 }
                 const number = next++;
-                waiting.set(number, { resolve, reject });
+                waiting.set(number, { askedAt: performance.now(), resolve, reject });
                 wire.send({ type: 'call', number, method, args });
             });
             if (!isPlainLoad) return answer as ReturnType<HostMethods[M]>;

@@ -1,6 +1,7 @@
 // The entry point of pages: the database runs in a worker.
 
 import { connect, workerWire, type Connection } from './connection.js';
+import type { DocumentCache } from './document_cache.js';
 import { isKnownToNeedWhole, rememberNeedOfWhole } from './module_memory.js';
 import { triesWhole, type HostOptions, type WorkerMessage } from './protocol.js';
 import { DocumentStore, type StoreOptions } from './store.js';
@@ -29,14 +30,18 @@ async function sendModule(worker: Worker, isWhole: boolean): Promise<void> {
     worker.postMessage([{ type: 'module', module }]);
 }
 
-DocumentStore.connect = async (options: HostOptions, worker: StoreOptions['worker']): Promise<Connection> => {
+DocumentStore.connect = async (
+    options: HostOptions,
+    worker: StoreOptions['worker'],
+    documents: DocumentCache,
+): Promise<Connection> => {
     if (worker === false || typeof Worker === 'undefined') {
         // @ts-ignore The path is that of the built package.
         const { connectLocally } = (await import('./local.js')) as typeof import('./local.js');
-        return connectLocally(options);
+        return connectLocally(options, documents);
     }
     const started = typeof worker === 'function' ? worker() : startWorker();
-    const connection = connect(workerWire(started));
+    const connection = connect(workerWire(started), documents);
     const { database, module } = options;
     const chosen: HostOptions = { ...options, prefersWhole: module === undefined && isKnownToNeedWhole(database) };
     started.addEventListener('message', ({ data }: MessageEvent<WorkerMessage[]>) => {

@@ -3,6 +3,7 @@
 import { AdvancedSession } from './advanced_session.js';
 import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
+import type { Writing } from './document_cache.js';
 import {
     documentText, metadataState, readingAgain, storedState, textOf, toEntity, type Metadata, type StoredState, type TrackedEntity,
 } from './entity.js';
@@ -237,9 +238,8 @@ export class DocumentSession {
         if (save.isEmpty) return;
         this.requestCount += 1;
         let results: CommandResult[] | undefined;
-        // Before, so that nobody gets one of them as it was and another as it is; after, so that nobody
-        // gets what was asked meanwhile.
-        this.connection.documents?.forget(save.writtenIds);
+        // Until it ends nobody gets one of them as it was and another as it is.
+        save.begin();
         try {
             const { commands, documents } = save.toWire();
             const text = await this.connection.call('batch', commands, save.contents, this.options.durability, undefined, documents);
@@ -247,7 +247,7 @@ export class DocumentSession {
         } catch (reason) {
             if (!(reason as { isDoneAlready?: boolean }).isDoneAlready) throw reason;
         } finally {
-            this.connection.documents?.forget(save.writtenIds);
+            save.end();
         }
         if (results) save.settle(results);
         else await save.settleUnanswered();
@@ -367,6 +367,7 @@ class Save {
     readonly contents: Blob[] = [];
     readonly puts: TrackedEntity[] = [];
     readonly #writtenIds: string[] = [];
+    #writing: Writing | undefined;
     readonly #sent = new Map<TrackedEntity, { body: string; metadata: string }>();
 
     constructor(session: DocumentSession, deletedIds: Map<string, { id: string; changeVector: string | null }>) {
@@ -379,8 +380,19 @@ class Save {
     }
 
     /** The documents that change, if they can be told beforehand. */
-    get writtenIds(): string[] | undefined {
-        return this.#session.deferred.length > 0 ? undefined : this.#writtenIds;
+    get #changedIds(): string[] | undefined {
+        const isMadeByDatabase = (id: string): boolean => id.endsWith('|') || id.endsWith('/');
+        return this.#session.deferred.length > 0 || this.#writtenIds.some(isMadeByDatabase) ? undefined : this.#writtenIds;
+    }
+
+    /** It is about to be sent. */
+    begin(): void {
+        this.#writing = this.#session.connection.documents?.beginWriting(this.#changedIds);
+    }
+
+    /** It was answered, or failed. */
+    end(): void {
+        if (this.#writing) this.#session.connection.documents?.endWriting(this.#writing);
     }
 
     /**
@@ -456,23 +468,38 @@ class Save {
         this.#commands.push({ id: tracked.id, changeVector: this.#expected(tracked), document: documentText(text) });
         this.#settlers.push((result) => {
             tracked.changeVector = result['@change-vector'] ?? null;
+            // What was sent: the application may have changed both meanwhile.
+            const isSame = JSON.stringify(tracked.metadata) === text.metadata;
+            const metadata = isSame ? tracked.metadata : (JSON.parse(text.metadata) as Metadata);
+            const isWithoutCollection = result['@collection'] === '@empty';
             for (const name of ['@id', '@collection', '@change-vector', '@last-modified', '@flags']) {
-                if (result[name] !== undefined && !(name === '@collection' && result[name] === '@empty')) {
-                    tracked.metadata[name] = result[name];
-                }
+                if (result[name] === undefined || (name === '@collection' && isWithoutCollection)) continue;
+                tracked.metadata[name] = metadata[name] = result[name];
             }
-            this.#settlePut(tracked, text.body);
-            const isAsSent = result['@id'] === tracked.id && Object.keys(tracked.metadata).every(isKeptAsSent);
-            // What the database adds beyond this, it is asked for.
-            if (isAsSent) this.#session.connection.documents?.wrote(tracked.id, { ...(tracked.stored as StoredState) });
+            const isOwnId = result['@id'] === tracked.id;
+            this.#rename(tracked, result['@id']);
+            this.#settlePut(tracked, text.body, metadata);
+            const isAsSent = isOwnId && !(isWithoutCollection && '@collection' in metadata) && Object.keys(metadata).every(isKeptAsSent);
+            // What the database adds beyond this, it is asked for; so is what other commands change.
+            if (isAsSent && this.#writing?.ids) {
+                this.#session.connection.documents?.wrote(this.#writing, tracked.id, { ...(tracked.stored as StoredState) });
+            }
         });
     }
 
-    #settlePut(tracked: TrackedEntity, body: string): void {
+    /** The database numbered it. */
+    #rename(tracked: TrackedEntity, id: string | undefined): void {
+        if (id === undefined || id.toLowerCase() === tracked.id.toLowerCase()) return;
+        this.#session.tracked.delete(tracked.id.toLowerCase());
+        tracked.id = id;
+        tracked.entity[this.#session.conventions.identityProperty] = id;
+        this.#session.tracked.set(id.toLowerCase(), tracked);
+    }
+
+    #settlePut(tracked: TrackedEntity, body: string, metadata: Metadata): void {
         delete tracked.expected;
         tracked.isForced = false;
-        // The body that was sent: the application may have changed the entity meanwhile.
-        tracked.stored = { body, metadata: metadataState(tracked.metadata) };
+        tracked.stored = { body, metadata: metadataState(metadata) };
     }
 
     #addDelete(tracked: TrackedEntity): void {
@@ -537,7 +564,7 @@ class Save {
                 tracked.changeVector = stored.changeVector;
                 tracked.metadata = stored.metadata;
             }
-            this.#settlePut(tracked, sent.body);
+            this.#settlePut(tracked, sent.body, tracked.metadata);
         });
         for (const tracked of [...this.#session.tracked.values()]) {
             if (tracked.isDeleted) this.#session.tracked.delete(tracked.id.toLowerCase());

@@ -3,8 +3,8 @@
 import { DatabaseChanges } from './changes.js';
 import { Conflicts } from './conflicts.js';
 import type { Connection } from './connection.js';
-import type { DocumentCache } from './document_cache.js';
 import { DocumentConventions, type DocumentType } from './conventions.js';
+import { DocumentCache } from './document_cache.js';
 import type { Metadata } from './entity.js';
 import { PinyonError, toDetails } from './errors.js';
 import type { IndexTask } from './index_definition.js';
@@ -101,7 +101,11 @@ export interface RevisionsCollectionConfiguration {
 }
 
 /** Makes the connection; each environment has its own way. */
-export type Connect = (options: HostOptions, worker: StoreOptions['worker']) => Connection | Promise<Connection>;
+export type Connect = (
+    options: HostOptions,
+    worker: StoreOptions['worker'],
+    documents: DocumentCache,
+) => Connection | Promise<Connection>;
 
 /** An application's way to a database. Make one, keep it, and open sessions on it. */
 export class DocumentStore {
@@ -123,6 +127,7 @@ export class DocumentStore {
     #nextLive = 0;
     #changes: DatabaseChanges | undefined;
     #sync: Sync | undefined;
+    readonly #documents = new DocumentCache();
     #connecting: Promise<Connection> | undefined;
     #connection: Connection | undefined;
     #isDisposed = false;
@@ -291,12 +296,12 @@ export class DocumentStore {
         if (this.#connection) return this.#connection;
         // Nothing is opened before something is asked: a server that renders pages asks nothing.
         const connect = (): Promise<Connection> => this.#connect();
-        const documents = (): DocumentCache | undefined => this.#connection?.documents;
+        const documents = this.#documents;
         return {
             get opened() { return connect().then((connection) => connection.opened); },
             isLeader: false,
             events: {},
-            get documents() { return documents(); },
+            documents,
             call: ((...args: unknown[]) =>
                 connect().then((connection) => (connection.call as (...args: unknown[]) => unknown)(...args))) as Connection['call'],
             close: () => connect().then((connection) => connection.close()),
@@ -312,7 +317,7 @@ export class DocumentStore {
     async #open(): Promise<Connection> {
         const { worker, conventions: _, ...rest } = this.#options;
         const options: HostOptions = { storage: 'indexeddb', durability: 'relaxed', ...rest };
-        const connection = await DocumentStore.connect(options, worker);
+        const connection = await DocumentStore.connect(options, worker, this.#documents);
         connection.events.sync = (state, events) => this.#sync?.tell(state, events);
         connection.events.live = (key, answer) => this.#live.get(key)?.take(answer);
         connection.events.lost = (error) => {
