@@ -227,13 +227,7 @@ impl<E: Environment> Ready<E> {
             (Plan::Documents(ids), _) => self.answer_by_documents(query, ids, page).await?,
             (Plan::Index(_), None) => Listed::default(),
         };
-        let documents: Vec<&StoredDocument> =
-            results.iter().filter_map(QueryResult::document).collect();
-        let includes = if query.includes.is_empty() {
-            Vec::new()
-        } else {
-            self.tx.includes(&documents, &query.includes).await?
-        };
+        let includes = self.included(query, &results).await?;
         let mut answer = Answer {
             results,
             total,
@@ -248,6 +242,26 @@ impl<E: Environment> Ready<E> {
             remarks::add(&evaluation, query, &mut answer).await?;
         }
         Ok(answer)
+    }
+
+    /// What the results refer to by the paths of `include`.
+    async fn included(
+        &self,
+        query: &PreparedQuery,
+        results: &[QueryResult],
+    ) -> Result<Vec<(String, Option<StoredDocument>)>> {
+        if query.includes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let documents: Vec<&StoredDocument> =
+            results.iter().filter_map(QueryResult::document).collect();
+        let groups = results.iter().filter_map(QueryResult::group_json);
+        let groups: Vec<String> = groups.collect();
+        if groups.is_empty() {
+            return self.tx.includes(&documents, &query.includes).await;
+        }
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        self.tx.includes_of(&[], &groups, &query.includes).await
     }
 
     /// Facets or suggestions.
@@ -478,7 +492,7 @@ impl<E: Environment> Ready<E> {
         if matches!(query.projection, Projection::Whole) {
             return Ok(QueryResult::Document(document, score));
         }
-        let loaded = self.loaded(query, &document).await?;
+        let loaded = self.loaded(query, Some(&document), stored).await?;
         let json = self
             .projected(query, Some(&document), stored, &loaded)
             .await?;
@@ -491,7 +505,7 @@ impl<E: Environment> Ready<E> {
         query: &PreparedQuery,
         document: Option<&StoredDocument>,
         stored: Option<&Object>,
-        loaded: &HashMap<String, Vec<StoredDocument>>,
+        loaded: &HashMap<String, String>,
     ) -> Result<Vec<u8>> {
         let mut at_hand = AtHand::new();
         let mut asked = Vec::new();
@@ -559,33 +573,33 @@ impl<E: Environment> Ready<E> {
                 .unwrap_or_default();
             return Ok(Some(QueryResult::Group(inner.to_vec(), false)));
         }
-        let loaded = HashMap::new();
+        let loaded = self.loaded(query, None, stored.as_ref()).await?;
         let json = self
             .projected(query, None, stored.as_ref(), &loaded)
             .await?;
         Ok(Some(QueryResult::Group(json, true)))
     }
 
+    /// What `load` names, by alias, as JSON: a document or null, or with `[]` a list of them in which
+    /// each id has its place.
     async fn loaded(
         &self,
         query: &PreparedQuery,
-        document: &StoredDocument,
-    ) -> Result<HashMap<String, Vec<StoredDocument>>> {
-        let mut loaded: HashMap<String, Vec<StoredDocument>> = HashMap::new();
+        document: Option<&StoredDocument>,
+        stored: Option<&Object>,
+    ) -> Result<HashMap<String, String>> {
+        let mut loaded: HashMap<String, String> = HashMap::new();
+        let at_hand = AtHand::new();
         for load in &query.query.load {
             let ids: Vec<String> = match &load.id.kind {
                 ExpressionKind::Field(path) => {
-                    let from = match &path.loaded {
-                        None => Some(document.body().to_owned()),
-                        Some(alias) => loaded
-                            .get(alias)
-                            .and_then(|it| it.first())
-                            .map(|it| it.body().to_owned()),
+                    let row = Row {
+                        document,
+                        stored,
+                        loaded: &loaded,
+                        at_hand: &at_hand,
                     };
-                    let found = from.and_then(|text| {
-                        project::find_path(&text, &path.segments).map(|it| it.into_owned())
-                    });
-                    found.map_or(Vec::new(), |text| texts_of(&text))
+                    row.find(path).map_or(Vec::new(), |text| texts_of(&text))
                 }
                 _ => {
                     let value = super::values::json_value(&load.id, &query.parameters)?;
@@ -593,7 +607,18 @@ impl<E: Environment> Ready<E> {
                 }
             };
             let found = self.tx.documents(&ids).await?;
-            loaded.insert(load.alias.clone(), found.into_iter().flatten().collect());
+            let mut texts = Vec::with_capacity(found.len());
+            for document in &found {
+                let text = document.as_ref().map(project::text_of).transpose()?;
+                texts.push(text.unwrap_or_else(|| "null".to_owned()));
+            }
+            let text = if load.many {
+                format!("[{}]", texts.join(","))
+            } else {
+                let there = texts.into_iter().find(|it| it != "null");
+                there.unwrap_or_else(|| "null".to_owned())
+            };
+            loaded.insert(load.alias.clone(), text);
         }
         Ok(loaded)
     }
@@ -626,6 +651,7 @@ pub(super) fn evaluation_of<'a, S: Store>(
         progress: &view.progress,
         forms: index.forms(),
         term_kinds: &view.term_kinds,
+        found_sets: &view.found_sets,
     }
 }
 

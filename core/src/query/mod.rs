@@ -6,6 +6,7 @@
 mod answer;
 mod by_documents;
 mod condition;
+mod entry_set;
 mod evaluate;
 mod facet;
 mod facet_values;

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use super::lower::aggregation_of;
 use super::row_script::RowScript;
-use super::rql::{Call, Expression, ExpressionKind, Method, Path, Query, Segment, Select};
+use super::rql::{
+    Call, Expression, ExpressionKind, Method, Path, Query, Segment, Select, SelectItem,
+};
 use super::values::{Parameters, json_value};
 use crate::document::{StoredDocument, find_property, to_id_key};
 use crate::formula::{Documents, Evaluation, Formula, Text, Value as Computed};
@@ -63,10 +65,26 @@ pub struct Row<'a> {
     pub document: Option<&'a StoredDocument>,
     /// Stored values of the entry, or the result of the group.
     pub stored: Option<&'a Object>,
-    /// Documents by the aliases under which they were loaded.
-    pub loaded: &'a HashMap<String, Vec<StoredDocument>>,
+    /// Documents by the aliases under which they were loaded, as JSON texts.
+    pub loaded: &'a HashMap<String, String>,
     /// Documents that a formula loaded.
     pub at_hand: &'a AtHand,
+}
+
+impl Row<'_> {
+    /// The document, or what else the row is made of, as JSON.
+    ///
+    /// # Errors
+    /// `Corrupted` when the document's metadata is not UTF-8.
+    pub fn own_text(&self) -> Result<String> {
+        match (self.document, self.stored) {
+            (Some(document), _) => text_of(document),
+            (None, Some(stored)) => {
+                Ok(serde_json::to_string(stored).expect("objects have text keys"))
+            }
+            (None, None) => Ok("null".to_owned()),
+        }
+    }
 }
 
 impl Projection {
@@ -103,11 +121,28 @@ impl Projection {
             Some(Select::Items { items, .. }) => items,
         };
         if let [only] = items.as_slice()
-            && let ExpressionKind::Call(call) = &only.value.kind
-            && call.method == Method::Declared
+            && let ExpressionKind::Field(path) = &only.value.kind
+            && path.segments.is_empty()
+            && path.loaded.is_none()
+            && only.alias.is_none()
         {
+            return Ok(Self::Whole);
+        }
+        let is_declared = |it: &SelectItem| matches!(&it.value.kind, ExpressionKind::Call(call) if call.method == Method::Declared);
+        if items.iter().any(is_declared) {
             if !IS_WHOLE {
                 return Err(not_loaded("computing in 'select'"));
+            }
+            let [only] = items.as_slice() else {
+                let script = RowScript::of_items(query, parameters, items)?;
+                return Ok(Self::Script(Box::new(script)));
+            };
+            let ExpressionKind::Call(call) = &only.value.kind else {
+                return unsupported("this expression");
+            };
+            if only.alias.is_some() {
+                let script = RowScript::of_items(query, parameters, items)?;
+                return Ok(Self::Script(Box::new(script)));
             }
             if let Some(formula) = Self::of_declared(query, call) {
                 return Ok(formula);
@@ -119,7 +154,8 @@ impl Projection {
         for item in items {
             let (name, from) = match &item.value.kind {
                 ExpressionKind::Field(path) if path.segments.is_empty() => {
-                    return unsupported("a whole document");
+                    let name = path.loaded.clone().unwrap_or_else(|| alias_of(query));
+                    (name, From::Path(path.clone()))
                 }
                 ExpressionKind::Field(path) => {
                     let key = query
@@ -256,19 +292,10 @@ fn write_formula(
     row: &Row<'_>,
     json: &mut Vec<u8>,
 ) -> Result<Vec<String>> {
-    let own = match (row.document, row.stored) {
-        (Some(document), _) => text_of(document)?,
-        (None, Some(stored)) => serde_json::to_string(stored).expect("objects have text keys"),
-        (None, None) => "null".to_owned(),
-    };
-    let mut others = Vec::with_capacity(row.loaded.len());
-    for (name, documents) in row.loaded {
-        let text = documents.first().map(text_of).transpose()?;
-        others.push((name, text.unwrap_or_else(|| "null".to_owned())));
-    }
+    let own = row.own_text()?;
     let mut members = vec![(Text::from(alias.to_owned()), Computed::from_json(&own))];
-    for (name, text) in &others {
-        members.push((Text::from((*name).clone()), Computed::from_json(text)));
+    for (name, text) in row.loaded {
+        members.push((Text::from(name.clone()), Computed::from_json(text)));
     }
     let found = Found(row.at_hand);
     let mut evaluation = Evaluation::new(&found);
@@ -353,19 +380,30 @@ fn push_value(value: &Value, json: &mut Vec<u8>) {
 }
 
 fn push_path(path: &Path, row: &Row<'_>, json: &mut Vec<u8>) {
-    if let Some(alias) = &path.loaded {
-        let documents = row.loaded.get(alias).map_or(&[][..], |it| it);
-        let found = documents
-            .first()
-            .and_then(|it| find_path(it.body(), &path.segments));
-        json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
-        return;
-    }
-    if let Some(value) = row.stored.and_then(|it| it.get(&path.to_string())) {
-        push_value(value, json);
-        return;
-    }
-    let found = row.document.and_then(|document| {
+    let found = row.find(path);
+    json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
+}
+
+impl Row<'_> {
+    /// The JSON text at the end of a path.
+    pub fn find(&self, path: &Path) -> Option<String> {
+        if let Some(alias) = &path.loaded {
+            let text = self.loaded.get(alias)?;
+            return find_path(text, &path.segments).map(Cow::into_owned);
+        }
+        if path.segments.is_empty() {
+            return self.own_text().ok();
+        }
+        if let Some(stored) = self.stored {
+            if let Some(value) = stored.get(&path.to_string()) {
+                return Some(value.to_string());
+            }
+            if self.document.is_none() {
+                let text = self.own_text().ok()?;
+                return find_path(&text, &path.segments).map(Cow::into_owned);
+            }
+        }
+        let document = self.document?;
         let is_metadata = matches!(
             path.segments.first(),
             Some(Segment::Property(name)) if name == "@metadata"
@@ -377,8 +415,7 @@ fn push_path(path: &Path, row: &Row<'_>, json: &mut Vec<u8>) {
         document.write_metadata_object(&mut metadata);
         let text = String::from_utf8(metadata).ok()?;
         find_path(&text, &path.segments[1..]).map(Cow::into_owned)
-    });
-    json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
+    }
 }
 
 /// The JSON text at the end of a path; where it leads through lists, a list of what is found.
