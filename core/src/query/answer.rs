@@ -51,6 +51,7 @@ pub struct Ready<E: Environment> {
 }
 
 /// What a query answers.
+#[derive(Default)]
 pub struct Answer {
     /// The page.
     pub results: Vec<QueryResult>,
@@ -94,6 +95,9 @@ impl<E: Environment> Indexes<E> {
         let is_stale = match (&plan, &view) {
             (Plan::Index(index), Some(view)) => {
                 let standing = index.standing(view, &tx).await?;
+                if !standing.is_stale {
+                    check_fields(index, view, query)?;
+                }
                 hash.update(&[u8::from(standing.is_stale)]);
                 hash.update(index.record().store.as_bytes());
                 hash.update(&view.progress.batches.to_le_bytes());
@@ -130,6 +134,36 @@ impl<E: Environment> Indexes<E> {
             scripts: None,
             now: self.database().now(),
         })
+    }
+}
+
+/// Refuses names that an index does not have: most are misspelt, and would find nothing.
+fn check_fields<S: Store>(
+    index: &Index<S>,
+    view: &IndexView<S::Snapshot>,
+    query: &PreparedQuery,
+) -> Result<()> {
+    let record = index.record();
+    // One that has nothing yet does not know its fields.
+    let IndexSource::Static(definition) = &record.source else {
+        return Ok(());
+    };
+    if view.progress.entry_count == 0 {
+        return Ok(());
+    }
+    let known = |name: &str| {
+        let mut fields = view.progress.fields.iter();
+        fields.any(|it| it.key.name == name) || definition.may_have_field(name)
+    };
+    let mut fields = query.lowered.wanted.fields.iter();
+    match fields.find(|it| !known(&it.name)) {
+        None => Ok(()),
+        Some(field) => Err(Error::invalid(format!(
+            "the field '{}' is not indexed in '{}'; what is not indexed cannot be asked for or \
+             sorted by",
+            field.name,
+            index.name()
+        ))),
     }
 }
 
@@ -655,7 +689,7 @@ pub(super) fn evaluation_of<'a, S: Store>(
     }
 }
 
-async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
+pub(super) async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
     let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
     let entries = blocks::get_many(snapshot, ENTRIES, &keys).await?;
     let missing = || Error::corrupted("an index entry is missing");

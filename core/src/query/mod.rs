@@ -6,6 +6,7 @@
 mod answer;
 mod by_documents;
 mod condition;
+mod entries;
 mod entry_set;
 mod evaluate;
 mod facet;

@@ -109,15 +109,31 @@ impl SentQuery {
     }
 }
 
+/// Refuses what would change documents where it is only asked.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub fn check_asks(query: &PreparedQuery) -> Result<()> {
+    if query.query.update.is_some() {
+        return Err(http_error::invalid_query(&Error::invalid(
+            "'update' changes documents: such a query is sent by PATCH, as an operation",
+        )));
+    }
+    Ok(())
+}
+
 /// `GET` and `POST queries`.
 pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     let began = Instant::now();
     let mut sent = SentQuery::read(call, method).await?;
     let database = call.open_database().await?;
     let query = sent.prepare()?;
+    check_asks(&query)?;
+    let mut shows_entries = false;
     match call.query.get("debug")?.as_deref() {
         None | Some("") => {}
         Some("explain") => return explain(&database, &query).await,
+        Some("entries") => shows_entries = true,
         Some(other) => {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -134,7 +150,11 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
-    let answer = ready.answer(&query, usize::MAX).await?;
+    let answer = if shows_entries {
+        ready.answer_entries(&query).await?
+    } else {
+        ready.answer(&query, usize::MAX).await?
+    };
     let byte_count = answer.results.iter().map(QueryResult::byte_count).sum();
     call.server.check_response_bytes(byte_count)?;
     let revisions = included_revisions(&query, &ready, &answer).await?;

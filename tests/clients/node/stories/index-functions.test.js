@@ -199,3 +199,30 @@ test("what functions made is there after a kill, and goes on", async () => {
     await deleting.saveChanges();
     await check(50);
 });
+
+test("functions stand beside fields, and see when a document was written", async () => {
+    const rows = await ask(`declare function first(trip, fallback) { return trip.legs.length ? trip.legs[0] : fallback; }
+        from Trips as trip order by id() load trip.driver as d
+        select first(trip, 0) as leg, trip.day, d.name as name, trip.legs[] as legs`);
+    assert.deepEqual(
+        rows.map(({ leg, day, name, legs }) => [leg, day, name, legs]),
+        [[3, "2026-01-05", "Ada", [3, 4]], [10, "2026-02-01", "Ada", [10]], [1, "2026-02-03", null, [1, 1, 1]]],
+    );
+    const [written] = await ask("from Trips as trip where id() = 'trips/1' select { at: lastModified(trip), made: (() => 1)() }");
+    assert.ok(Math.abs(Date.now() - written.at) < 3_600_000, String(written.at));
+});
+
+test("a map that never ends holds up neither its deletion nor the server's", async () => {
+    const other = await createStore(server.url);
+    const session = other.openSession();
+    for (let at = 0; at < 40; at++) await session.store(new Trip({ legs: [at] }), `trips/${at}`);
+    await session.saveChanges();
+    const path = `/databases/${other.database}`;
+    const loop = { Name: "Loop", Maps: ["map('Trips', t => { while (true) {} return { A: 1 }; })"] };
+    const put = await send(server.url, "PUT", `${path}/admin/indexes`, { body: { Indexes: [loop] } });
+    assert.equal(put.status, 201);
+    // Without an end to the step, this would wait for all of the documents.
+    assert.equal((await send(server.url, "DELETE", `${path}/indexes?name=Loop`)).status, 204);
+    await send(server.url, "PUT", `${path}/admin/indexes`, { body: { Indexes: [loop] } });
+    // The server stops with a step under way, as each story ends.
+});
