@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+#[cfg(feature = "whole")]
+use roaring::RoaringTreemap;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::condition::{Conditions, Found, Leaf};
@@ -15,7 +17,7 @@ use super::lower::Output;
 use super::order;
 use super::plan::Plan;
 use super::prepared::PreparedQuery;
-use super::project::{self, AtHand, Projection, Row};
+use super::project::{self, AtHand, Projection, ProjectionBehavior, Row};
 use super::remarks;
 use super::result::QueryResult;
 use super::rql::ExpressionKind;
@@ -310,6 +312,11 @@ impl<E: Environment> Ready<E> {
         let mut results = Vec::new();
         match &query.lowered.output {
             Output::Rows => {}
+            Output::Suggestions(_) if query.lowered.filter.is_some() => {
+                return Err(Error::invalid(
+                    "suggestions are made of an index's terms, to which 'filter' does not apply",
+                ));
+            }
             Output::Suggestions(suggestions) => {
                 for suggestion in suggestions {
                     let json = suggestion_json(&evaluation, suggestion).await?;
@@ -317,7 +324,10 @@ impl<E: Environment> Ready<E> {
                 }
             }
             Output::Facets(sources) => {
-                let found = evaluation.find(&query.lowered.conditions).await?;
+                let mut found = evaluation.find(&query.lowered.conditions).await?;
+                if query.lowered.filter.is_some() {
+                    found.entries = self.filtered(query, index, view, &found).await?;
+                }
                 for source in sources {
                     let facets = match source {
                         FacetSource::Facet(facet) => vec![facet.clone()],
@@ -332,6 +342,46 @@ impl<E: Environment> Ready<E> {
         }
         let total = results.len() as u64;
         Ok(Listed::new(results, total))
+    }
+
+    /// Those of the found entries whose documents, or groups, fulfil the filter.
+    #[cfg(feature = "whole")]
+    async fn filtered(
+        &self,
+        query: &PreparedQuery,
+        index: &Index<E::Store>,
+        view: &IndexView<DocumentsOf<E>>,
+        found: &Found,
+    ) -> Result<RoaringTreemap> {
+        let Some(filter) = &query.lowered.filter else {
+            return Ok(found.entries.clone());
+        };
+        let numbers = found.entries.iter().take(query.lowered.filter_limit);
+        let numbers: Vec<u64> = numbers.collect();
+        let mut kept = RoaringTreemap::new();
+        for chunk in numbers.chunks(CHUNK) {
+            if index.is_map_reduce() {
+                let entries = entries_of(&view.snapshot, chunk).await?;
+                for (number, entry) in chunk.iter().zip(&entries) {
+                    let entry = Entry::decode(entry)?;
+                    let group = stored_of(&entry)?.unwrap_or_default();
+                    if filter.holds_for_group(&entry.source, &group) {
+                        kept.insert(*number);
+                    }
+                }
+                continue;
+            }
+            let sources = index.sources_of(&view.snapshot, chunk).await?;
+            let documents = self.tx.documents_by_key(sources).await?;
+            for (number, document) in chunk.iter().zip(documents) {
+                if let Some(document) = document
+                    && filter.holds(&document)?
+                {
+                    kept.insert(*number);
+                }
+            }
+        }
+        Ok(kept)
     }
 
     async fn facets_of(&self, query: &PreparedQuery, id: &str) -> Result<Vec<Facet>> {
@@ -474,7 +524,8 @@ impl<E: Environment> Ready<E> {
         found: &Found,
         numbers: &[u64],
     ) -> Result<Vec<QueryResult>> {
-        let is_whole = matches!(query.projection, Projection::Whole);
+        // An automatic index keeps nothing that results could show.
+        let is_whole = matches!(query.projection, Projection::Whole) || index.is_auto();
         let entries = if is_whole && !index.is_map_reduce() {
             Vec::new()
         } else {
@@ -545,6 +596,7 @@ impl<E: Environment> Ready<E> {
         let mut asked = Vec::new();
         for _ in 0..MOST_LOADS {
             let row = Row {
+                behavior: query.projection_behavior,
                 document,
                 stored,
                 loaded,
@@ -628,6 +680,7 @@ impl<E: Environment> Ready<E> {
             let ids: Vec<String> = match &load.id.kind {
                 ExpressionKind::Field(path) => {
                     let row = Row {
+                        behavior: ProjectionBehavior::Default,
                         document,
                         stored,
                         loaded: &loaded,

@@ -1,7 +1,7 @@
 //! Projections: what a result shows of a document, a group or an index entry.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -59,8 +59,40 @@ pub enum From {
     Constant(String),
 }
 
+/// Where the fields of results come from that an index keeps too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+pub enum ProjectionBehavior {
+    /// From the index if it keeps them, else from the document.
+    #[default]
+    Default,
+    /// From the index only; what it does not keep is null.
+    FromIndex,
+    /// As [`Self::FromIndex`], but what is missing fails the query.
+    FromIndexOrThrow,
+    /// From the document only.
+    FromDocument,
+    /// As [`Self::FromDocument`], but what is missing fails the query.
+    FromDocumentOrThrow,
+}
+
+impl ProjectionBehavior {
+    fn reads_index(self) -> bool {
+        !matches!(self, Self::FromDocument | Self::FromDocumentOrThrow)
+    }
+
+    fn reads_document(self) -> bool {
+        !matches!(self, Self::FromIndex | Self::FromIndexOrThrow)
+    }
+
+    fn refuses_missing(self) -> bool {
+        matches!(self, Self::FromIndexOrThrow | Self::FromDocumentOrThrow)
+    }
+}
+
 /// What a row is made of.
 pub struct Row<'a> {
+    /// Where its fields come from.
+    pub behavior: ProjectionBehavior,
     /// The document, if the row is one's.
     pub document: Option<&'a StoredDocument>,
     /// Stored values of the entry, or the result of the group.
@@ -77,13 +109,42 @@ impl Row<'_> {
     /// # Errors
     /// `Corrupted` when the document's metadata is not UTF-8.
     pub fn own_text(&self) -> Result<String> {
-        match (self.document, self.stored) {
-            (Some(document), _) => text_of(document),
-            (None, Some(stored)) => {
-                Ok(serde_json::to_string(stored).expect("objects have text keys"))
-            }
-            (None, None) => Ok("null".to_owned()),
+        let Some(document) = self.document else {
+            let text = |stored| serde_json::to_string(stored).expect("objects have text keys");
+            return Ok(self.stored.map_or_else(|| "null".to_owned(), text));
+        };
+        match self.stored.filter(|_| self.behavior.reads_index()) {
+            Some(stored) => self.merged_text(document, stored),
+            None if self.behavior.reads_document() => text_of(document),
+            None => self.merged_text(document, &Object::new()),
         }
+    }
+
+    /// The document with what the index keeps of it, which goes first.
+    fn merged_text(&self, document: &StoredDocument, stored: &Object) -> Result<String> {
+        let text = text_of(document)?;
+        let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&text)
+            .map_err(|reason| Error::corrupted(format!("'{}': {reason}", document.id())))?;
+        let is_shown = |name: &str| name == "@metadata" || self.behavior.reads_document();
+        let mut merged = String::from("{");
+        let mut push = |name: &str, value: &str| {
+            if merged.len() > 1 {
+                merged.push(',');
+            }
+            merged.push_str(&Value::from(name).to_string());
+            merged.push(':');
+            merged.push_str(value);
+        };
+        for (name, value) in stored {
+            push(name, &value.to_string());
+        }
+        for (name, value) in &members {
+            if is_shown(name) && !stored.contains_key(&**name) {
+                push(name, value.get());
+            }
+        }
+        merged.push('}');
+        Ok(merged)
     }
 }
 
@@ -331,6 +392,9 @@ pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Resu
     match projection {
         Projection::Whole => Ok(Vec::new()),
         Projection::Fields(fields) => {
+            if row.behavior.refuses_missing() {
+                check_fields(fields, row)?;
+            }
             write_fields(fields, row, json);
             Ok(Vec::new())
         }
@@ -341,6 +405,25 @@ pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Resu
             "this 'select' needs a script engine, which this host does not lend",
         )),
     }
+}
+
+/// Refuses a row without a value for each field.
+fn check_fields(fields: &[Shown], row: &Row<'_>) -> Result<()> {
+    for field in fields {
+        if let From::Path(path) = &field.from
+            && row.find(path).is_none()
+        {
+            let source = if row.behavior.reads_index() {
+                "index"
+            } else {
+                "document"
+            };
+            return Err(Error::invalid(format!(
+                "the field '{path}' cannot be taken from the {source}, as the query demands"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn write_fields(fields: &[Shown], row: &Row<'_>, json: &mut Vec<u8>) {
@@ -394,11 +477,12 @@ impl Row<'_> {
         if path.segments.is_empty() {
             return self.own_text().ok();
         }
-        if let Some(stored) = self.stored {
+        let is_of_group = self.document.is_none();
+        if let Some(stored) = self.stored.filter(|_| is_of_group || self.behavior.reads_index()) {
             if let Some(value) = stored.get(&path.to_string()) {
                 return Some(value.to_string());
             }
-            if self.document.is_none() {
+            if is_of_group {
                 let text = self.own_text().ok()?;
                 return find_path(&text, &path.segments).map(Cow::into_owned);
             }
@@ -409,6 +493,9 @@ impl Row<'_> {
             Some(Segment::Property(name)) if name == "@metadata"
         );
         if !is_metadata {
+            if !self.behavior.reads_document() {
+                return None;
+            }
             return find_path(document.body(), &path.segments).map(Cow::into_owned);
         }
         let mut metadata = Vec::new();

@@ -33,10 +33,6 @@
       return text ? Date.parse(text.replace(/(\.\d{3})\d+/, "$1")) : null;
     },
     getMetadata: (document) => (isObject(document) ? document["@metadata"] ?? {} : {}),
-    lastModified: (document) => {
-      const text = isObject(document) ? document["@metadata"]?.["@last-modified"] : null;
-      return text ? Date.parse(text.replace(/(\.\d{3})\d+/, "$1")) : null;
-    },
     valueAt,
     makeRows: (row) => (text) => {
       const input = JSON.parse(text);

@@ -10,7 +10,7 @@ use pinyon_core::indexes::{
     CompiledIndex, CompiledMap, IndexCompiler, IndexDefinition, Indexes, Loads, Object, ObjectMap,
     StepLimits,
 };
-use pinyon_core::query::{Parameters, PreparedQuery};
+use pinyon_core::query::{Parameters, PreparedQuery, ProjectionBehavior};
 use pinyon_core::storage::StoreName;
 use serde_json::{Value, json};
 
@@ -111,6 +111,66 @@ fn results_of_groups_load_and_include() {
             let expected = [("c/1".to_owned(), true), ("c/9".to_owned(), false)];
             assert_eq!(includes(&indexes, text).await, expected, "{text}");
         }
+    });
+}
+
+#[test]
+fn fields_come_from_the_index_or_from_the_document() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        write(&database, vec![order("o/1", r#"{"Freight":2,"Company":"c/1"}"#)]).await;
+        define(
+            &indexes,
+            r#"{"Name":"Calculated","Maps":["map('Orders', o => ({ Company: 'c/x', Calc: o.Freight * 2 }))"],
+                "Fields":{"__all_fields":{"Storage":"Yes"}}}"#,
+        )
+        .await
+        .unwrap();
+        let ask_as = async |select: &str, behavior: ProjectionBehavior| {
+            let text = format!("from index 'Calculated' as o select {select}");
+            let mut query = PreparedQuery::parse(&text, Parameters::new()).unwrap();
+            query.projection_behavior = behavior;
+            let plan = indexes.plan(&query).await.unwrap();
+            catch_up(&indexes).await;
+            let ready = indexes.ready(plan, &query).await.unwrap();
+            let answer = ready.answer(&query, usize::MAX).await.map_err(|it| it.message().to_owned())?;
+            let mut json = Vec::new();
+            answer.results[0].write_json(&mut json);
+            Ok::<_, String>(shown(vec![serde_json::from_slice(&json).unwrap()]).remove(0))
+        };
+        use ProjectionBehavior::{Default, FromDocument, FromDocumentOrThrow, FromIndex, FromIndexOrThrow};
+        for select in ["Company, Calc, Freight", "{ Company: o.Company, Calc: o.Calc, Freight: o.Freight }"] {
+            for (behavior, expected) in [
+                (Default, json!({ "Company": "c/x", "Calc": 4, "Freight": 2 })),
+                (FromIndex, json!({ "Company": "c/x", "Calc": 4, "Freight": null })),
+                (FromDocument, json!({ "Company": "c/1", "Calc": null, "Freight": 2 })),
+            ] {
+                let mut found = ask_as(select, behavior).await.unwrap();
+                for name in ["Company", "Calc", "Freight"] {
+                    found.as_object_mut().unwrap().entry(name).or_insert(Value::Null);
+                }
+                assert_eq!(found, expected, "{select} {behavior:?}");
+            }
+        }
+        assert!(ask_as("Company, Calc", FromIndexOrThrow).await.is_ok());
+        let refused = ask_as("Freight", FromIndexOrThrow).await.unwrap_err();
+        assert!(refused.contains("'Freight' cannot be taken from the index"), "{refused}");
+        let refused = ask_as("Calc", FromDocumentOrThrow).await.unwrap_err();
+        assert!(refused.contains("'Calc' cannot be taken from the document"), "{refused}");
+    });
+}
+
+#[test]
+fn facets_count_what_passes_the_filter() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let orders = (0..40).map(|it| order(&format!("o/{it}"), &json!({ "C": it % 2, "P": it }).to_string()));
+        write(&database, orders.collect()).await;
+        let (facets, ..) = ask(&indexes, "from Orders filter P > 10 select facet(C)").await.unwrap();
+        let counts: Vec<u64> = facets[0]["Values"].as_array().unwrap().iter().map(|it| it["Count"].as_u64().unwrap()).collect();
+        assert_eq!(counts.iter().sum::<u64>(), 29);
     });
 }
 

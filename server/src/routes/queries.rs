@@ -7,7 +7,9 @@ use hyper::{Method, StatusCode};
 use pinyon_core::document::StoredDocument;
 use pinyon_core::host::{TimeSpan, Timestamp};
 use pinyon_core::query::rql::SyntaxError;
-use pinyon_core::query::{Answer, Parameters, Plan, PreparedQuery, QueryResult, Ready};
+use pinyon_core::query::{
+    Answer, Parameters, Plan, PreparedQuery, ProjectionBehavior, QueryResult, Ready,
+};
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeEnvironment;
@@ -36,6 +38,7 @@ pub struct SentQuery {
     /// A time span's text, or milliseconds: clients differ.
     wait_for_non_stale_results_timeout: Value,
     skip_duplicate_checking: Option<bool>,
+    projection_behavior: Option<ProjectionBehavior>,
     page_size: Option<u64>,
 }
 
@@ -79,6 +82,7 @@ impl SentQuery {
             }
         })?;
         prepared.skips_duplicate_check = self.skip_duplicate_checking == Some(true);
+        prepared.projection_behavior = self.projection_behavior.unwrap_or_default();
         if let Some(size) = self.page_size {
             let size = usize::try_from(size).unwrap_or(usize::MAX);
             let take = &mut prepared.lowered.take;
