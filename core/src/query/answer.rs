@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-#[cfg(feature = "whole")]
-use roaring::RoaringTreemap;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::condition::{Conditions, Found, Leaf};
@@ -312,11 +310,6 @@ impl<E: Environment> Ready<E> {
         let mut results = Vec::new();
         match &query.lowered.output {
             Output::Rows => {}
-            Output::Suggestions(_) if query.lowered.filter.is_some() => {
-                return Err(Error::invalid(
-                    "suggestions are made of an index's terms, to which 'filter' does not apply",
-                ));
-            }
             Output::Suggestions(suggestions) => {
                 for suggestion in suggestions {
                     let json = suggestion_json(&evaluation, suggestion).await?;
@@ -324,10 +317,7 @@ impl<E: Environment> Ready<E> {
                 }
             }
             Output::Facets(sources) => {
-                let mut found = evaluation.find(&query.lowered.conditions).await?;
-                if query.lowered.filter.is_some() {
-                    found.entries = self.filtered(query, index, view, &found).await?;
-                }
+                let found = evaluation.find(&query.lowered.conditions).await?;
                 for source in sources {
                     let facets = match source {
                         FacetSource::Facet(facet) => vec![facet.clone()],
@@ -342,46 +332,6 @@ impl<E: Environment> Ready<E> {
         }
         let total = results.len() as u64;
         Ok(Listed::new(results, total))
-    }
-
-    /// Those of the found entries whose documents, or groups, fulfil the filter.
-    #[cfg(feature = "whole")]
-    async fn filtered(
-        &self,
-        query: &PreparedQuery,
-        index: &Index<E::Store>,
-        view: &IndexView<DocumentsOf<E>>,
-        found: &Found,
-    ) -> Result<RoaringTreemap> {
-        let Some(filter) = &query.lowered.filter else {
-            return Ok(found.entries.clone());
-        };
-        let numbers = found.entries.iter().take(query.lowered.filter_limit);
-        let numbers: Vec<u64> = numbers.collect();
-        let mut kept = RoaringTreemap::new();
-        for chunk in numbers.chunks(CHUNK) {
-            if index.is_map_reduce() {
-                let entries = entries_of(&view.snapshot, chunk).await?;
-                for (number, entry) in chunk.iter().zip(&entries) {
-                    let entry = Entry::decode(entry)?;
-                    let group = stored_of(&entry)?.unwrap_or_default();
-                    if filter.holds_for_group(&entry.source, &group) {
-                        kept.insert(*number);
-                    }
-                }
-                continue;
-            }
-            let sources = index.sources_of(&view.snapshot, chunk).await?;
-            let documents = self.tx.documents_by_key(sources).await?;
-            for (number, document) in chunk.iter().zip(documents) {
-                if let Some(document) = document
-                    && filter.holds(&document)?
-                {
-                    kept.insert(*number);
-                }
-            }
-        }
-        Ok(kept)
     }
 
     async fn facets_of(&self, query: &PreparedQuery, id: &str) -> Result<Vec<Facet>> {

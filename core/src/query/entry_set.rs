@@ -85,7 +85,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_numbers() -> impl Strategy<Value = Vec<u64>> {
-        let number = prop_oneof![0..200u64, 65_000..66_000u64, any::<u64>(), (1u64 << 32) - 9..1u64 << 33];
+        let number = prop_oneof![
+            0..200u64,
+            65_000..66_000u64,
+            any::<u64>(),
+            (1u64 << 32) - 9..1u64 << 33
+        ];
         proptest::collection::btree_set(number, 0..300).prop_map(|it| it.into_iter().collect())
     }
 

@@ -189,27 +189,8 @@ impl Projection {
         {
             return Ok(Self::Whole);
         }
-        let is_declared = |it: &SelectItem| matches!(&it.value.kind, ExpressionKind::Call(call) if call.method == Method::Declared);
-        if items.iter().any(is_declared) {
-            if !IS_WHOLE {
-                return Err(not_loaded("computing in 'select'"));
-            }
-            let [only] = items.as_slice() else {
-                let script = RowScript::of_items(query, parameters, items)?;
-                return Ok(Self::Script(Box::new(script)));
-            };
-            let ExpressionKind::Call(call) = &only.value.kind else {
-                return unsupported("this expression");
-            };
-            if only.alias.is_some() {
-                let script = RowScript::of_items(query, parameters, items)?;
-                return Ok(Self::Script(Box::new(script)));
-            }
-            if let Some(formula) = Self::of_declared(query, call) {
-                return Ok(formula);
-            }
-            let script = RowScript::of_call(query, parameters, call)?;
-            return Ok(Self::Script(Box::new(script)));
+        if let Some(computed) = Self::of_functions(query, parameters, items)? {
+            return Ok(computed);
         }
         let mut shown = Vec::with_capacity(items.len());
         for item in items {
@@ -256,6 +237,34 @@ impl Projection {
 }
 
 impl Projection {
+    /// What declared functions make, alone or beside fields; `None` when there are none.
+    fn of_functions(
+        query: &Query,
+        parameters: &Parameters,
+        items: &[SelectItem],
+    ) -> Result<Option<Self>> {
+        let is_declared = |it: &SelectItem| matches!(&it.value.kind, ExpressionKind::Call(call) if call.method == Method::Declared);
+        if !items.iter().any(is_declared) {
+            return Ok(None);
+        }
+        if !IS_WHOLE {
+            return Err(not_loaded("computing in 'select'"));
+        }
+        let script = match items {
+            [only] if only.alias.is_none() => {
+                let ExpressionKind::Call(call) = &only.value.kind else {
+                    return Ok(None);
+                };
+                if let Some(formula) = Self::of_declared(query, call) {
+                    return Ok(Some(formula));
+                }
+                RowScript::of_call(query, parameters, call)?
+            }
+            _ => RowScript::of_items(query, parameters, items)?,
+        };
+        Ok(Some(Self::Script(Box::new(script))))
+    }
+
     /// A call of a declared function with fields, translated; `None` when it needs a script engine.
     fn of_declared(query: &Query, call: &Call) -> Option<Self> {
         let [function] = query.functions.as_slice() else {
@@ -478,7 +487,10 @@ impl Row<'_> {
             return self.own_text().ok();
         }
         let is_of_group = self.document.is_none();
-        if let Some(stored) = self.stored.filter(|_| is_of_group || self.behavior.reads_index()) {
+        if let Some(stored) = self
+            .stored
+            .filter(|_| is_of_group || self.behavior.reads_index())
+        {
             if let Some(value) = stored.get(&path.to_string()) {
                 return Some(value.to_string());
             }

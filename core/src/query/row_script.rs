@@ -9,9 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::project::{AtHand, Row};
-use super::rql::{
-    Call, Expression, ExpressionKind, Method, Query, Script, Segment, SelectItem,
-};
+use super::rql::{Call, Expression, ExpressionKind, Method, Query, Script, Segment, SelectItem};
 use super::values::{Parameters, json_value};
 use crate::document::to_id_key;
 use crate::host::{ScriptCall, ScriptEngine, ScriptPart, ScriptProgram, Timestamp};

@@ -14,9 +14,9 @@ use pinyon_core::query::{Parameters, PreparedQuery, ProjectionBehavior};
 use pinyon_core::storage::StoreName;
 use serde_json::{Value, json};
 
+use super::order;
 use super::story::indexes::{TestIndexes, ask, catch_up, define, open, write};
 use super::story::{Story, put};
-use super::order;
 
 fn shown(results: Vec<Value>) -> Vec<Value> {
     let without = |mut it: Value| {
@@ -42,14 +42,20 @@ fn loaded_documents_keep_their_places() {
     story.run(async |database| {
         let indexes = open(&story, &database).await;
         let company = |id: &str, name: &str| {
-            put(id, &format!(r#"{{"Name":"{name}","@metadata":{{"@collection":"Companies"}}}}"#))
+            put(
+                id,
+                &format!(r#"{{"Name":"{name}","@metadata":{{"@collection":"Companies"}}}}"#),
+            )
         };
         write(
             &database,
             vec![
                 company("c/1", "One"),
                 company("c/2", "Two"),
-                order("o/1", r#"{"Company":"c/1","Other":["c/2","c/9","c/1"],"N":1}"#),
+                order(
+                    "o/1",
+                    r#"{"Company":"c/1","Other":["c/2","c/9","c/1"],"N":1}"#,
+                ),
                 order("o/2", r#"{"Company":"c/9","Other":["c/2"],"N":2}"#),
                 order("o/3", r#"{"Other":[],"N":3}"#),
             ],
@@ -76,10 +82,20 @@ fn loaded_documents_keep_their_places() {
                 json!({ "Name": null, "Names": [] }),
             ]
         );
-        let whole = ask(&indexes, "from Orders as o load o.Company as c select c as Company, o.N").await;
+        let whole = ask(
+            &indexes,
+            "from Orders as o load o.Company as c select c as Company, o.N",
+        )
+        .await;
         assert_eq!(whole.unwrap().0[0]["Company"]["Name"], "One");
-        let plain = ask(&indexes, "from Orders as o where o.N = 2 select o").await.unwrap().0;
-        assert_eq!(plain, ask(&indexes, "from Orders where N = 2").await.unwrap().0);
+        let plain = ask(&indexes, "from Orders as o where o.N = 2 select o")
+            .await
+            .unwrap()
+            .0;
+        assert_eq!(
+            plain,
+            ask(&indexes, "from Orders where N = 2").await.unwrap().0
+        );
     });
 }
 
@@ -161,19 +177,6 @@ fn fields_come_from_the_index_or_from_the_document() {
     });
 }
 
-#[test]
-fn facets_count_what_passes_the_filter() {
-    let story = Story::new();
-    story.run(async |database| {
-        let indexes = open(&story, &database).await;
-        let orders = (0..40).map(|it| order(&format!("o/{it}"), &json!({ "C": it % 2, "P": it }).to_string()));
-        write(&database, orders.collect()).await;
-        let (facets, ..) = ask(&indexes, "from Orders filter P > 10 select facet(C)").await.unwrap();
-        let counts: Vec<u64> = facets[0]["Values"].as_array().unwrap().iter().map(|it| it["Count"].as_u64().unwrap()).collect();
-        assert_eq!(counts.iter().sum::<u64>(), 29);
-    });
-}
-
 /// A map that takes its time.
 struct SlowMap(Arc<AtomicUsize>);
 
@@ -208,10 +211,17 @@ fn who_deletes_an_index_does_not_wait_for_all_of_its_documents() {
         let compiler = Arc::new(SlowMap(Arc::clone(&mapped)));
         let store = StoreName::new("documents").unwrap();
         let environment = story.environment.clone();
-        let indexes = Indexes::open(environment, database.clone(), &store, compiler).await.unwrap();
+        let indexes = Indexes::open(environment, database.clone(), &store, compiler)
+            .await
+            .unwrap();
         let orders = (0..COUNT).map(|it| order(&format!("o/{it}"), "{\"N\":1}"));
         write(&database, orders.collect()).await;
-        define(&indexes, r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#).await.unwrap();
+        define(
+            &indexes,
+            r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#,
+        )
+        .await
+        .unwrap();
         let index = indexes.get("Slow").unwrap();
         let (stepping, followed) = (Arc::clone(&index), database.clone());
         let step = std::thread::spawn(move || {
@@ -229,7 +239,12 @@ fn who_deletes_an_index_does_not_wait_for_all_of_its_documents() {
             time_ms: 0,
             ..StepLimits::default()
         };
-        define(&indexes, r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#).await.unwrap();
+        define(
+            &indexes,
+            r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#,
+        )
+        .await
+        .unwrap();
         let index = indexes.get("Slow").unwrap();
         let clock = Arc::clone(&story.clock);
         let ticking = std::thread::spawn(move || {

@@ -269,6 +269,27 @@ pub async fn stats(call: &mut Call<'_>) -> Reply {
     ))
 }
 
+/// Where results are written as documents: collection, pattern of references, and theirs.
+fn outputs(source: &IndexSource) -> [Option<String>; 3] {
+    match source {
+        IndexSource::Static(it) => [
+            it.output_reduce_to_collection.clone(),
+            it.pattern_for_output_reduce_to_collection_references
+                .clone(),
+            it.pattern_references_collection_name.clone(),
+        ],
+        IndexSource::Auto(_) => [None, None, None],
+    }
+}
+
+/// How much was done a second, of late.
+fn rate(batches: &[BatchRecord], now: Timestamp, count: fn(&BatchRecord) -> u64) -> f64 {
+    let is_late = |it: &&BatchRecord| now.ticks() - it.completed_at.ticks() < TICKS_PER_MINUTE;
+    #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
+    let count = batches.iter().filter(is_late).map(count).sum::<u64>() as f64;
+    count / 60.0
+}
+
 /// Rates are of the last minute.
 const TICKS_PER_MINUTE: i64 = 600_000_000;
 
@@ -294,22 +315,9 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
         .iter()
         .map(|it| as_written(it.cursor_name()))
         .collect();
-    let output = match &record.source {
-        IndexSource::Static(it) => (
-            it.output_reduce_to_collection.clone(),
-            it.pattern_for_output_reduce_to_collection_references.clone(),
-            it.pattern_references_collection_name.clone(),
-        ),
-        IndexSource::Auto(_) => (None, None, None),
-    };
+    let output = outputs(&record.source);
     let now = database.documents.now();
-    let rate = |count: fn(&BatchRecord) -> u64| {
-        let batches = index.latest_batches().into_iter();
-        let lately = batches.filter(|it| now.ticks() - it.completed_at.ticks() < TICKS_PER_MINUTE);
-        #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
-        let count = lately.map(|it| count(&it)).sum::<u64>() as f64;
-        count / 60.0
-    };
+    let rate = |count: fn(&BatchRecord) -> u64| rate(&index.latest_batches(), now, count);
     let is_reduce = index.is_map_reduce();
     let of_reduce = |count: u64| is_reduce.then_some(count);
     let at = pinyon_core::host::Timestamp::from_ticks(progress.last_indexed_at_ticks);
@@ -323,9 +331,9 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
         "MapReferenceAttempts": null,
         "MapReferenceSuccesses": null,
         "MapReferenceErrors": null,
-        "ReduceOutputCollection": output.0,
-        "ReduceOutputReferencePattern": output.1,
-        "PatternReferencesCollectionName": output.2,
+        "ReduceOutputCollection": output[0],
+        "ReduceOutputReferencePattern": output[1],
+        "PatternReferencesCollectionName": output[2],
         "MappedPerSecondRate": rate(|it| it.inputs),
         "ReducedPerSecondRate": is_reduce.then(|| rate(|it| it.reduces)),
         "ReduceAttempts": of_reduce(progress.reduce_attempts),
