@@ -322,10 +322,25 @@ impl<S: Snapshot> ReadTransaction<S> {
         documents: &[&StoredDocument],
         paths: &[IncludePath],
     ) -> Result<Vec<(String, Option<StoredDocument>)>> {
-        let mut seen: HashSet<Bytes> = documents.iter().map(|it| it.key().clone()).collect();
+        let keys: Vec<Bytes> = documents.iter().map(|it| it.key().clone()).collect();
+        let texts: Vec<&str> = documents.iter().map(|it| it.body()).collect();
+        self.includes_of(&keys, &texts, paths).await
+    }
+
+    /// What JSON texts refer to by `paths`, but for those known by `keys`.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn includes_of(
+        &self,
+        keys: &[Bytes],
+        texts: &[&str],
+        paths: &[IncludePath],
+    ) -> Result<Vec<(String, Option<StoredDocument>)>> {
+        let mut seen: HashSet<Bytes> = keys.iter().cloned().collect();
         let mut ids = Vec::new();
-        for document in documents {
-            for id in paths.iter().flat_map(|path| path.ids(document.body())) {
+        for text in texts {
+            for id in paths.iter().flat_map(|path| path.ids(text)) {
                 if seen.insert(to_id_key(&id)) {
                     ids.push(id);
                 }

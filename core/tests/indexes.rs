@@ -8,6 +8,7 @@
 
 mod hostile;
 mod oracle;
+mod shown;
 mod story;
 
 use std::collections::BTreeMap;

@@ -20,6 +20,7 @@ mod snapshot;
 mod store;
 mod table;
 mod value;
+mod value_cache;
 mod verify;
 mod writer;
 

@@ -15,6 +15,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata,
 use crate::block_file::BlockFile;
 use crate::error::redb_error;
 use crate::layers::{Layers, LayersCursor};
+use crate::value_cache::{Place, ValueCache};
 use crate::{table, value};
 
 type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -30,6 +31,7 @@ pub(crate) struct Base {
     blocks: Arc<BlockFile>,
     /// `None` inside: the space was never written.
     tables: [OnceLock<Option<OpenTable>>; KeySpace::COUNT as usize],
+    values: ValueCache,
 }
 
 impl Base {
@@ -43,6 +45,7 @@ impl Base {
             transaction,
             blocks,
             tables: std::array::from_fn(|_| OnceLock::new()),
+            values: ValueCache::default(),
         }
     }
 
@@ -113,12 +116,18 @@ impl Base {
         let Some(table) = self.table(space)? else {
             return Ok(None);
         };
+        let place = Place::of(space, key);
+        if let Some(value) = self.values.get(place, space, key) {
+            return Ok(Some(value));
+        }
         let found =
             ReadableTable::get(table, key).map_err(|reason| self.failed("read a value", reason))?;
-        match found {
-            Some(stored) => self.decode(space, key, stored.value()).map(Some),
-            None => Ok(None),
-        }
+        let Some(stored) = found else {
+            return Ok(None);
+        };
+        let value = self.decode(space, key, stored.value())?;
+        self.values.offer(place, space, key, &value);
+        Ok(Some(value))
     }
 
     fn has(&self, space: KeySpace, key: &[u8]) -> Result<bool> {

@@ -23,15 +23,21 @@ pub use walk::Walk;
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
 use crate::{Error, Result};
 
+/// Bytes of a key that are copied as one piece: most keys differ from the one before in fewer.
+const PIECE: usize = 16;
+
 /// Reads the records of one block.
 pub struct BlockReader<'b> {
     bytes: &'b [u8],
     at: usize,
+    /// The key, and behind it whatever stood there before.
     key: Vec<u8>,
+    key_length: usize,
     shared: usize,
     value: Range<usize>,
 }
 
+#[cold]
 fn broken() -> Error {
     Error::corrupted("a block of an index breaks off or does not fit")
 }
@@ -43,6 +49,7 @@ impl<'b> BlockReader<'b> {
             bytes,
             at: 0,
             key: Vec::new(),
+            key_length: 0,
             shared: 0,
             value: 0..0,
         }
@@ -58,15 +65,10 @@ impl<'b> BlockReader<'b> {
             return Ok(false);
         }
         let (shared, rest) = (self.length()?, self.length()?);
-        if shared > self.key.len() {
+        if shared > self.key_length {
             return Err(broken());
         }
-        let end = self.at.checked_add(rest).ok_or_else(broken)?;
-        let rest = self.bytes.get(self.at..end).ok_or_else(broken)?;
-        self.key.truncate(shared);
-        self.key.extend_from_slice(rest);
-        self.shared = shared;
-        self.at = end;
+        self.read_key(shared, rest)?;
         let length = self.length()?;
         let end = self.at.checked_add(length).ok_or_else(broken)?;
         if end > self.bytes.len() {
@@ -78,7 +80,38 @@ impl<'b> BlockReader<'b> {
     }
 
     #[inline]
+    fn read_key(&mut self, shared: usize, rest: usize) -> Result<()> {
+        let left = self.bytes.get(self.at..).ok_or_else(broken)?;
+        if rest > left.len() {
+            return Err(broken());
+        }
+        let length = shared + rest;
+        if self.key.len() < length + PIECE {
+            self.key.resize(2 * (length + PIECE), 0);
+        }
+        let place = &mut self.key[shared..];
+        match (left.first_chunk::<PIECE>(), place.first_chunk_mut()) {
+            (Some(piece), Some(place)) if rest <= PIECE => *place = *piece,
+            _ => place[..rest].copy_from_slice(&left[..rest]),
+        }
+        self.key_length = length;
+        self.shared = shared;
+        self.at += rest;
+        Ok(())
+    }
+
+    #[inline]
     fn length(&mut self) -> Result<usize> {
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(usize::from(*byte))
+            }
+            _ => self.long_length(),
+        }
+    }
+
+    fn long_length(&mut self) -> Result<usize> {
         let mut number = 0usize;
         for shift in (0..32).step_by(7) {
             let byte = *self.bytes.get(self.at).ok_or_else(broken)?;
@@ -92,8 +125,9 @@ impl<'b> BlockReader<'b> {
     }
 
     /// The key of the record.
+    #[inline]
     pub fn key(&self) -> &[u8] {
-        &self.key
+        &self.key[..self.key_length]
     }
 
     /// How many bytes of the key are those of the key before.

@@ -214,6 +214,23 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
+impl IndexDefinition {
+    /// Whether its functions may make a field of this name, as far as their texts tell.
+    pub fn may_have_field(&self, name: &str) -> bool {
+        let texts = || {
+            let maps = self.maps.iter().chain(&self.reduce);
+            maps.chain(self.additional_sources.values())
+        };
+        // These make fields by whatever name.
+        let makes_any = |text: &String| {
+            let lower = text.to_ascii_lowercase();
+            lower.contains("createfield") || !lower.contains('{')
+        };
+        self.fields.contains_key(name)
+            || texts().any(|text| text.contains(name) || text.contains("...") || makes_any(text))
+    }
+}
+
 /// What an index is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum IndexSource {

@@ -248,17 +248,27 @@ pub fn decode_positions(bytes: &[u8]) -> Result<(u32, Vec<u32>)> {
 ///
 /// # Errors
 /// `Corrupted` when it does not fit.
+#[inline]
 pub fn decode_frequency(bytes: &[u8]) -> Result<(u32, u32)> {
     if bytes.is_empty() {
         return Ok((1, 1));
     }
+    if let [words, rest @ ..] = bytes
+        && *words < 0x80
+    {
+        return Ok((u32::from(*words), places_in(rest)));
+    }
     let mut decoder = crate::schema::Decoder::new("postings", bytes);
     let words = u32::try_from(decoder.varint()?)
         .map_err(|_| crate::Error::corrupted("a posting has an impossible place"))?;
-    // Each number ends in a byte below 0x80.
-    let rest = &bytes[decoder.position()..];
-    let places = rest.iter().filter(|byte| **byte < 0x80).count();
-    Ok((words, u32::try_from(places).unwrap_or(u32::MAX)))
+    Ok((words, places_in(&bytes[decoder.position()..])))
+}
+
+/// How many numbers there are: each ends in a byte below 0x80.
+#[inline]
+fn places_in(bytes: &[u8]) -> u32 {
+    let places = bytes.iter().filter(|byte| **byte < 0x80).count();
+    u32::try_from(places).unwrap_or(u32::MAX)
 }
 
 /// The fields of an object that a map or reduce made.

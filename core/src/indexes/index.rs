@@ -15,7 +15,7 @@ use super::map::{CompiledIndex, CompiledMap, FieldsMap, IndexCompiler};
 use super::output::Output;
 use super::source_cache::SourceCache;
 use super::tables::{Cursor, ERRORS, FORMAT, Progress, STATE, STATE_KEY};
-use super::{AutoDefinition, TermKinds, auto_reduce};
+use super::{AutoDefinition, FoundSets, TermKinds, auto_reduce};
 use crate::document::CollectionName;
 use crate::host::Timestamp;
 use crate::parts::{IS_WHOLE, not_loaded};
@@ -29,8 +29,10 @@ pub struct IndexView<S> {
     pub snapshot: S,
     /// How far it had come.
     pub progress: Arc<Progress>,
-    /// What queries found out about it.
+    /// Which kinds of terms it has, as far as queries asked.
     pub term_kinds: TermKinds,
+    /// What queries found in it lately.
+    pub found_sets: FoundSets,
 }
 
 /// An open index.
@@ -51,10 +53,14 @@ pub struct Index<S: Store> {
     progressed: Event,
     /// How many wait for it to come further.
     waiters: Arc<AtomicUsize>,
+    /// How many wait for the step under way to end.
+    stops: Arc<AtomicUsize>,
     last_query_at: AtomicI64,
     /// Before this nobody could ask it.
     opened_at: AtomicI64,
     is_paused: AtomicBool,
+    /// As the record has it, for those who look at it often.
+    is_off: AtomicBool,
     is_retired: AtomicBool,
     /// Why the definition cannot be run on this host.
     fault: Option<String>,
@@ -169,7 +175,6 @@ impl<S: Store> Index<S> {
         followed.sort();
         followed.dedup();
         let index = Self {
-            record: RwLock::new(Arc::new(record)),
             followed,
             sources: SourceCache::default(),
             batches: BatchRecords::default(),
@@ -181,9 +186,12 @@ impl<S: Store> Index<S> {
             view: RwLock::new(None),
             progressed: Event::new(),
             waiters: Arc::default(),
+            stops: Arc::default(),
             last_query_at: AtomicI64::new(0),
             opened_at: AtomicI64::new(0),
             is_paused: AtomicBool::new(false),
+            is_off: AtomicBool::new(record.is_disabled),
+            record: RwLock::new(Arc::new(record)),
             is_retired: AtomicBool::new(false),
             fault,
             changed: Event::new(),
@@ -200,6 +208,7 @@ impl<S: Store> Index<S> {
     }
 
     pub(super) fn set_record(&self, record: IndexRecord) {
+        self.is_off.store(record.is_disabled, Ordering::Release);
         *self.record.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(record);
         self.changed.notify(usize::MAX);
     }
@@ -286,6 +295,7 @@ impl<S: Store> Index<S> {
             snapshot,
             progress: Arc::new(progress),
             term_kinds: TermKinds::default(),
+            found_sets: FoundSets::default(),
         })
     }
 
@@ -328,10 +338,20 @@ impl<S: Store> Index<S> {
         Waiter(Arc::clone(&self.waiters))
     }
 
-    /// Waits for the step under way; until the answer is dropped there is no other one.
+    /// Ends the step under way, which gives up what it has not committed; until the answer is
+    /// dropped there is no other one.
     pub(super) async fn stop_stepping(&self) -> MutexGuard<'_, ()> {
         let _waiter = self.await_progress();
+        self.stops.fetch_add(1, Ordering::AcqRel);
+        let _stop = Waiter(Arc::clone(&self.stops));
         self.stepping.lock().await
+    }
+
+    /// Whether the step under way shall end.
+    pub(super) fn shall_stop(&self) -> bool {
+        self.stops.load(Ordering::Acquire) > 0
+            || self.is_off.load(Ordering::Acquire)
+            || self.is_paused()
     }
 
     /// Whether somebody waits for it to come further.

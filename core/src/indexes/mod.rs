@@ -19,6 +19,7 @@ mod entry_writer;
 mod feeding;
 mod field_path;
 mod follow;
+mod found_sets;
 mod idle;
 mod index;
 mod map;
@@ -54,6 +55,7 @@ pub use entry_builder::{FieldForm, FieldForms};
 pub(crate) use entry_builder::{decode_frequency, decode_positions, values_of_json};
 pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
+pub use found_sets::FoundSets;
 pub use idle::IdleLimits;
 pub use index::{Index, IndexView, IndexingError, Waiter};
 pub use map::{

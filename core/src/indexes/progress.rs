@@ -39,8 +39,10 @@ impl<S: Store> Index<S> {
             let name = followed.cursor_name();
             let done = view.progress.cursors.get(name).copied().unwrap_or_default();
             let newest = followed.newest(tx).await?;
+            let mut written = self.compiled.maps.iter().filter_map(|it| it.collection());
+            let written = written.find(|it| it.key() == name);
             collections.push(CollectionProgress {
-                collection: name.to_owned(),
+                collection: written.map_or(name, |it| it.as_str()).to_owned(),
                 last_processed_document_etag: done.documents,
                 last_processed_tombstone_etag: done.tombstones,
                 document_lag: newest.documents.saturating_sub(done.documents),

@@ -335,6 +335,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         let dirty = std::mem::take(&mut self.groups.dirty);
         let mut results = Vec::with_capacity(dirty.len());
         for (key, leaves) in dirty {
+            self.check_stop()?;
             let group = self.existing_group(&key).await?;
             let result = self.reduce_group(&key, &group, leaves).await;
             let entries = match result {

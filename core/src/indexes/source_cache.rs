@@ -5,6 +5,7 @@
 //! new store, and with it a new cache.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -24,8 +25,30 @@ pub(super) struct SourceCache(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    recent: HashMap<u64, Bytes>,
-    former: HashMap<u64, Bytes>,
+    recent: Sources,
+    former: Sources,
+}
+
+type Sources = HashMap<u64, Bytes, BuildHasherDefault<NumberHasher>>;
+
+/// Spreads numbers that are given out one after the other; nobody outside chooses them.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
 }
 
 impl Kept {

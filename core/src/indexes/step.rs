@@ -22,7 +22,7 @@ use super::reduce::GroupWriter;
 use super::references;
 use super::spatial_field::{SpatialPaths, spatial_entry_field};
 use super::tables::{Cursor, ERRORS, Entry, Progress, STATE, STATE_KEY};
-use super::{FieldKind, TermKinds};
+use super::{FieldKind, FoundSets, TermKinds};
 use crate::database::Database;
 use crate::document::{CollectionName, StoredDocument};
 use crate::host::Timestamp;
@@ -67,6 +67,7 @@ const KEPT_ERRORS: u64 = 500;
 const TOLERATED_FAILURES_PERCENT: u64 = 15;
 /// Few documents say little about a map, unless there are no more.
 const TELLING_ATTEMPTS: u64 = 100;
+const TELLING_SLOW_ATTEMPTS: u64 = 5;
 /// How often a map is run again because it asked for more documents.
 const MOST_LOADS: usize = 512;
 /// Documents read at a time.
@@ -156,6 +157,7 @@ impl<S: Store> Index<S> {
             snapshot: self.store.snapshot().await?,
             progress: std::sync::Arc::clone(&current.progress),
             term_kinds: TermKinds::default(),
+            found_sets: FoundSets::default(),
         };
         let mut step = Step::<D, S> {
             index: self,
@@ -177,9 +179,16 @@ impl<S: Store> Index<S> {
             ),
         };
         drop(current);
-        step.run().await?;
+        match step.run().await {
+            // Whoever stopped it wakes whoever makes the next.
+            Err(_) if self.shall_stop() => return Ok(StepReport::default()),
+            ran => ran?,
+        }
         let mut report = step.report;
-        step.commit().await?;
+        match step.commit().await {
+            Err(_) if self.shall_stop() => return Ok(StepReport::default()),
+            committed => committed?,
+        }
         #[cfg(feature = "whole")]
         if self.output_reason(&self.view().await?.progress).is_some() {
             // Documents are searched for what is no result any more only when all were followed,
@@ -282,11 +291,13 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         let mut done = 0;
         for chunk in changed.items.chunks(CHUNK) {
             let keys = chunk.iter().map(|(_, key)| key.clone()).collect();
-            self.index_documents(keys).await?;
+            let left = self.index_documents(keys, true).await?;
             yield_once().await;
+            let left = left.and_then(|left| chunk.iter().position(|(_, key)| *key == left));
+            let chunk = &chunk[..left.unwrap_or(chunk.len())];
             done += chunk.len();
             cursor.documents = chunk.last().map_or(cursor.documents, |(etag, _)| *etag);
-            if (self.is_full() || self.is_late()) && done < changed.items.len() {
+            if left.is_some() || (self.is_full() || self.is_late()) && done < changed.items.len() {
                 has_more = true;
                 break;
             }
@@ -319,7 +330,8 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         let keys: BTreeSet<Bytes> = gone.items.iter().map(|(_, key)| key.clone()).collect();
         self.report.processed += keys.len();
         // A document that went and came back has been dealt with where it is now.
-        self.index_documents(keys.into_iter().collect()).await?;
+        self.index_documents(keys.into_iter().collect(), false)
+            .await?;
         if gone.has_more {
             cursor.tombstones = gone.last_etag()?;
             self.report.has_more = true;
@@ -361,7 +373,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                         .await?
                 {
                     after = referrers.last().cloned();
-                    self.index_documents(referrers).await?;
+                    self.index_documents(referrers, false).await?;
                     if self.is_full() {
                         // The same target is met again, and its referrers mapped again.
                         self.commit_early().await?;
@@ -399,22 +411,39 @@ impl<D: Store, S: Store> Step<'_, D, S> {
 
     /// Maps that take long are not to keep back what others are waiting to see.
     fn is_late(&self) -> bool {
+        self.is_late_since(self.now)
+    }
+
+    fn is_late_since(&self, began: Timestamp) -> bool {
         const TICKS_PER_MS: i64 = 10_000;
-        let ticks = self.clock.now().ticks() - self.now.ticks();
+        let ticks = self.clock.now().ticks() - began.ticks();
         ticks > i64::from(self.limits.time_ms) * TICKS_PER_MS
     }
 
-    /// Brings the entries of documents in line with what the documents are now.
-    async fn index_documents(&mut self, mut keys: Vec<Bytes>) -> Result<()> {
+    /// Brings the entries of documents in line with what the documents are now. When it `may_break`
+    /// off because that takes long, it answers the first document that it left for the next step.
+    async fn index_documents(
+        &mut self,
+        mut keys: Vec<Bytes>,
+        may_break: bool,
+    ) -> Result<Option<Bytes>> {
         keys.retain(|key| self.done.insert(key.clone()));
+        let mut left = None;
         let found = self.tx.documents_by_key(keys.clone()).await?;
         if self.index.is_map_reduce() {
             self.fetch_slots(&keys).await?;
         }
         self.prepare_maps(&found)?;
+        // Not since the step began: what was mapped ahead would have been for nothing.
+        let began = self.clock.now();
         let mut sources = Vec::with_capacity(keys.len());
         let mut grouped = Vec::new();
-        for (key, document) in keys.into_iter().zip(found) {
+        for (place, (key, document)) in keys.into_iter().zip(found).enumerate() {
+            self.check_stop()?;
+            if may_break && place > 0 && self.is_late_since(began) {
+                left = Some(key);
+                break;
+            }
             let mapped = match &document {
                 Some(document) => self.map_document(document).await?,
                 None => self.mapped_nothing(),
@@ -437,12 +466,23 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             }
         }
         self.group(grouped).await?;
-        if sources.is_empty() {
-            return Ok(());
+        if !sources.is_empty() {
+            self.writer
+                .replace(&self.view.snapshot, &mut self.progress, sources)
+                .await?;
         }
-        self.writer
-            .replace(&self.view.snapshot, &mut self.progress, sources)
-            .await
+        Ok(left)
+    }
+
+    /// Somebody waits for the step to end: the index is deleted, replaced, switched off or closed.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        if self.index.shall_stop() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the step was stopped to make way for a change of the index",
+            ));
+        }
+        Ok(())
     }
 
     fn prepare_maps(&self, documents: &[Option<StoredDocument>]) -> Result<()> {
@@ -620,7 +660,13 @@ impl<D: Store, S: Store> Step<'_, D, S> {
 
     /// An index of which too much fails answers wrongly; better it says so.
     fn judge(&mut self) {
-        let is_telling = self.progress.map_attempts >= TELLING_ATTEMPTS || !self.report.has_more;
+        // Of maps that take so long fewer have to do, or it would take minutes to say anything.
+        let telling = if self.is_late() {
+            TELLING_SLOW_ATTEMPTS
+        } else {
+            TELLING_ATTEMPTS
+        };
+        let is_telling = self.progress.map_attempts >= telling || !self.report.has_more;
         for (what, attempts, errors) in [
             ("map", self.progress.map_attempts, self.progress.map_errors),
             (

@@ -299,6 +299,7 @@ pub fn entry_key(number: u64) -> Bytes {
 ///
 /// # Errors
 /// `Corrupted` when there are not as many.
+#[inline]
 pub fn decode_number(key: &[u8]) -> Result<u64> {
     let bytes = key
         .len()
@@ -325,6 +326,7 @@ pub fn posting_range(field: u16, prefix: &[u8]) -> KeyRange {
 ///
 /// # Errors
 /// `Corrupted` when it does not have that form.
+#[inline]
 pub fn decode_posting(key: &[u8]) -> Result<(&[u8], u64)> {
     let number = decode_number(key)?;
     let term = key

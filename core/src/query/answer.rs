@@ -15,16 +15,18 @@ use super::lower::Output;
 use super::order;
 use super::plan::Plan;
 use super::prepared::PreparedQuery;
-use super::project::{self, AtHand, Projection, Row};
+use super::project::{self, AtHand, Projection, ProjectionBehavior, Row};
 use super::remarks;
 use super::result::QueryResult;
-use super::rql::ExpressionKind;
+use super::rql::{ExpressionKind, Source};
 use super::suggestion::suggestion_json;
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::host::{ScriptEngine, Timestamp};
 use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
-use crate::indexes::{Cursor, Followed, Index, IndexSource, IndexView, Indexes, Object};
+use crate::indexes::{
+    Cursor, Followed, Index, IndexSource, IndexView, Indexes, Object, REPLACEMENT_PREFIX,
+};
 use crate::reader::ReadTransaction;
 use crate::storage::{Environment, Snapshot, Store};
 use crate::version::Etag;
@@ -51,6 +53,7 @@ pub struct Ready<E: Environment> {
 }
 
 /// What a query answers.
+#[derive(Default)]
 pub struct Answer {
     /// The page.
     pub results: Vec<QueryResult>,
@@ -94,6 +97,12 @@ impl<E: Environment> Indexes<E> {
         let is_stale = match (&plan, &view) {
             (Plan::Index(index), Some(view)) => {
                 let standing = index.standing(view, &tx).await?;
+                // What replaces it may have more.
+                let replacement = format!("{REPLACEMENT_PREFIX}{}", index.name());
+                let is_asked = !matches!(query.query.source, Source::Collection(_));
+                if is_asked && !standing.is_stale && self.find(&replacement).is_none() {
+                    check_fields(index, view, query)?;
+                }
                 hash.update(&[u8::from(standing.is_stale)]);
                 hash.update(index.record().store.as_bytes());
                 hash.update(&view.progress.batches.to_le_bytes());
@@ -130,6 +139,36 @@ impl<E: Environment> Indexes<E> {
             scripts: None,
             now: self.database().now(),
         })
+    }
+}
+
+/// Refuses names that an index does not have: most are misspelt, and would find nothing.
+fn check_fields<S: Store>(
+    index: &Index<S>,
+    view: &IndexView<S::Snapshot>,
+    query: &PreparedQuery,
+) -> Result<()> {
+    let record = index.record();
+    // One that has nothing yet does not know its fields.
+    let IndexSource::Static(definition) = &record.source else {
+        return Ok(());
+    };
+    if view.progress.entry_count == 0 {
+        return Ok(());
+    }
+    let known = |name: &str| {
+        let mut fields = view.progress.fields.iter();
+        fields.any(|it| it.key.name == name) || definition.may_have_field(name)
+    };
+    let mut fields = query.lowered.wanted.fields.iter();
+    match fields.find(|it| !known(&it.name)) {
+        None => Ok(()),
+        Some(field) => Err(Error::invalid(format!(
+            "the field '{}' is not indexed in '{}'; what is not indexed cannot be asked for or \
+             sorted by",
+            field.name,
+            index.name()
+        ))),
     }
 }
 
@@ -227,13 +266,7 @@ impl<E: Environment> Ready<E> {
             (Plan::Documents(ids), _) => self.answer_by_documents(query, ids, page).await?,
             (Plan::Index(_), None) => Listed::default(),
         };
-        let documents: Vec<&StoredDocument> =
-            results.iter().filter_map(QueryResult::document).collect();
-        let includes = if query.includes.is_empty() {
-            Vec::new()
-        } else {
-            self.tx.includes(&documents, &query.includes).await?
-        };
+        let includes = self.included(query, &results).await?;
         let mut answer = Answer {
             results,
             total,
@@ -248,6 +281,26 @@ impl<E: Environment> Ready<E> {
             remarks::add(&evaluation, query, &mut answer).await?;
         }
         Ok(answer)
+    }
+
+    /// What the results refer to by the paths of `include`.
+    async fn included(
+        &self,
+        query: &PreparedQuery,
+        results: &[QueryResult],
+    ) -> Result<Vec<(String, Option<StoredDocument>)>> {
+        if query.includes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let documents: Vec<&StoredDocument> =
+            results.iter().filter_map(QueryResult::document).collect();
+        let groups = results.iter().filter_map(QueryResult::group_json);
+        let groups: Vec<String> = groups.collect();
+        if groups.is_empty() {
+            return self.tx.includes(&documents, &query.includes).await;
+        }
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        self.tx.includes_of(&[], &groups, &query.includes).await
     }
 
     /// Facets or suggestions.
@@ -426,7 +479,8 @@ impl<E: Environment> Ready<E> {
         found: &Found,
         numbers: &[u64],
     ) -> Result<Vec<QueryResult>> {
-        let is_whole = matches!(query.projection, Projection::Whole);
+        // An automatic index keeps nothing that results could show.
+        let is_whole = matches!(query.projection, Projection::Whole) || index.is_auto();
         let entries = if is_whole && !index.is_map_reduce() {
             Vec::new()
         } else {
@@ -478,7 +532,7 @@ impl<E: Environment> Ready<E> {
         if matches!(query.projection, Projection::Whole) {
             return Ok(QueryResult::Document(document, score));
         }
-        let loaded = self.loaded(query, &document).await?;
+        let loaded = self.loaded(query, Some(&document), stored).await?;
         let json = self
             .projected(query, Some(&document), stored, &loaded)
             .await?;
@@ -491,12 +545,13 @@ impl<E: Environment> Ready<E> {
         query: &PreparedQuery,
         document: Option<&StoredDocument>,
         stored: Option<&Object>,
-        loaded: &HashMap<String, Vec<StoredDocument>>,
+        loaded: &HashMap<String, String>,
     ) -> Result<Vec<u8>> {
         let mut at_hand = AtHand::new();
         let mut asked = Vec::new();
         for _ in 0..MOST_LOADS {
             let row = Row {
+                behavior: query.projection_behavior,
                 document,
                 stored,
                 loaded,
@@ -559,33 +614,34 @@ impl<E: Environment> Ready<E> {
                 .unwrap_or_default();
             return Ok(Some(QueryResult::Group(inner.to_vec(), false)));
         }
-        let loaded = HashMap::new();
+        let loaded = self.loaded(query, None, stored.as_ref()).await?;
         let json = self
             .projected(query, None, stored.as_ref(), &loaded)
             .await?;
         Ok(Some(QueryResult::Group(json, true)))
     }
 
+    /// What `load` names, by alias, as JSON: a document or null, or with `[]` a list of them in which
+    /// each id has its place.
     async fn loaded(
         &self,
         query: &PreparedQuery,
-        document: &StoredDocument,
-    ) -> Result<HashMap<String, Vec<StoredDocument>>> {
-        let mut loaded: HashMap<String, Vec<StoredDocument>> = HashMap::new();
+        document: Option<&StoredDocument>,
+        stored: Option<&Object>,
+    ) -> Result<HashMap<String, String>> {
+        let mut loaded: HashMap<String, String> = HashMap::new();
+        let at_hand = AtHand::new();
         for load in &query.query.load {
             let ids: Vec<String> = match &load.id.kind {
                 ExpressionKind::Field(path) => {
-                    let from = match &path.loaded {
-                        None => Some(document.body().to_owned()),
-                        Some(alias) => loaded
-                            .get(alias)
-                            .and_then(|it| it.first())
-                            .map(|it| it.body().to_owned()),
+                    let row = Row {
+                        behavior: ProjectionBehavior::Default,
+                        document,
+                        stored,
+                        loaded: &loaded,
+                        at_hand: &at_hand,
                     };
-                    let found = from.and_then(|text| {
-                        project::find_path(&text, &path.segments).map(|it| it.into_owned())
-                    });
-                    found.map_or(Vec::new(), |text| texts_of(&text))
+                    row.find(path).map_or(Vec::new(), |text| texts_of(&text))
                 }
                 _ => {
                     let value = super::values::json_value(&load.id, &query.parameters)?;
@@ -593,7 +649,18 @@ impl<E: Environment> Ready<E> {
                 }
             };
             let found = self.tx.documents(&ids).await?;
-            loaded.insert(load.alias.clone(), found.into_iter().flatten().collect());
+            let mut texts = Vec::with_capacity(found.len());
+            for document in &found {
+                let text = document.as_ref().map(project::text_of).transpose()?;
+                texts.push(text.unwrap_or_else(|| "null".to_owned()));
+            }
+            let text = if load.many {
+                format!("[{}]", texts.join(","))
+            } else {
+                let there = texts.into_iter().find(|it| it != "null");
+                there.unwrap_or_else(|| "null".to_owned())
+            };
+            loaded.insert(load.alias.clone(), text);
         }
         Ok(loaded)
     }
@@ -626,10 +693,11 @@ pub(super) fn evaluation_of<'a, S: Store>(
         progress: &view.progress,
         forms: index.forms(),
         term_kinds: &view.term_kinds,
+        found_sets: &view.found_sets,
     }
 }
 
-async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
+pub(super) async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
     let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
     let entries = blocks::get_many(snapshot, ENTRIES, &keys).await?;
     let missing = || Error::corrupted("an index entry is missing");

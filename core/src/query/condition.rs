@@ -1,8 +1,11 @@
 //! Conditions as an index answers them: a tree whose leaves each stand for a set of entries.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 use roaring::RoaringTreemap;
 
+use super::entry_set;
 use super::more_like_this::MoreLikeThis;
 use super::place::Place;
 use super::row_test::RowTest;
@@ -142,9 +145,14 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Scores in the order of the entries' numbers.
+    /// Scores in the order of the entries' numbers, each once.
     pub fn of_ascending(list: Vec<(u64, f32)>) -> Self {
         Self { list }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
     }
 
     /// Whether there are none.
@@ -178,16 +186,39 @@ impl Scores {
             return;
         }
         let mut sum = Vec::with_capacity(self.list.len() + others.list.len());
-        let mut left = std::mem::take(&mut self.list).into_iter().peekable();
-        for (entry, score) in others.list {
-            while let Some(smaller) = left.next_if(|it| it.0 < entry) {
-                sum.push(smaller);
+        let (mut left, mut right) = (&self.list[..], &others.list[..]);
+        while let ([a, left_rest @ ..], [b, right_rest @ ..]) = (left, right) {
+            match a.0.cmp(&b.0) {
+                Ordering::Less => {
+                    sum.push(*a);
+                    left = left_rest;
+                }
+                Ordering::Greater => {
+                    sum.push(*b);
+                    right = right_rest;
+                }
+                Ordering::Equal => {
+                    sum.push((a.0, a.1 + b.1));
+                    (left, right) = (left_rest, right_rest);
+                }
             }
-            let same = left.next_if(|it| it.0 == entry);
-            sum.push((entry, score + same.map_or(0.0, |it| it.1)));
         }
-        sum.extend(left);
+        sum.extend_from_slice(left);
+        sum.extend_from_slice(right);
         self.list = sum;
+    }
+
+    /// The sums of those that others have been given too.
+    #[must_use]
+    pub fn in_both(mut self, others: &Self) -> Self {
+        let mut others = others.list.iter().peekable();
+        self.list.retain_mut(|it| {
+            while others.next_if(|other| other.0 < it.0).is_some() {}
+            let same = others.next_if(|other| other.0 == it.0);
+            it.1 += same.map_or(0.0, |other| other.1);
+            same.is_some()
+        });
+        self
     }
 
     /// Forgets those of other entries.
@@ -206,6 +237,15 @@ impl Scores {
 }
 
 impl Found {
+    /// Entries that each have a score.
+    pub fn scored(scores: Scores) -> Self {
+        let numbers: Vec<u64> = scores.list.iter().map(|it| it.0).collect();
+        Self {
+            entries: entry_set::of_ascending(&numbers),
+            scores,
+        }
+    }
+
     /// Entries that all count alike.
     pub fn unscored(entries: RoaringTreemap) -> Self {
         Self {

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use roaring::RoaringTreemap;
 
 use super::condition::{Condition, Conditions, Found, Leaf, combine, needs_all};
-use super::{more_like_this, place, search};
+use super::{entry_set, more_like_this, place, search};
 use crate::indexes::blocks::{self, Walk};
 use crate::indexes::tables::{
     ENTRIES, POSTINGS, SOURCES, decode_number, decode_numbers, decode_posting, posting_bound,
     posting_range,
 };
 use crate::indexes::{
-    FieldForms, FieldKey, FieldKind, FieldValue, Number, Progress, Term, TermKinds,
+    FieldForms, FieldKey, FieldKind, FieldValue, FoundSets, Number, Progress, Term, TermKinds,
 };
 use crate::storage::{Direction, KeyRange, Snapshot};
 use crate::{Error, Result};
@@ -28,6 +28,8 @@ pub struct Evaluation<'a, S> {
     pub forms: &'a FieldForms,
     /// Which kinds of terms they have.
     pub term_kinds: &'a TermKinds,
+    /// What was found in it lately.
+    pub found_sets: &'a FoundSets,
 }
 
 impl<S: Snapshot> Evaluation<'_, S> {
@@ -203,7 +205,12 @@ impl<S: Snapshot> Evaluation<'_, S> {
                     continue;
                 }
                 let range = posting_range(number, term.as_bytes());
-                entries |= self.in_range(range).await?;
+                let found = self.in_range(range).await?;
+                if entries.is_empty() {
+                    entries = found;
+                } else {
+                    entries |= found;
+                }
             }
         }
         Ok(entries)
@@ -246,8 +253,11 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     /// The entries of all postings in a range.
     pub(super) async fn in_range(&self, range: KeyRange) -> Result<RoaringTreemap> {
+        if let Some(found) = self.found_sets.get(&range) {
+            return Ok(found);
+        }
         let mut found = Vec::new();
-        let mut walk = walk(POSTINGS, range);
+        let mut walk = walk(POSTINGS, range.clone());
         while let Some(block) = walk.next(self.snapshot).await? {
             let mut records = walk.read(&block);
             while records.advance()? {
@@ -259,11 +269,12 @@ impl<S: Snapshot> Evaluation<'_, S> {
         }
         // Those of one term ascend, and those of several mostly do in part.
         if !found.is_sorted() {
-            found.sort();
+            found.sort_unstable();
         }
         found.dedup();
-        let entries = RoaringTreemap::from_sorted_iter(found);
-        Ok(entries.expect("each stands there once, in order"))
+        let entries = entry_set::of_ascending(&found);
+        self.found_sets.put(&range, &entries);
+        Ok(entries)
     }
 
     async fn of_texts(

@@ -6,6 +6,8 @@
 mod answer;
 mod by_documents;
 mod condition;
+mod entries;
+mod entry_set;
 mod evaluate;
 mod facet;
 mod facet_values;
@@ -45,6 +47,7 @@ pub use more_like_this::{LikenessBase, LikenessOptions, MAX_LIKENESS_TERMS, More
 pub use place::Place;
 pub use plan::{Considered, Plan};
 pub use prepared::PreparedQuery;
+pub use project::ProjectionBehavior;
 pub use result::QueryResult;
 pub use rows::Rows;
 pub use suggestion::{Distance, MAX_SUGGESTED_TERMS, MAX_SUGGESTIONS, Suggestion};

@@ -272,7 +272,7 @@ pub(super) async fn find<S: Snapshot>(
             .options
             .boost
             .map_or(1.0, |factor| factor * one.weight / best);
-        let mut scored = searcher.scored(&one.places);
+        let mut scored = Found::scored(searcher.scores(&one.places));
         scored.entries -= &base;
         scored.scores.multiply(boost);
         scored.scores.retain(&scored.entries);

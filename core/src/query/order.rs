@@ -7,6 +7,7 @@ use roaring::RoaringTreemap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::condition::Found;
+use super::entry_set::EntryBits;
 use super::evaluate::Evaluation;
 use super::lower::{Order, OrderKey};
 use super::place::distance_km;
@@ -64,20 +65,43 @@ pub async fn sorted<S: Snapshot>(
 
 /// The best first, and of equals the older.
 fn by_score(found: &Found, wanted: usize) -> Vec<u64> {
+    if found.scores.len() as u64 == found.entries.len() {
+        // Scores belong to found entries: each has one.
+        let scored = found.scores.iter().map(|(entry, score)| (score, entry));
+        return best_of(scored, wanted);
+    }
     let mut scores = found.scores.iter().peekable();
     let scored = found.entries.iter().map(|entry| {
         while scores.next_if(|it| it.0 < entry).is_some() {}
         let score = scores.next_if(|it| it.0 == entry);
         (score.map_or(0.0, |it| it.1), entry)
     });
-    let mut scored: Vec<(f32, u64)> = scored.collect();
-    let best = |a: &(f32, u64), b: &(f32, u64)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-    if wanted < scored.len() && wanted > 0 {
-        scored.select_nth_unstable_by(wanted - 1, best);
+    best_of(scored, wanted)
+}
+
+/// The entries with the highest scores, which come in ascending order of entries.
+fn best_of(scored: impl Iterator<Item = (f32, u64)>, wanted: usize) -> Vec<u64> {
+    if wanted == 0 {
+        return Vec::new();
     }
-    scored.truncate(wanted);
-    scored.sort_unstable_by(best);
-    scored.into_iter().map(|it| it.1).collect()
+    let best = |a: &(f32, u64), b: &(f32, u64)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let mut kept: Vec<(f32, u64)> = Vec::new();
+    // What does not beat this is none of the best: of equals the older one is better.
+    let mut beaten = None::<f32>;
+    for one in scored {
+        if beaten.is_some_and(|least| one.0.total_cmp(&least).is_le()) {
+            continue;
+        }
+        kept.push(one);
+        if kept.len() >= wanted.saturating_mul(2).max(FEW as usize) && kept.len() > wanted {
+            let (_, last, _) = kept.select_nth_unstable_by(wanted - 1, best);
+            beaten = Some(last.0);
+            kept.truncate(wanted);
+        }
+    }
+    kept.sort_unstable_by(best);
+    kept.truncate(wanted);
+    kept.into_iter().map(|it| it.1).collect()
 }
 
 fn find_field(progress: &Progress, field: &FieldKey) -> Option<u16> {
@@ -305,14 +329,36 @@ impl<S: Snapshot> Scan<'_, S> {
         if has_missing && !self.order.descending {
             return Ok(None);
         }
-        self.walk(wanted, is_numeric).await
+        let wants = self.wants(expected);
+        self.walk(&wants, wanted, is_numeric).await
+    }
+
+    /// The found entries in the form that is asked fastest, when about `postings` of them are.
+    fn wants(&self, postings: u64) -> Wants<'_> {
+        let found = self.entries.len();
+        if found == self.progress.entry_count {
+            return Wants::All;
+        }
+        if found > postings.saturating_mul(4) {
+            return Wants::Set(self.entries);
+        }
+        let mut bits = EntryBits::new(self.progress.next_entry, found);
+        for entry in self.entries {
+            bits.insert(entry);
+        }
+        Wants::Bits(bits)
     }
 
     async fn has(&self, kinds: (u8, u8)) -> Result<bool> {
         self.term_kinds.has(self.snapshot, self.field, kinds).await
     }
 
-    async fn walk(&self, wanted: usize, is_numeric: bool) -> Result<Option<Vec<u64>>> {
+    async fn walk(
+        &self,
+        wants: &Wants<'_>,
+        wanted: usize,
+        is_numeric: bool,
+    ) -> Result<Option<Vec<u64>>> {
         let direction = if self.order.descending {
             Direction::Backward
         } else {
@@ -320,11 +366,11 @@ impl<S: Snapshot> Scan<'_, S> {
         };
         let mut walk = Walk::new(POSTINGS, posting_range(self.field, b""), direction);
         let mut sorted = Vec::with_capacity(wanted);
-        let mut seen = RoaringTreemap::new();
+        let mut seen = EntryBits::new(self.progress.next_entry, wanted as u64);
         // Entries of one term are taken in ascending order, whichever way the terms are walked.
         let (mut term, mut of_term) = (Vec::new(), Vec::new());
         'blocks: while let Some(block) = walk.next(self.snapshot).await? {
-            let mut postings = Postings::read(&walk, &block, self.entries)?;
+            let mut postings = Postings::read(&walk, &block, wants)?;
             if self.order.descending {
                 postings.list.reverse();
             }
@@ -352,11 +398,29 @@ impl<S: Snapshot> Scan<'_, S> {
         of_term.sort_unstable();
         sorted.append(&mut of_term);
         if sorted.len() < wanted {
-            let rest = self.entries - seen;
-            sorted.extend(rest.iter().take(wanted - sorted.len()));
+            let rest = self.entries.iter().filter(|it| !seen.contains(*it));
+            sorted.extend(rest.take(wanted - sorted.len()));
         }
         sorted.truncate(wanted);
         Ok(Some(sorted))
+    }
+}
+
+/// Which entries were found.
+enum Wants<'a> {
+    /// As many as there are.
+    All,
+    Set(&'a RoaringTreemap),
+    Bits(EntryBits),
+}
+
+impl Wants<'_> {
+    fn contain(&self, entry: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Set(entries) => entries.contains(entry),
+            Self::Bits(entries) => entries.contains(entry),
+        }
     }
 }
 
@@ -368,12 +432,12 @@ struct Postings {
 }
 
 impl Postings {
-    fn read(walk: &Walk, block: &[u8], found: &RoaringTreemap) -> Result<Self> {
+    fn read(walk: &Walk, block: &[u8], wants: &Wants<'_>) -> Result<Self> {
         let (mut terms, mut list) = (Vec::new(), Vec::<(std::ops::Range<usize>, u64)>::new());
         let mut records = walk.read(block);
         while records.advance()? {
             let (term, entry) = decode_posting(records.key())?;
-            if !found.contains(entry) {
+            if !wants.contain(entry) {
                 continue;
             }
             let place = match list.last() {

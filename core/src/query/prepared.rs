@@ -2,7 +2,7 @@
 
 use super::highlight::Highlight;
 use super::lower::{Lowered, OnlyIds, OrderKey, Output, lower, only_ids};
-use super::project::Projection;
+use super::project::{Projection, ProjectionBehavior};
 use super::rql::{self, Expression, ExpressionKind, Method, Query, Select, Source};
 use super::values::Parameters;
 use crate::document::IncludePath;
@@ -36,6 +36,8 @@ pub struct PreparedQuery {
     pub with_explanations: bool,
     /// Whether fan-out entries of one document are all shown.
     pub skips_duplicate_check: bool,
+    /// Where fields come from that the index keeps too.
+    pub projection_behavior: ProjectionBehavior,
 }
 
 impl PreparedQuery {
@@ -90,6 +92,7 @@ impl PreparedQuery {
             highlights,
             with_explanations,
             skips_duplicate_check: false,
+            projection_behavior: ProjectionBehavior::default(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Projections: what a result shows of a document, a group or an index entry.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use super::lower::aggregation_of;
 use super::row_script::RowScript;
-use super::rql::{Call, Expression, ExpressionKind, Method, Path, Query, Segment, Select};
+use super::rql::{
+    Call, Expression, ExpressionKind, Method, Path, Query, Segment, Select, SelectItem,
+};
 use super::values::{Parameters, json_value};
 use crate::document::{StoredDocument, find_property, to_id_key};
 use crate::formula::{Documents, Evaluation, Formula, Text, Value as Computed};
@@ -57,16 +59,93 @@ pub enum From {
     Constant(String),
 }
 
+/// Where the fields of results come from that an index keeps too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+pub enum ProjectionBehavior {
+    /// From the index if it keeps them, else from the document.
+    #[default]
+    Default,
+    /// From the index only; what it does not keep is null.
+    FromIndex,
+    /// As [`Self::FromIndex`], but what is missing fails the query.
+    FromIndexOrThrow,
+    /// From the document only.
+    FromDocument,
+    /// As [`Self::FromDocument`], but what is missing fails the query.
+    FromDocumentOrThrow,
+}
+
+impl ProjectionBehavior {
+    fn reads_index(self) -> bool {
+        !matches!(self, Self::FromDocument | Self::FromDocumentOrThrow)
+    }
+
+    fn reads_document(self) -> bool {
+        !matches!(self, Self::FromIndex | Self::FromIndexOrThrow)
+    }
+
+    fn refuses_missing(self) -> bool {
+        matches!(self, Self::FromIndexOrThrow | Self::FromDocumentOrThrow)
+    }
+}
+
 /// What a row is made of.
 pub struct Row<'a> {
+    /// Where its fields come from.
+    pub behavior: ProjectionBehavior,
     /// The document, if the row is one's.
     pub document: Option<&'a StoredDocument>,
     /// Stored values of the entry, or the result of the group.
     pub stored: Option<&'a Object>,
-    /// Documents by the aliases under which they were loaded.
-    pub loaded: &'a HashMap<String, Vec<StoredDocument>>,
+    /// Documents by the aliases under which they were loaded, as JSON texts.
+    pub loaded: &'a HashMap<String, String>,
     /// Documents that a formula loaded.
     pub at_hand: &'a AtHand,
+}
+
+impl Row<'_> {
+    /// The document, or what else the row is made of, as JSON.
+    ///
+    /// # Errors
+    /// `Corrupted` when the document's metadata is not UTF-8.
+    pub fn own_text(&self) -> Result<String> {
+        let Some(document) = self.document else {
+            let text = |stored| serde_json::to_string(stored).expect("objects have text keys");
+            return Ok(self.stored.map_or_else(|| "null".to_owned(), text));
+        };
+        match self.stored.filter(|_| self.behavior.reads_index()) {
+            Some(stored) => self.merged_text(document, stored),
+            None if self.behavior.reads_document() => text_of(document),
+            None => self.merged_text(document, &Object::new()),
+        }
+    }
+
+    /// The document with what the index keeps of it, which goes first.
+    fn merged_text(&self, document: &StoredDocument, stored: &Object) -> Result<String> {
+        let text = text_of(document)?;
+        let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&text)
+            .map_err(|reason| Error::corrupted(format!("'{}': {reason}", document.id())))?;
+        let is_shown = |name: &str| name == "@metadata" || self.behavior.reads_document();
+        let mut merged = String::from("{");
+        let mut push = |name: &str, value: &str| {
+            if merged.len() > 1 {
+                merged.push(',');
+            }
+            merged.push_str(&Value::from(name).to_string());
+            merged.push(':');
+            merged.push_str(value);
+        };
+        for (name, value) in stored {
+            push(name, &value.to_string());
+        }
+        for (name, value) in &members {
+            if is_shown(name) && !stored.contains_key(&**name) {
+                push(name, value.get());
+            }
+        }
+        merged.push('}');
+        Ok(merged)
+    }
 }
 
 impl Projection {
@@ -103,23 +182,22 @@ impl Projection {
             Some(Select::Items { items, .. }) => items,
         };
         if let [only] = items.as_slice()
-            && let ExpressionKind::Call(call) = &only.value.kind
-            && call.method == Method::Declared
+            && let ExpressionKind::Field(path) = &only.value.kind
+            && path.segments.is_empty()
+            && path.loaded.is_none()
+            && only.alias.is_none()
         {
-            if !IS_WHOLE {
-                return Err(not_loaded("computing in 'select'"));
-            }
-            if let Some(formula) = Self::of_declared(query, call) {
-                return Ok(formula);
-            }
-            let script = RowScript::of_call(query, parameters, call)?;
-            return Ok(Self::Script(Box::new(script)));
+            return Ok(Self::Whole);
+        }
+        if let Some(computed) = Self::of_functions(query, parameters, items)? {
+            return Ok(computed);
         }
         let mut shown = Vec::with_capacity(items.len());
         for item in items {
             let (name, from) = match &item.value.kind {
                 ExpressionKind::Field(path) if path.segments.is_empty() => {
-                    return unsupported("a whole document");
+                    let name = path.loaded.clone().unwrap_or_else(|| alias_of(query));
+                    (name, From::Path(path.clone()))
                 }
                 ExpressionKind::Field(path) => {
                     let key = query
@@ -159,6 +237,34 @@ impl Projection {
 }
 
 impl Projection {
+    /// What declared functions make, alone or beside fields; `None` when there are none.
+    fn of_functions(
+        query: &Query,
+        parameters: &Parameters,
+        items: &[SelectItem],
+    ) -> Result<Option<Self>> {
+        let is_declared = |it: &SelectItem| matches!(&it.value.kind, ExpressionKind::Call(call) if call.method == Method::Declared);
+        if !items.iter().any(is_declared) {
+            return Ok(None);
+        }
+        if !IS_WHOLE {
+            return Err(not_loaded("computing in 'select'"));
+        }
+        let script = match items {
+            [only] if only.alias.is_none() => {
+                let ExpressionKind::Call(call) = &only.value.kind else {
+                    return Ok(None);
+                };
+                if let Some(formula) = Self::of_declared(query, call) {
+                    return Ok(Some(formula));
+                }
+                RowScript::of_call(query, parameters, call)?
+            }
+            _ => RowScript::of_items(query, parameters, items)?,
+        };
+        Ok(Some(Self::Script(Box::new(script))))
+    }
+
     /// A call of a declared function with fields, translated; `None` when it needs a script engine.
     fn of_declared(query: &Query, call: &Call) -> Option<Self> {
         let [function] = query.functions.as_slice() else {
@@ -256,19 +362,10 @@ fn write_formula(
     row: &Row<'_>,
     json: &mut Vec<u8>,
 ) -> Result<Vec<String>> {
-    let own = match (row.document, row.stored) {
-        (Some(document), _) => text_of(document)?,
-        (None, Some(stored)) => serde_json::to_string(stored).expect("objects have text keys"),
-        (None, None) => "null".to_owned(),
-    };
-    let mut others = Vec::with_capacity(row.loaded.len());
-    for (name, documents) in row.loaded {
-        let text = documents.first().map(text_of).transpose()?;
-        others.push((name, text.unwrap_or_else(|| "null".to_owned())));
-    }
+    let own = row.own_text()?;
     let mut members = vec![(Text::from(alias.to_owned()), Computed::from_json(&own))];
-    for (name, text) in &others {
-        members.push((Text::from((*name).clone()), Computed::from_json(text)));
+    for (name, text) in row.loaded {
+        members.push((Text::from(name.clone()), Computed::from_json(text)));
     }
     let found = Found(row.at_hand);
     let mut evaluation = Evaluation::new(&found);
@@ -304,6 +401,9 @@ pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Resu
     match projection {
         Projection::Whole => Ok(Vec::new()),
         Projection::Fields(fields) => {
+            if row.behavior.refuses_missing() {
+                check_fields(fields, row)?;
+            }
             write_fields(fields, row, json);
             Ok(Vec::new())
         }
@@ -314,6 +414,25 @@ pub fn write(projection: &Projection, row: &Row<'_>, json: &mut Vec<u8>) -> Resu
             "this 'select' needs a script engine, which this host does not lend",
         )),
     }
+}
+
+/// Refuses a row without a value for each field.
+fn check_fields(fields: &[Shown], row: &Row<'_>) -> Result<()> {
+    for field in fields {
+        if let From::Path(path) = &field.from
+            && row.find(path).is_none()
+        {
+            let source = if row.behavior.reads_index() {
+                "index"
+            } else {
+                "document"
+            };
+            return Err(Error::invalid(format!(
+                "the field '{path}' cannot be taken from the {source}, as the query demands"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn write_fields(fields: &[Shown], row: &Row<'_>, json: &mut Vec<u8>) {
@@ -353,32 +472,49 @@ fn push_value(value: &Value, json: &mut Vec<u8>) {
 }
 
 fn push_path(path: &Path, row: &Row<'_>, json: &mut Vec<u8>) {
-    if let Some(alias) = &path.loaded {
-        let documents = row.loaded.get(alias).map_or(&[][..], |it| it);
-        let found = documents
-            .first()
-            .and_then(|it| find_path(it.body(), &path.segments));
-        json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
-        return;
-    }
-    if let Some(value) = row.stored.and_then(|it| it.get(&path.to_string())) {
-        push_value(value, json);
-        return;
-    }
-    let found = row.document.and_then(|document| {
+    let found = row.find(path);
+    json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
+}
+
+impl Row<'_> {
+    /// The JSON text at the end of a path.
+    pub fn find(&self, path: &Path) -> Option<String> {
+        if let Some(alias) = &path.loaded {
+            let text = self.loaded.get(alias)?;
+            return find_path(text, &path.segments).map(Cow::into_owned);
+        }
+        if path.segments.is_empty() {
+            return self.own_text().ok();
+        }
+        let is_of_group = self.document.is_none();
+        if let Some(stored) = self
+            .stored
+            .filter(|_| is_of_group || self.behavior.reads_index())
+        {
+            if let Some(value) = stored.get(&path.to_string()) {
+                return Some(value.to_string());
+            }
+            if is_of_group {
+                let text = self.own_text().ok()?;
+                return find_path(&text, &path.segments).map(Cow::into_owned);
+            }
+        }
+        let document = self.document?;
         let is_metadata = matches!(
             path.segments.first(),
             Some(Segment::Property(name)) if name == "@metadata"
         );
         if !is_metadata {
+            if !self.behavior.reads_document() {
+                return None;
+            }
             return find_path(document.body(), &path.segments).map(Cow::into_owned);
         }
         let mut metadata = Vec::new();
         document.write_metadata_object(&mut metadata);
         let text = String::from_utf8(metadata).ok()?;
         find_path(&text, &path.segments[1..]).map(Cow::into_owned)
-    });
-    json.extend_from_slice(found.as_deref().unwrap_or("null").as_bytes());
+    }
 }
 
 /// The JSON text at the end of a path; where it leads through lists, a list of what is found.

@@ -23,6 +23,15 @@ impl QueryResult {
         }
     }
 
+    /// The result of a group as JSON, if it is one's.
+    pub(super) fn group_json(&self) -> Option<String> {
+        let Self::Group(fields, _) = self else {
+            return None;
+        };
+        let fields = std::str::from_utf8(fields).ok()?;
+        Some(format!("{{{fields}}}"))
+    }
+
     /// What two results have in common when they count as the same.
     pub(super) fn identity(&self) -> Vec<u8> {
         match self {

@@ -14,6 +14,17 @@
     return null;
   };
 
+  // The value at the end of a path: names, positions, and null for each item of a list.
+  const valueAt = (value, [step, ...rest]) => {
+    if (step === undefined || value === null || value === undefined) return step === undefined ? value : null;
+    if (typeof step === "number") return Array.isArray(value) ? valueAt(value[step], rest) : null;
+    if (!Array.isArray(value)) return step === null || !isObject(value) ? null : valueAt(value[step], rest);
+    const below = step === null ? rest : [step, ...rest];
+    const leadsOn = below.includes(null);
+    const found = value.map((item) => valueAt(item, below)).filter((it) => it !== undefined && it !== null);
+    return leadsOn ? found.flat() : found;
+  };
+
   Object.assign(globalThis, {
     load,
     id: (document) => (isObject(document) ? document["@metadata"]?.["@id"] ?? null : null),
@@ -22,6 +33,7 @@
       return text ? Date.parse(text.replace(/(\.\d{3})\d+/, "$1")) : null;
     },
     getMetadata: (document) => (isObject(document) ? document["@metadata"] ?? {} : {}),
+    valueAt,
     makeRows: (row) => (text) => {
       const input = JSON.parse(text);
       known = input.known;

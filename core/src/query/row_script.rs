@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::project::{AtHand, Row, text_of};
-use super::rql::{Call, Expression, ExpressionKind, Query, Script, Segment};
+use super::project::{AtHand, Row};
+use super::rql::{Call, Expression, ExpressionKind, Method, Query, Script, Segment, SelectItem};
 use super::values::{Parameters, json_value};
 use crate::document::to_id_key;
 use crate::host::{ScriptCall, ScriptEngine, ScriptPart, ScriptProgram, Timestamp};
@@ -51,6 +51,63 @@ impl RowScript {
             .collect::<Result<_>>()?;
         let text = format!("{}({})", call.name, arguments.join(", "));
         Ok(Self::new(query, parameters, &text))
+    }
+
+    /// A script whose rows have what declared functions make, beside fields.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an argument that is no value, `Unsupported` for what stands beside no
+    /// function.
+    pub(super) fn of_items(
+        query: &Query,
+        parameters: &Parameters,
+        items: &[SelectItem],
+    ) -> Result<Self> {
+        let mut members = Vec::with_capacity(items.len());
+        for item in items {
+            let (name, text) = match &item.value.kind {
+                ExpressionKind::Call(call) if call.method == Method::Declared => {
+                    let arguments = call.arguments.iter();
+                    let arguments: Vec<String> = arguments
+                        .map(|it| argument(query, parameters, it))
+                        .collect::<Result<_>>()?;
+                    (
+                        call.name.clone(),
+                        format!("{}({})", call.name, arguments.join(", ")),
+                    )
+                }
+                ExpressionKind::Call(call) if call.method == Method::Id => {
+                    ("id".to_owned(), format!("id({})", alias_of(query)))
+                }
+                ExpressionKind::Call(call) => {
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        format!("{}() beside a declared function in 'select'", call.name),
+                    ));
+                }
+                ExpressionKind::Field(path) => {
+                    let from = path.loaded.clone().unwrap_or_else(|| alias_of(query));
+                    let name = match path.segments.is_empty() {
+                        true => from.clone(),
+                        false => path.to_string(),
+                    };
+                    let steps: Vec<_> = path.segments.iter().map(step).collect();
+                    (name, format!("valueAt({from}, {})", json!(steps)))
+                }
+                _ => {
+                    let value = json_value(&item.value, parameters)?;
+                    let name = value.as_str().map(str::to_owned);
+                    (name.unwrap_or_else(|| value.to_string()), value.to_string())
+                }
+            };
+            let name = item.alias.clone().unwrap_or(name);
+            members.push(format!("{}: {text} ?? null", json!([name])));
+        }
+        Ok(Self::new(
+            query,
+            parameters,
+            &format!("{{ {} }}", members.join(", ")),
+        ))
     }
 
     fn new(query: &Query, parameters: &Parameters, row: &str) -> Self {
@@ -112,15 +169,9 @@ impl RowScript {
     }
 
     fn input(&self, row: &Row<'_>, at_hand: &AtHand, asked: &[String]) -> Result<String> {
-        let own = match (row.document, row.stored) {
-            (Some(document), _) => text_of(document)?,
-            (None, Some(stored)) => serde_json::to_string(stored).expect("objects have text keys"),
-            (None, None) => "null".to_owned(),
-        };
+        let own = row.own_text()?;
         let mut text = format!("{{\"row\":{{{}:{own}", json!(self.alias));
-        for (name, documents) in row.loaded {
-            let document = documents.first().map(text_of).transpose()?;
-            let document = document.as_deref().unwrap_or("null");
+        for (name, document) in row.loaded {
             text.push_str(&format!(",{}:{document}", json!(name)));
         }
         text.push_str("},\"known\":{");
@@ -142,6 +193,15 @@ impl RowScript {
 
 fn alias_of(query: &Query) -> String {
     query.alias.clone().unwrap_or_else(|| "self".to_owned())
+}
+
+/// A step of a path as `valueAt` takes it: a name, a position, or null for each item.
+fn step(segment: &Segment) -> serde_json::Value {
+    match segment {
+        Segment::Property(name) => json!(name),
+        Segment::At(at) => json!(at),
+        Segment::Each => serde_json::Value::Null,
+    }
 }
 
 /// An argument of a declared function as JavaScript.

@@ -2,8 +2,6 @@
 
 use std::ops::Bound;
 
-use roaring::RoaringTreemap;
-
 use super::condition::{Found, Scores, Search};
 use super::evaluate::{Evaluation, walk};
 use crate::Result;
@@ -60,7 +58,7 @@ pub(super) async fn find<S: Snapshot>(
     };
     let searcher = Searcher::of_field(evaluation, field);
     let parts = parts_of(&search.text, analyzer, search.proximity.is_some());
-    let mut found: Option<Found> = None;
+    let mut found: Option<Scores> = None;
     for part in &parts {
         let one = match (part, search.fuzzy) {
             (Part::Words(words), Some(similarity)) => {
@@ -71,10 +69,14 @@ pub(super) async fn find<S: Snapshot>(
         };
         found = Some(match found {
             None => one,
-            Some(before) => merged(before, one, search.all),
+            Some(before) if search.all => before.in_both(&one),
+            Some(mut before) => {
+                before.add(one);
+                before
+            }
         });
     }
-    Ok(found.unwrap_or_default())
+    Ok(Found::scored(found.unwrap_or_default()))
 }
 
 fn analyzer_of<S: Snapshot>(evaluation: &Evaluation<'_, S>, name: &str) -> Analyzer {
@@ -86,20 +88,6 @@ fn analyzer_of<S: Snapshot>(evaluation: &Evaluation<'_, S>, name: &str) -> Analy
 fn joined(words: &[(String, u32)]) -> String {
     let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
     words.join(" ")
-}
-
-fn merged(before: Found, one: Found, all: bool) -> Found {
-    let entries = if all {
-        before.entries & one.entries
-    } else {
-        before.entries | one.entries
-    };
-    let mut scores = before.scores;
-    scores.add(one.scores);
-    if all {
-        scores.retain(&entries);
-    }
-    Found { entries, scores }
 }
 
 /// Cuts what was typed into words, `"phrases"` and `pat*terns`.
@@ -224,17 +212,17 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
         Ok(all)
     }
 
-    async fn words(&self, words: &[(String, u32)], proximity: Option<u32>) -> Result<Found> {
+    async fn words(&self, words: &[(String, u32)], proximity: Option<u32>) -> Result<Scores> {
         if let ([(word, _)], None) = (words, proximity) {
             let hits = self.hits_of(&Term::exact_text(word)).await?;
-            return Ok(self.scored(&hits));
+            return Ok(self.scores(&hits));
         }
         let mut placed = Vec::with_capacity(words.len());
         for (word, _) in words {
             placed.push(self.placed(word).await?);
         }
         let Some((first, others)) = placed.split_first() else {
-            return Ok(Found::default());
+            return Ok(Scores::default());
         };
         let mut scores = Vec::new();
         for one in first {
@@ -268,21 +256,19 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
                 scores.push((entry, score));
             }
         }
-        let entries = scores.iter().map(|it| it.0).collect();
-        let scores = Scores::of_ascending(scores);
-        Ok(Found { entries, scores })
+        Ok(Scores::of_ascending(scores))
     }
 
-    async fn pattern(&self, pattern: &str) -> Result<Found> {
+    async fn pattern(&self, pattern: &str) -> Result<Scores> {
         let fixed = &pattern[..pattern.find(['*', '?']).unwrap_or(pattern.len())];
         let range = posting_range(self.field, &Term::text_prefix(fixed, true));
         if pattern.len() == fixed.len() + 1 && pattern.ends_with('*') {
-            return Ok(self.scored(&self.hits_in(range, |_| true).await?));
+            return Ok(self.scores(&self.hits_in(range, |_| true).await?));
         }
         self.of_terms(range, |text| matches(pattern, text)).await
     }
 
-    async fn similar(&self, word: &str, similarity: f32) -> Result<Found> {
+    async fn similar(&self, word: &str, similarity: f32) -> Result<Scores> {
         let (from, to) = Term::text_bounds();
         let range = KeyRange {
             start: Bound::Included(posting_bound(self.field, &from)),
@@ -299,7 +285,7 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
         .await
     }
 
-    async fn of_terms(&self, range: KeyRange, wanted: impl Fn(&str) -> bool) -> Result<Found> {
+    async fn of_terms(&self, range: KeyRange, wanted: impl Fn(&str) -> bool) -> Result<Scores> {
         // Many entries share a term; it is looked at once.
         let (mut last, mut is_wanted) = (Vec::new(), false);
         let hits = self
@@ -311,20 +297,16 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
                 is_wanted
             })
             .await?;
-        Ok(self.scored(&hits))
+        Ok(self.scores(&hits))
     }
 
-    /// The entries of ascending hits, scored as those of one word.
-    pub(super) fn scored(&self, hits: &[Hit]) -> Found {
-        let entries = RoaringTreemap::from_sorted_iter(hits.iter().map(|it| it.entry));
-        let entries = entries.expect("each entry stands there once, in order");
+    /// The scores of ascending hits, as those of one word.
+    pub(super) fn scores(&self, hits: &[Hit]) -> Scores {
         let score = self.scoring(hits.len());
         let scores = hits
             .iter()
-            .map(|it| (it.entry, score(it.frequency as usize, it.words)))
-            .collect();
-        let scores = Scores::of_ascending(scores);
-        Found { entries, scores }
+            .map(|it| (it.entry, score(it.frequency as usize, it.words)));
+        Scores::of_ascending(scores.collect())
     }
 
     /// BM25 of one word: how often it is there, among how many words, in how many entries.

@@ -67,6 +67,12 @@ async fn start(
     let database = call.open_database().await?;
     let timeout = call.query.get("staleTimeout")?;
     let wait = match timeout.as_deref().filter(|it| !it.is_empty()) {
+        // The Node.js client sends milliseconds.
+        Some(text) if text.bytes().all(|it| it.is_ascii_digit()) => {
+            Some(Duration::from_millis(text.parse().map_err(|_| {
+                Error::invalid(format!("'{text:.50}' is too long a time"))
+            })?))
+        }
         Some(text) => {
             let span: TimeSpan = text.parse()?;
             Some(Duration::from_millis(u64::try_from(span.ms()).unwrap_or(0)))

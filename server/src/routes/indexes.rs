@@ -107,6 +107,18 @@ pub fn index_type(index: &Index<NativeStore>) -> &'static str {
     index.record().index_type()
 }
 
+/// Members of a definition that are shown though there is nothing to say.
+const NULLABLE: [&str; 8] = [
+    "ArchivedDataProcessingBehavior",
+    "SchemaDefinitions",
+    "OutputReduceToCollection",
+    "DeploymentMode",
+    "ReduceOutputIndex",
+    "PatternForOutputReduceToCollectionReferences",
+    "PatternReferencesCollectionName",
+    "Reduce",
+];
+
 fn definition(index: &Index<NativeStore>) -> Value {
     let record = index.record();
     let mut shown = match &record.source {
@@ -155,6 +167,14 @@ fn definition(index: &Index<NativeStore>) -> Value {
         members.insert("State".to_owned(), json!(state));
         if members.get("SourceType").is_none_or(Value::is_null) {
             members.insert("SourceType".to_owned(), "Documents".into());
+        }
+        // Clients take these for granted.
+        for name in NULLABLE {
+            members.entry(name).or_insert(Value::Null);
+        }
+        let assemblies = members.entry("AdditionalAssemblies").or_insert(json!([]));
+        if assemblies.is_null() {
+            *assemblies = json!([]);
         }
     }
     shown
@@ -249,6 +269,30 @@ pub async fn stats(call: &mut Call<'_>) -> Reply {
     ))
 }
 
+/// Where results are written as documents: collection, pattern of references, and theirs.
+fn outputs(source: &IndexSource) -> [Option<String>; 3] {
+    match source {
+        IndexSource::Static(it) => [
+            it.output_reduce_to_collection.clone(),
+            it.pattern_for_output_reduce_to_collection_references
+                .clone(),
+            it.pattern_references_collection_name.clone(),
+        ],
+        IndexSource::Auto(_) => [None, None, None],
+    }
+}
+
+/// How much was done a second, of late.
+fn rate(batches: &[BatchRecord], now: Timestamp, count: fn(&BatchRecord) -> u64) -> f64 {
+    let is_late = |it: &&BatchRecord| now.ticks() - it.completed_at.ticks() < TICKS_PER_MINUTE;
+    #[expect(clippy::cast_precision_loss, reason = "a rate to show")]
+    let count = batches.iter().filter(is_late).map(count).sum::<u64>() as f64;
+    count / 60.0
+}
+
+/// Rates are of the last minute.
+const TICKS_PER_MINUTE: i64 = 600_000_000;
+
 async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value> {
     let view = index.view().await?;
     let tx = database.read().await?;
@@ -256,10 +300,24 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
     let progress = &view.progress;
     let mut collections = Map::new();
     for one in index.progress_by_collection(&view, &tx).await? {
-        collections.insert(one.collection.clone(), json!(one));
+        let mut shown = json!(one);
+        shown["LastProcessedTimeSeriesDeletedRangeEtag"] = json!(0);
+        collections.insert(one.collection.clone(), shown);
     }
     let referenced = Index::<NativeStore>::referenced(progress);
-    let referenced: Vec<&str> = referenced.iter().map(|it| it.cursor_name()).collect();
+    let names = tx.collections().await?;
+    let as_written = |key: &str| {
+        let mut names = names.iter().map(|it| it.name.as_str());
+        let written = names.find(|it| it.to_lowercase() == key);
+        written.unwrap_or(key).to_owned()
+    };
+    let referenced: Vec<String> = referenced
+        .iter()
+        .map(|it| as_written(it.cursor_name()))
+        .collect();
+    let output = outputs(&record.source);
+    let now = database.documents.now();
+    let rate = |count: fn(&BatchRecord) -> u64| rate(&index.latest_batches(), now, count);
     let is_reduce = index.is_map_reduce();
     let of_reduce = |count: u64| is_reduce.then_some(count);
     let at = pinyon_core::host::Timestamp::from_ticks(progress.last_indexed_at_ticks);
@@ -269,6 +327,15 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
         "MapAttempts": progress.map_attempts,
         "MapSuccesses": progress.map_attempts - progress.map_errors.min(progress.map_attempts),
         "MapErrors": progress.map_errors,
+        // Documents whose references changed are mapped again, and counted as that.
+        "MapReferenceAttempts": null,
+        "MapReferenceSuccesses": null,
+        "MapReferenceErrors": null,
+        "ReduceOutputCollection": output[0],
+        "ReduceOutputReferencePattern": output[1],
+        "PatternReferencesCollectionName": output[2],
+        "MappedPerSecondRate": rate(|it| it.inputs),
+        "ReducedPerSecondRate": is_reduce.then(|| rate(|it| it.reduces)),
         "ReduceAttempts": of_reduce(progress.reduce_attempts),
         "ReduceSuccesses": of_reduce(progress.reduce_attempts.saturating_sub(progress.reduce_errors)),
         "ReduceErrors": of_reduce(progress.reduce_errors),
@@ -282,7 +349,10 @@ async fn one_stats(database: &OpenDatabase, index: &NativeIndex) -> Result<Value
         "IsStale": index.is_stale(&view, &tx, None).await?,
         "LockMode": record.lock_mode,
         "Type": index_type(index),
-        "SearchEngineType": "Pinyon",
+        "SearchEngineType": "None",
+        "ArchivedDataProcessingBehavior": null,
+        "Memory": null,
+        "LastBatchStats": null,
         "Status": index.status(),
         "EntriesCount": progress.entry_count,
         "ErrorsCount": index.errors().await?.len(),

@@ -7,7 +7,9 @@ use hyper::{Method, StatusCode};
 use pinyon_core::document::StoredDocument;
 use pinyon_core::host::{TimeSpan, Timestamp};
 use pinyon_core::query::rql::SyntaxError;
-use pinyon_core::query::{Answer, Parameters, Plan, PreparedQuery, QueryResult, Ready};
+use pinyon_core::query::{
+    Answer, Parameters, Plan, PreparedQuery, ProjectionBehavior, QueryResult, Ready,
+};
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeEnvironment;
@@ -36,6 +38,7 @@ pub struct SentQuery {
     /// A time span's text, or milliseconds: clients differ.
     wait_for_non_stale_results_timeout: Value,
     skip_duplicate_checking: Option<bool>,
+    projection_behavior: Option<ProjectionBehavior>,
     page_size: Option<u64>,
 }
 
@@ -79,6 +82,7 @@ impl SentQuery {
             }
         })?;
         prepared.skips_duplicate_check = self.skip_duplicate_checking == Some(true);
+        prepared.projection_behavior = self.projection_behavior.unwrap_or_default();
         if let Some(size) = self.page_size {
             let size = usize::try_from(size).unwrap_or(usize::MAX);
             let take = &mut prepared.lowered.take;
@@ -109,15 +113,31 @@ impl SentQuery {
     }
 }
 
+/// Refuses what would change documents where it is only asked.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub fn check_asks(query: &PreparedQuery) -> Result<()> {
+    if query.query.update.is_some() {
+        return Err(http_error::invalid_query(&Error::invalid(
+            "'update' changes documents: such a query is sent by PATCH, as an operation",
+        )));
+    }
+    Ok(())
+}
+
 /// `GET` and `POST queries`.
 pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     let began = Instant::now();
     let mut sent = SentQuery::read(call, method).await?;
     let database = call.open_database().await?;
     let query = sent.prepare()?;
+    check_asks(&query)?;
+    let mut shows_entries = false;
     match call.query.get("debug")?.as_deref() {
         None | Some("") => {}
         Some("explain") => return explain(&database, &query).await,
+        Some("entries") => shows_entries = true,
         Some(other) => {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -134,7 +154,11 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
     if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
-    let answer = ready.answer(&query, usize::MAX).await?;
+    let answer = if shows_entries {
+        ready.answer_entries(&query).await?
+    } else {
+        ready.answer(&query, usize::MAX).await?
+    };
     let byte_count = answer.results.iter().map(QueryResult::byte_count).sum();
     call.server.check_response_bytes(byte_count)?;
     let revisions = included_revisions(&query, &ready, &answer).await?;

@@ -37,6 +37,7 @@ pub async fn stream(call: &mut Call<'_>, method: &Method) -> Reply {
     let mut sent = SentQuery::read(call, method).await?;
     let query = sent.prepare()?;
     query.check_rows("a stream")?;
+    queries::check_asks(&query)?;
     let database = call.open_database().await?;
     let format = StreamFormat::of(call)?;
     if !query.includes.is_empty() || !query.included_revisions.is_empty() {

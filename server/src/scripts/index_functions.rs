@@ -221,7 +221,9 @@ impl ObjectMap for ScriptMap {
             rest = behind;
             // What fails here is mapped alone, where it is told which document it is.
             let Ok(mapped) = self.map_together(together) else {
-                continue;
+                // It took too much time or memory, and would again.
+                self.is_asked_alone.store(true, Ordering::Relaxed);
+                break;
             };
             let before = prepared.len();
             for (document, entries) in together.iter().zip(mapped) {

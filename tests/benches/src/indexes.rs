@@ -32,6 +32,8 @@ pub struct IndexPlan {
     pub sqlite_directory: Option<PathBuf>,
     /// Numbers of connections for queries.
     pub connections: Vec<usize>,
+    /// The queries that are asked: those whose label has one of these texts; all if there is none.
+    pub only: Vec<String>,
 }
 
 const DATABASE: &str = "BenchIndexes";
@@ -66,11 +68,15 @@ pub async fn run_indexes(plan: &IndexPlan, cores: Cores, targets: &[&Target]) ->
 /// # Errors
 /// As [`run_indexes`].
 pub async fn run_queries(plan: &IndexPlan, cores: Cores, targets: &[&Target]) -> Result<()> {
+    let mut servers = Vec::new();
     for target in targets {
         cores.move_to_measured(target.process)?;
         target.create_database(DATABASE).await?;
         documents::fill(target, plan).await?;
-        queries::run(plan, target).await?;
+        servers.push(queries::prepare(plan, target).await?);
+    }
+    queries::run(plan, &servers).await?;
+    for target in targets {
         target.delete_database(DATABASE).await?;
     }
     match &plan.sqlite_directory {

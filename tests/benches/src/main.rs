@@ -153,6 +153,9 @@ struct IndexesArguments {
     /// Numbers of connections that ask queries.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16])]
     connections: Vec<usize>,
+    /// Only queries whose label has one of these texts, beside the GETs.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -251,6 +254,7 @@ fn run_indexes(arguments: &IndexesArguments, asks: bool) -> Result<()> {
         measured: arguments.server.measured(),
         rounds: arguments.server.rounds,
         connections: arguments.connections.clone(),
+        only: arguments.only.clone(),
         sqlite_directory: (!arguments.no_sqlite).then(|| arguments.server.directory.clone()),
     };
     let servers = Servers::start(&arguments.server)?;

@@ -57,7 +57,8 @@ impl Walk {
         let Some(range) = self.left.take() else {
             return Ok(None);
         };
-        self.ahead = (4 * self.ahead).min(MOST_AHEAD);
+        // Who stops early has read at most about as much for nothing.
+        self.ahead = (2 * self.ahead).min(MOST_AHEAD);
         let page = snapshot
             .scan(self.space, &range, self.direction, limits(self.ahead))
             .await?;

@@ -125,7 +125,7 @@ impl<'a> Parser<'a> {
             rank = rank.max(clause_rank);
             self.clause(word, &mut query)?;
         }
-        self.refuse_contradictions(&query, &seen)?;
+        self.refuse_contradictions(&query)?;
         Ok(query)
     }
 
@@ -175,7 +175,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn refuse_contradictions(&self, query: &Query, seen: &[&str]) -> Result<()> {
+    fn refuse_contradictions(&self, query: &Query) -> Result<()> {
         let whole = 0..self.text.len().min(1);
         if query.update.is_some() && query.select.is_some() {
             return Err(SyntaxError::new(
@@ -184,11 +184,10 @@ impl<'a> Parser<'a> {
             ));
         }
         let grouped = !query.group_by.is_empty();
-        if grouped && (query.update.is_some() || seen.contains(&"load")) {
+        if grouped && query.update.is_some() {
             return Err(SyntaxError::new(
                 whole,
-                "the results of 'group by' are no documents: they cannot be updated, nor can \
-                 'load' follow them",
+                "the results of 'group by' are no documents: they cannot be updated",
             ));
         }
         if grouped && matches!(query.source, Source::Index(_)) {

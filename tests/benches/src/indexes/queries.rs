@@ -97,17 +97,45 @@ const QUESTIONS: [Question; 7] = [
     },
 ];
 
-pub(super) async fn run(plan: &IndexPlan, target: &Target) -> Result<()> {
+/// A server that is asked, with what it is asked.
+pub(super) struct Asked<'t> {
+    target: &'t Target,
+    gets: Prebuilt,
+    questions: Vec<(&'static str, &'static str, Prebuilt)>,
+}
+
+/// Builds what the questions need, and asks each of them once in full.
+pub(super) async fn prepare<'t>(plan: &IndexPlan, target: &'t Target) -> Result<Asked<'t>> {
     put_index(target, DATABASE, super::building::by_company()).await?;
     wait_until_ready(target, DATABASE, "OrdersByCompany").await?;
+    let is_wanted = |label: &str| {
+        let mut only = plan.only.iter();
+        plan.only.is_empty() || only.any(|it| label.contains(it.as_str()))
+    };
+    let wanted = || QUESTIONS.into_iter().filter(|it| is_wanted(it.label));
     let mut random = Rng::with_seed(1);
-    for question in QUESTIONS {
+    for question in wanted() {
         let answer = ask(target, &(question.text)(plan, &mut random)).await?;
         wait_until_ready(target, DATABASE, &index_of(&answer)?).await?;
     }
-    println!("\n{}, {} documents:", target.name, plan.documents);
+    let mut all = Vec::new();
+    for question in wanted() {
+        let requests = questions(plan, target, &question).await?;
+        all.push((question.label, question.aim, requests));
+    }
+    Ok(Asked {
+        target,
+        gets: gets(plan, target).await?,
+        questions: all,
+    })
+}
+
+/// Measures each line on all servers in turn.
+pub(super) async fn run(plan: &IndexPlan, servers: &[Asked<'_>]) -> Result<()> {
+    println!("\n{} documents:", plan.documents);
     let mut table = Table::new(&[
         "request",
+        "server",
         "connections",
         "requests/s",
         "p50 µs",
@@ -118,32 +146,34 @@ pub(super) async fn run(plan: &IndexPlan, target: &Target) -> Result<()> {
         "aim",
     ]);
     table.print_head();
-    let gets = gets(plan, target).await?;
-    let mut asked = Vec::new();
-    for question in QUESTIONS {
-        let requests = questions(plan, target, &question).await?;
-        asked.push((question.label, question.aim, requests));
-    }
     for connections in &plan.connections {
-        let get = measure(plan, target, &gets, *connections).await?;
-        print(&mut table, ("GET by id", ""), *connections, &get, None);
-        for (label, aim, requests) in &asked {
-            let measured = measure(plan, target, requests, *connections).await?;
-            print(
-                &mut table,
-                (label, aim),
-                *connections,
-                &measured,
-                Some(&get),
-            );
+        let gets: Vec<_> = servers.iter().map(|it| (it.target, &it.gets)).collect();
+        let gets = measure(plan, &gets, *connections).await?;
+        for (server, get) in servers.iter().zip(&gets) {
+            let label = ("GET by id", server.target.name.as_str(), "");
+            print(&mut table, label, *connections, get, None);
+        }
+        for place in 0..servers.first().map_or(0, |it| it.questions.len()) {
+            let asked: Vec<_> = servers
+                .iter()
+                .map(|it| (it.target, &it.questions[place].2))
+                .collect();
+            let measured = measure(plan, &asked, *connections).await?;
+            for ((server, get), measured) in servers.iter().zip(&gets).zip(&measured) {
+                let (label, aim, _) = &server.questions[place];
+                let label = (*label, server.target.name.as_str(), *aim);
+                print(&mut table, label, *connections, measured, Some(get));
+            }
         }
     }
-    println!(
-        "\nmemory of {}: {} MB, at most {} MB",
-        target.name,
-        memory(target.process, "VmRSS")? >> 20,
-        memory(target.process, "VmHWM")? >> 20
-    );
+    for server in servers {
+        println!(
+            "\nmemory of {}: {} MB, at most {} MB",
+            server.target.name,
+            memory(server.target.process, "VmRSS")? >> 20,
+            memory(server.target.process, "VmHWM")? >> 20
+        );
+    }
     Ok(())
 }
 
@@ -186,35 +216,40 @@ async fn questions(plan: &IndexPlan, target: &Target, question: &Question) -> Re
     Ok(Arc::new(all))
 }
 
+/// Measures requests of several servers in turn; of each the median by rate counts.
 async fn measure(
     plan: &IndexPlan,
-    target: &Target,
-    requests: &Prebuilt,
+    servers: &[(&Target, &Prebuilt)],
     connections: usize,
-) -> Result<Measured> {
-    let mut all = Vec::new();
+) -> Result<Vec<Measured>> {
+    let mut all: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 0..plan.rounds.max(1) {
-        let sources = (0..connections)
-            .map(|number| Requests::Fixed {
-                all: Arc::clone(requests),
-                random: Rng::with_seed((round * connections + number) as u64),
-            })
-            .collect();
-        let times = Times {
-            warm_up: plan.measured / 10,
-            measured: plan.measured,
-        };
-        let process = target.process;
-        let cpu_time = || cpu_time_of_tree(process);
-        all.push(run_load(target.address, 200, sources, times, cpu_time).await?);
+        for ((target, requests), measured) in servers.iter().zip(&mut all) {
+            let sources = (0..connections)
+                .map(|number| Requests::Fixed {
+                    all: Arc::clone(requests),
+                    random: Rng::with_seed((round * connections + number) as u64),
+                })
+                .collect();
+            let times = Times {
+                warm_up: plan.measured / 10,
+                measured: plan.measured,
+            };
+            let process = target.process;
+            let cpu_time = || cpu_time_of_tree(process);
+            measured.push(run_load(target.address, 200, sources, times, cpu_time).await?);
+        }
     }
-    all.sort_by(|one, other| one.rate().total_cmp(&other.rate()));
-    Ok(all.swap_remove(all.len() / 2))
+    let median = |mut of_one: Vec<Measured>| {
+        of_one.sort_by(|one, other| one.rate().total_cmp(&other.rate()));
+        of_one.swap_remove(of_one.len() / 2)
+    };
+    Ok(all.into_iter().map(median).collect())
 }
 
 fn print(
     table: &mut Table,
-    (label, aim): (&str, &str),
+    (label, server, aim): (&str, &str, &str),
     connections: usize,
     measured: &Measured,
     get: Option<&Measured>,
@@ -225,6 +260,7 @@ fn print(
     };
     table.print_row(&[
         label.to_owned(),
+        server.to_owned(),
         connections.to_string(),
         format!("{:.0}", measured.rate()),
         format!("{:.0}", measured.latency_us(50.0)),

@@ -199,3 +199,25 @@ test("what functions made is there after a kill, and goes on", async () => {
     await deleting.saveChanges();
     await check(50);
 });
+
+test("functions stand beside fields, and see when a document was written", async () => {
+    const rows = await ask(`declare function first(trip, fallback) { return trip.legs.length ? trip.legs[0] : fallback; }
+        from Trips as trip where id() in ('trips/0', 'trips/1') order by id() load trip.driver as d
+        select first(trip, 0) as leg, trip.day, d.name as name, trip.legs[] as legs`);
+    const driver = await store.openSession().load("drivers/1");
+    assert.deepEqual(
+        rows.map(({ leg, day, name, legs }) => [leg, day, name, legs]),
+        [[3, "2026-01-05", driver.name, [3, 4]], [10, "2026-02-01", driver.name, [10]]],
+    );
+    const [written] = await ask("from Trips as trip where id() = 'trips/1' select { at: lastModified(trip), made: (() => 1)() }");
+    assert.ok(Math.abs(Date.now() - written.at) < 3_600_000, String(written.at));
+});
+
+test("a map that never ends does not keep the server from stopping", async () => {
+    const session = store.openSession();
+    for (let at = 0; at < 20; at++) await session.store(new Trip({ legs: [at], driver: "drivers/9" }), `endless/${at}`);
+    await session.saveChanges();
+    const loop = { Name: "Loop", Maps: ["map('Trips', t => { while (true) {} return { A: 1 }; })"] };
+    assert.equal((await putIndex(loop)).status, 201);
+    // The server stops as this story ends, and does not wait until each document took its time.
+});

@@ -19,6 +19,7 @@ import {
     StartIndexingOperation,
     StopIndexingOperation,
 } from "ravendb";
+import { send } from "../harness/http.js";
 import { Server } from "../harness/server.js";
 import { closeStore, createStore } from "../harness/store.js";
 
@@ -228,4 +229,42 @@ test("all of it is there after a crash", async () => {
     await server.crash();
     assert.deepEqual(await ids("from index 'Children/ByMother' where motherName = 'Rosa'"), ["children/1", "children/3"]);
     assert.deepEqual(await ids("from index 'Toys' where hours = 5"), ["children/2"]);
+});
+
+const BY_NAME = "from index 'Children/ByMother' order by name";
+
+test("the entries of an index are shown as they are found", async () => {
+    const path = `/databases/${store.database}/queries`;
+    const entries = async (text, status = 200) => {
+        const answer = await send(server.url, "POST", `${path}?debug=entries`, { body: { Query: text } });
+        assert.equal(answer.status, status, answer.text);
+        return answer.json;
+    };
+    const plain = await send(server.url, "POST", path, { body: { Query: BY_NAME, WaitForNonStaleResults: true } });
+    const shown = await entries(BY_NAME);
+    assert.equal(shown.TotalResults, plain.json.TotalResults);
+    assert.ok(shown.TotalResults > 0);
+    assert.deepEqual(
+        shown.Results.map(it => it["@metadata"]["@id"]),
+        plain.json.Results.map(it => it["@metadata"]["@id"].toLowerCase()),
+    );
+    for (const entry of shown.Results) assert.equal(entry["id()"], entry["@metadata"]["@id"]);
+    assert.match((await entries("from @all_docs", 501)).Message, /no entries/);
+});
+
+test("what an index does not have cannot be asked for, and a question changes nothing", async () => {
+    const path = `/databases/${store.database}`;
+    const index = { Name: "Asked/ByName", Maps: ["map('Askeds', it => ({ name: it.name }))"] };
+    await send(server.url, "PUT", `${path}/docs?id=askeds/1`, { body: { name: "Ada", "@metadata": { "@collection": "Askeds" } } });
+    await send(server.url, "PUT", `${path}/admin/indexes`, { body: { Indexes: [index] } });
+    const ask = Query => send(server.url, "POST", `${path}/queries`, { body: { Query, WaitForNonStaleResults: true } });
+    assert.equal((await ask("from index 'Asked/ByName' where name = 'ada'")).json.TotalResults, 1);
+    for (const rest of ["where Nope = 1", "order by Nope"]) {
+        const refused = await ask(`from index 'Asked/ByName' ${rest}`);
+        assert.equal(refused.status, 400);
+        assert.match(refused.json.Message, /the field 'Nope' is not indexed in 'Asked\/ByName'/);
+    }
+    const update = await ask("from index 'Asked/ByName' update { this.x = 1; }");
+    assert.equal(update.status, 400);
+    assert.match(update.json.Type, /InvalidQueryException$/);
 });

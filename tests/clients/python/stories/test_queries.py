@@ -1,6 +1,13 @@
 """A library asks for its books: by field, in order, by words, by group, and right after a save."""
 
 from harness import Story
+from ravendb.documents.indexes.definitions import IndexDefinition
+from ravendb.documents.operations.indexes import (
+    GetIndexesOperation,
+    GetIndexOperation,
+    GetIndexStatisticsOperation,
+    PutIndexesOperation,
+)
 
 
 class Book:
@@ -68,3 +75,18 @@ class Queries(Story):
             self.assertEqual(len(filtered), 1)
         [stats] = known
         self.assertEqual((stats.total_results, stats.is_stale), (2, False))
+
+    def test_definitions_and_figures_of_an_index_are_read(self):
+        text = "map('Books', function (b) { return { author: b.author }; })"
+        self.store.maintenance.send(PutIndexesOperation(IndexDefinition(name="Books/ByAuthor", maps={text})))
+        with self.store.open_session() as session:
+            rql = "from index 'Books/ByAuthor' where author = 'authors/2'"
+            self.assertEqual(len(list(session.advanced.raw_query(rql, Book).wait_for_non_stale_results())), 1)
+        definition = self.store.maintenance.send(GetIndexOperation("Books/ByAuthor"))
+        self.assertEqual((definition.name, list(definition.maps)), ("Books/ByAuthor", [text]))
+        names = [it.name for it in self.store.maintenance.send(GetIndexesOperation(0, 100))]
+        self.assertIn("Books/ByAuthor", names)
+        figures = self.store.maintenance.send(GetIndexStatisticsOperation("Books/ByAuthor"))
+        self.assertEqual((figures.map_attempts, figures.map_errors, figures.entries_count), (3, 0, 3))
+        self.assertEqual(list(figures.collections), ["Books"])
+        self.assertIsNone(figures.reduced_per_second_rate)
