@@ -12,6 +12,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::cli::standard_output;
 use crate::config::Config;
 use crate::http::serve_request;
 use crate::server::Server;
@@ -73,7 +74,11 @@ fn announce(server: &Server) {
         "ready"
     );
     // Last: a rig that has read this line may look at the log.
-    println!("listening on http://{}", server.local_address);
+    let line = format!("listening on http://{}\n", server.local_address);
+    if let Err(error) = standard_output::print(&line) {
+        // The database serves all the same.
+        tracing::warn!(%error, "nobody was told where it listens");
+    }
 }
 
 fn bind(config: &Config) -> Result<TcpListener> {

@@ -15,7 +15,7 @@ mod place;
 mod progress;
 mod remote;
 mod serve;
-mod standard_output;
+pub(crate) mod standard_output;
 mod verify;
 
 use std::process::ExitCode;

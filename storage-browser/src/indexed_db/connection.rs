@@ -175,12 +175,13 @@ fn factory() -> Option<IdbFactory> {
 }
 
 async fn open_database(name: &str) -> Result<IdbDatabase, OpenFailure> {
-    let no_storage =
-        |message: String| OpenFailure::NoStorage(Error::new(ErrorKind::Unavailable, message));
-    let factory = factory().ok_or_else(|| no_storage("there is no IndexedDB here".to_owned()))?;
+    let factory = factory().ok_or_else(|| {
+        let message = "there is no IndexedDB here";
+        OpenFailure::NoStorage(Error::new(ErrorKind::Unavailable, message))
+    })?;
     let request = factory
         .open_with_u32(name, FORMAT_VERSION)
-        .map_err(|thrown| no_storage(error::of_opening(name, &thrown).message().to_owned()))?;
+        .map_err(|thrown| failure_of_opening(name, &thrown))?;
     let upgrading = request.clone();
     let upgrade = Handler::new(move |_| create_tables(&upgrading));
     request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
@@ -209,12 +210,18 @@ async fn open_database(name: &str) -> Result<IdbDatabase, OpenFailure> {
                 Ok(None) => JsValue::UNDEFINED,
                 Err(thrown) => thrown,
             };
-            let reason = error::of_opening(name, &thrown);
-            Err(match reason.kind() {
-                ErrorKind::Unavailable => OpenFailure::NoStorage(reason),
-                _ => OpenFailure::Failed(reason),
-            })
+            Err(failure_of_opening(name, &thrown))
         }
+    }
+}
+
+/// Only where there is no storage may a database be kept in memory: it would seem empty otherwise,
+/// and what is then written to it would go with the page.
+fn failure_of_opening(name: &str, thrown: &JsValue) -> OpenFailure {
+    let reason = error::of_opening(name, thrown);
+    match error::says_no_storage(thrown) {
+        true => OpenFailure::NoStorage(reason),
+        false => OpenFailure::Failed(reason),
     }
 }
 

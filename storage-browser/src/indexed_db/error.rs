@@ -47,6 +47,16 @@ pub(super) fn of_transaction(thrown: Option<&JsValue>) -> Error {
     }
 }
 
+/// Whether an opening failed because the browser keeps nothing here (a private window, storage that
+/// the user forbids). All other failures may be of the moment, and what is stored may be there.
+pub(super) fn says_no_storage(thrown: &JsValue) -> bool {
+    let (name, _) = describe(thrown);
+    matches!(
+        name.as_str(),
+        "SecurityError" | "InvalidStateError" | "NotSupportedError"
+    )
+}
+
 /// What a failed opening means.
 pub(super) fn of_opening(name: &str, thrown: &JsValue) -> Error {
     let (kind_name, message) = describe(thrown);
