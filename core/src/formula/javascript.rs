@@ -27,6 +27,9 @@ impl Parser<'_> {
             return Err(self.error("expected a statement"));
         };
         match word {
+            "var" if self.branches > 0 => {
+                return Err(self.error("a 'var' of the whole function needs a script engine"));
+            }
             "const" | "let" | "var" => {
                 self.advance();
                 loop {
@@ -41,8 +44,11 @@ impl Parser<'_> {
                 }
             }
             "return" => {
-                self.advance();
+                let end = self.advance().span.end;
                 let returns_nothing = self.is_sign(";") || self.is_sign("}");
+                if !returns_nothing && self.text[end..self.token().span.start].contains('\n') {
+                    return Err(self.error("'return' at a line's end returns nothing"));
+                }
                 let value = if returns_nothing {
                     self.undefined()
                 } else {
@@ -77,12 +83,15 @@ impl Parser<'_> {
     }
 
     fn branch(&mut self) -> Result<Block> {
-        if self.is_sign("{") {
-            return self.block();
-        }
+        self.branches += 1;
         let mut block = Block::new();
-        self.nested(|parser| parser.statement(&mut block))?;
-        Ok(block)
+        let result = if self.is_sign("{") {
+            self.block().map(|it| block = it)
+        } else {
+            self.nested(|parser| parser.statement(&mut block))
+        };
+        self.branches -= 1;
+        result.map(|()| block)
     }
 
     fn undefined(&self) -> super::tree::Expression {
@@ -128,7 +137,7 @@ fn one_function(parser: &mut Parser<'_>) -> Result<Formula> {
         variables: parser.variables,
         body,
         loads: parser.loads,
-        is_typed: false,
+        dialect: Dialect::JavaScript,
     })
 }
 
