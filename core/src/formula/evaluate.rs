@@ -197,10 +197,9 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             Node::Member(target, name) => self.member_of(target, name)?,
             Node::Part(target, name) => {
                 if self.value(target)?.is_nothing() {
-                    return Err(Failure::new(format!(
-                        "nothing has no '{name}' to take apart (at {})",
-                        expression.span.start
-                    )));
+                    let at = expression.span.start;
+                    let message = format!("nothing has no '{name}' to take apart (at {at})");
+                    return Err(Failure::new(message));
                 }
                 self.member_of(target, name)?
             }
@@ -255,15 +254,18 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             }
             Node::Array(items) => self.array(items)?,
             Node::Object(members) => self.object(members)?,
-            Node::Join(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    text.push_str(javascript_values::to_text(&self.value(part)?, false).as_str());
-                }
-                Value::text(text)
-            }
+            Node::Join(parts) => self.join(parts)?,
             Node::Call(builtin, arguments) => self.call(*builtin, arguments, &expression.span)?,
         })
+    }
+
+    fn join(&mut self, parts: &[Expression]) -> Evaluated<'a> {
+        let mut text = String::new();
+        for part in parts {
+            let part = self.value(part)?;
+            text.push_str(javascript_values::to_text(&part, false).as_str());
+        }
+        Ok(Value::text(text))
     }
 
     fn array(&mut self, items: &[(Expression, bool)]) -> Evaluated<'a> {
