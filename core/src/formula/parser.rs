@@ -332,7 +332,11 @@ impl<'a> Parser<'a> {
     }
 
     /// The same, after so many members.
-    fn members_after(&mut self, mut target: Expression, mut steps: usize) -> Result<Expression> {
+    pub(super) fn members_after(
+        &mut self,
+        mut target: Expression,
+        mut steps: usize,
+    ) -> Result<Expression> {
         loop {
             steps += 1;
             if steps > MAX_NESTING {
@@ -368,7 +372,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn member(&self, target: Expression, name: &str) -> Result<Node> {
+    pub(super) fn member(&self, target: Expression, name: &str) -> Result<Node> {
         if self.dialect == Dialect::JavaScript && builtin::is_javascript_member(name) {
             return Err(SyntaxError::new(
                 self.last_end() - 1..self.last_end(),
@@ -378,58 +382,7 @@ impl<'a> Parser<'a> {
         Ok(Node::Member(Box::new(target), name.to_owned()))
     }
 
-    /// `target?.…` to the end of the members, which are all left out where the target is nothing.
-    fn optional(&mut self, target: Expression, steps: usize) -> Result<Expression> {
-        self.expect_sign("?.")?;
-        let start = target.span.start;
-        let variable = self.variables;
-        self.variables += 1;
-        let held = Expression {
-            node: Node::Variable(variable),
-            span: target.span.clone(),
-        };
-        let first = if self.is_sign("[") {
-            held
-        } else {
-            let name = self.name()?;
-            let node = if self.is_sign("(") {
-                self.method_call(held, name)?
-            } else {
-                self.member(held, name)?
-            };
-            let span = start..self.last_end();
-            Expression { node, span }
-        };
-        let rest = self.nested(|parser| parser.members_after(first, steps))?;
-        let span = start..self.last_end();
-        let node = Node::Optional(Box::new(target), variable, Box::new(rest));
-        Ok(Expression { node, span })
-    }
-
-    /// Refuses arguments that a JavaScript function is not known to take.
-    fn check_arguments(&self, builtin: Builtin, arguments: &[Argument]) -> Result<()> {
-        if self.dialect == Dialect::CSharp {
-            return Ok(());
-        }
-        let takes = builtin.takes();
-        let (is_known, values) = match (arguments, takes.function) {
-            ([Argument::Lambda(lambda), rest @ ..], Some(most)) => {
-                (lambda.parameters.len() <= most, rest)
-            }
-            (values, None) => (true, values),
-            _ => (false, arguments),
-        };
-        let are_values = values.iter().all(|it| matches!(it, Argument::Value(_)));
-        if is_known && are_values && takes.values.contains(&values.len()) {
-            return Ok(());
-        }
-        Err(SyntaxError::new(
-            self.last_end() - 1..self.last_end(),
-            "these arguments need a script engine",
-        ))
-    }
-
-    fn method_call(&mut self, target: Expression, name: &str) -> Result<Node> {
+    pub(super) fn method_call(&mut self, target: Expression, name: &str) -> Result<Node> {
         let Some(method) = builtin::method(self.dialect, name) else {
             let error = SyntaxError::new(
                 self.last_end() - name.len()..self.last_end(),
