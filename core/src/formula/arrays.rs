@@ -1,6 +1,6 @@
-//! Methods of arrays, and the functions over several values.
+//! Methods of arrays, and the functions over several values, of C# and partly of both languages.
 //!
-//! Of nothing, each of them makes nothing: a missing array is an empty one.
+//! In C#, each of them makes nothing of nothing: a missing array is an empty one.
 
 use std::cmp::Ordering;
 
@@ -9,9 +9,10 @@ use super::evaluate::{Evaluation, Failure};
 use super::operators::{
     arithmetic, compare_numbers, compare_texts, is_equal, is_truthy, to_number, to_text,
 };
-use super::texts::{clamped, from_end};
+use super::parser::Dialect;
+use super::texts::clamped;
 use super::tree::{Binary, Lambda};
-use super::value::{Number, Text, Value};
+use super::value::{Number, Value};
 
 type Evaluated<'a> = Result<Value<'a>, Failure>;
 
@@ -24,8 +25,6 @@ pub(super) fn call<'a>(
 ) -> Evaluated<'a> {
     let target = values.first().cloned().unwrap_or(Value::Undefined);
     match method {
-        Builtin::IsArray => return Ok(Value::Bool(matches!(target, Value::Array(_)))),
-        Builtin::Keys | Builtin::Values | Builtin::Entries => return Ok(members(method, target)),
         Builtin::Smallest => return Ok(extreme(&values, Ordering::Less)),
         Builtin::Largest => return Ok(extreme(&values, Ordering::Greater)),
         Builtin::Power => {
@@ -43,7 +42,7 @@ pub(super) fn call<'a>(
         _ => {}
     }
     if target.is_nothing() {
-        return Ok(of_nothing(method, &values));
+        return Ok(of_nothing(method));
     }
     let items = match target {
         Value::Array(items) => items,
@@ -66,12 +65,11 @@ pub(super) fn call<'a>(
         }
         Builtin::OrderBy | Builtin::OrderByDescending => order_by(run, method, &items, lambda),
         Builtin::First | Builtin::Last => pick(run, method, &items, lambda),
-        Builtin::Reduce => reduce(run, &items, lambda, values.into_iter().nth(1)),
-        _ => Ok(plain(method, &items, values.get(1..).unwrap_or_default())),
+        _ => plain(method, &items, values.get(1..).unwrap_or_default()),
     }
 }
 
-fn of_nothing<'a>(method: Builtin, values: &[Value<'a>]) -> Value<'a> {
+fn of_nothing<'a>(method: Builtin) -> Value<'a> {
     match method {
         Builtin::Some | Builtin::Includes | Builtin::StartsWith | Builtin::EndsWith => {
             Value::Bool(false)
@@ -79,7 +77,6 @@ fn of_nothing<'a>(method: Builtin, values: &[Value<'a>]) -> Value<'a> {
         Builtin::Every => Value::Bool(true),
         Builtin::Count | Builtin::Sum => Value::long(0),
         Builtin::IndexOf => Value::long(-1),
-        Builtin::Reduce => values.get(1).cloned().unwrap_or(Value::Undefined),
         Builtin::Map
         | Builtin::FlatMap
         | Builtin::Filter
@@ -92,7 +89,7 @@ fn of_nothing<'a>(method: Builtin, values: &[Value<'a>]) -> Value<'a> {
     }
 }
 
-fn each<'a>(
+pub(super) fn each<'a>(
     run: &mut Evaluation<'a, '_>,
     method: Builtin,
     items: &[Value<'a>],
@@ -113,10 +110,11 @@ fn each<'a>(
         let result = run.apply(lambda, &[item.clone(), place])?;
         match method {
             Builtin::Map => made.push(result),
-            Builtin::FlatMap => match result.opened() {
-                Value::Array(inner) => made.extend(inner.iter().cloned()),
-                Value::Undefined | Value::Null => {}
-                other => made.push(other),
+            Builtin::FlatMap => match result.clone().items() {
+                Some(inner) => made.extend(inner.iter().cloned()),
+                // C# makes nothing of nothing.
+                None if result.is_nothing() && run.dialect == Dialect::CSharp => {}
+                None => made.push(result),
             },
             _ if !is_truthy(&result) => {
                 if method == Builtin::Every {
@@ -138,7 +136,7 @@ fn each<'a>(
     })
 }
 
-fn reduce<'a>(
+pub(super) fn reduce<'a>(
     run: &mut Evaluation<'a, '_>,
     items: &[Value<'a>],
     lambda: Option<&Lambda>,
@@ -280,9 +278,9 @@ fn pick<'a>(
     Ok(found)
 }
 
-fn plain<'a>(method: Builtin, items: &[Value<'a>], arguments: &[Value<'a>]) -> Value<'a> {
+fn plain<'a>(method: Builtin, items: &[Value<'a>], arguments: &[Value<'a>]) -> Evaluated<'a> {
     let first = arguments.first().cloned().unwrap_or(Value::Undefined);
-    match method {
+    Ok(match method {
         Builtin::Includes => Value::Bool(items.iter().any(|it| is_equal(it, &first))),
         Builtin::IndexOf => match items.iter().position(|it| is_equal(it, &first)) {
             Some(place) => Value::long(i64::try_from(place).unwrap_or(i64::MAX)),
@@ -298,13 +296,6 @@ fn plain<'a>(method: Builtin, items: &[Value<'a>], arguments: &[Value<'a>]) -> V
             };
             Value::array(kept.to_vec())
         }
-        Builtin::Join => {
-            let separator = match &first {
-                Value::Undefined => Text::Borrowed(","),
-                separator => to_text(separator, false),
-            };
-            Value::text(joined(items, separator.as_str()))
-        }
         Builtin::Concat => {
             let mut all = items.to_vec();
             for more in arguments {
@@ -315,24 +306,7 @@ fn plain<'a>(method: Builtin, items: &[Value<'a>], arguments: &[Value<'a>]) -> V
             }
             Value::array(all)
         }
-        Builtin::Slice => {
-            let position = |value: Option<&Value<'a>>, otherwise: f64| match value {
-                None | Some(Value::Undefined) => otherwise,
-                Some(value) => to_number(value).as_f64(),
-            };
-            let start = from_end(position(arguments.first(), 0.0), items.len());
-            let end = from_end(position(arguments.get(1), f64::INFINITY), items.len());
-            Value::array(items[start.min(end)..end].to_vec())
-        }
         Builtin::Reverse => Value::array(items.iter().rev().cloned().collect()),
-        Builtin::Flat => {
-            let depth = if arguments.is_empty() {
-                1
-            } else {
-                clamped(to_number(&first).as_f64())
-            };
-            Value::array(flat(items, depth.min(20)))
-        }
         Builtin::Distinct => {
             let mut distinct: Vec<Value<'a>> = Vec::new();
             for item in items {
@@ -342,19 +316,12 @@ fn plain<'a>(method: Builtin, items: &[Value<'a>], arguments: &[Value<'a>]) -> V
             }
             Value::array(distinct)
         }
-        _ => Value::Undefined,
-    }
-}
-
-fn flat<'a>(items: &[Value<'a>], depth: usize) -> Vec<Value<'a>> {
-    let mut all = Vec::new();
-    for item in items {
-        match item.clone().opened() {
-            Value::Array(inner) if depth > 0 => all.extend(flat(&inner, depth - 1)),
-            other => all.push(other),
+        _ => {
+            return Err(Failure::new(format!(
+                "an array has no such method: {method:?}"
+            )));
         }
-    }
-    all
+    })
 }
 
 fn joined(items: &[Value<'_>], separator: &str) -> String {
@@ -377,18 +344,6 @@ fn join_with<'a>(values: &[Value<'a>]) -> Value<'a> {
         _ => joined(rest, separator.as_str()),
     };
     Value::text(text)
-}
-
-fn members<'a>(method: Builtin, target: Value<'a>) -> Value<'a> {
-    let Value::Object(members) = target else {
-        return Value::array(Vec::new());
-    };
-    let made = members.iter().map(|(name, value)| match method {
-        Builtin::Keys => Value::Text(name.clone()),
-        Builtin::Values => value.clone(),
-        _ => Value::array(vec![Value::Text(name.clone()), value.clone()]),
-    });
-    Value::array(made.collect())
 }
 
 fn extreme<'a>(values: &[Value<'a>], wanted: Ordering) -> Value<'a> {

@@ -1,5 +1,7 @@
 //! The functions and methods that both languages' names lead to.
 
+use std::ops::RangeInclusive;
+
 use super::parser::Dialect;
 
 /// A function of the evaluator. A method's target is its first argument.
@@ -16,8 +18,12 @@ pub(super) enum Builtin {
     ToNumber,
     ToInteger,
     ToDouble,
+    /// `String(value)`.
+    TextOf,
+    /// A method.
     ToText,
     ToBool,
+    ParseFloat,
     ParseInt,
     IsNaN,
     IsArray,
@@ -86,16 +92,72 @@ impl Builtin {
     pub(super) fn is_free_function(self) -> bool {
         matches!(
             self,
-            Self::JoinWith
-                | Self::Smallest
-                | Self::Largest
-                | Self::Power
-                | Self::IsArray
-                | Self::Keys
-                | Self::Values
-                | Self::Entries
+            Self::JoinWith | Self::Smallest | Self::Largest | Self::Power
         )
     }
+
+    /// What a JavaScript function or method takes, its target left out. Anything else is for a
+    /// script engine.
+    pub(super) fn takes(self) -> Takes {
+        let (values, function) = match self {
+            Self::Lower | Self::Upper | Self::Trim | Self::ToText => (0..=0, None),
+            Self::Join | Self::Flat | Self::CharAt | Self::ToFixed => (0..=1, None),
+            Self::Slice => (0..=2, None),
+            Self::Load | Self::LoadUntracked | Self::CreateSpatialField | Self::Substring => {
+                (1..=2, None)
+            }
+            Self::CreateField => (2..=3, None),
+            Self::Power | Self::Replace | Self::ReplaceAll => (2..=2, None),
+            Self::Smallest | Self::Largest | Self::Concat => (0..=usize::MAX, None),
+            Self::Map | Self::Filter | Self::Some | Self::Every | Self::Find | Self::FlatMap => {
+                (0..=0, Some(2))
+            }
+            Self::Reduce => (0..=1, Some(3)),
+            _ => (1..=1, None),
+        };
+        Takes { values, function }
+    }
+}
+
+/// Arguments that are known.
+pub(super) struct Takes {
+    /// How many values, behind a function if there is one.
+    pub(super) values: RangeInclusive<usize>,
+    /// How many parameters its function may have.
+    pub(super) function: Option<usize>,
+}
+
+/// Members that functions of JavaScript's are: asked for as values, they are for a script engine.
+const JAVASCRIPT_MEMBERS: [&str; 24] = [
+    "__proto__",
+    "at",
+    "constructor",
+    "copyWithin",
+    "endsWith",
+    "fill",
+    "findIndex",
+    "findLast",
+    "forEach",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "lastIndexOf",
+    "padEnd",
+    "padStart",
+    "pop",
+    "propertyIsEnumerable",
+    "push",
+    "repeat",
+    "shift",
+    "sort",
+    "splice",
+    "toLocaleString",
+    "unshift",
+    "valueOf",
+];
+
+/// Whether a member of this name, not called, needs a script engine.
+pub(super) fn is_javascript_member(name: &str) -> bool {
+    JAVASCRIPT_MEMBERS.contains(&name) || method(Dialect::JavaScript, name).is_some()
 }
 
 type Name = (&'static str, Builtin);
@@ -108,9 +170,9 @@ const JAVASCRIPT_FUNCTIONS: &[Name] = &[
     ("createField", Builtin::CreateField),
     ("createSpatialField", Builtin::CreateSpatialField),
     ("Number", Builtin::ToNumber),
-    ("parseFloat", Builtin::ToNumber),
+    ("parseFloat", Builtin::ParseFloat),
     ("parseInt", Builtin::ParseInt),
-    ("String", Builtin::ToText),
+    ("String", Builtin::TextOf),
     ("Boolean", Builtin::ToBool),
     ("isNaN", Builtin::IsNaN),
     ("Array.isArray", Builtin::IsArray),

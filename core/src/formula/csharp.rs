@@ -5,6 +5,7 @@ use super::builtin::Builtin;
 use super::definition::MapSource;
 use super::lexer::TokenKind;
 use super::parser::{Binding, Dialect, Parser, Result};
+use super::partial_reduce;
 use super::tree::{Argument, Block, Expression, Formula, Lambda, Member, Node, Statement};
 use crate::query::rql::SyntaxError;
 
@@ -172,7 +173,7 @@ impl Parser<'_> {
             variables: self.variables,
             body,
             loads: self.loads,
-            is_typed: true,
+            dialect: Dialect::CSharp,
         }
     }
 }
@@ -254,9 +255,10 @@ pub(super) fn reduce(text: &str) -> Result<(Formula, Formula)> {
         let key = parser.formula(vec![Statement::Return(key)]);
         parser.expect_word("into")?;
         let group = parser.name()?.to_owned();
-        let mut body = open_group(&mut parser, &group);
+        let (values, mut body) = open_group(&mut parser, &group);
         body.extend(parser.query_rest(true)?);
         parser.end()?;
+        partial_reduce::check(&body, values)?;
         return Ok((key, parser.formula(body)));
     }
     parser.expect_word("results")?;
@@ -275,25 +277,27 @@ pub(super) fn reduce(text: &str) -> Result<(Formula, Formula)> {
     parser.expect_sign("(")?;
     let group = parser.name()?.to_owned();
     parser.expect_sign("=>")?;
-    let mut body = open_group(&mut parser, &group);
+    let (values, mut body) = open_group(&mut parser, &group);
     body.push(Statement::Return(parser.expression()?));
     parser.expect_sign(")")?;
     parser.end()?;
+    partial_reduce::check(&body, values)?;
     Ok((key, parser.formula(body)))
 }
 
-/// Binds `group` to the input of an aggregate.
-fn open_group(parser: &mut Parser<'_>, group: &str) -> Block {
+/// Binds `group` to the input of an aggregate; answers the variable of its entries.
+fn open_group(parser: &mut Parser<'_>, group: &str) -> (usize, Block) {
     parser.scope.clear();
     let at = parser.last_end();
     let (key, values) = (parser.declare(""), parser.declare(""));
     let binding = Binding::Group { key, values };
     parser.scope.push((group.to_owned(), binding));
-    [(key, "key"), (values, "values")]
-        .into_iter()
+    let body = [(key, "key"), (values, "values")].into_iter();
+    let body = body
         .map(|(slot, name)| {
             let node = Node::Member(Box::new(variable(0, at)), name.to_owned());
             Statement::Let(slot, Expression { node, span: at..at })
         })
-        .collect()
+        .collect();
+    (values, body)
 }

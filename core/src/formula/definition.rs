@@ -217,6 +217,7 @@ fn add_members(value: &Expression, fields: &mut Vec<String>) {
             }
         }
         Node::Array(items) => items.iter().for_each(|(item, _)| add_members(item, fields)),
+        Node::Optional(_, _, rest) => add_members(rest, fields),
         Node::Conditional(_, yes, no) => {
             add_members(yes, fields);
             add_members(no, fields);

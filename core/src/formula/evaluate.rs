@@ -9,7 +9,10 @@ use std::sync::Arc;
 use super::arrays;
 use super::builtin::Builtin;
 use super::dates;
+use super::javascript_calls;
+use super::javascript_values;
 use super::operators::{binary, is_truthy, to_number, to_text, unary};
+use super::parser::Dialect;
 use super::texts;
 use super::tree::{Argument, Block, Expression, Formula, Lambda, Member, Node, Statement};
 use super::value::{CreatedField, Number, Special, Text, Value};
@@ -44,6 +47,11 @@ pub struct Reference {
 pub struct Evaluation<'a, 'd> {
     documents: &'d dyn Documents<'a>,
     variables: Vec<Value<'a>>,
+    /// Of variables whose members were asked for: what is in the text they hold. The variables
+    /// keep the text, by which JavaScript knows whether two objects are one.
+    opened: Vec<Value<'a>>,
+    /// The language of the formula.
+    pub(super) dialect: Dialect,
     /// What was asked for, at hand or not.
     references: Vec<Reference>,
     missing: Vec<String>,
@@ -66,7 +74,7 @@ impl Failure {
     }
 }
 
-type Evaluated<'a> = std::result::Result<Value<'a>, Failure>;
+pub(super) type Evaluated<'a> = std::result::Result<Value<'a>, Failure>;
 
 /// How many steps one evaluation may take.
 const MAX_STEPS: u32 = 10_000_000;
@@ -77,6 +85,8 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         Self {
             documents,
             variables: Vec::new(),
+            opened: Vec::new(),
+            dialect: Dialect::JavaScript,
             references: Vec::new(),
             missing: Vec::new(),
             steps_left: MAX_STEPS,
@@ -92,6 +102,9 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         self.variables.clear();
         self.variables
             .resize(formula.variables.max(1), Value::Undefined);
+        self.opened.clear();
+        self.opened.resize(self.variables.len(), Value::Undefined);
+        self.dialect = formula.dialect;
         self.variables[0] = input;
         let result = self.block(&formula.body);
         let result = result.map(|it| it.unwrap_or(Value::Undefined));
@@ -119,7 +132,8 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         for statement in block {
             match statement {
                 Statement::Let(variable, value) => {
-                    self.variables[*variable] = self.value(value)?;
+                    let value = self.value(value)?;
+                    self.set(*variable, value);
                 }
                 Statement::If(condition, yes, no) => {
                     let condition = self.value(condition)?;
@@ -134,9 +148,29 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         Ok(None)
     }
 
+    fn set(&mut self, variable: usize, value: Value<'a>) {
+        self.variables[variable] = value;
+        self.opened[variable] = Value::Undefined;
+    }
+
+    fn member_of(&mut self, target: &Expression, name: &str) -> Evaluated<'a> {
+        let Node::Variable(variable) = target.node else {
+            return Ok(member(&self.value(target)?, name, self.dialect));
+        };
+        if !matches!(self.variables[variable], Value::Raw(_)) {
+            return Ok(member(&self.variables[variable], name, self.dialect));
+        }
+        // A variable's text is taken apart once, not searched for every member.
+        if matches!(self.opened[variable], Value::Undefined) {
+            self.opened[variable] = self.variables[variable].clone().opened();
+        }
+        Ok(member(&self.opened[variable], name, self.dialect))
+    }
+
     pub(super) fn apply(&mut self, lambda: &Lambda, arguments: &[Value<'a>]) -> Evaluated<'a> {
         for (place, variable) in lambda.parameters.iter().enumerate() {
-            self.variables[*variable] = arguments.get(place).cloned().unwrap_or(Value::Undefined);
+            let argument = arguments.get(place).cloned();
+            self.set(*variable, argument.unwrap_or(Value::Undefined));
         }
         let result = self.block(&lambda.body)?;
         Ok(result.unwrap_or(Value::Undefined))
@@ -160,24 +194,35 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         Ok(match &expression.node {
             Node::Constant(constant) => constant.clone(),
             Node::Variable(variable) => self.variables[*variable].clone(),
-            Node::Member(target, name) => {
-                // A raw variable is opened once, not searched for every member.
-                if let Node::Variable(variable) = target.node {
-                    let opened = std::mem::replace(&mut self.variables[variable], Value::Null);
-                    self.variables[variable] = opened.opened();
-                    return Ok(member(&self.variables[variable], name));
+            Node::Member(target, name) => self.member_of(target, name)?,
+            Node::Part(target, name) => {
+                if self.value(target)?.is_nothing() {
+                    let at = expression.span.start;
+                    let message = format!("nothing has no '{name}' to take apart (at {at})");
+                    return Err(Failure::new(message));
                 }
-                member(&self.value(target)?, name)
+                self.member_of(target, name)?
+            }
+            Node::Optional(target, variable, rest) => {
+                let target = self.value(target)?;
+                if target.is_nothing() {
+                    return Ok(Value::Undefined);
+                }
+                self.set(*variable, target);
+                self.value(rest)?
             }
             Node::Index(target, index) => {
                 let target = self.value(target)?;
                 let index = self.value(index)?;
-                at(target, &index)
+                match self.dialect {
+                    Dialect::JavaScript => javascript_calls::at(&target.opened(), &index),
+                    Dialect::CSharp => at(target, &index),
+                }
             }
-            Node::Unary(operator, value) => unary(*operator, &self.value(value)?),
+            Node::Unary(operator, value) => unary(*operator, &self.value(value)?, self.dialect),
             Node::Binary(operator, left, right) => {
                 let left = self.value(left)?;
-                binary(*operator, left, self.value(right)?)
+                binary(*operator, &left, &self.value(right)?, self.dialect)
             }
             Node::And(left, right) => {
                 let left = self.value(left)?;
@@ -209,15 +254,18 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             }
             Node::Array(items) => self.array(items)?,
             Node::Object(members) => self.object(members)?,
-            Node::Join(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    text.push_str(to_text(&self.value(part)?, false).as_str());
-                }
-                Value::text(text)
-            }
+            Node::Join(parts) => self.join(parts)?,
             Node::Call(builtin, arguments) => self.call(*builtin, arguments, &expression.span)?,
         })
+    }
+
+    fn join(&mut self, parts: &[Expression]) -> Evaluated<'a> {
+        let mut text = String::new();
+        for part in parts {
+            let part = self.value(part)?;
+            text.push_str(javascript_values::to_text(&part, false).as_str());
+        }
+        Ok(Value::text(text))
     }
 
     fn array(&mut self, items: &[(Expression, bool)]) -> Evaluated<'a> {
@@ -228,10 +276,17 @@ impl<'a, 'd> Evaluation<'a, 'd> {
                 array.push(value);
                 continue;
             }
-            let Some(spread) = value.items() else {
-                return Err(Failure::new("only an array can be spread into an array"));
-            };
-            array.extend(spread.iter().cloned());
+            match value.opened() {
+                Value::Array(spread) => array.extend(spread.iter().cloned()),
+                Value::Text(text) => {
+                    let characters = text.as_str().chars();
+                    array.extend(characters.map(|it| Value::text(it.to_string())));
+                }
+                _ => {
+                    let message = "only arrays and texts can be spread into an array";
+                    return Err(Failure::new(message));
+                }
+            }
         }
         Ok(Value::array(array))
     }
@@ -249,14 +304,17 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             match member {
                 Member::Named(name, value) => set(Text::from(name.clone()), self.value(value)?),
                 Member::Computed(name, value) => {
-                    let name = to_text(&self.value(name)?, false);
+                    let name = javascript_values::to_text(&self.value(name)?, false);
                     set(name, self.value(value)?);
                 }
                 Member::Spread(value) => {
-                    if let Value::Object(spread) = self.value(value)?.opened() {
-                        for (name, value) in spread.iter() {
-                            set(name.clone(), value.clone());
-                        }
+                    let value = self.value(value)?;
+                    // The engine spreads no texts into objects.
+                    if value.as_text().is_some() {
+                        continue;
+                    }
+                    for (name, value) in javascript_calls::members_of(&value) {
+                        set(name, value);
                     }
                 }
             }
@@ -281,9 +339,14 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             }
             failure
         };
-        self.builtin(builtin, values, lambda).map_err(at_place)
+        let result = match self.dialect {
+            Dialect::JavaScript => self.javascript_call(builtin, values, lambda),
+            Dialect::CSharp => self.builtin(builtin, values, lambda),
+        };
+        result.map_err(at_place)
     }
 
+    /// Calls a function or method of C#.
     fn builtin(
         &mut self,
         builtin: Builtin,
@@ -293,27 +356,24 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         let first = values.first().cloned().unwrap_or(Value::Undefined);
         Ok(match builtin {
             Builtin::Load => self.load(&values, true),
-            Builtin::LoadUntracked => self.load(&values, false),
             Builtin::Id => {
                 let id = metadata(&first).member("@id");
                 if id.is_nothing() { Value::Null } else { id }
             }
             Builtin::Metadata => metadata(&first),
-            Builtin::CreateField => return create_field(&values),
+            Builtin::CreateField => return create_field(&values, to_text),
             Builtin::CreateSpatialField => create_spatial_field(&values),
             Builtin::Boost => Value::Special(Arc::new(Special::Boosted {
                 factor: values.get(1).map_or(1.0, |it| to_number(it).as_f64()),
                 value: first,
             })),
             Builtin::Recurse => return self.recurse(first, lambda),
-            Builtin::ToNumber => number_of(&first),
             Builtin::ToInteger | Builtin::ToDouble if first.is_nothing() => Value::Null,
             Builtin::ToDouble => Value::Number(Number::Double(to_number(&first).as_f64())),
             Builtin::ToInteger | Builtin::Truncate => rounded(&first, f64::trunc),
             Builtin::Abs => rounded(&first, f64::abs),
             Builtin::Floor => rounded(&first, f64::floor),
             Builtin::Ceiling => rounded(&first, f64::ceil),
-            Builtin::Round => rounded(&first, |it| (it + 0.5).floor()),
             Builtin::RoundEven => round_even(&first, values.get(1)),
             Builtin::SquareRoot => Value::Number(Number::Double(to_number(&first).as_f64().sqrt())),
             Builtin::FormatOne => match values.get(1) {
@@ -322,17 +382,8 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             },
             Builtin::ToText if first.is_nothing() => Value::Null,
             Builtin::ToText => Value::Text(to_text(&first, false)),
-            Builtin::ToBool => Value::Bool(is_truthy(&first)),
             Builtin::Same => first,
             Builtin::IsNullOrEmpty => Value::Bool(!is_truthy(&first)),
-            Builtin::IsNaN => Value::Bool(to_number(&first).as_f64().is_nan()),
-            Builtin::ParseInt => parse_int(&first, values.len())?,
-            Builtin::ToFixed => {
-                let digits = values
-                    .get(1)
-                    .map_or(0, |it| texts::clamped(to_number(it).as_f64()));
-                Value::text(format!("{:.*}", digits.min(20), to_number(&first).as_f64()))
-            }
             Builtin::Equals => {
                 let other = values.pop().unwrap_or(Value::Undefined);
                 Value::Bool(super::operators::is_equal(&first, &other))
@@ -352,7 +403,7 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         })
     }
 
-    fn load(&mut self, values: &[Value<'a>], is_tracked: bool) -> Value<'a> {
+    pub(super) fn load(&mut self, values: &[Value<'a>], is_tracked: bool) -> Value<'a> {
         let collection = values.get(1).and_then(Value::as_text);
         let first = values.first().cloned().unwrap_or(Value::Undefined);
         if let Value::Text(id) = &first {
@@ -418,11 +469,14 @@ impl<'a, 'd> Evaluation<'a, 'd> {
 }
 
 /// A member, and what texts, arrays and dates have instead of members.
-fn member<'a>(target: &Value<'a>, name: &str) -> Value<'a> {
+fn member<'a>(target: &Value<'a>, name: &str, dialect: Dialect) -> Value<'a> {
+    if dialect == Dialect::JavaScript {
+        return javascript_calls::member(target, name);
+    }
     match (target, name) {
         (Value::Text(text), "length" | "Length") => Value::long(texts::length(text.as_str())),
         (Value::Raw(json), "length" | "Length" | "Count") if json.starts_with('[') => {
-            member(&target.clone().opened(), name)
+            member(&target.clone().opened(), name, dialect)
         }
         (Value::Array(items), "length" | "Length" | "Count") => {
             Value::long(i64::try_from(items.len()).unwrap_or(i64::MAX))
@@ -486,11 +540,11 @@ fn at<'a>(target: Value<'a>, index: &Value<'a>) -> Value<'a> {
             let single = texts::call(Builtin::CharAt, &text, &[Value::Number(*number)]);
             single.unwrap_or(Value::Undefined)
         }
-        (target, index) => member(&target, to_text(index, false).as_str()),
+        (target, index) => member(&target, to_text(index, false).as_str(), Dialect::CSharp),
     }
 }
 
-fn metadata<'a>(document: &Value<'a>) -> Value<'a> {
+pub(super) fn metadata<'a>(document: &Value<'a>) -> Value<'a> {
     document.member("@metadata").opened()
 }
 
@@ -517,26 +571,7 @@ fn rounded<'a>(value: &Value<'a>, round: impl FnOnce(f64) -> f64) -> Value<'a> {
     }
 }
 
-fn parse_int<'a>(value: &Value<'a>, arguments: usize) -> Evaluated<'a> {
-    if arguments > 1 {
-        return Err(Failure::new("parseInt with a base is not supported"));
-    }
-    let text = to_text(value, false);
-    let text = text.as_str().trim_start();
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let end = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
-    let nan = Value::Number(Number::Double(f64::NAN));
-    Ok(digits[..end]
-        .parse::<i64>()
-        .map_or(nan, |it| Value::long(sign * it)))
-}
-
-fn create_spatial_field<'a>(values: &[Value<'a>]) -> Value<'a> {
+pub(super) fn create_spatial_field<'a>(values: &[Value<'a>]) -> Value<'a> {
     Value::Special(Arc::new(match values {
         [latitude, longitude] => Special::Point {
             latitude: latitude.clone(),
@@ -546,7 +581,10 @@ fn create_spatial_field<'a>(values: &[Value<'a>]) -> Value<'a> {
     }))
 }
 
-fn create_field<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
+pub(super) fn create_field<'a>(
+    values: &[Value<'a>],
+    to_text: fn(&Value<'a>, bool) -> Text<'a>,
+) -> Evaluated<'a> {
     let options = values.get(2).cloned().unwrap_or(Value::Undefined);
     let option = |names: [&str; 2]| {
         let found = names
@@ -611,12 +649,4 @@ fn format_text<'a>(values: &[Value<'a>]) -> Evaluated<'a> {
     }
     text.push_str(rest);
     Ok(Value::text(text))
-}
-
-/// JavaScript's `Number(value)`.
-fn number_of<'a>(value: &Value<'a>) -> Value<'a> {
-    Value::Number(match value {
-        Value::Undefined => Number::Double(f64::NAN),
-        value => to_number(value),
-    })
 }

@@ -1,8 +1,9 @@
 //! JavaScript functions: their statements, and the calls that define maps and reduces.
 
+use super::builtin::Builtin;
 use super::lexer::TokenKind;
 use super::parser::{Dialect, Parser, Result};
-use super::tree::{Argument, Block, Formula, Statement};
+use super::tree::{Argument, Block, Expression, Formula, Node, Statement};
 use crate::query::rql::SyntaxError;
 
 impl Parser<'_> {
@@ -27,6 +28,9 @@ impl Parser<'_> {
             return Err(self.error("expected a statement"));
         };
         match word {
+            "var" if self.branches > 0 => {
+                return Err(self.error("a 'var' of the whole function needs a script engine"));
+            }
             "const" | "let" | "var" => {
                 self.advance();
                 loop {
@@ -41,8 +45,11 @@ impl Parser<'_> {
                 }
             }
             "return" => {
-                self.advance();
+                let end = self.advance().span.end;
                 let returns_nothing = self.is_sign(";") || self.is_sign("}");
+                if !returns_nothing && self.text[end..self.token().span.start].contains('\n') {
+                    return Err(self.error("'return' at a line's end returns nothing"));
+                }
                 let value = if returns_nothing {
                     self.undefined()
                 } else {
@@ -77,17 +84,71 @@ impl Parser<'_> {
     }
 
     fn branch(&mut self) -> Result<Block> {
-        if self.is_sign("{") {
-            return self.block();
-        }
+        self.branches += 1;
         let mut block = Block::new();
-        self.nested(|parser| parser.statement(&mut block))?;
-        Ok(block)
+        let result = if self.is_sign("{") {
+            self.block().map(|it| block = it)
+        } else {
+            self.nested(|parser| parser.statement(&mut block))
+        };
+        self.branches -= 1;
+        result.map(|()| block)
     }
 
-    fn undefined(&self) -> super::tree::Expression {
-        super::tree::Expression {
-            node: super::tree::Node::Constant(super::Value::Undefined),
+    /// `target?.…` to the end of the members, which are all left out where the target is nothing.
+    pub(super) fn optional(&mut self, target: Expression, steps: usize) -> Result<Expression> {
+        self.expect_sign("?.")?;
+        let start = target.span.start;
+        let variable = self.variables;
+        self.variables += 1;
+        let held = Expression {
+            node: Node::Variable(variable),
+            span: target.span.clone(),
+        };
+        let first = if self.is_sign("[") {
+            held
+        } else {
+            let name = self.name()?;
+            let node = if self.is_sign("(") {
+                self.method_call(held, name)?
+            } else {
+                self.member(held, name)?
+            };
+            let span = start..self.last_end();
+            Expression { node, span }
+        };
+        let rest = self.nested(|parser| parser.members_after(first, steps))?;
+        let span = start..self.last_end();
+        let node = Node::Optional(Box::new(target), variable, Box::new(rest));
+        Ok(Expression { node, span })
+    }
+
+    /// Refuses arguments that a JavaScript function is not known to take.
+    pub(super) fn check_arguments(&self, builtin: Builtin, arguments: &[Argument]) -> Result<()> {
+        if self.dialect == Dialect::CSharp {
+            return Ok(());
+        }
+        let takes = builtin.takes();
+        let (is_known, values) = match (arguments, takes.function) {
+            ([Argument::Lambda(lambda), rest @ ..], Some(most)) => {
+                (lambda.parameters.len() <= most, rest)
+            }
+            (values, None) => (true, values),
+            _ => (false, arguments),
+        };
+        let are_values = values.iter().all(|it| matches!(it, Argument::Value(_)));
+        if is_known && are_values && takes.values.contains(&values.len()) {
+            return Ok(());
+        }
+        Err(SyntaxError::new(
+            self.last_end() - 1..self.last_end(),
+            "these arguments need a script engine",
+        ))
+    }
+
+    fn undefined(&self) -> Expression {
+        Expression {
+            node: Node::Constant(super::Value::Undefined),
             span: self.last_end()..self.last_end(),
         }
     }
@@ -114,11 +175,8 @@ fn one_function(parser: &mut Parser<'_>) -> Result<Formula> {
     let mut body = Block::new();
     if let Some(parameter) = lambda.parameters.first() {
         let span = 0..0;
-        let node = super::tree::Node::Variable(0);
-        body.push(Statement::Let(
-            *parameter,
-            super::tree::Expression { node, span },
-        ));
+        let node = Node::Variable(0);
+        body.push(Statement::Let(*parameter, Expression { node, span }));
     }
     if lambda.parameters.len() > 1 {
         return Err(parser.error("expected a function of one parameter"));
@@ -128,7 +186,7 @@ fn one_function(parser: &mut Parser<'_>) -> Result<Formula> {
         variables: parser.variables,
         body,
         loads: parser.loads,
-        is_typed: false,
+        dialect: Dialect::JavaScript,
     })
 }
 
@@ -197,8 +255,7 @@ pub(super) fn group_call(text: &str) -> Result<(Formula, Formula)> {
 impl Parser<'_> {
     /// C#'s `SelectMany(x => x.Items, (x, item) => …)` as a `SelectMany` of one function.
     pub(super) fn select_many(&mut self, arguments: Vec<Argument>) -> Result<Vec<Argument>> {
-        use super::builtin::Builtin;
-        use super::tree::{Expression, Lambda, Node};
+        use super::tree::Lambda;
         let error = self.error("expected SelectMany(x => items, (x, item) => value)");
         let mut arguments = arguments.into_iter();
         let (Some(target), Some(Argument::Lambda(items)), Some(Argument::Lambda(value))) =

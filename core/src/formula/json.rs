@@ -3,8 +3,8 @@
 use super::value::{Number, Special, Value};
 
 impl Value<'_> {
-    /// Appends the value as JSON. Members that are `Undefined` are left out, numbers that JSON
-    /// has no form for are null, as `JSON.stringify` does it.
+    /// Appends the value as JSON. What is missing is null, also as a member, and so are numbers
+    /// that JSON has no form for.
     pub fn write_json(&self, json: &mut String) {
         self.write(json, false);
     }
@@ -28,12 +28,8 @@ impl Value<'_> {
             }
             Self::Object(members) => {
                 json.push('{');
-                let mut is_first = true;
-                for (name, value) in members.iter() {
-                    if matches!(value, Self::Undefined) {
-                        continue;
-                    }
-                    if !std::mem::take(&mut is_first) {
+                for (place, (name, value)) in members.iter().enumerate() {
+                    if place > 0 {
                         json.push(',');
                     }
                     push_text(name.as_str(), json);

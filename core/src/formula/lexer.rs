@@ -1,5 +1,6 @@
 //! Cuts JavaScript and C# into tokens, as far as formulas need them.
 
+use super::javascript_values;
 use super::parser::Dialect;
 use super::value::Number;
 use crate::query::rql::{Span, SyntaxError};
@@ -165,7 +166,14 @@ impl<'a> Lexer<'a> {
         let goes_on = self
             .rest()
             .starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let is_javascript = self.dialect == Dialect::JavaScript;
+        let is_octal =
+            text.len() > 1 && text.starts_with('0') && text.as_bytes()[1].is_ascii_digit();
         match Number::parse(&text) {
+            Some(_) if is_javascript && is_octal => {
+                Err(self.error(start, "this number is not understood"))
+            }
+            Some(number) if !goes_on && is_javascript => Ok(javascript_values::known(number)),
             Some(number) if !goes_on => Ok(number),
             _ => Err(self.error(start, "this number is not understood")),
         }
@@ -189,6 +197,10 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    fn is_octal(&self, first: char) -> bool {
+        first != '0' || self.rest().starts_with(|c: char| c.is_ascii_digit())
+    }
+
     /// What follows a backslash, which has been taken.
     fn read_escape(&mut self, text: &mut String) -> Result<(), SyntaxError> {
         let start = self.at;
@@ -202,6 +214,10 @@ impl<'a> Lexer<'a> {
             't' => text.push('\t'),
             'b' => text.push('\u{8}'),
             'f' => text.push('\u{c}'),
+            'v' => text.push('\u{b}'),
+            '0'..='9' if self.dialect == Dialect::JavaScript && self.is_octal(c) => {
+                return Err(self.error(start, "this escape is not understood"));
+            }
             '0' => text.push('\0'),
             '\n' => {}
             'u' | 'x' => {

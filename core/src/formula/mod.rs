@@ -7,7 +7,9 @@
 //! Invariants:
 //! - evaluating is pure: it reads the values it is given and the documents it asks for, and has a
 //!   bounded number of steps;
-//! - a missing member is `Undefined`, and so are its members; in arithmetic it counts as null.
+//! - JavaScript means what it means to a script engine in which a member of nothing is null; what
+//!   cannot be made the same is not translated;
+//! - C# has rules of its own: a missing member is nothing, and so is what is computed with it.
 
 mod arrays;
 mod builtin;
@@ -16,10 +18,13 @@ mod dates;
 mod definition;
 mod evaluate;
 mod javascript;
+mod javascript_calls;
+mod javascript_values;
 mod json;
 mod lexer;
 mod operators;
 mod parser;
+mod partial_reduce;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,12 @@
-//! Operators and conversions, as JavaScript has them; missing values count as null.
+//! Operators and conversions: C#'s, in which missing values count as null, and what leads to
+//! JavaScript's.
 
 use std::cmp::Ordering;
 
 use super::dates;
+use super::javascript_values;
 use super::json::number_text;
+use super::parser::Dialect;
 use super::tree::{Binary, Unary};
 use super::value::{Number, Text, Value};
 
@@ -61,7 +64,12 @@ pub(super) fn to_text<'a>(value: &Value<'a>, joined: bool) -> Text<'a> {
     }
 }
 
-pub(super) fn unary<'a>(operator: Unary, value: &Value<'a>) -> Value<'a> {
+pub(super) fn unary<'a>(operator: Unary, value: &Value<'a>, dialect: Dialect) -> Value<'a> {
+    let to_number = match dialect {
+        Dialect::JavaScript => javascript_values::to_number,
+        Dialect::CSharp if value.is_nothing() && operator != Unary::Not => return Value::Null,
+        Dialect::CSharp => to_number,
+    };
     match operator {
         Unary::Not => Value::Bool(!is_truthy(value)),
         Unary::Plus => Value::Number(to_number(value)),
@@ -79,21 +87,31 @@ pub(super) fn unary<'a>(operator: Unary, value: &Value<'a>) -> Value<'a> {
     }
 }
 
-pub(super) fn binary<'a>(operator: Binary, left: Value<'a>, right: Value<'a>) -> Value<'a> {
+pub(super) fn binary<'a>(
+    operator: Binary,
+    left: &Value<'a>,
+    right: &Value<'a>,
+    dialect: Dialect,
+) -> Value<'a> {
+    match dialect {
+        Dialect::JavaScript => javascript_values::binary(operator, left, right),
+        Dialect::CSharp => csharp_binary(operator, left, right),
+    }
+}
+
+fn csharp_binary<'a>(operator: Binary, left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
     match operator {
-        Binary::Add => add(&left, &right),
-        Binary::Equal => Value::Bool(is_equal(&left, &right)),
-        Binary::NotEqual => Value::Bool(!is_equal(&left, &right)),
-        Binary::SameAs => Value::Bool(is_same(&left, &right)),
-        Binary::NotSameAs => Value::Bool(!is_same(&left, &right)),
-        Binary::Less => compares(&left, &right, &[Ordering::Less]),
-        Binary::LessOrEqual => compares(&left, &right, &[Ordering::Less, Ordering::Equal]),
-        Binary::Greater => compares(&left, &right, &[Ordering::Greater]),
-        Binary::GreaterOrEqual => compares(&left, &right, &[Ordering::Greater, Ordering::Equal]),
+        Binary::Add => add(left, right),
+        Binary::Equal => Value::Bool(is_equal(left, right)),
+        Binary::NotEqual => Value::Bool(!is_equal(left, right)),
+        Binary::Less => compares(left, right, &[Ordering::Less]),
+        Binary::LessOrEqual => compares(left, right, &[Ordering::Less, Ordering::Equal]),
+        Binary::Greater => compares(left, right, &[Ordering::Greater]),
+        Binary::GreaterOrEqual => compares(left, right, &[Ordering::Greater, Ordering::Equal]),
         Binary::DivideWhole | Binary::Difference | Binary::Product | Binary::Rest => {
-            typed(operator, &left, &right)
+            typed(operator, left, right)
         }
-        _ => Value::Number(arithmetic(operator, to_number(&left), to_number(&right))),
+        _ => Value::Number(arithmetic(operator, to_number(left), to_number(right))),
     }
 }
 
@@ -125,14 +143,14 @@ fn add<'a>(left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
         )
     };
     if joins(left) || joins(right) {
-        let mut text = to_text(left, false).as_str().to_owned();
-        text.push_str(to_text(right, false).as_str());
+        let mut text = to_text(left, true).as_str().to_owned();
+        text.push_str(to_text(right, true).as_str());
         return Value::text(text);
     }
     Value::Number(arithmetic(Binary::Add, to_number(left), to_number(right)))
 }
 
-/// Whole numbers stay whole while they are exact, which is also what JavaScript shows of them.
+/// Whole numbers stay whole while they fit.
 pub(super) fn arithmetic(operator: Binary, left: Number, right: Number) -> Number {
     if let (Number::Long(a), Number::Long(b)) = (left, right) {
         let whole = match operator {

@@ -39,6 +39,8 @@ pub(super) struct Parser<'a> {
     pub(super) scope: Vec<(String, Binding)>,
     pub(super) variables: usize,
     pub(super) loads: bool,
+    /// How many branches of a statement are open in the innermost function.
+    pub(super) branches: usize,
     nesting: usize,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Parser<'a> {
             scope: Vec::new(),
             variables: 0,
             loads: false,
+            branches: 0,
             nesting: 0,
         })
     }
@@ -192,6 +195,9 @@ impl<'a> Parser<'a> {
             }
             // Each operator of a chain makes the tree one deeper.
             joined += 1;
+            if operator == "**" && matches!(left.node, Node::Unary(..)) {
+                return Err(self.error("a sign before a power needs a script engine"));
+            }
             if joined > MAX_NESTING {
                 return Err(self.error(format!("more than {MAX_NESTING} operators in a row")));
             }
@@ -321,8 +327,16 @@ impl<'a> Parser<'a> {
     }
 
     /// The members, indexes and calls that follow `target`.
-    pub(super) fn members_of(&mut self, mut target: Expression) -> Result<Expression> {
-        let mut steps = 0;
+    pub(super) fn members_of(&mut self, target: Expression) -> Result<Expression> {
+        self.members_after(target, 0)
+    }
+
+    /// The same, after so many members.
+    pub(super) fn members_after(
+        &mut self,
+        mut target: Expression,
+        mut steps: usize,
+    ) -> Result<Expression> {
         loop {
             steps += 1;
             if steps > MAX_NESTING {
@@ -333,11 +347,11 @@ impl<'a> Parser<'a> {
                 let index = self.expression()?;
                 self.expect_sign("]")?;
                 match index.node {
-                    Node::Constant(Value::Text(name)) => {
-                        Node::Member(Box::new(target), name.as_str().to_owned())
-                    }
+                    Node::Constant(Value::Text(name)) => self.member(target, name.as_str())?,
                     _ => Node::Index(Box::new(target), Box::new(index)),
                 }
+            } else if self.is_sign("?.") && self.dialect == Dialect::JavaScript {
+                return self.optional(target, steps);
             } else if self.is_sign(".") || self.is_sign("?.") {
                 self.advance();
                 if self.is_sign("[") || self.is_sign("(") {
@@ -348,7 +362,7 @@ impl<'a> Parser<'a> {
                 if self.is_sign("(") {
                     self.method_call(target, name)?
                 } else {
-                    Node::Member(Box::new(target), name.to_owned())
+                    self.member(target, name)?
                 }
             } else {
                 return Ok(target);
@@ -358,7 +372,17 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn method_call(&mut self, target: Expression, name: &str) -> Result<Node> {
+    pub(super) fn member(&self, target: Expression, name: &str) -> Result<Node> {
+        if self.dialect == Dialect::JavaScript && builtin::is_javascript_member(name) {
+            return Err(SyntaxError::new(
+                self.last_end() - 1..self.last_end(),
+                format!("'{name}' as a value needs a script engine"),
+            ));
+        }
+        Ok(Node::Member(Box::new(target), name.to_owned()))
+    }
+
+    pub(super) fn method_call(&mut self, target: Expression, name: &str) -> Result<Node> {
         let Some(method) = builtin::method(self.dialect, name) else {
             let error = SyntaxError::new(
                 self.last_end() - name.len()..self.last_end(),
@@ -369,6 +393,7 @@ impl<'a> Parser<'a> {
         };
         let mut arguments = vec![Argument::Value(target)];
         arguments.extend(self.arguments()?);
+        self.check_arguments(method, &arguments[1..])?;
         if method == Builtin::ToText
             && self.dialect == Dialect::CSharp
             && let [_, Argument::Value(format)] = arguments.as_slice()
@@ -463,6 +488,7 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         let known = self.scope.len();
+        let branches = std::mem::take(&mut self.branches);
         let lambda = if is_function {
             self.advance();
             if !self.is_sign("(") {
@@ -487,6 +513,7 @@ impl<'a> Parser<'a> {
             Lambda { parameters, body }
         };
         self.scope.truncate(known);
+        self.branches = branches;
         Ok(Some(lambda))
     }
 
@@ -527,7 +554,7 @@ impl<'a> Parser<'a> {
                         node: Node::Variable(whole),
                         span: span.clone(),
                     };
-                    let node = Node::Member(Box::new(target), name.to_owned());
+                    let node = Node::Part(Box::new(target), name.to_owned());
                     taken_apart.push(Statement::Let(variable, Expression { node, span }));
                     if !self.skip_sign(",") {
                         break;
@@ -647,6 +674,9 @@ impl<'a> Parser<'a> {
             TokenKind::Number(number) => super::json::number_text(number),
             _ => return Err(self.error("expected a member's name")),
         };
+        if name == "__proto__" {
+            return Err(self.error("this member needs a script engine"));
+        }
         self.advance();
         if self.skip_sign(":") {
             return Ok(Member::Named(name, self.expression()?));
@@ -725,7 +755,9 @@ impl<'a> Parser<'a> {
             return Err(self.error(format!("expected '(' after '{name}'")));
         }
         self.loads |= matches!(builtin, Builtin::Load | Builtin::LoadUntracked);
-        Ok(Node::Call(builtin, self.arguments()?))
+        let arguments = self.arguments()?;
+        self.check_arguments(builtin, &arguments)?;
+        Ok(Node::Call(builtin, arguments))
     }
 }
 

@@ -77,7 +77,7 @@ impl MembersOfInput {
 
     fn visit_value(&mut self, value: &Expression) {
         match &value.node {
-            Node::Member(target, name) => match target.node {
+            Node::Member(target, name) | Node::Part(target, name) => match target.node {
                 Node::Variable(input) if self.inputs.contains(&input) => {
                     self.names.insert(name.clone());
                 }
@@ -89,6 +89,15 @@ impl MembersOfInput {
                         self.visit_value(value);
                     }
                 }
+            }
+            Node::Optional(target, variable, rest) => {
+                match target.node {
+                    Node::Variable(input) if self.inputs.contains(&input) => {
+                        self.inputs.insert(*variable);
+                    }
+                    _ => self.visit_value(target),
+                }
+                self.visit_value(rest);
             }
             Node::Array(items) => items.iter().for_each(|(item, _)| self.visit_value(item)),
             _ => {}
@@ -120,10 +129,12 @@ fn of_value(value: &Expression) -> Shape {
         Node::Constant(Value::Null | Value::Undefined) => Shape::Nothing,
         Node::Constant(_)
         | Node::Member(..)
+        | Node::Part(..)
         | Node::Unary(..)
         | Node::Binary(..)
         | Node::Join(_) => Shape::NoObject,
         Node::Call(builtin, arguments) => of_call(*builtin, arguments),
+        Node::Optional(_, _, rest) => of_value(rest),
         _ => Shape::Unknown,
     }
 }

@@ -20,7 +20,7 @@ fn javascript(function: &str, expected: &str) {
 fn javascript_functions_compute() {
     javascript(
         "o => ({ C: o.Company, n: o.Missing.Deep })",
-        r#"{"C":"companies/1"}"#,
+        r#"{"C":"companies/1","n":null}"#,
     );
     javascript("o => o.Lines.map(l => l.Q * l.Price)", "[3,30]");
     javascript(
@@ -67,7 +67,10 @@ fn javascript_functions_compute() {
         "o => [0.1 + 0.2, 1e21, Math.round(-2.5), Math.max(1, 5, 3), parseInt('12px'), (1.005).toFixed(1)]",
         r#"[0.30000000000000004,1e+21,-2,5,12,"1.0"]"#,
     );
-    javascript("o => Object.keys(o.Lines[0]).length + o.Lines[5].Q", "3");
+    javascript(
+        "o => [Object.keys(o.Lines[0]).length + o.Lines[5].Q, 1 + o.Nope, 1 + o.Nope?.Q]",
+        "[3,null,null]",
+    );
     javascript(
         "o => o.Lines.flatMap(l => [l.P, l.P.substring(2)])",
         r#"["p/1","1","p/2","2"]"#,
@@ -136,7 +139,7 @@ fn csharp_maps_compute() {
         "from o in docs.Orders select new { A = o.Nope ?? \"d\", B = o.Nope.X.Y, C = o.Tags.Any() ? 1 : 2, \
         S = String.Format(\"{0}-{1}\", o.Note, 5), E = Id(o).ToString().Substring(Id(o).ToString().IndexOf('/') + 1), \
         M = o[\"@metadata\"][\"@collection\"], J = string.Join(\", \", o.Tags), X = new object[] { 1, \"a\" } }",
-        r#"[{"A":"d","C":1,"S":"A b-5","E":"1","M":"Orders","J":"x, y","X":[1,"a"]}]"#,
+        r#"[{"A":"d","B":null,"C":1,"S":"A b-5","E":"1","M":"Orders","J":"x, y","X":[1,"a"]}]"#,
     );
 }
 
@@ -405,4 +408,75 @@ fn depth_and_steps_are_bounded() {
         Formula::from_javascript("a => a.map(x => a.map(y => a.map(z => x + y + z)))").unwrap();
     let error = cubic.evaluate(Value::from_json(&array)).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::LimitExceeded);
+}
+
+/// Results are reduced again with further entries, so they may not depend on how many there are.
+#[test]
+fn what_a_reduce_in_parts_makes_wrong_is_refused() {
+    let over = |select: &str| {
+        let text =
+            format!("from r in results group r by r.K into g select new {{ K = g.Key, {select} }}");
+        ReduceDefinition::parse(&text).map_err(|error| error.to_string())
+    };
+    for (select, part) in [
+        ("C = g.Count()", "1:69 Count() in a reduce"),
+        ("C = g.Count(x => x.A > 1)", "Count() in a reduce"),
+        ("C = Enumerable.Count(g)", "Count() in a reduce"),
+        ("C = g.ToList().Count", "Count() in a reduce"),
+        (
+            "C = g.Where(x => x.A > 1).Select(x => x.A).Distinct().Count()",
+            "g.Sum(x => x.Count)",
+        ),
+        ("A = g.Average(x => x.A)", "Average() in a reduce"),
+        (
+            "A = g.Sum(x => x.A) / (1 + g.Count())",
+            "Count() in a reduce",
+        ),
+        (
+            "A = g.Key == null ? 0 : g.Select(x => x.A).Average()",
+            "sum of counts",
+        ),
+    ] {
+        let error = over(select).expect_err(select);
+        assert!(error.contains(part), "{select}: {error}");
+    }
+    for text in [
+        "from r in results group r by r.K into g let all = g.ToArray() select new { K = g.Key, C = all.Length }",
+        "results.GroupBy(r => r.K).Select(g => new { K = g.Key, C = g.Count() })",
+    ] {
+        assert!(ReduceDefinition::parse(text).is_err(), "{text}");
+    }
+    for select in [
+        "C = g.Sum(x => x.Count)",
+        "A = g.Sum(x => x.A) / g.Sum(x => x.C)",
+        "C = g.Sum(x => x.Tags.Count())",
+        "A = g.Max(x => x.Values.Average())",
+        "F = g.First().Name, L = g.Last().Name",
+        "T = g.SelectMany(x => x.Tags).Distinct(), C = g.SelectMany(x => x.Tags).Distinct().Count()",
+    ] {
+        over(select).unwrap_or_else(|error| panic!("{select}: {error}"));
+    }
+}
+
+/// What would not mean the same when translated is left to the engine.
+#[test]
+fn javascript_with_other_meanings_is_not_translated() {
+    for text in [
+        "o => o.A.indexOf('x', 4)",
+        "o => o.A.split('x', 2)",
+        "o => o.A.map((x, i, all) => all.length)",
+        "o => o.A.replace('x', m => m)",
+        "o => parseInt(o.A, 2)",
+        "o => (5).toString(2)",
+        "o => o.A.map ? 1 : 2",
+        "o => o['constructor']",
+        "o => { if (o.A) { var b = 1 } return 2 }",
+        "o => { return\n 1 }",
+        "o => -2 ** 2",
+        "o => 010",
+        "o => '\\1'",
+        "o => ({ __proto__: o })",
+    ] {
+        assert!(Formula::from_javascript(text).is_err(), "{text}");
+    }
 }

@@ -2,10 +2,12 @@
 
 use super::builtin::Builtin;
 use super::evaluate::Failure;
+use super::javascript_calls::{slice_of, units_of};
+use super::javascript_values::{self, is_space};
 use super::operators::{to_number, to_text};
 use super::value::{Text, Value};
 
-/// Calls a text's method; `arguments` begin after the text.
+/// Calls a method of C#; `arguments` begin after the text.
 pub(super) fn call<'a>(
     method: Builtin,
     text: &Text<'a>,
@@ -21,7 +23,7 @@ pub(super) fn call<'a>(
     Ok(match method {
         Builtin::Lower => Value::text(whole.to_lowercase()),
         Builtin::Upper => Value::text(whole.to_uppercase()),
-        Builtin::Trim => part(text, trimmed(whole)),
+        Builtin::Trim => part(text, whole.trim()),
         Builtin::StartsWith => Value::Bool(whole.starts_with(argument(0).as_str())),
         Builtin::EndsWith => Value::Bool(whole.ends_with(argument(0).as_str())),
         Builtin::Includes => Value::Bool(whole.contains(argument(0).as_str())),
@@ -29,37 +31,19 @@ pub(super) fn call<'a>(
             Some(at) => Value::long(length(&whole[..at])),
             None => Value::long(-1),
         },
-        Builtin::Substring => {
-            let end = number(1).unwrap_or(f64::INFINITY);
-            let (start, end) = (clamped(number(0).unwrap_or(0.0)), clamped(end));
-            units(text, start.min(end), start.max(end))
-        }
         Builtin::SubstringOfLength => {
             let start = clamped(number(0).unwrap_or(0.0));
             let count = number(1).map_or(usize::MAX, clamped);
             units(text, start, start.saturating_add(count))
         }
-        Builtin::Slice => {
-            let length = usize::try_from(length(whole)).unwrap_or_default();
-            let start = from_end(number(0).unwrap_or(0.0), length);
-            let end = from_end(number(1).unwrap_or(f64::INFINITY), length);
-            units(text, start, end.max(start))
-        }
-        Builtin::CharAt => {
-            let at = clamped(number(0).unwrap_or(0.0));
-            units(text, at, at.saturating_add(1))
-        }
-        Builtin::Split => split(text, arguments.first()),
-        Builtin::Replace => {
-            Value::text(whole.replacen(argument(0).as_str(), replacement(&argument(1))?, 1))
-        }
+        Builtin::Split => split(text, argument(0).as_str()),
         Builtin::ReplaceAll => {
-            Value::text(whole.replace(argument(0).as_str(), replacement(&argument(1))?))
+            Value::text(whole.replace(argument(0).as_str(), argument(1).as_str()))
         }
         Builtin::Concat => {
             let mut joined = whole.to_owned();
             for more in arguments {
-                joined.push_str(to_text(more, false).as_str());
+                joined.push_str(to_text(more, true).as_str());
             }
             Value::text(joined)
         }
@@ -71,17 +55,113 @@ pub(super) fn call<'a>(
     })
 }
 
-/// Replacements with patterns such as `$&` are left to engines that know them.
-fn replacement<'t>(text: &'t Text<'_>) -> Result<&'t str, Failure> {
-    let text = text.as_str();
-    if text.contains('$') {
-        return Err(Failure::new("'$' in a replacement is not supported"));
-    }
-    Ok(text)
+/// Calls a method of JavaScript; `arguments` begin after the text.
+pub(super) fn javascript_call<'a>(
+    method: Builtin,
+    text: &Text<'a>,
+    arguments: &[Value<'a>],
+) -> Result<Value<'a>, Failure> {
+    let whole = text.as_str();
+    let argument = |place: usize| -> Text<'a> {
+        let value = arguments.get(place).unwrap_or(&Value::Undefined);
+        javascript_values::to_text(value, false)
+    };
+    // Not a number is 0 as a position.
+    let position = |place: usize, otherwise: f64| match arguments.get(place) {
+        None | Some(Value::Undefined) => otherwise,
+        Some(value) => javascript_values::to_number(value).as_f64(),
+    };
+    Ok(match method {
+        Builtin::Lower => Value::text(whole.to_lowercase()),
+        Builtin::Upper => Value::text(whole.to_uppercase()),
+        Builtin::Trim => part(text, whole.trim_matches(is_space)),
+        Builtin::StartsWith => Value::Bool(whole.starts_with(argument(0).as_str())),
+        Builtin::EndsWith => Value::Bool(whole.ends_with(argument(0).as_str())),
+        Builtin::Includes => Value::Bool(whole.contains(argument(0).as_str())),
+        Builtin::IndexOf => match whole.find(argument(0).as_str()) {
+            Some(at) => Value::long(length(&whole[..at])),
+            None => Value::long(-1),
+        },
+        Builtin::Substring => {
+            let start = clamped(position(0, 0.0));
+            let end = clamped(position(1, f64::INFINITY));
+            units(text, start.min(end), start.max(end))
+        }
+        Builtin::Slice => {
+            let length = usize::try_from(length(whole)).unwrap_or_default();
+            let (start, end) = slice_of(arguments, length);
+            units(text, start, end.max(start))
+        }
+        Builtin::CharAt => {
+            let place = position(0, 0.0);
+            let at = clamped(place);
+            let exists = place.is_nan() || place > -1.0;
+            units(text, at, at.saturating_add(usize::from(exists)))
+        }
+        Builtin::Split => match arguments.first() {
+            None | Some(Value::Undefined) => Value::array(vec![Value::Text(text.clone())]),
+            Some(_) if argument(0).as_str().is_empty() => Value::array(units_of(whole)),
+            Some(_) => split(text, argument(0).as_str()),
+        },
+        Builtin::Replace => Value::text(replaced(
+            whole,
+            argument(0).as_str(),
+            argument(1).as_str(),
+            1,
+        )),
+        Builtin::ReplaceAll => {
+            let most = usize::MAX;
+            Value::text(replaced(
+                whole,
+                argument(0).as_str(),
+                argument(1).as_str(),
+                most,
+            ))
+        }
+        Builtin::Concat => {
+            let mut joined = whole.to_owned();
+            for more in arguments {
+                joined.push_str(javascript_values::to_text(more, false).as_str());
+            }
+            Value::text(joined)
+        }
+        _ => {
+            return Err(Failure::new(format!(
+                "a text has no such method: {method:?}"
+            )));
+        }
+    })
 }
 
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+/// `text` with the first `most` places of `wanted` replaced; `$&` and the like stand for what is
+/// there.
+fn replaced(text: &str, wanted: &str, by: &str, most: usize) -> String {
+    if !by.contains('$') {
+        return text.replacen(wanted, by, most);
+    }
+    let mut made = String::with_capacity(text.len());
+    let mut end = 0;
+    for (at, found) in text.match_indices(wanted).take(most) {
+        made.push_str(&text[end..at]);
+        end = at + found.len();
+        let mut rest = by;
+        while let Some((before, behind)) = rest.split_once('$') {
+            made.push_str(before);
+            let mark = behind.chars().next();
+            made.push_str(match mark {
+                Some('$') => "$",
+                Some('&') => found,
+                Some('`') => &text[..at],
+                Some('\'') => &text[end..],
+                _ => "$",
+            });
+            let is_mark = matches!(mark, Some('$' | '&' | '`' | '\''));
+            rest = &behind[usize::from(is_mark)..];
+        }
+        made.push_str(rest);
+    }
+    made.push_str(&text[end..]);
+    made
 }
 
 /// The length in UTF-16 code units.
@@ -104,7 +184,7 @@ fn part<'a>(text: &Text<'a>, piece: &str) -> Value<'a> {
 }
 
 /// The code units from `start` to before `end`.
-fn units<'a>(text: &Text<'a>, start: usize, end: usize) -> Value<'a> {
+pub(super) fn units<'a>(text: &Text<'a>, start: usize, end: usize) -> Value<'a> {
     let whole = text.as_str();
     if whole.is_ascii() {
         let end = end.min(whole.len());
@@ -137,17 +217,10 @@ pub(super) fn from_end(number: f64, length: usize) -> usize {
     }
 }
 
-fn split<'a>(text: &Text<'a>, separator: Option<&Value<'a>>) -> Value<'a> {
-    let whole = text.as_str();
-    let pieces = match separator {
-        None | Some(Value::Undefined) => vec![Value::Text(text.clone())],
-        Some(separator) => match to_text(separator, false).as_str() {
-            "" => whole.chars().map(|c| Value::text(c.to_string())).collect(),
-            separator => whole
-                .split(separator)
-                .map(|piece| part(text, piece))
-                .collect(),
-        },
-    };
-    Value::array(pieces)
+fn split<'a>(text: &Text<'a>, separator: &str) -> Value<'a> {
+    if separator.is_empty() {
+        return Value::array(vec![Value::Text(text.clone())]);
+    }
+    let pieces = text.as_str().split(separator);
+    Value::array(pieces.map(|piece| part(text, piece)).collect())
 }

@@ -1,6 +1,7 @@
 //! The tree that both languages are translated into.
 
 use super::builtin::Builtin;
+use super::parser::Dialect;
 use super::value::Value;
 use crate::query::rql::Span;
 
@@ -13,8 +14,8 @@ pub struct Formula {
     pub(super) body: Block,
     /// It may ask for other documents.
     pub(super) loads: bool,
-    /// Its language tells integers from other numbers.
-    pub(super) is_typed: bool,
+    /// Its language, whose rules it is evaluated by.
+    pub(super) dialect: Dialect,
 }
 
 impl Formula {
@@ -25,7 +26,7 @@ impl Formula {
 
     /// Whether its language tells integers from other numbers, so that its results must too.
     pub fn is_typed(&self) -> bool {
-        self.is_typed
+        self.dialect == Dialect::CSharp
     }
 }
 
@@ -58,7 +59,11 @@ pub(super) enum Node {
     Constant(Value<'static>),
     Variable(usize),
     Member(Box<Expression>, String),
+    /// A member by a pattern, which nothing does not have.
+    Part(Box<Expression>, String),
     Index(Box<Expression>, Box<Expression>),
+    /// `a?.b.c`: the value `a`, the variable it becomes, and what follows unless it is nothing.
+    Optional(Box<Expression>, usize, Box<Expression>),
     Unary(Unary, Box<Expression>),
     Binary(Binary, Box<Expression>, Box<Expression>),
     And(Box<Expression>, Box<Expression>),

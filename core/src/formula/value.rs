@@ -86,7 +86,9 @@ impl Number {
 
     /// The number whose JSON text is `text`.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(whole) = text.parse() {
+        if let Ok(whole) = text.parse()
+            && (whole != 0 || !text.starts_with('-'))
+        {
             return Some(Self::Long(whole));
         }
         text.parse().ok().map(Self::Double)

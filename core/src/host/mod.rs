@@ -3,11 +3,13 @@
 //! Nothing else in core reads a clock or the operating system's randomness (architecture decision
 //! 10), so a test that owns these owns every outcome.
 
+mod carried_texts;
 mod clock;
 mod random;
 mod script;
 mod time_span;
 
+pub use carried_texts::restore_texts;
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use clock::SystemClock;
 pub use clock::{Clock, ManualClock, Timestamp};

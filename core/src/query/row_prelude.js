@@ -6,11 +6,10 @@
 
   // A document that is not at hand counts as missing; the row is made again when it is there.
   const load = (id) => {
-    if (id === null || id === undefined) return null;
-    if (Array.isArray(id)) return id.map(load);
-    const text = String(id);
-    if (Object.hasOwn(known, text)) return known[text];
-    needs.add(text);
+    if (Array.isArray(id)) return id.map((one) => load(one));
+    if (typeof id !== "string" || id === "") return null;
+    if (Object.hasOwn(known, id)) return known[id];
+    needs.add(id);
     return null;
   };
 
@@ -26,7 +25,8 @@
   };
 
   Object.assign(globalThis, {
-    load,
+    load: (id) => load(id),
+    noTracking: Object.freeze({ load: (id) => load(id) }),
     id: (document) => (isObject(document) ? document["@metadata"]?.["@id"] ?? null : null),
     lastModified: (document) => {
       const text = isObject(document) ? document["@metadata"]?.["@last-modified"] : null;

@@ -12,7 +12,7 @@ use super::project::{AtHand, Row};
 use super::rql::{Call, Expression, ExpressionKind, Method, Query, Script, Segment, SelectItem};
 use super::values::{Parameters, json_value};
 use crate::document::to_id_key;
-use crate::host::{ScriptCall, ScriptEngine, ScriptPart, ScriptProgram, Timestamp};
+use crate::host::{ScriptCall, ScriptEngine, ScriptPart, ScriptProgram, Timestamp, restore_texts};
 use crate::{Error, ErrorKind, Result};
 
 const PRELUDE: &str = include_str!("row_prelude.js");
@@ -153,6 +153,7 @@ impl RowScript {
             input: self.input(row, at_hand, asked)?,
             now,
         };
+        let input = call.input.clone();
         let answer = engine.call(call).await?;
         let answer: Answered = serde_json::from_str(&answer).map_err(|reason| {
             Error::new(
@@ -160,8 +161,8 @@ impl RowScript {
                 format!("the script of a 'select' answered badly: {reason}"),
             )
         })?;
-        let inner = answer.result.as_deref().unwrap_or("{}");
-        match inner.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
+        let result = restore_texts(&input, answer.result.unwrap_or_else(|| "{}".to_owned()));
+        match result.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
             Some(inner) => json.extend_from_slice(inner.as_bytes()),
             None => return Err(Error::invalid("'select' must make objects")),
         }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use pinyon_core::document::{CollectionName, StoredDocument, to_id_key};
-use pinyon_core::host::{Clock, ScriptCall, ScriptEngine as _, ScriptPart, ScriptProgram};
+use pinyon_core::host::{
+    Clock, ScriptCall, ScriptEngine as _, ScriptPart, ScriptProgram, restore_texts,
+};
 use pinyon_core::indexes::{
     CompiledIndex, CompiledMap, FormulaCompiler, IndexCompiler, IndexDefinition, Loads, Object,
     ObjectMap, ObjectReduce,
@@ -17,6 +19,7 @@ use pinyon_core::indexes::{
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{DatabaseScripts, module_functions};
@@ -144,21 +147,46 @@ impl Functions {
     }
 
     fn call_with_text<T: serde::de::DeserializeOwned>(&self, input: String) -> Result<T> {
+        let answer = self.answer(input.clone())?;
+        read(&restore_texts(&input, answer))
+    }
+
+    /// What the functions answer, as the engine wrote it.
+    fn answer(&self, input: String) -> Result<String> {
         let call = ScriptCall {
             program: Arc::clone(&self.program),
             input,
             now: self.clock.now(),
         };
-        let answer = tokio::task::block_in_place(|| {
+        tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(self.scripts.call(call))
-        })?;
-        serde_json::from_str(&answer).map_err(|reason| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("an index function answered badly: {reason}"),
-            )
         })
     }
+
+    /// Calls for several inputs at once; what became of each is read with its own numbers.
+    fn call_together<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &str,
+        list: &str,
+        inputs: &[String],
+    ) -> Result<Vec<Option<T>>> {
+        let inputs_text = inputs.join(",");
+        let answer = self.answer(format!("{{{operation},\"{list}\":[{inputs_text}]}}"))?;
+        let answers: Vec<Box<RawValue>> = read(&answer)?;
+        let answers = inputs.iter().zip(answers);
+        answers
+            .map(|(input, it)| read(&restore_texts(input, it.get().to_owned())))
+            .collect()
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(answer: &str) -> Result<T> {
+    serde_json::from_str(answer).map_err(|reason| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("an index function answered badly: {reason}"),
+        )
+    })
 }
 
 struct ScriptMap {
@@ -174,18 +202,16 @@ struct ScriptMap {
 impl ScriptMap {
     /// Maps documents by one call; those that load others or fail are left out.
     fn map_together(&self, documents: &[&StoredDocument]) -> Result<Vec<Option<Vec<Object>>>> {
-        let number = self.number;
-        let mut text = format!(r#"{{"operation":"maps","map":{number},"documents":["#).into_bytes();
-        for (place, document) in documents.iter().enumerate() {
-            if place > 0 {
-                text.push(b',');
-            }
+        let operation = format!(r#""operation":"maps","map":{}"#, self.number);
+        let texts = documents.iter().map(|document| {
+            let mut text = Vec::with_capacity(document.byte_count() + 192);
             document.write_json(&mut text);
-        }
-        text.extend_from_slice(b"]}");
-        let text = String::from_utf8(text)
-            .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))?;
-        self.functions.call_with_text(text)
+            String::from_utf8(text)
+                .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))
+        });
+        let texts = texts.collect::<Result<Vec<_>>>()?;
+        self.functions
+            .call_together(&operation, "documents", &texts)
     }
 }
 
@@ -318,9 +344,12 @@ impl ObjectReduce for ScriptReduce {
     fn keys(&self, inputs: &[Object]) -> Vec<Result<Value>> {
         let mut keys = Vec::with_capacity(inputs.len());
         for together in inputs.chunks(2 * TOGETHER) {
-            let asked = json!({ "operation": "keys", "entries": together });
+            let texts = together.iter().map(|it| json!(it).to_string());
+            let texts: Vec<String> = texts.collect();
+            let operation = r#""operation":"keys""#;
             // What fails here is asked for alone, where it is told why.
-            let found: Vec<Option<Key>> = self.0.call(&asked).unwrap_or_default();
+            let found = self.0.call_together::<Key>(operation, "entries", &texts);
+            let found = found.unwrap_or_default();
             let found = found.into_iter().chain(std::iter::repeat_with(|| None));
             for (input, found) in together.iter().zip(found) {
                 keys.push(found.map_or_else(|| self.key(input), |it| Ok(it.key)));

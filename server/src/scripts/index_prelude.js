@@ -7,6 +7,10 @@ globalThis.main = (() => {
   const maps = [];
   let reduce = null;
   let call = null;
+  // Whether entries have members that are objects.
+  let hasObjects = false;
+  // A member without a value is null, as in formulas.
+  const fill = (_, value) => value ?? null;
 
   const isObject = (value) => typeof value === "object" && value !== null;
   const keyOf = (id) => id.toLowerCase();
@@ -50,8 +54,8 @@ globalThis.main = (() => {
     noTracking: Object.freeze({ load: (id, collection) => load(id, collection, false) }),
     createField,
     // The mark by which the core knows shapes.
-    createSpatialField: (first, longitude) => ({
-      "@spatial": longitude === undefined ? first ?? null : [first ?? null, longitude],
+    createSpatialField: (...place) => ({
+      "@spatial": place.length < 2 ? place[0] ?? null : [place[0] ?? null, place[1] ?? null],
     }),
   });
   for (const name of ["cmpxchg", "attachmentsFor", "loadAttachment", "loadAttachments", "counterNamesFor", "timeSeriesNamesFor", "createVector", "loadVector"]) {
@@ -80,9 +84,13 @@ globalThis.main = (() => {
         field.indexing = indexing ?? field.indexing;
         fields.set(name, field);
         made[name] = null;
+        hasObjects ||= isObject(value);
       } else if (Array.isArray(member) && member.some(isCreated)) {
         for (const it of member) add(name, it);
-      } else made[name] = member ?? null;
+      } else {
+        hasObjects ||= isObject(member);
+        made[name] = member ?? null;
+      }
     };
     for (const name of Object.keys(value)) add(name, value[name]);
     for (const [name, { values, isStored, indexing }] of fields) {
@@ -96,6 +104,12 @@ globalThis.main = (() => {
   const entries = (value) => {
     if (value === undefined || value === null) return [];
     return Array.isArray(value) ? value.flatMap(entries) : [entry(value)];
+  };
+
+  const keyOfEntry = (entry) => {
+    const key = reduce.key(entry) ?? null;
+    hasObjects ||= isObject(key);
+    return key;
   };
 
   const operations = {
@@ -120,11 +134,11 @@ globalThis.main = (() => {
           return null;
         }
       }),
-    key: (input) => reduce.key(input.entry) ?? null,
+    key: (input) => keyOfEntry(input.entry),
     keys: (input) =>
       input.entries.map((entry) => {
         try {
-          return { key: reduce.key(entry) ?? null };
+          return { key: keyOfEntry(entry) };
         } catch {
           return null;
         }
@@ -143,6 +157,8 @@ globalThis.main = (() => {
       isFrozen = true;
     }
     const input = parse(text);
-    return stringify(operations[input.operation](input));
+    hasObjects = false;
+    const answer = operations[input.operation](input);
+    return hasObjects ? stringify(answer, fill) : stringify(answer);
   };
 })();

@@ -17,6 +17,8 @@ mod runtime;
 #[cfg(test)]
 mod tests;
 mod ticker;
+#[cfg(test)]
+mod translation_tests;
 
 pub use index_functions::ScriptCompiler;
 pub use limits::ScriptLimits;

@@ -20,7 +20,7 @@ fn engine(timeout_ms: u64) -> DatabaseScripts {
     DatabaseScripts::new(Arc::new(ScriptRuntime::new(limits)))
 }
 
-fn program(text: &str) -> Arc<ScriptProgram> {
+pub(super) fn program(text: &str) -> Arc<ScriptProgram> {
     Arc::new(ScriptProgram {
         parts: vec![ScriptPart {
             name: "script".to_owned(),

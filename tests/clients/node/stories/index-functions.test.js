@@ -119,6 +119,28 @@ test("a function that throws or loops fails its documents, and the database goes
     assert.equal((await store.openSession().load("trips/1")).legs[0], 10);
 });
 
+test("whole numbers that are only carried keep their digits, translated or not", async () => {
+    const database = `/databases/${store.database}`;
+    const body = `{"big":9007199254740993,"list":[-9223372036854775807],"@metadata":{"@collection":"Nums"}}`;
+    const stored = await fetch(`${server.url}${database}/docs?id=nums/1`, { method: "PUT", body });
+    assert.equal(stored.status, 201);
+    const query = async text => (await send(server.url, "POST", `${database}/queries`, { body: { Query: text, WaitForNonStaleResults: true } })).text;
+    const shown = "big: n.big, list: n.list, lost: n.big + 2, text: String(n.big), none: n.nope, deep: { none: n.nope }";
+    const parts = ['"big":9007199254740993,', '"list":[-9223372036854775807],', '"lost":9007199254740994,', '"text":"9007199254740992"', '"none":null', '"deep":{"none":null}'];
+    for (const more of ["", ", e: (() => 1)()"]) {
+        const text = await query(`from Nums as n select { ${shown}${more} }`);
+        for (const part of parts) assert.ok(text.includes(part), `${part} in ${text}`);
+    }
+    for (const [name, body] of [["Translated", "return"], ["Scripted", "for (const one of [1]) return"]]) {
+        const reduce = "groupBy(x => x.big).aggregate(g => { const text = g.values[0].text; return { big: g.key, text } })";
+        const put = await putIndex({ Name: `Nums/${name}`, Maps: [`map('Nums', n => { ${body} { big: n.big, text: String(n.big) } })`], Reduce: reduce });
+        assert.equal(put.status, 201, put.text);
+        const text = await query(`from index 'Nums/${name}' where big = 9007199254740993`);
+        assert.ok(text.includes('"big":9007199254740993,'), text);
+        assert.ok(text.includes('"text":"9007199254740992"'), text);
+    }
+});
+
 test("a document in another collection than it is loaded from is not seen", async () => {
     const session = store.openSession();
     await session.store(new Trip({ driver: "trips/0", legs: [1], day: "2026-03-01" }), "trips/9");

@@ -1,0 +1,180 @@
+//! What numbers and texts lose on their way through a script engine, given back.
+//!
+//! JavaScript has no digits for most whole numbers beyond 2^53, and knows halves of characters,
+//! which JSON does not hold.
+
+use std::collections::HashMap;
+
+/// Whole numbers up to here have all their digits in JavaScript.
+const MAX_EXACT: u64 = 1 << 53;
+
+/// `answer`, JSON that a script made of the JSON `input`, with the digits of whole numbers that it
+/// only carried, and with U+FFFD for halves of characters.
+///
+/// A number that was computed cannot be told from one that was carried if it comes out the same; of
+/// two that JavaScript takes for the same, neither comes back.
+pub fn restore_texts(input: &str, answer: String) -> String {
+    let mut carried: HashMap<u64, Option<&str>> = HashMap::new();
+    for text in numbers(input) {
+        let whole = text.parse::<i64>().ok();
+        if whole.is_some_and(|it| it.unsigned_abs() > MAX_EXACT)
+            && let Ok(number) = text.parse::<f64>()
+        {
+            let known = carried.entry(number.to_bits()).or_insert(Some(text));
+            *known = known.filter(|it| *it == text);
+        }
+    }
+    if carried.is_empty() && !answer.contains("\\ud") {
+        return answer;
+    }
+    let mut restored = String::with_capacity(answer.len());
+    let mut end = 0;
+    for piece in Pieces::new(&answer) {
+        let by = match piece {
+            Piece::Number(start, stop) => {
+                let number = answer[start..stop].parse::<f64>().unwrap_or(f64::NAN);
+                carried.get(&number.to_bits()).copied().flatten()
+            }
+            Piece::Half(..) => Some("\\ufffd"),
+        };
+        let (Piece::Number(start, stop) | Piece::Half(start, stop)) = piece;
+        if let Some(by) = by {
+            restored.push_str(&answer[end..start]);
+            restored.push_str(by);
+            end = stop;
+        }
+    }
+    restored.push_str(&answer[end..]);
+    restored
+}
+
+fn numbers(json: &str) -> impl Iterator<Item = &str> {
+    Pieces::new(json).filter_map(|piece| match piece {
+        // Shorter ones are exact.
+        Piece::Number(start, end) if end - start >= 16 => Some(&json[start..end]),
+        _ => None,
+    })
+}
+
+/// What is looked at in a JSON text, by where it stands.
+enum Piece {
+    Number(usize, usize),
+    /// The escape of half a character without its other half.
+    Half(usize, usize),
+}
+
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    is_in_text: bool,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(json: &'a str) -> Self {
+        Self {
+            bytes: json.as_bytes(),
+            at: 0,
+            is_in_text: false,
+        }
+    }
+
+    /// The code unit whose escape begins at `at`, if it is half a character.
+    fn half(&self, at: usize) -> Option<u16> {
+        let escape = self.bytes.get(at..at + 6)?;
+        let digits = std::str::from_utf8(escape.strip_prefix(b"\\u")?).ok()?;
+        let unit = u16::from_str_radix(digits, 16).ok()?;
+        (0xd800..0xe000).contains(&unit).then_some(unit)
+    }
+
+    /// Goes over an escape.
+    fn escape(&mut self) -> Option<Piece> {
+        let start = self.at;
+        let Some(unit) = self.half(start) else {
+            self.at += 2;
+            return None;
+        };
+        self.at += 6;
+        let is_first = |unit: u16| unit < 0xdc00;
+        if is_first(unit) && self.half(self.at).is_some_and(|it| !is_first(it)) {
+            self.at += 6;
+            return None;
+        }
+        Some(Piece::Half(start, self.at))
+    }
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        while let Some(byte) = self.bytes.get(self.at) {
+            match byte {
+                b'"' => {
+                    self.is_in_text = !self.is_in_text;
+                    self.at += 1;
+                }
+                b'\\' if self.is_in_text => {
+                    if let Some(half) = self.escape() {
+                        return Some(half);
+                    }
+                }
+                b'-' | b'0'..=b'9' if !self.is_in_text => {
+                    let start = self.at;
+                    let rest = &self.bytes[start..];
+                    let is_part =
+                        |it: &u8| matches!(it, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                    let length = rest.iter().position(|it| !is_part(it));
+                    self.at += length.unwrap_or(rest.len());
+                    return Some(Piece::Number(start, self.at));
+                }
+                _ => self.at += 1,
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::restore_texts;
+
+    fn restored(input: &str, answer: &str) -> String {
+        restore_texts(input, answer.to_owned())
+    }
+
+    #[test]
+    fn carried_numbers_keep_their_digits() {
+        let input = r#"{"a":9007199254740993,"b":[9223372036854775807,-9007199254740995],"c":"9007199254740997"}"#;
+        assert_eq!(
+            restored(
+                input,
+                r#"{"x":9007199254740992,"y":[-9007199254740996,9223372036854776000,1.5],"z":"9007199254740992 \" 1"}"#
+            ),
+            r#"{"x":9007199254740993,"y":[-9007199254740995,9223372036854775807,1.5],"z":"9007199254740992 \" 1"}"#
+        );
+        // What was computed stays, and what is not clear too.
+        assert_eq!(
+            restored(input, "[9007199254740994,1e21]"),
+            "[9007199254740994,1e21]"
+        );
+        let two = "[9007199254740993,9007199254740992,9223372036854775807,9223372036854775806]";
+        assert_eq!(
+            restored(two, "[9007199254740992,9223372036854776000]"),
+            "[9007199254740993,9223372036854776000]"
+        );
+    }
+
+    #[test]
+    fn halves_of_characters_are_replaced() {
+        assert_eq!(
+            restored(
+                "1",
+                r#"["\ud83d","a\\ud83d","\ud83d\ude00","\ude00\ud83dx\u0001"]"#
+            ),
+            r#"["\ufffd","a\\ud83d","\ud83d\ude00","\ufffd\ufffdx\u0001"]"#
+        );
+        for broken in ["\"\\", "\"\\u", "\"\\ud83", "-", "\""] {
+            assert_eq!(restored(broken, broken), broken);
+        }
+    }
+}
