@@ -15,7 +15,7 @@ use pinyon_core::storage::StoreName;
 use serde_json::{Value, json};
 
 use super::order;
-use super::story::indexes::{TestIndexes, ask, catch_up, define, open, write};
+use super::story::indexes::{TestIndexes, ask, catch_up, define, ids, open, write};
 use super::story::{Story, put};
 
 fn shown(results: Vec<Value>) -> Vec<Value> {
@@ -174,6 +174,61 @@ fn fields_come_from_the_index_or_from_the_document() {
         assert!(refused.contains("'Freight' cannot be taken from the index"), "{refused}");
         let refused = ask_as("Calc", FromDocumentOrThrow).await.unwrap_err();
         assert!(refused.contains("'Calc' cannot be taken from the document"), "{refused}");
+    });
+}
+
+#[cfg(feature = "spatial")]
+#[test]
+fn what_lies_nowhere_is_near_nothing() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let orders = [("o/1", "{\"N\":1}"), ("o/2", r#"{"lat":1,"lng":1}"#), ("o/3", r#"{"lat":5,"lng":5}"#)];
+        let orders = orders.map(|(id, body)| order(id, body));
+        write(&database, orders.into()).await;
+        for (direction, expected) in [("", ["o/3", "o/2", "o/1"]), ("desc", ["o/2", "o/3", "o/1"])] {
+            let text = format!(
+                "from Orders order by spatial.distance(spatial.point(lat, lng), spatial.point(6, 6)) {direction}"
+            );
+            assert_eq!(ids(&ask(&indexes, &text).await.unwrap().0), expected);
+        }
+    });
+}
+
+#[test]
+fn pieces_of_lists_stay_within_a_value() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        write(
+            &database,
+            vec![order("o/1", r#"{"W":["alpha beta","gamma beta","delta"]}"#)],
+        )
+        .await;
+        define(
+            &indexes,
+            r#"{"Name":"Words","Maps":["map('Orders', o => ({ W: o.W }))"],
+                "Fields":{"W":{"Indexing":"Search","Storage":"Yes"}}}"#,
+        )
+        .await
+        .unwrap();
+        for source in ["index 'Words'", "Orders"] {
+            let text = format!("from {source} where search(W, 'beta') include highlight(W, 20, 5)");
+            let query = PreparedQuery::parse(&text, Parameters::new()).unwrap();
+            let plan = indexes.plan(&query).await.unwrap();
+            catch_up(&indexes).await;
+            let ready = indexes.ready(plan, &query).await.unwrap();
+            let answer = ready.answer(&query, usize::MAX).await.unwrap();
+            let pieces = answer.highlights["W"]["o/1"]
+                .iter()
+                .map(|it| it.replace(char::is_whitespace, " "));
+            let pieces: Vec<String> = pieces.collect();
+            assert_eq!(pieces.len(), 2, "{pieces:?}");
+            assert!(
+                pieces[0].starts_with("alpha ") && pieces[1].starts_with("gamma "),
+                "{pieces:?}"
+            );
+        }
     });
 }
 
