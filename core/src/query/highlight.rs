@@ -154,27 +154,30 @@ impl Highlight {
     }
 }
 
-/// The text of a field: a property of the document, or a stored value.
-pub(super) fn text_of(
+/// The texts of a field: properties of the document, or stored values.
+pub(super) fn texts_of(
     field: &str,
     document: &StoredDocument,
     stored: Option<&Object>,
-) -> Option<String> {
-    if let Some(Value::String(text)) = stored.and_then(|it| it.get(field)) {
-        return Some(text.clone());
+) -> Vec<String> {
+    match stored.and_then(|it| it.get(field)) {
+        Some(Value::String(text)) => return vec![text.clone()],
+        Some(Value::Array(items)) => {
+            let texts = items.iter().filter_map(Value::as_str);
+            return texts.map(str::to_owned).collect();
+        }
+        _ => {}
     }
-    let path = crate::indexes::FieldPath::parse(field).ok()?;
+    let Ok(path) = crate::indexes::FieldPath::parse(field) else {
+        return Vec::new();
+    };
     let reader = crate::indexes::FieldReader::new([&path]);
-    let values = reader.read(document.body()).ok()?;
-    let texts: Vec<String> = values
-        .first()?
-        .iter()
-        .filter_map(|it| match it {
-            crate::indexes::FieldValue::Text(text) => Some(text.clone()),
-            _ => None,
-        })
-        .collect();
-    (!texts.is_empty()).then(|| texts.join(" "))
+    let values = reader.read(document.body()).unwrap_or_default();
+    let texts = values.into_iter().flatten().filter_map(|it| match it {
+        crate::indexes::FieldValue::Text(text) => Some(text),
+        _ => None,
+    });
+    texts.collect()
 }
 
 /// What a word of a text is compared with.

@@ -219,7 +219,11 @@ async fn by_keys<S: Snapshot>(
 
 fn compare(orders: &[Order], a: &(Vec<SortKey>, u64), b: &(Vec<SortKey>, u64)) -> Ordering {
     for (order, (left, right)) in orders.iter().zip(a.0.iter().zip(&b.0)) {
-        let nulls_first = order.nulls_first.unwrap_or(!order.descending);
+        // What lies nowhere is near nothing.
+        let is_distance = matches!(order.by, OrderKey::Distance { .. });
+        let nulls_first = order
+            .nulls_first
+            .unwrap_or(!order.descending && !is_distance);
         let missing = |first: bool| {
             if first {
                 Ordering::Less

@@ -45,16 +45,22 @@ pub(super) async fn add<S: Snapshot>(
         let entries = entries_of(evaluation, document).await?;
         for highlight in &query.highlights {
             let stored = entries.iter().find_map(|(_, stored)| stored.as_ref());
-            let Some(text) = highlight::text_of(&highlight.field, document, stored) else {
-                continue;
-            };
             let conditions = &query.lowered.conditions;
-            let fragments = highlight.fragments(&text, conditions, evaluation.forms);
+            // No fragment runs from one value into the next.
+            let texts = highlight::texts_of(&highlight.field, document, stored);
+            let mut fragments: Vec<String> = texts
+                .iter()
+                .flat_map(|it| highlight.fragments(it, conditions, evaluation.forms))
+                .collect();
+            fragments.truncate(highlight.fragment_count);
             if fragments.is_empty() {
                 continue;
             }
             let key = highlight.group_key.as_deref();
-            let key = key.and_then(|it| highlight::text_of(it, document, stored));
+            let key = key.and_then(|it| {
+                let mut texts = highlight::texts_of(it, document, stored).into_iter();
+                texts.next()
+            });
             let of_field = highlights.entry(highlight.field.clone()).or_default();
             let key = key.unwrap_or_else(|| document.id().to_owned());
             of_field.entry(key).or_default().extend(fragments);

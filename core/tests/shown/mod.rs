@@ -1,11 +1,11 @@
 //! What results show beside their own document: loaded and included ones, and whole documents.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pinyon_core::Result;
 use pinyon_core::document::{CollectionName, StoredDocument};
+use pinyon_core::host::ManualClock;
 use pinyon_core::indexes::{
     CompiledIndex, CompiledMap, IndexCompiler, IndexDefinition, Indexes, Loads, Object, ObjectMap,
     StepLimits,
@@ -15,7 +15,7 @@ use pinyon_core::storage::StoreName;
 use serde_json::{Value, json};
 
 use super::order;
-use super::story::indexes::{TestIndexes, ask, catch_up, define, open, write};
+use super::story::indexes::{TestIndexes, ask, catch_up, define, ids, open, write};
 use super::story::{Story, put};
 
 fn shown(results: Vec<Value>) -> Vec<Value> {
@@ -177,8 +177,77 @@ fn fields_come_from_the_index_or_from_the_document() {
     });
 }
 
-/// A map that takes its time.
-struct SlowMap(Arc<AtomicUsize>);
+#[cfg(feature = "spatial")]
+#[test]
+fn what_lies_nowhere_is_near_nothing() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let orders = [("o/1", "{\"N\":1}"), ("o/2", r#"{"lat":1,"lng":1}"#), ("o/3", r#"{"lat":5,"lng":5}"#)];
+        let orders = orders.map(|(id, body)| order(id, body));
+        write(&database, orders.into()).await;
+        for (direction, expected) in [("", ["o/3", "o/2", "o/1"]), ("desc", ["o/2", "o/3", "o/1"])] {
+            let text = format!(
+                "from Orders order by spatial.distance(spatial.point(lat, lng), spatial.point(6, 6)) {direction}"
+            );
+            assert_eq!(ids(&ask(&indexes, &text).await.unwrap().0), expected);
+        }
+    });
+}
+
+#[test]
+fn pieces_of_lists_stay_within_a_value() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        write(
+            &database,
+            vec![order("o/1", r#"{"W":["alpha beta","gamma beta","delta"]}"#)],
+        )
+        .await;
+        define(
+            &indexes,
+            r#"{"Name":"Words","Maps":["map('Orders', o => ({ W: o.W }))"],
+                "Fields":{"W":{"Indexing":"Search","Storage":"Yes"}}}"#,
+        )
+        .await
+        .unwrap();
+        for source in ["index 'Words'", "Orders"] {
+            let text = format!("from {source} where search(W, 'beta') include highlight(W, 20, 5)");
+            let query = PreparedQuery::parse(&text, Parameters::new()).unwrap();
+            let plan = indexes.plan(&query).await.unwrap();
+            catch_up(&indexes).await;
+            let ready = indexes.ready(plan, &query).await.unwrap();
+            let answer = ready.answer(&query, usize::MAX).await.unwrap();
+            let pieces = answer.highlights["W"]["o/1"]
+                .iter()
+                .map(|it| it.replace(char::is_whitespace, " "));
+            let pieces: Vec<String> = pieces.collect();
+            assert_eq!(pieces.len(), 2, "{pieces:?}");
+            assert!(
+                pieces[0].starts_with("alpha ") && pieces[1].starts_with("gamma "),
+                "{pieces:?}"
+            );
+        }
+    });
+}
+
+/// A map that takes its time: until it may go on, and a millisecond by the story's clock.
+struct SlowMap {
+    mapped: Arc<AtomicUsize>,
+    may_go_on: Arc<AtomicBool>,
+    clock: Arc<ManualClock>,
+}
+
+impl SlowMap {
+    fn again(&self) -> Self {
+        Self {
+            mapped: Arc::clone(&self.mapped),
+            may_go_on: Arc::clone(&self.may_go_on),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
 
 impl ObjectMap for SlowMap {
     fn collection(&self) -> Option<&CollectionName> {
@@ -186,17 +255,19 @@ impl ObjectMap for SlowMap {
     }
 
     fn map(&self, _: &StoredDocument, _: &mut Loads) -> Result<Vec<Object>> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(20));
+        self.mapped.fetch_add(1, Ordering::SeqCst);
+        while !self.may_go_on.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        self.clock.advance_ms(1);
         Ok(Vec::new())
     }
 }
 
 impl IndexCompiler for SlowMap {
     fn compile(&self, _: &IndexDefinition) -> Result<CompiledIndex> {
-        let map = CompiledMap::Objects(Arc::new(SlowMap(Arc::clone(&self.0))));
         Ok(CompiledIndex {
-            maps: vec![map],
+            maps: vec![CompiledMap::Objects(Arc::new(self.again()))],
             reduce: None,
         })
     }
@@ -204,24 +275,23 @@ impl IndexCompiler for SlowMap {
 
 #[test]
 fn who_deletes_an_index_does_not_wait_for_all_of_its_documents() {
-    const COUNT: usize = 100;
+    const COUNT: usize = 20;
+    const SLOW: &str = r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#;
     let story = Story::new();
     story.run(async |database| {
-        let mapped = Arc::new(AtomicUsize::new(0));
-        let compiler = Arc::new(SlowMap(Arc::clone(&mapped)));
+        let map = SlowMap {
+            mapped: Arc::default(),
+            may_go_on: Arc::default(),
+            clock: Arc::clone(&story.clock),
+        };
+        let (mapped, may_go_on) = (Arc::clone(&map.mapped), Arc::clone(&map.may_go_on));
         let store = StoreName::new("documents").unwrap();
         let environment = story.environment.clone();
-        let indexes = Indexes::open(environment, database.clone(), &store, compiler)
-            .await
-            .unwrap();
+        let opening = Indexes::open(environment, database.clone(), &store, Arc::new(map));
+        let indexes = opening.await.unwrap();
         let orders = (0..COUNT).map(|it| order(&format!("o/{it}"), "{\"N\":1}"));
         write(&database, orders.collect()).await;
-        define(
-            &indexes,
-            r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#,
-        )
-        .await
-        .unwrap();
+        define(&indexes, SLOW).await.unwrap();
         let index = indexes.get("Slow").unwrap();
         let (stepping, followed) = (Arc::clone(&index), database.clone());
         let step = std::thread::spawn(move || {
@@ -230,29 +300,21 @@ fn who_deletes_an_index_does_not_wait_for_all_of_its_documents() {
         while mapped.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
-        assert!(indexes.delete("Slow").await.unwrap());
+        let mut deleting = Box::pin(indexes.delete("Slow"));
+        let done = futures_util::future::poll_immediate(deleting.as_mut()).await;
+        assert!(done.is_none());
+        may_go_on.store(true, Ordering::SeqCst);
+        assert!(deleting.await.unwrap());
         assert_eq!(step.join().unwrap().unwrap().processed, 0);
-        assert!(mapped.load(Ordering::SeqCst) < COUNT);
+        assert_eq!(mapped.load(Ordering::SeqCst), 1);
 
         // One that takes long commits in between.
         let limits = StepLimits {
             time_ms: 0,
             ..StepLimits::default()
         };
-        define(
-            &indexes,
-            r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#,
-        )
-        .await
-        .unwrap();
+        define(&indexes, SLOW).await.unwrap();
         let index = indexes.get("Slow").unwrap();
-        let clock = Arc::clone(&story.clock);
-        let ticking = std::thread::spawn(move || {
-            for _ in 0..500 {
-                clock.advance_ms(1);
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        });
         mapped.store(0, Ordering::SeqCst);
         let mut processed = 0;
         loop {
@@ -262,8 +324,7 @@ fn who_deletes_an_index_does_not_wait_for_all_of_its_documents() {
                 break;
             }
         }
-        ticking.join().unwrap();
         assert_eq!((processed, mapped.load(Ordering::SeqCst)), (COUNT, COUNT));
-        assert!(index.view().await.unwrap().progress.batches > 1);
+        assert!(index.view().await.unwrap().progress.batches >= COUNT as u64);
     });
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::host::{ScriptPart, ScriptProgram};
 use crate::query::rql;
 use crate::query::rql::{ExpressionKind, Literal, Query, Segment};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// The functions that scripts of patches have, and what runs them.
 const PRELUDE: &str = include_str!("prelude.js");
@@ -46,10 +46,14 @@ impl PatchScript {
         }
         for load in &query.load {
             let alias = identifier(&load.alias)?;
-            before.push_str(&format!(
-                "const {alias} = load({});",
-                load_argument(&load.id.kind)?
-            ));
+            // As 'select' has it: a list with a place for each id, or one document.
+            let found = format!("[load({} ?? null)].flat()", load_argument(&load.id.kind)?);
+            let found = if load.many {
+                found
+            } else {
+                format!("{found}.find((it) => it) ?? null")
+            };
+            before.push_str(&format!("const {alias} = {found};"));
         }
         Self::build(&update.text, parameters, &before, &query.functions)
     }
@@ -108,29 +112,41 @@ impl PatchScript {
 
 /// What `load` is called with in JavaScript.
 fn load_argument(id: &ExpressionKind) -> Result<String> {
-    let unsupported = || {
-        Error::new(
-            ErrorKind::Unsupported,
-            "before 'update', 'load' takes a plain field, an id or a parameter",
-        )
-    };
     match id {
         ExpressionKind::Literal(Literal::Text(id)) => Ok(json_text(id)),
         ExpressionKind::Parameter(name) => Ok(format!("args[{}]", json_text(name))),
-        ExpressionKind::Field(path) if path.loaded.is_none() => {
-            let mut argument = "this".to_owned();
+        ExpressionKind::Field(path) => {
+            let mut argument = match &path.loaded {
+                Some(alias) => identifier(alias)?.to_owned(),
+                None => "this".to_owned(),
+            };
+            // Behind `[]` there are many, and each step is taken from each of them.
+            let mut is_many = false;
             for segment in &path.segments {
-                match segment {
-                    Segment::Property(name) => {
-                        argument.push_str(&format!("?.[{}]", json_text(name)));
+                let step = match segment {
+                    Segment::Property(name) => format!("?.[{}]", json_text(name)),
+                    Segment::At(index) => format!("?.[{index}]"),
+                    Segment::Each => {
+                        argument = format!("[{argument} ?? []].flat(2)");
+                        is_many = true;
+                        continue;
                     }
-                    Segment::At(index) => argument.push_str(&format!("?.[{index}]")),
-                    Segment::Each => return Err(unsupported()),
+                };
+                if is_many {
+                    argument = format!("{argument}.map((it) => it{step})");
+                } else {
+                    argument.push_str(&step);
                 }
             }
-            Ok(argument)
+            Ok(if is_many {
+                format!("{argument}.filter((it) => it ?? false)")
+            } else {
+                argument
+            })
         }
-        _ => Err(unsupported()),
+        _ => Err(Error::invalid(
+            "before 'update', 'load' takes a field, an id or a parameter",
+        )),
     }
 }
 

@@ -248,3 +248,17 @@ test("a change by query that is cut in half leaves what it did, tells how far it
     await (await store.operations.send(new PatchByQueryOperation(again))).waitForCompletion();
     assert.ok((await sums()).every(n => n === 1));
 });
+
+test("what is loaded before an update follows lists and what was loaded before", async () => {
+    await put(
+        [new Counter({ name: "one", next: "counters/2" }), "counters/1"],
+        [new Counter({ name: "two" }), "counters/2"],
+        [new Cart({ lines: [{ of: "counters/2" }, { of: "counters/9" }, {}], of: "counters/1" }), "carts/loads"],
+    );
+    const query = new IndexQuery();
+    query.query = `from Carts as c where id() = 'carts/loads' load c.lines[].of as all[], c.of as first, first.next as second
+        update { this.all = all.map(it => it ? it.name : null); this.first = first.name; this.second = second.name; }`;
+    await (await store.operations.send(new PatchByQueryOperation(query))).waitForCompletion();
+    const { all, first, second } = await load("carts/loads");
+    assert.deepEqual([all, first, second], [["two", null], "one", "two"]);
+});
