@@ -11,6 +11,7 @@ use super::builtin::Builtin;
 use super::dates;
 use super::javascript_calls;
 use super::javascript_values;
+use super::made;
 use super::operators::{binary, is_truthy, to_number, to_text, unary};
 use super::parser::Dialect;
 use super::texts;
@@ -70,6 +71,13 @@ impl Failure {
         Self {
             message: message.into(),
             is_limit: false,
+        }
+    }
+
+    pub(super) fn limit(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            is_limit: true,
         }
     }
 }
@@ -177,15 +185,19 @@ impl<'a, 'd> Evaluation<'a, 'd> {
     }
 
     pub(super) fn step(&mut self) -> std::result::Result<(), Failure> {
-        match self.steps_left.checked_sub(1) {
+        self.spend(1)
+    }
+
+    /// Making something large takes as many steps as it is large.
+    pub(super) fn spend(&mut self, steps: u32) -> std::result::Result<(), Failure> {
+        match self.steps_left.checked_sub(steps) {
             Some(left) => {
                 self.steps_left = left;
                 Ok(())
             }
-            None => Err(Failure {
-                message: format!("more than {MAX_STEPS} steps for one document"),
-                is_limit: true,
-            }),
+            None => Err(Failure::limit(format!(
+                "more than {MAX_STEPS} steps for one document"
+            ))),
         }
     }
 
@@ -222,7 +234,8 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             Node::Unary(operator, value) => unary(*operator, &self.value(value)?, self.dialect),
             Node::Binary(operator, left, right) => {
                 let left = self.value(left)?;
-                binary(*operator, &left, &self.value(right)?, self.dialect)
+                let made = binary(*operator, &left, &self.value(right)?, self.dialect);
+                self.weigh(made)?
             }
             Node::And(left, right) => {
                 let left = self.value(left)?;
@@ -252,10 +265,22 @@ impl<'a, 'd> Evaluation<'a, 'd> {
                 let condition = self.value(condition)?;
                 self.value(if is_truthy(&condition) { yes } else { no })?
             }
-            Node::Array(items) => self.array(items)?,
-            Node::Object(members) => self.object(members)?,
-            Node::Join(parts) => self.join(parts)?,
-            Node::Call(builtin, arguments) => self.call(*builtin, arguments, &expression.span)?,
+            Node::Array(items) => {
+                let made = self.array(items)?;
+                self.weigh(made)?
+            }
+            Node::Object(members) => {
+                let made = self.object(members)?;
+                self.weigh(made)?
+            }
+            Node::Join(parts) => {
+                let made = self.join(parts)?;
+                self.weigh(made)?
+            }
+            Node::Call(builtin, arguments) => {
+                let made = self.call(*builtin, arguments, &expression.span)?;
+                self.weigh(made)?
+            }
         })
     }
 
@@ -264,6 +289,7 @@ impl<'a, 'd> Evaluation<'a, 'd> {
         for part in parts {
             let part = self.value(part)?;
             text.push_str(javascript_values::to_text(&part, false).as_str());
+            made::check_byte_count(text.len())?;
         }
         Ok(Value::text(text))
     }
@@ -279,6 +305,7 @@ impl<'a, 'd> Evaluation<'a, 'd> {
             match value.opened() {
                 Value::Array(spread) => array.extend(spread.iter().cloned()),
                 Value::Text(text) => {
+                    made::check_parts(text.as_str().len())?;
                     let characters = text.as_str().chars();
                     array.extend(characters.map(|it| Value::text(it.to_string())));
                 }
@@ -333,6 +360,7 @@ impl<'a, 'd> Evaluation<'a, 'd> {
                 values.push(self.value(value)?);
             }
         }
+        made::check_call(builtin, &values)?;
         let at_place = |mut failure: Failure| {
             if !failure.is_limit && !failure.message.contains(" (at ") {
                 failure.message = format!("{} (at {})", failure.message, span.start);

@@ -14,6 +14,7 @@ use super::javascript_values::{
     arithmetic, is_found, is_same, join, parse_float, parse_int, place_of, round, rounded,
     to_fixed, to_number, to_text,
 };
+use super::made::Made;
 use super::operators::{compare_numbers, is_truthy};
 use super::texts;
 use super::tree::{Binary, Lambda};
@@ -179,7 +180,7 @@ impl<'a> Evaluation<'a, '_> {
     fn array_method(
         &mut self,
         method: Builtin,
-        items: &Arc<Vec<Value<'a>>>,
+        items: &Arc<Made<Value<'a>>>,
         arguments: &[Value<'a>],
         lambda: Option<&Lambda>,
     ) -> Evaluated<'a> {

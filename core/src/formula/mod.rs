@@ -22,6 +22,7 @@ mod javascript_calls;
 mod javascript_values;
 mod json;
 mod lexer;
+mod made;
 mod operators;
 mod parser;
 mod partial_reduce;

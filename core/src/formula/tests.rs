@@ -480,3 +480,38 @@ fn javascript_with_other_meanings_is_not_translated() {
         assert!(Formula::from_javascript(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn values_without_end_are_refused() {
+    let doubling = |first: &str, next: fn(usize) -> String| {
+        let statements: String = (1..64)
+            .map(|at| format!("const x{at} = {};", next(at - 1)))
+            .collect();
+        format!("o => {{ const x0 = {first}; {statements} return {{ X: x63 }}; }}")
+    };
+    for text in [
+        doubling("'x'", |it| format!("x{it} + x{it}")),
+        doubling("'x'", |it| format!("`${{x{it}}}${{x{it}}}`")),
+        doubling("[1]", |it| format!("[x{it}, x{it}]")),
+        doubling("[1]", |it| format!("[...x{it}, ...x{it}]")),
+        doubling("({ a: 1 })", |it| format!("({{ a: x{it}, b: x{it} }})")),
+        doubling("'xxxxxxxx'", |it| format!("x{it}.replaceAll('x', 'xx')")),
+    ] {
+        let formula = Formula::from_javascript(&text).unwrap();
+        let error = formula.evaluate(Value::from_json(ORDER)).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            crate::ErrorKind::LimitExceeded,
+            "{text:.200}: {error}"
+        );
+    }
+    let many = format!("{{\"L\":[{}0]}}", "0,".repeat(100_000));
+    let nested = Formula::from_javascript("o => ({ X: o.L.reduce((s, x) => [s], 0) })").unwrap();
+    let error = nested.evaluate(Value::from_json(&many)).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::LimitExceeded, "{error}");
+    let grown = Formula::from_javascript("o => ({ X: o.L.reduce((s, x) => s + s, 'x') })").unwrap();
+    let error = grown.evaluate(Value::from_json(&many)).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::LimitExceeded, "{error}");
+    // What is large and ends is made.
+    javascript("o => o.Tags.map(t => t + '!').length", "2");
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::made::Made;
 use crate::document::top_properties;
 
 /// A value in a formula. `'a` is the life of the document texts it was read from.
@@ -18,9 +19,9 @@ pub enum Value<'a> {
     /// A text.
     Text(Text<'a>),
     /// An array.
-    Array(Arc<Vec<Value<'a>>>),
+    Array(Arc<Made<Value<'a>>>),
     /// An object; its members in order.
-    Object(Arc<Vec<(Text<'a>, Value<'a>)>>),
+    Object(Arc<Made<(Text<'a>, Value<'a>)>>),
     /// The text of an array or object that nobody has looked into yet.
     Raw(&'a str),
     /// Something that means more to an index than a JSON value does.
@@ -154,12 +155,12 @@ impl<'a> Value<'a> {
 
     /// An array.
     pub fn array(items: Vec<Value<'a>>) -> Self {
-        Self::Array(Arc::new(items))
+        Self::Array(Arc::new(items.into()))
     }
 
     /// An object.
     pub fn object(members: Vec<(Text<'a>, Value<'a>)>) -> Self {
-        Self::Object(Arc::new(members))
+        Self::Object(Arc::new(members.into()))
     }
 
     /// The value whose valid JSON text is `json`; arrays and objects stay text until something
@@ -231,7 +232,7 @@ impl<'a> Value<'a> {
     }
 
     /// The items of an array, opened; `None` for anything else.
-    pub fn items(self) -> Option<Arc<Vec<Value<'a>>>> {
+    pub fn items(self) -> Option<Arc<Made<Value<'a>>>> {
         match self.opened() {
             Self::Array(items) => Some(items),
             _ => None,
