@@ -9,6 +9,8 @@
 //! - before a file begins to be written, the other is on the disk whole;
 //! - a frame says below which number all frames were on the disk when it was written: one that is
 //!   missing there is damage, one above is what a power cut took from relaxed commits;
+//! - the files of a young journal may go with a power cut, name and all: a browser does not say when
+//!   it has written that down. What must be durable then stands in the tables too.
 //! - a file is emptied when roots that are on the disk have cut off all of its records, or those
 //!   left are on the disk in the other one.
 
@@ -35,6 +37,10 @@ pub(crate) trait JournalFile: Send + 'static {
 
 /// The number of a log record in its store, and the record.
 pub(crate) type LogRecord = (u64, Bytes);
+
+/// After this the files of a journal, once made, are on the disk: operating systems write within half
+/// of it.
+pub(crate) const PROVEN_MS: u64 = 60_000;
 
 const FILE_MAGIC: &[u8; 8] = b"pinyonJ1";
 const FRAME_MAGIC: &[u8; 4] = b"pjF1";
@@ -286,6 +292,10 @@ pub(crate) struct Journal<F> {
     found: BTreeMap<u64, Vec<LogRecord>>,
     /// For each store, where its log begins.
     cuts: BTreeMap<u64, u64>,
+    /// Whether its files are there to stay.
+    is_proven: bool,
+    /// As long as they are not: what is in them only, with its stores.
+    backlog: Vec<(u64, LogRecord)>,
     /// Why nothing can be written any more.
     failed: Option<Error>,
 }
@@ -314,6 +324,8 @@ impl<F: JournalFile> Journal<F> {
             synced: 0,
             found: BTreeMap::new(),
             cuts: BTreeMap::new(),
+            is_proven: false,
+            backlog: Vec::new(),
             failed: None,
         };
         for side in &journal.sides {
@@ -324,11 +336,12 @@ impl<F: JournalFile> Journal<F> {
         Ok(journal)
     }
 
-    /// Opens the journal of this generation.
+    /// Opens the journal of this generation. Of one that is not proven, everything must be in the
+    /// tables before something is appended.
     ///
     /// # Errors
     /// `Corrupted` when something is missing that was on the disk.
-    pub(crate) fn open(files: [F; 2], generation: u64) -> Result<Self> {
+    pub(crate) fn open(files: [F; 2], generation: u64, is_proven: bool) -> Result<Self> {
         let [one, other] = &files;
         let contents = Contents::parse([one.read()?, other.read()?], generation)?;
         for (file, content) in files.iter().zip(&contents.files) {
@@ -367,6 +380,8 @@ impl<F: JournalFile> Journal<F> {
             synced: contents.files[current].first,
             found: contents.into_records(),
             cuts: BTreeMap::new(),
+            is_proven,
+            backlog: Vec::new(),
             failed: None,
         })
     }
@@ -375,9 +390,31 @@ impl<F: JournalFile> Journal<F> {
         self.generation
     }
 
-    /// The stores of which there are records.
-    pub(crate) fn stores(&self) -> Vec<u64> {
-        self.found.keys().copied().collect()
+    /// What was found, and nobody took yet.
+    pub(crate) fn found_records(&self) -> &BTreeMap<u64, Vec<LogRecord>> {
+        &self.found
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_proven
+    }
+
+    /// What is not in the tables and must be before anything is durable.
+    pub(crate) fn take_backlog(&mut self) -> Vec<(u64, LogRecord)> {
+        std::mem::take(&mut self.backlog)
+    }
+
+    /// Takes back what did not get into the tables.
+    pub(crate) fn return_backlog(&mut self, mut backlog: Vec<(u64, LogRecord)>) {
+        backlog.append(&mut self.backlog);
+        self.backlog = backlog;
+        self.drop_cut_backlog();
+    }
+
+    fn drop_cut_backlog(&mut self) {
+        let cuts = &self.cuts;
+        self.backlog
+            .retain(|(store, (number, _))| cuts.get(store).is_none_or(|cut| number >= cut));
     }
 
     /// The records of a store, in order. Those that a root cut off may be among them.
@@ -393,7 +430,7 @@ impl<F: JournalFile> Journal<F> {
         Ok(contents.into_records().remove(&store).unwrap_or_default())
     }
 
-    /// Appends a commit.
+    /// Appends a commit; a durable one only to a proven journal.
     ///
     /// # Errors
     /// `StorageFull` when nothing was appended; otherwise nothing is known about it, and nothing
@@ -404,6 +441,18 @@ impl<F: JournalFile> Journal<F> {
         record: (u64, &[u8]),
         durability: Durability,
     ) -> Result<()> {
+        self.append_frame(store, record)?;
+        if !self.is_proven {
+            let copy = (record.0, Bytes::copy_from_slice(record.1));
+            self.backlog.push((store, copy));
+        }
+        match durability {
+            Durability::Durable => self.flush(),
+            Durability::Relaxed => Ok(()),
+        }
+    }
+
+    fn append_frame(&mut self, store: u64, record: (u64, &[u8])) -> Result<()> {
         if let Some(reason) = &self.failed {
             return Err(reason.clone());
         }
@@ -421,10 +470,7 @@ impl<F: JournalFile> Journal<F> {
         side.is_dirty = true;
         side.live.insert(store, record.0);
         self.next += 1;
-        match durability {
-            Durability::Durable => self.flush(),
-            Durability::Relaxed => Ok(()),
-        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -442,8 +488,8 @@ impl<F: JournalFile> Journal<F> {
         Ok(())
     }
 
-    /// Sees to it that what was appended so far can be cut off by itself: what comes from now on
-    /// goes into the other file.
+    /// Sees to it that what was appended so far is on the disk, and can be cut off by itself: what
+    /// comes from now on goes into the other file.
     pub(crate) fn turn(&mut self) {
         if self.failed.is_some() {
             return;
@@ -457,10 +503,17 @@ impl<F: JournalFile> Journal<F> {
     }
 
     fn try_turn(&mut self) -> Result<()> {
+        // The root that is about to come must not outlive what other stores had before it.
+        self.flush()?;
         if self.sides[self.current].is_empty() {
             return Ok(());
         }
+        let [one, other] = [self.current, 1 - self.current].map(|at| self.sides[at].length);
         if !self.sides[1 - self.current].is_empty() {
+            if one < other {
+                // Copying is to cost no more than what was written since the last time.
+                return Ok(());
+            }
             self.copy_live()?;
             self.empty(1 - self.current)?;
         }
@@ -481,7 +534,7 @@ impl<F: JournalFile> Journal<F> {
                 continue;
             }
             let last = self.sides[self.current].live.get(&store).copied();
-            self.append(store, (record.0, &record.1), Durability::Relaxed)?;
+            self.append_frame(store, (record.0, &record.1))?;
             let last = last.unwrap_or_default().max(record.0);
             self.sides[self.current].live.insert(store, last);
         }
@@ -496,6 +549,7 @@ impl<F: JournalFile> Journal<F> {
                 side.live.remove(&store);
             }
         }
+        self.drop_cut_backlog();
         self.empty_dead();
     }
 
