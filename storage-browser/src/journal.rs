@@ -44,8 +44,9 @@ pub(crate) const PROVEN_MS: u64 = 60_000;
 
 const FILE_MAGIC: &[u8; 8] = b"pinyonJ1";
 const FRAME_MAGIC: &[u8; 4] = b"pjF1";
-/// Magic, generation, number of the first frame, checksum.
-const FILE_HEADER: usize = 32;
+/// Magic, generation, number of the first frame, below which number all frames were on the disk when
+/// the journal was last closed, checksum.
+pub(crate) const FILE_HEADER: usize = 40;
 /// Magic, length of the record, number of the frame, what was on the disk, store, number of the
 /// record.
 const FRAME_HEADER: usize = 40;
@@ -112,20 +113,29 @@ impl Frame {
     }
 }
 
-fn file_header(generation: u64, first: u64) -> [u8; FILE_HEADER] {
+fn file_header(generation: u64, first: u64, clean: u64) -> [u8; FILE_HEADER] {
     let mut header = [0; FILE_HEADER];
     header[..8].copy_from_slice(FILE_MAGIC);
     header[8..16].copy_from_slice(&generation.to_le_bytes());
     header[16..24].copy_from_slice(&first.to_le_bytes());
-    let sum = xxh3_64_with_seed(&header[..24], generation);
-    header[24..].copy_from_slice(&sum.to_le_bytes());
+    header[24..32].copy_from_slice(&clean.to_le_bytes());
+    let sum = xxh3_64_with_seed(&header[..32], generation);
+    header[32..].copy_from_slice(&sum.to_le_bytes());
     header
 }
 
-/// The generation of a file and the number of its first frame; `None` if it has no header.
-fn parse_header(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (generation, first) = (number_at(bytes, 8)?, number_at(bytes, 16)?);
-    (bytes.get(..FILE_HEADER)? == file_header(generation, first)).then_some((generation, first))
+/// The generation of a file, the number of its first frame, and below which all were on the disk;
+/// `None` if it has no header.
+fn parse_header(bytes: &[u8]) -> Option<(u64, u64, u64)> {
+    let [generation, first, clean] = [8, 16, 24].map(|at| number_at(bytes, at));
+    let fields = (generation?, first?, clean?);
+    let header = file_header(fields.0, fields.1, fields.2);
+    (bytes.get(..FILE_HEADER)? == header).then_some(fields)
+}
+
+/// Whether a file never had the header that each has from the beginning.
+pub(crate) fn is_missing(content: &[u8]) -> bool {
+    content.len() < FILE_HEADER
 }
 
 /// What one file holds.
@@ -134,6 +144,7 @@ struct FileContent {
     has_header: bool,
     /// The number of the first frame.
     first: u64,
+    clean: u64,
     frames: Vec<Frame>,
     /// Where the last whole frame ends.
     end: usize,
@@ -142,10 +153,10 @@ struct FileContent {
 
 impl FileContent {
     fn parse(bytes: &Bytes, generation: u64) -> Result<Self> {
-        let first = match parse_header(bytes) {
-            Some((of, first)) if of == generation => first,
-            // Its life ended while it was about to begin.
-            _ if bytes.len() <= FILE_HEADER => return Ok(Self::default()),
+        let (first, clean) = match parse_header(bytes) {
+            Some((of, first, clean)) if of == generation => (first, clean),
+            // Torn while it was about to begin: then the other one says so.
+            _ if bytes.len() == FILE_HEADER => return Ok(Self::default()),
             _ => return Err(foreign()),
         };
         let (mut frames, mut end) = (Vec::new(), FILE_HEADER);
@@ -159,10 +170,14 @@ impl FileContent {
         let content = Self {
             has_header: true,
             first,
+            clean,
             frames,
             end,
             length: bytes.len(),
         };
+        if content.next() < clean {
+            return Err(damaged(content.next()));
+        }
         content.check_end(bytes, generation)?;
         Ok(content)
     }
@@ -216,7 +231,8 @@ impl Contents {
     fn parse(contents: [Vec<u8>; 2], generation: u64) -> Result<Self> {
         let [one, other] = contents.map(|bytes| FileContent::parse(&bytes.into(), generation));
         let files = [one?, other?];
-        if !files.iter().any(|it| it.has_header) {
+        let is_begun = |at: usize| files[at].has_header || !files[1 - at].is_empty();
+        if !is_begun(0) || !is_begun(1) {
             return Err(foreign());
         }
         let current = match (files[0].is_empty(), files[1].is_empty()) {
@@ -266,6 +282,8 @@ struct Side<F> {
     file: F,
     /// The number of its first frame.
     first: u64,
+    /// Frames below this number must be found in it.
+    clean: u64,
     length: u64,
     /// Whether something of it may not be on the disk.
     is_dirty: bool,
@@ -306,12 +324,13 @@ impl<F: JournalFile> Journal<F> {
     pub(crate) fn found(files: [F; 2]) -> Result<Self> {
         let mut last = 0;
         for file in &files {
-            let former = parse_header(&file.read()?).map_or(0, |(generation, _)| generation);
+            let former = parse_header(&file.read()?).map_or(0, |(generation, ..)| generation);
             last = former.max(last);
         }
         let sides = files.map(|file| Side {
             file,
             first: 0,
+            clean: 0,
             length: FILE_HEADER as u64,
             is_dirty: true,
             live: BTreeMap::new(),
@@ -330,7 +349,7 @@ impl<F: JournalFile> Journal<F> {
         };
         for side in &journal.sides {
             side.file.truncate(0)?;
-            side.file.write(0, &file_header(journal.generation, 0))?;
+            side.file.write(0, &file_header(journal.generation, 0, 0))?;
         }
         journal.flush()?;
         Ok(journal)
@@ -358,13 +377,15 @@ impl<F: JournalFile> Journal<F> {
                 let last = live.entry(*store).or_default();
                 *last = record.0.max(*last);
             }
-            (content.first, content.end.max(FILE_HEADER) as u64, live)
+            let end = content.end.max(FILE_HEADER) as u64;
+            (content.first, content.clean, end, live)
         });
         let sides = files.map(|file| {
-            let (first, length, live) = known.next().expect("one for each file");
+            let (first, clean, length, live) = known.next().expect("one for each file");
             Side {
                 file,
                 first,
+                clean,
                 length,
                 // What was read may be in the memory of the operating system only.
                 is_dirty: true,
@@ -372,7 +393,7 @@ impl<F: JournalFile> Journal<F> {
             }
         });
         let current = contents.current;
-        Ok(Self {
+        let mut journal = Self {
             generation,
             sides,
             current,
@@ -383,7 +404,10 @@ impl<F: JournalFile> Journal<F> {
             is_proven,
             backlog: Vec::new(),
             failed: None,
-        })
+        };
+        // From now on the next frame can say so.
+        journal.flush()?;
+        Ok(journal)
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -488,6 +512,20 @@ impl<F: JournalFile> Journal<F> {
         Ok(())
     }
 
+    /// Sees to it that everything is on the disk, and that this is known the next time.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        self.flush()?;
+        let side = &mut self.sides[self.current];
+        let header = file_header(self.generation, side.first, self.next);
+        match side.file.write(0, &header) {
+            Ok(()) => (side.clean, side.is_dirty) = (self.next, true),
+            // Nothing is lost but a way to find damage.
+            Err(reason) if reason.kind() == ErrorKind::StorageFull => return Ok(()),
+            Err(reason) => return Err(reason),
+        }
+        self.flush()
+    }
+
     /// Sees to it that what was appended so far is on the disk, and can be cut off by itself: what
     /// comes from now on goes into the other file.
     pub(crate) fn turn(&mut self) {
@@ -569,20 +607,33 @@ impl<F: JournalFile> Journal<F> {
             if !side.live.is_empty() || side.is_empty() {
                 continue;
             }
-            if at == self.current {
-                // Its numbers begin again, or they would not follow those of the other file.
-                self.next = side.first;
-                self.synced = side.first;
-            }
-            if let Err(reason) = self.empty(at).and_then(|()| self.flush()) {
-                self.failed = Some(to_closed(&reason));
-                return;
+            let emptied = self.empty(at).and_then(|()| {
+                if at == self.current {
+                    // Its numbers begin again, or they would not follow those of the other file.
+                    self.next = self.sides[at].first;
+                }
+                self.flush()
+            });
+            match emptied {
+                Err(reason) if reason.kind() != ErrorKind::StorageFull => {
+                    self.failed = Some(to_closed(&reason));
+                    return;
+                }
+                // The next cut tries again.
+                Ok(()) | Err(_) => {}
             }
         }
     }
 
     fn empty(&mut self, at: usize) -> Result<()> {
         let side = &mut self.sides[at];
+        if side.clean > side.first {
+            // Before they go, nothing says any more that they must be there.
+            let header = file_header(self.generation, side.first, side.first);
+            side.file.write(0, &header)?;
+            side.file.flush()?;
+            side.clean = side.first;
+        }
         side.file.truncate(FILE_HEADER as u64)?;
         side.length = FILE_HEADER as u64;
         side.live.clear();
@@ -592,10 +643,10 @@ impl<F: JournalFile> Journal<F> {
 
     /// Makes an empty file the one that goes on.
     fn begin(&mut self, at: usize) -> Result<()> {
-        let header = file_header(self.generation, self.next);
+        let header = file_header(self.generation, self.next, self.next);
         let side = &mut self.sides[at];
         side.file.write(0, &header)?;
-        (side.first, side.is_dirty) = (self.next, true);
+        (side.first, side.clean, side.is_dirty) = (self.next, self.next, true);
         self.flush()
     }
 }

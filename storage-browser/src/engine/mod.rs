@@ -394,7 +394,10 @@ impl<T: Tables> Engine<T> {
         }
         self.mark_closed();
         self.finish_compaction().await;
-        Ok(())
+        match &mut *lock(&self.journal) {
+            Some(journal) => journal.settle(),
+            None => Ok(()),
+        }
     }
 
     /// Waits until nothing of this engine writes any more, so that another may open the store.

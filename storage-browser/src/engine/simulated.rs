@@ -44,11 +44,12 @@ impl JournalFile for SimulatedFile {
         let mut content = lock(&self.content);
         let at = usize::try_from(at).expect("files of tests are small");
         let checked = self.check();
-        // What fails may have been done by half.
-        let done = if checked.is_ok() {
-            bytes.len()
-        } else {
-            bytes.len() / 2
+        // What fails may have been done by half, but for what lies in one sector already.
+        let is_one_sector = at + bytes.len() <= content.bytes.len().min(512);
+        let done = match (&checked, is_one_sector) {
+            (Ok(()), _) => bytes.len(),
+            (Err(_), true) => 0,
+            (Err(_), false) => bytes.len() / 2,
         };
         let length = content.bytes.len().max(at + done);
         content.bytes.resize(length, 0);

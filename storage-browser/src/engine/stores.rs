@@ -12,7 +12,7 @@ use super::open::read_root;
 use super::{Engine, SharedJournal, lock, put_record};
 use crate::checksum::{seal, unseal};
 use crate::fields::{Fields, push_bytes, push_number};
-use crate::journal::{Journal, JournalFile, LogRecord, PROVEN_MS, records_in};
+use crate::journal::{Journal, JournalFile, LogRecord, PROVEN_MS, is_missing, records_in};
 use crate::options::BrowserOptions;
 use crate::tables::{Change, Table, TableKey, Tables};
 
@@ -183,7 +183,7 @@ async fn open_journal<T: Tables>(
         (Some(files), None) => found_journal(tables, files).await.map(Some),
         (None, Some(record)) => {
             let contents = tables.read_files().await?;
-            let found = match is_missing(&contents) && !record.is_proven {
+            let found = match is_any_missing(&contents) && !record.is_proven {
                 true => BTreeMap::new(),
                 false => records_in(contents, record.generation)?,
             };
@@ -218,7 +218,7 @@ async fn reopen_journal<T: Tables>(
 ) -> Result<Journal<T::File>> {
     if !record.is_proven {
         let [one, other] = &files;
-        if is_missing(&[one.read()?, other.read()?]) {
+        if is_any_missing(&[one.read()?, other.read()?]) {
             // A power cut took them, young as they were. What was durable is in the tables.
             return found_journal(tables, files).await;
         }
@@ -237,9 +237,9 @@ async fn reopen_journal<T: Tables>(
     Journal::open(files, record.generation, true)
 }
 
-/// Whether there is nothing of a journal.
-fn is_missing(contents: &[Vec<u8>; 2]) -> bool {
-    contents.iter().all(Vec::is_empty)
+/// Whether a file of a journal is not there, or was never begun.
+fn is_any_missing(contents: &[Vec<u8>; 2]) -> bool {
+    contents.iter().any(|it| is_missing(it))
 }
 
 /// Puts what the journal has into the log in the tables, too.

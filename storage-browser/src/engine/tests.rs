@@ -497,6 +497,7 @@ fn a_power_cut_leaves_a_state_that_all_stores_had_together() {
 
 #[test]
 fn damage_in_the_journal_is_named_and_a_torn_end_is_not_damage() {
+    const HEADER: usize = crate::journal::FILE_HEADER;
     block_on(async {
         let tables = with_proven_journal().await;
         let opening = open(tables.clone()).await.unwrap();
@@ -505,11 +506,11 @@ fn damage_in_the_journal_is_named_and_a_torn_end_is_not_damage() {
         }
         drop(opening);
         let whole = super::lock(&tables.files[0]).bytes.clone();
-        let lengths = 32..whole.len();
+        let lengths = HEADER..whole.len();
         for length in lengths.clone() {
             super::lock(&tables.files[0]).bytes = whole[..length].to_vec();
             let opening = open(tables.clone()).await.unwrap();
-            let expected = (length - 32) / ((whole.len() - 32) / 5);
+            let expected = (length - HEADER) / ((whole.len() - HEADER) / 5);
             assert_eq!(count(&opening, 5).await as usize, expected, "{length}");
         }
         let mut named = 0;
@@ -527,13 +528,31 @@ fn damage_in_the_journal_is_named_and_a_torn_end_is_not_damage() {
                 Ok(opening) => assert_eq!(count(&opening, 5).await, 4, "{at}"),
             }
         }
-        assert_eq!(named, whole.len() - (whole.len() - 32) / 5);
-        super::lock(&tables.files[0]).bytes.clear();
+        assert_eq!(named, whole.len() - (whole.len() - HEADER) / 5);
+        // After an orderly end every bit is known to have been there, the last ones too.
+        super::lock(&tables.files[0]).bytes.clone_from(&whole);
+        let opening = open(tables.clone()).await.unwrap();
+        put(&opening, 5, Durability::Relaxed).await.unwrap();
+        opening.close().await.unwrap();
+        drop(opening);
+        let whole = super::lock(&tables.files[0]).bytes.clone();
+        for length in 0..whole.len() {
+            super::lock(&tables.files[0]).bytes = whole[..length].to_vec();
+            let failure = open(tables.clone()).await.err();
+            let kind = failure.map(|it| it.kind());
+            assert_eq!(kind, Some(ErrorKind::Corrupted), "cut to {length}");
+        }
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            super::lock(&tables.files[0]).bytes = damaged;
+            let kind = open(tables.clone()).await.err().map(|it| it.kind());
+            assert_eq!(kind, Some(ErrorKind::Corrupted), "flipped at {at}");
+        }
+        super::lock(&tables.files[0]).bytes.clone_from(&whole);
         super::lock(&tables.files[1]).bytes.clear();
-        assert_eq!(
-            open(tables).await.err().unwrap().kind(),
-            ErrorKind::Corrupted
-        );
+        let kind = open(tables.clone()).await.err().map(|it| it.kind());
+        assert_eq!(kind, Some(ErrorKind::Corrupted), "the other one is missing");
     });
 }
 

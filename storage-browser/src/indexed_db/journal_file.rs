@@ -196,7 +196,13 @@ impl JournalFile for BrowserFile {
         self.place.set_at(0.0);
         let read = self.file.read(&mut bytes, &self.place);
         let read = read.map_err(|thrown| failed(&thrown))?;
-        bytes.truncate(read as usize);
+        if read < size {
+            // What was not read is not gone: nothing may be cut off.
+            return Err(Error::new(
+                ErrorKind::Closed,
+                format!("a file of the journal gave {read} of its {size} bytes"),
+            ));
+        }
         Ok(bytes)
     }
 
