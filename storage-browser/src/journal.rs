@@ -42,7 +42,7 @@ pub(crate) type LogRecord = (u64, Bytes);
 /// of it.
 pub(crate) const PROVEN_MS: u64 = 60_000;
 
-const FILE_MAGIC: &[u8; 8] = b"pinyonJ1";
+const FILE_MAGIC: &[u8; 8] = b"pinyonJ2";
 const FRAME_MAGIC: &[u8; 4] = b"pjF1";
 /// Magic, generation, number of the first frame, below which number all frames were on the disk when
 /// the journal was last closed, checksum.
@@ -157,7 +157,11 @@ impl FileContent {
             Some((of, first, clean)) if of == generation => (first, clean),
             // Torn while it was about to begin: then the other one says so.
             _ if bytes.len() == FILE_HEADER => return Ok(Self::default()),
-            _ => return Err(foreign()),
+            // Torn while the journal was closed: what it said stands in the frames as well.
+            _ => match Frame::decode(bytes, FILE_HEADER, generation) {
+                Some(frame) => (frame.number, frame.number),
+                None => return Err(foreign()),
+            },
         };
         let (mut frames, mut end) = (Vec::new(), FILE_HEADER);
         while let Some(frame) = Frame::decode(bytes, end, generation) {
@@ -498,6 +502,10 @@ impl<F: JournalFile> Journal<F> {
     }
 
     fn flush(&mut self) -> Result<()> {
+        // A flush that failed once may seem to succeed the next time.
+        if let Some(reason) = &self.failed {
+            return Err(reason.clone());
+        }
         for side in &mut self.sides {
             if side.is_dirty {
                 side.file.flush().map_err(|reason| {
@@ -521,7 +529,11 @@ impl<F: JournalFile> Journal<F> {
             Ok(()) => (side.clean, side.is_dirty) = (self.next, true),
             // Nothing is lost but a way to find damage.
             Err(reason) if reason.kind() == ErrorKind::StorageFull => return Ok(()),
-            Err(reason) => return Err(reason),
+            Err(reason) => {
+                let closed = to_closed(&reason);
+                self.failed = Some(closed.clone());
+                return Err(closed);
+            }
         }
         self.flush()
     }
