@@ -9,6 +9,8 @@
 //! - before a file begins to be written, the other is on the disk whole;
 //! - a frame says below which number all frames were on the disk when it was written: one that is
 //!   missing there is damage, one above is what a power cut took from relaxed commits;
+//! - the files of a young journal may go with a power cut, name and all: a browser does not say when
+//!   it has written that down. What must be durable then stands in the tables too.
 //! - a file is emptied when roots that are on the disk have cut off all of its records, or those
 //!   left are on the disk in the other one.
 
@@ -36,10 +38,15 @@ pub(crate) trait JournalFile: Send + 'static {
 /// The number of a log record in its store, and the record.
 pub(crate) type LogRecord = (u64, Bytes);
 
-const FILE_MAGIC: &[u8; 8] = b"pinyonJ1";
+/// After this the files of a journal, once made, are on the disk: operating systems write within half
+/// of it.
+pub(crate) const PROVEN_MS: u64 = 60_000;
+
+const FILE_MAGIC: &[u8; 8] = b"pinyonJ2";
 const FRAME_MAGIC: &[u8; 4] = b"pjF1";
-/// Magic, generation, number of the first frame, checksum.
-const FILE_HEADER: usize = 32;
+/// Magic, generation, number of the first frame, below which number all frames were on the disk when
+/// the journal was last closed, checksum.
+pub(crate) const FILE_HEADER: usize = 40;
 /// Magic, length of the record, number of the frame, what was on the disk, store, number of the
 /// record.
 const FRAME_HEADER: usize = 40;
@@ -106,20 +113,29 @@ impl Frame {
     }
 }
 
-fn file_header(generation: u64, first: u64) -> [u8; FILE_HEADER] {
+fn file_header(generation: u64, first: u64, clean: u64) -> [u8; FILE_HEADER] {
     let mut header = [0; FILE_HEADER];
     header[..8].copy_from_slice(FILE_MAGIC);
     header[8..16].copy_from_slice(&generation.to_le_bytes());
     header[16..24].copy_from_slice(&first.to_le_bytes());
-    let sum = xxh3_64_with_seed(&header[..24], generation);
-    header[24..].copy_from_slice(&sum.to_le_bytes());
+    header[24..32].copy_from_slice(&clean.to_le_bytes());
+    let sum = xxh3_64_with_seed(&header[..32], generation);
+    header[32..].copy_from_slice(&sum.to_le_bytes());
     header
 }
 
-/// The generation of a file and the number of its first frame; `None` if it has no header.
-fn parse_header(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (generation, first) = (number_at(bytes, 8)?, number_at(bytes, 16)?);
-    (bytes.get(..FILE_HEADER)? == file_header(generation, first)).then_some((generation, first))
+/// The generation of a file, the number of its first frame, and below which all were on the disk;
+/// `None` if it has no header.
+fn parse_header(bytes: &[u8]) -> Option<(u64, u64, u64)> {
+    let [generation, first, clean] = [8, 16, 24].map(|at| number_at(bytes, at));
+    let fields = (generation?, first?, clean?);
+    let header = file_header(fields.0, fields.1, fields.2);
+    (bytes.get(..FILE_HEADER)? == header).then_some(fields)
+}
+
+/// Whether a file never had the header that each has from the beginning.
+pub(crate) fn is_missing(content: &[u8]) -> bool {
+    content.len() < FILE_HEADER
 }
 
 /// What one file holds.
@@ -128,6 +144,7 @@ struct FileContent {
     has_header: bool,
     /// The number of the first frame.
     first: u64,
+    clean: u64,
     frames: Vec<Frame>,
     /// Where the last whole frame ends.
     end: usize,
@@ -136,11 +153,15 @@ struct FileContent {
 
 impl FileContent {
     fn parse(bytes: &Bytes, generation: u64) -> Result<Self> {
-        let first = match parse_header(bytes) {
-            Some((of, first)) if of == generation => first,
-            // Its life ended while it was about to begin.
-            _ if bytes.len() <= FILE_HEADER => return Ok(Self::default()),
-            _ => return Err(foreign()),
+        let (first, clean) = match parse_header(bytes) {
+            Some((of, first, clean)) if of == generation => (first, clean),
+            // Torn while it was about to begin: then the other one says so.
+            _ if bytes.len() == FILE_HEADER => return Ok(Self::default()),
+            // Torn while the journal was closed: what it said stands in the frames as well.
+            _ => match Frame::decode(bytes, FILE_HEADER, generation) {
+                Some(frame) => (frame.number, frame.number),
+                None => return Err(foreign()),
+            },
         };
         let (mut frames, mut end) = (Vec::new(), FILE_HEADER);
         while let Some(frame) = Frame::decode(bytes, end, generation) {
@@ -153,10 +174,14 @@ impl FileContent {
         let content = Self {
             has_header: true,
             first,
+            clean,
             frames,
             end,
             length: bytes.len(),
         };
+        if content.next() < clean {
+            return Err(damaged(content.next()));
+        }
         content.check_end(bytes, generation)?;
         Ok(content)
     }
@@ -210,7 +235,8 @@ impl Contents {
     fn parse(contents: [Vec<u8>; 2], generation: u64) -> Result<Self> {
         let [one, other] = contents.map(|bytes| FileContent::parse(&bytes.into(), generation));
         let files = [one?, other?];
-        if !files.iter().any(|it| it.has_header) {
+        let is_begun = |at: usize| files[at].has_header || !files[1 - at].is_empty();
+        if !is_begun(0) || !is_begun(1) {
             return Err(foreign());
         }
         let current = match (files[0].is_empty(), files[1].is_empty()) {
@@ -260,6 +286,8 @@ struct Side<F> {
     file: F,
     /// The number of its first frame.
     first: u64,
+    /// Frames below this number must be found in it.
+    clean: u64,
     length: u64,
     /// Whether something of it may not be on the disk.
     is_dirty: bool,
@@ -286,6 +314,10 @@ pub(crate) struct Journal<F> {
     found: BTreeMap<u64, Vec<LogRecord>>,
     /// For each store, where its log begins.
     cuts: BTreeMap<u64, u64>,
+    /// Whether its files are there to stay.
+    is_proven: bool,
+    /// As long as they are not: what is in them only, with its stores.
+    backlog: Vec<(u64, LogRecord)>,
     /// Why nothing can be written any more.
     failed: Option<Error>,
 }
@@ -296,12 +328,13 @@ impl<F: JournalFile> Journal<F> {
     pub(crate) fn found(files: [F; 2]) -> Result<Self> {
         let mut last = 0;
         for file in &files {
-            let former = parse_header(&file.read()?).map_or(0, |(generation, _)| generation);
+            let former = parse_header(&file.read()?).map_or(0, |(generation, ..)| generation);
             last = former.max(last);
         }
         let sides = files.map(|file| Side {
             file,
             first: 0,
+            clean: 0,
             length: FILE_HEADER as u64,
             is_dirty: true,
             live: BTreeMap::new(),
@@ -314,21 +347,24 @@ impl<F: JournalFile> Journal<F> {
             synced: 0,
             found: BTreeMap::new(),
             cuts: BTreeMap::new(),
+            is_proven: false,
+            backlog: Vec::new(),
             failed: None,
         };
         for side in &journal.sides {
             side.file.truncate(0)?;
-            side.file.write(0, &file_header(journal.generation, 0))?;
+            side.file.write(0, &file_header(journal.generation, 0, 0))?;
         }
         journal.flush()?;
         Ok(journal)
     }
 
-    /// Opens the journal of this generation.
+    /// Opens the journal of this generation. Of one that is not proven, everything must be in the
+    /// tables before something is appended.
     ///
     /// # Errors
     /// `Corrupted` when something is missing that was on the disk.
-    pub(crate) fn open(files: [F; 2], generation: u64) -> Result<Self> {
+    pub(crate) fn open(files: [F; 2], generation: u64, is_proven: bool) -> Result<Self> {
         let [one, other] = &files;
         let contents = Contents::parse([one.read()?, other.read()?], generation)?;
         for (file, content) in files.iter().zip(&contents.files) {
@@ -345,13 +381,15 @@ impl<F: JournalFile> Journal<F> {
                 let last = live.entry(*store).or_default();
                 *last = record.0.max(*last);
             }
-            (content.first, content.end.max(FILE_HEADER) as u64, live)
+            let end = content.end.max(FILE_HEADER) as u64;
+            (content.first, content.clean, end, live)
         });
         let sides = files.map(|file| {
-            let (first, length, live) = known.next().expect("one for each file");
+            let (first, clean, length, live) = known.next().expect("one for each file");
             Side {
                 file,
                 first,
+                clean,
                 length,
                 // What was read may be in the memory of the operating system only.
                 is_dirty: true,
@@ -359,7 +397,7 @@ impl<F: JournalFile> Journal<F> {
             }
         });
         let current = contents.current;
-        Ok(Self {
+        let mut journal = Self {
             generation,
             sides,
             current,
@@ -367,17 +405,44 @@ impl<F: JournalFile> Journal<F> {
             synced: contents.files[current].first,
             found: contents.into_records(),
             cuts: BTreeMap::new(),
+            is_proven,
+            backlog: Vec::new(),
             failed: None,
-        })
+        };
+        // From now on the next frame can say so.
+        journal.flush()?;
+        Ok(journal)
     }
 
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The stores of which there are records.
-    pub(crate) fn stores(&self) -> Vec<u64> {
-        self.found.keys().copied().collect()
+    /// What was found, and nobody took yet.
+    pub(crate) fn found_records(&self) -> &BTreeMap<u64, Vec<LogRecord>> {
+        &self.found
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_proven
+    }
+
+    /// What is not in the tables and must be before anything is durable.
+    pub(crate) fn take_backlog(&mut self) -> Vec<(u64, LogRecord)> {
+        std::mem::take(&mut self.backlog)
+    }
+
+    /// Takes back what did not get into the tables.
+    pub(crate) fn return_backlog(&mut self, mut backlog: Vec<(u64, LogRecord)>) {
+        backlog.append(&mut self.backlog);
+        self.backlog = backlog;
+        self.drop_cut_backlog();
+    }
+
+    fn drop_cut_backlog(&mut self) {
+        let cuts = &self.cuts;
+        self.backlog
+            .retain(|(store, (number, _))| cuts.get(store).is_none_or(|cut| number >= cut));
     }
 
     /// The records of a store, in order. Those that a root cut off may be among them.
@@ -393,7 +458,7 @@ impl<F: JournalFile> Journal<F> {
         Ok(contents.into_records().remove(&store).unwrap_or_default())
     }
 
-    /// Appends a commit.
+    /// Appends a commit; a durable one only to a proven journal.
     ///
     /// # Errors
     /// `StorageFull` when nothing was appended; otherwise nothing is known about it, and nothing
@@ -404,6 +469,18 @@ impl<F: JournalFile> Journal<F> {
         record: (u64, &[u8]),
         durability: Durability,
     ) -> Result<()> {
+        self.append_frame(store, record)?;
+        if !self.is_proven {
+            let copy = (record.0, Bytes::copy_from_slice(record.1));
+            self.backlog.push((store, copy));
+        }
+        match durability {
+            Durability::Durable => self.flush(),
+            Durability::Relaxed => Ok(()),
+        }
+    }
+
+    fn append_frame(&mut self, store: u64, record: (u64, &[u8])) -> Result<()> {
         if let Some(reason) = &self.failed {
             return Err(reason.clone());
         }
@@ -421,13 +498,14 @@ impl<F: JournalFile> Journal<F> {
         side.is_dirty = true;
         side.live.insert(store, record.0);
         self.next += 1;
-        match durability {
-            Durability::Durable => self.flush(),
-            Durability::Relaxed => Ok(()),
-        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
+        // A flush that failed once may seem to succeed the next time.
+        if let Some(reason) = &self.failed {
+            return Err(reason.clone());
+        }
         for side in &mut self.sides {
             if side.is_dirty {
                 side.file.flush().map_err(|reason| {
@@ -442,8 +520,26 @@ impl<F: JournalFile> Journal<F> {
         Ok(())
     }
 
-    /// Sees to it that what was appended so far can be cut off by itself: what comes from now on
-    /// goes into the other file.
+    /// Sees to it that everything is on the disk, and that this is known the next time.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        self.flush()?;
+        let side = &mut self.sides[self.current];
+        let header = file_header(self.generation, side.first, self.next);
+        match side.file.write(0, &header) {
+            Ok(()) => (side.clean, side.is_dirty) = (self.next, true),
+            // Nothing is lost but a way to find damage.
+            Err(reason) if reason.kind() == ErrorKind::StorageFull => return Ok(()),
+            Err(reason) => {
+                let closed = to_closed(&reason);
+                self.failed = Some(closed.clone());
+                return Err(closed);
+            }
+        }
+        self.flush()
+    }
+
+    /// Sees to it that what was appended so far is on the disk, and can be cut off by itself: what
+    /// comes from now on goes into the other file.
     pub(crate) fn turn(&mut self) {
         if self.failed.is_some() {
             return;
@@ -457,10 +553,17 @@ impl<F: JournalFile> Journal<F> {
     }
 
     fn try_turn(&mut self) -> Result<()> {
+        // The root that is about to come must not outlive what other stores had before it.
+        self.flush()?;
         if self.sides[self.current].is_empty() {
             return Ok(());
         }
+        let [one, other] = [self.current, 1 - self.current].map(|at| self.sides[at].length);
         if !self.sides[1 - self.current].is_empty() {
+            if one < other {
+                // Copying is to cost no more than what was written since the last time.
+                return Ok(());
+            }
             self.copy_live()?;
             self.empty(1 - self.current)?;
         }
@@ -481,7 +584,7 @@ impl<F: JournalFile> Journal<F> {
                 continue;
             }
             let last = self.sides[self.current].live.get(&store).copied();
-            self.append(store, (record.0, &record.1), Durability::Relaxed)?;
+            self.append_frame(store, (record.0, &record.1))?;
             let last = last.unwrap_or_default().max(record.0);
             self.sides[self.current].live.insert(store, last);
         }
@@ -496,6 +599,7 @@ impl<F: JournalFile> Journal<F> {
                 side.live.remove(&store);
             }
         }
+        self.drop_cut_backlog();
         self.empty_dead();
     }
 
@@ -515,20 +619,33 @@ impl<F: JournalFile> Journal<F> {
             if !side.live.is_empty() || side.is_empty() {
                 continue;
             }
-            if at == self.current {
-                // Its numbers begin again, or they would not follow those of the other file.
-                self.next = side.first;
-                self.synced = side.first;
-            }
-            if let Err(reason) = self.empty(at).and_then(|()| self.flush()) {
-                self.failed = Some(to_closed(&reason));
-                return;
+            let emptied = self.empty(at).and_then(|()| {
+                if at == self.current {
+                    // Its numbers begin again, or they would not follow those of the other file.
+                    self.next = self.sides[at].first;
+                }
+                self.flush()
+            });
+            match emptied {
+                Err(reason) if reason.kind() != ErrorKind::StorageFull => {
+                    self.failed = Some(to_closed(&reason));
+                    return;
+                }
+                // The next cut tries again.
+                Ok(()) | Err(_) => {}
             }
         }
     }
 
     fn empty(&mut self, at: usize) -> Result<()> {
         let side = &mut self.sides[at];
+        if side.clean > side.first {
+            // Before they go, nothing says any more that they must be there.
+            let header = file_header(self.generation, side.first, side.first);
+            side.file.write(0, &header)?;
+            side.file.flush()?;
+            side.clean = side.first;
+        }
         side.file.truncate(FILE_HEADER as u64)?;
         side.length = FILE_HEADER as u64;
         side.live.clear();
@@ -538,10 +655,10 @@ impl<F: JournalFile> Journal<F> {
 
     /// Makes an empty file the one that goes on.
     fn begin(&mut self, at: usize) -> Result<()> {
-        let header = file_header(self.generation, self.next);
+        let header = file_header(self.generation, self.next, self.next);
         let side = &mut self.sides[at];
         side.file.write(0, &header)?;
-        (side.first, side.is_dirty) = (self.next, true);
+        (side.first, side.clean, side.is_dirty) = (self.next, self.next, true);
         self.flush()
     }
 }

@@ -135,6 +135,9 @@ pub(crate) trait Tables: Clone + Send + Sync + 'static {
     /// What is in the files of the journal, where they cannot be opened.
     fn read_files(&self) -> impl Future<Output = Result<[Vec<u8>; 2]>> + Send;
 
+    /// The time, by a clock that may be set.
+    fn now_ms(&self) -> u64;
+
     /// Sees to it that `work` goes on by itself.
     fn drive(&self, work: Work);
 

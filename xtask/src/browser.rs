@@ -44,15 +44,15 @@ const PARTS: &[Part] = &[
     Part {
         folder: "dist/wasm",
         module: SMALL,
-        most_packed_kib: 600,
-        most_dev_kib: 7_600,
+        most_packed_kib: 620,
+        most_dev_kib: 8_100,
     },
     // Last: its compilation is what `compile_package` finds done next time.
     Part {
         folder: "dist/whole",
         module: WHOLE,
-        most_packed_kib: 1_000,
-        most_dev_kib: 12_200,
+        most_packed_kib: 1_030,
+        most_dev_kib: 12_800,
     },
 ];
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use pinyon_core::Result;
 use pinyon_core::storage::{Durability, KeySpace};
 
-use super::{Changed, Engine, Frozen, State, empty_overlay, lock};
+use super::{Changed, Engine, Frozen, State, empty_overlay, lock, put_record};
 use crate::checksum::seal;
 use crate::page::{Page, PageDraft};
 use crate::page_index::{PageEntry, PageIndex, Root, SpacePages};
@@ -43,10 +43,13 @@ impl<T: Tables> Engine<T> {
             old_pages: HashMap::new(),
         };
         let result = match rewrite.all_spaces(&index, &frozen).await {
-            Ok(new_index) => {
-                self.switch_root(&rewrite, new_index, frozen.log_until)
-                    .await
-            }
+            Ok(new_index) => match self.settle_others(frozen.log_until).await {
+                Ok(()) => {
+                    self.switch_root(&rewrite, new_index, frozen.log_until)
+                        .await
+                }
+                Err(reason) => Err(reason),
+            },
             Err(reason) => Err(reason),
         };
         let mut state = lock(&self.state);
@@ -61,6 +64,35 @@ impl<T: Tables> Engine<T> {
             }
         }
         result
+    }
+
+    /// A root must not outlive what other stores had before it: what they have in a young journal
+    /// only goes into the tables first.
+    async fn settle_others(&self, log_until: u64) -> Result<()> {
+        let _turn = self.settling.lock().await;
+        let others = {
+            let mut journal = lock(&self.journal);
+            let Some(journal) = &mut *journal else {
+                return Ok(());
+            };
+            let backlog = journal.take_backlog().into_iter();
+            let (own, others): (Vec<_>, Vec<_>) = backlog
+                .partition(|(store, (number, _))| *store == self.store && *number < log_until);
+            // In pages, and until the root names those here as well.
+            journal.return_backlog(own);
+            others
+        };
+        if others.is_empty() {
+            return Ok(());
+        }
+        let puts = others
+            .iter()
+            .map(|(store, (number, record))| put_record(*store, *number, record.to_vec()));
+        let done = self.tables.apply(puts.collect(), Durability::Durable).await;
+        if let (Err(_), Some(journal)) = (&done, &mut *lock(&self.journal)) {
+            journal.return_backlog(others);
+        }
+        done
     }
 
     /// The log in the tables is cut by the transaction that makes it superfluous, whatever becomes

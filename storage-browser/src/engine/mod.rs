@@ -55,6 +55,8 @@ pub(crate) type SharedJournal<F> = Arc<Mutex<Option<Journal<F>>>>;
 pub(crate) struct Engine<T: Tables> {
     pub(crate) tables: T,
     journal: SharedJournal<T::File>,
+    /// Held while what is in a young journal only goes into the tables.
+    settling: Arc<futures_util::lock::Mutex<()>>,
     store: u64,
     name: String,
     options: BrowserOptions,
@@ -96,6 +98,12 @@ struct Frozen {
     overlay: Overlay,
     /// The first log record that is not among them.
     log_until: u64,
+}
+
+/// Puts a record into the log in the tables.
+fn put_record(store: u64, number: u64, record: Vec<u8>) -> Change {
+    let key = TableKey::new(store, number);
+    Change::Put(Table::Log, key, seal(Table::Log, key, record))
 }
 
 /// A panic elsewhere cannot leave what these guard half changed.
@@ -153,35 +161,53 @@ impl<T: Tables> Engine<T> {
     ) -> Result<()> {
         self.finish_in_flight().await;
         self.wait_for_room().await;
-        let work = {
-            let mut state = lock(&self.state);
-            self.check_open(&state)?;
-            let number = state.log_next;
-            let max_bytes = match &*lock(&self.journal) {
-                Some(_) => usize::MAX,
-                None => self.options.log_record_bytes,
-            };
-            let records = log_record::encode(&batch, max_bytes);
-            if number + records.len() as u64 > TableKey::MAX_RECORD {
-                return Err(Error::new(
-                    ErrorKind::LimitExceeded,
-                    format!(
-                        "store '{}' has used up its numbers: export and import it",
-                        self.name
-                    ),
-                ));
-            }
-            let engine = Arc::clone(self);
-            let work = async move { engine.commit_as(number, records, batch, durability).await };
-            let work = work.boxed().shared();
-            state.in_flight = Some(work.clone());
-            work
-        };
-        // A caller that goes away takes nothing with it.
-        self.tables.drive(work.clone());
-        work.await?;
+        if let Some(work) = self.begin_commit(batch, durability)? {
+            // A caller that goes away takes nothing with it.
+            self.tables.drive(work.clone());
+            work.await?;
+        }
         self.start_compaction_if_due();
         Ok(())
+    }
+
+    /// Commits to the journal, or begins a transaction on the tables.
+    fn begin_commit(
+        self: &Arc<Self>,
+        batch: WriteBatch,
+        durability: Durability,
+    ) -> Result<Option<Work>> {
+        let mut state = lock(&self.state);
+        self.check_open(&state)?;
+        let number = state.log_next;
+        let mut journal = lock(&self.journal);
+        let mut open = journal
+            .as_mut()
+            .filter(|it| it.is_proven() || durability == Durability::Relaxed);
+        let max_bytes = match open {
+            Some(_) => usize::MAX,
+            None => self.options.log_record_bytes,
+        };
+        let records = log_record::encode(&batch, max_bytes);
+        if number + records.len() as u64 > TableKey::MAX_RECORD {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "store '{}' has used up its numbers: export and import it",
+                    self.name
+                ),
+            ));
+        }
+        if let Some(journal) = &mut open {
+            let record = records.first().expect("a batch of nothing is a record too");
+            let done = journal.append(self.store, (number, record), durability);
+            self.end_commit(&mut state, number + 1, batch, durability, done)?;
+            return Ok(None);
+        }
+        let engine = Arc::clone(self);
+        let work = async move { engine.commit_as(number, records, batch, durability).await };
+        let work = work.boxed().shared();
+        state.in_flight = Some(work.clone());
+        Ok(Some(work))
     }
 
     async fn commit_as(
@@ -192,18 +218,33 @@ impl<T: Tables> Engine<T> {
         durability: Durability,
     ) -> Result<()> {
         let next = number + records.len() as u64;
-        let done = match self.append(number, &records, durability) {
-            Some(done) => done,
-            None => {
-                let puts = (number..next).zip(records).map(|(number, record)| {
-                    let key = TableKey::new(self.store, number);
-                    Change::Put(Table::Log, key, seal(Table::Log, key, record))
-                });
-                self.tables.apply(puts.collect(), durability).await
-            }
-        };
+        let _turn = self.settling.lock().await;
+        let backlog = lock(&self.journal).as_mut().map(Journal::take_backlog);
+        let backlog = backlog.unwrap_or_default();
+        let earlier = backlog
+            .iter()
+            .map(|(store, (number, record))| put_record(*store, *number, record.to_vec()));
+        let own = (number..next).zip(records);
+        let own = own.map(|(number, record)| put_record(self.store, number, record));
+        let puts = earlier.chain(own).collect();
+        let done = self.tables.apply(puts, durability).await;
+        if let (Err(_), Some(journal)) = (&done, &mut *lock(&self.journal)) {
+            journal.return_backlog(backlog);
+        }
         let mut state = lock(&self.state);
         state.in_flight = None;
+        self.end_commit(&mut state, next, batch, durability, done)
+    }
+
+    /// Makes a commit visible, or says why there is none.
+    fn end_commit(
+        &self,
+        state: &mut State,
+        next: u64,
+        batch: WriteBatch,
+        durability: Durability,
+        done: Result<()>,
+    ) -> Result<()> {
         match done {
             Ok(()) => {
                 state.log_next = next;
@@ -224,19 +265,6 @@ impl<T: Tables> Engine<T> {
                 Err(closed)
             }
         }
-    }
-
-    /// Appends a commit to the journal, if there is one.
-    fn append(
-        &self,
-        number: u64,
-        records: &[Vec<u8>],
-        durability: Durability,
-    ) -> Option<Result<()>> {
-        let mut journal = lock(&self.journal);
-        let journal = journal.as_mut()?;
-        let record = records.first().expect("a batch of nothing is a record too");
-        Some(journal.append(self.store, (number, record), durability))
     }
 
     /// Waits for a commit whose caller went away.
@@ -366,7 +394,10 @@ impl<T: Tables> Engine<T> {
         }
         self.mark_closed();
         self.finish_compaction().await;
-        Ok(())
+        match &mut *lock(&self.journal) {
+            Some(journal) => journal.settle(),
+            None => Ok(()),
+        }
     }
 
     /// Waits until nothing of this engine writes any more, so that another may open the store.

@@ -23,6 +23,7 @@ impl<T: Tables> Engine<T> {
     pub(crate) async fn open(
         tables: T,
         journal: SharedJournal<T::File>,
+        settling: Arc<futures_util::lock::Mutex<()>>,
         store: u64,
         name: &str,
         options: BrowserOptions,
@@ -34,7 +35,12 @@ impl<T: Tables> Engine<T> {
         // What a root cut off from the log went with it: the log is read from its beginning, and
         // both at once.
         let reading = try_join(read_root(&tables, store), read_log(&tables, store, 0));
-        let (root, log) = reading.await.map_err(in_store)?;
+        let (root, mut log) = reading.await.map_err(in_store)?;
+        if !begins_at(&log, store, root.log_from) {
+            // Some of it came from a young journal when the root had just cut it off.
+            let reading = read_log(&tables, store, root.log_from);
+            log = reading.await.map_err(in_store)?;
+        }
         let log_from = root.log_from;
         let mut state = State {
             closed: None,
@@ -65,6 +71,7 @@ impl<T: Tables> Engine<T> {
         Ok(Self {
             tables,
             journal,
+            settling,
             store,
             name: name.to_owned(),
             options,
@@ -72,6 +79,12 @@ impl<T: Tables> Engine<T> {
             cache: Mutex::new(PageCache::new(options.max_cached_bytes)),
         })
     }
+}
+
+fn begins_at(log: &[Bytes], store: u64, number: u64) -> bool {
+    let key = TableKey::new(store, number);
+    let mut first = log.iter().take(1);
+    first.all(|it| unseal(Table::Log, key, it.clone()).is_ok())
 }
 
 pub(super) async fn read_root<T: Tables>(tables: &T, store: u64) -> Result<Root> {

@@ -9,10 +9,10 @@ use pinyon_core::storage::{Durability, StoreName};
 use pinyon_core::{Error, ErrorKind, Result};
 
 use super::open::read_root;
-use super::{Engine, SharedJournal, lock};
+use super::{Engine, SharedJournal, lock, put_record};
 use crate::checksum::{seal, unseal};
 use crate::fields::{Fields, push_bytes, push_number};
-use crate::journal::{Journal, records_in};
+use crate::journal::{Journal, JournalFile, LogRecord, PROVEN_MS, is_missing, records_in};
 use crate::options::BrowserOptions;
 use crate::tables::{Change, Table, TableKey, Tables};
 
@@ -32,6 +32,7 @@ impl<T: Tables> Clone for Stores<T> {
 struct Inner<T: Tables> {
     tables: T,
     journal: SharedJournal<T::File>,
+    settling: Arc<futures_util::lock::Mutex<()>>,
     options: BrowserOptions,
     /// Held while the stored catalog is changed.
     catalog: futures_util::lock::Mutex<Catalog>,
@@ -135,69 +136,133 @@ impl Catalog {
     }
 }
 
-/// Which generation of the journal's files belongs to these tables.
-fn generation_key() -> TableKey {
-    TableKey::new(0, 1)
+/// What the tables know of the journal beside them.
+struct JournalRecord {
+    /// Which generation of its files is theirs.
+    generation: u64,
+    founded_ms: u64,
+    /// Whether the files were met again so late that they are there to stay.
+    is_proven: bool,
 }
 
-fn decode_generation(sealed: Bytes) -> Result<u64> {
-    let content = unseal(Table::Catalog, generation_key(), sealed)?;
-    Fields::new("the journal's generation", content).number()
-}
+impl JournalRecord {
+    fn key() -> TableKey {
+        TableKey::new(0, 1)
+    }
 
-fn generation_change(generation: u64) -> Change {
-    let mut content = Vec::new();
-    push_number(&mut content, generation);
-    let key = generation_key();
-    Change::Put(Table::Catalog, key, seal(Table::Catalog, key, content))
+    fn decode(sealed: Bytes) -> Result<Self> {
+        let content = unseal(Table::Catalog, Self::key(), sealed)?;
+        let mut fields = Fields::new("what is known of the journal", content);
+        Ok(Self {
+            generation: fields.number()?,
+            founded_ms: fields.number()?,
+            is_proven: fields.number()? != 0,
+        })
+    }
+
+    fn to_change(&self) -> Change {
+        let mut content = Vec::new();
+        push_number(&mut content, self.generation);
+        push_number(&mut content, self.founded_ms);
+        push_number(&mut content, u64::from(self.is_proven));
+        let key = Self::key();
+        Change::Put(Table::Catalog, key, seal(Table::Catalog, key, content))
+    }
 }
 
 async fn open_journal<T: Tables>(
     tables: &T,
     files: Option<[T::File; 2]>,
-    generation: Option<u64>,
+    record: Option<JournalRecord>,
     catalog: &Catalog,
 ) -> Result<Option<Journal<T::File>>> {
-    match (files, generation) {
-        (Some(files), Some(generation)) => Journal::open(files, generation).map(Some),
-        (Some(files), None) => {
-            let journal = Journal::found(files)?;
-            let change = generation_change(journal.generation());
-            tables.apply(vec![change], Durability::Durable).await?;
-            Ok(Some(journal))
-        }
-        (None, Some(generation)) => {
-            give_up_journal(tables, generation, catalog).await?;
+    match (files, record) {
+        (Some(files), Some(record)) => reopen_journal(tables, files, record, catalog)
+            .await
+            .map(Some),
+        (Some(files), None) => found_journal(tables, files).await.map(Some),
+        (None, Some(record)) => {
+            let contents = tables.read_files().await?;
+            let found = match is_any_missing(&contents) && !record.is_proven {
+                true => BTreeMap::new(),
+                false => records_in(contents, record.generation)?,
+            };
+            let mut changes = to_tables(tables, &found, catalog).await?;
+            // Its files belong to nobody then.
+            let key = JournalRecord::key();
+            changes.push(Change::Delete(Table::Catalog, key..=key));
+            tables.apply(changes, Durability::Durable).await?;
             Ok(None)
         }
         (None, None) => Ok(None),
     }
 }
 
-/// Moves what the journal has into the log in the tables. Its files belong to nobody then.
-async fn give_up_journal<T: Tables>(tables: &T, generation: u64, catalog: &Catalog) -> Result<()> {
-    let mut found = records_in(tables.read_files().await?, generation)?;
-    let key = generation_key();
-    let mut changes = vec![Change::Delete(Table::Catalog, key..=key)];
+async fn found_journal<T: Tables>(tables: &T, files: [T::File; 2]) -> Result<Journal<T::File>> {
+    let journal = Journal::found(files)?;
+    let record = JournalRecord {
+        generation: journal.generation(),
+        founded_ms: tables.now_ms(),
+        is_proven: false,
+    };
+    let change = record.to_change();
+    tables.apply(vec![change], Durability::Durable).await?;
+    Ok(journal)
+}
+
+async fn reopen_journal<T: Tables>(
+    tables: &T,
+    files: [T::File; 2],
+    mut record: JournalRecord,
+    catalog: &Catalog,
+) -> Result<Journal<T::File>> {
+    if !record.is_proven {
+        let [one, other] = &files;
+        if is_any_missing(&[one.read()?, other.read()?]) {
+            // A power cut took them, young as they were. What was durable is in the tables.
+            return found_journal(tables, files).await;
+        }
+        let age_ms = tables.now_ms().checked_sub(record.founded_ms);
+        record.is_proven = age_ms.is_some_and(|it| it >= PROVEN_MS);
+        let journal = Journal::open(files, record.generation, record.is_proven)?;
+        let changes = match record.is_proven {
+            true => vec![record.to_change()],
+            false => to_tables(tables, journal.found_records(), catalog).await?,
+        };
+        if !changes.is_empty() {
+            tables.apply(changes, Durability::Durable).await?;
+        }
+        return Ok(journal);
+    }
+    Journal::open(files, record.generation, true)
+}
+
+/// Whether a file of a journal is not there, or was never begun.
+fn is_any_missing(contents: &[Vec<u8>; 2]) -> bool {
+    contents.iter().any(|it| is_missing(it))
+}
+
+/// Puts what the journal has into the log in the tables, too.
+async fn to_tables<T: Tables>(
+    tables: &T,
+    found: &BTreeMap<u64, Vec<LogRecord>>,
+    catalog: &Catalog,
+) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
     for store in catalog.stores.values() {
-        let Some(records) = found.remove(store) else {
+        let Some(records) = found.get(store) else {
             continue;
         };
         let log_from = read_root(tables, *store).await?.log_from;
-        for (number, record) in records {
-            if number >= log_from {
-                let key = TableKey::new(*store, number);
-                let sealed = seal(Table::Log, key, record.to_vec());
-                changes.push(Change::Put(Table::Log, key, sealed));
-            }
-        }
+        let live = records.iter().filter(|(number, _)| *number >= log_from);
+        changes.extend(live.map(|(number, record)| put_record(*store, *number, record.to_vec())));
     }
-    tables.apply(changes, Durability::Durable).await
+    Ok(changes)
 }
 
 impl<T: Tables> Stores<T> {
     pub(crate) async fn load(tables: T, options: BrowserOptions) -> Result<Self> {
-        let keys = [Catalog::key(), generation_key()];
+        let keys = [Catalog::key(), JournalRecord::key()];
         let reading = try_join(tables.get_many(Table::Catalog, &keys), tables.open_files());
         let (stored, files) = reading.await?;
         let mut stored = stored.into_iter();
@@ -205,19 +270,23 @@ impl<T: Tables> Stores<T> {
             Some(sealed) => Catalog::decode(unseal(Table::Catalog, keys[0], sealed)?)?,
             None => Catalog::default(),
         };
-        let generation = stored.next().flatten();
-        let generation = generation.map(decode_generation).transpose()?;
-        let mut journal = open_journal(&tables, files, generation, &catalog).await?;
-        for store in journal.iter().flat_map(Journal::stores).collect::<Vec<_>>() {
-            if !catalog.stores.values().any(|number| *number == store) {
-                // Deleted, but the journal had no time to hear of it.
-                journal.iter_mut().for_each(|it| it.forget(store));
+        let record = stored.next().flatten();
+        let record = record.map(JournalRecord::decode).transpose()?;
+        let mut journal = open_journal(&tables, files, record, &catalog).await?;
+        if let Some(journal) = &mut journal {
+            let found: Vec<u64> = journal.found_records().keys().copied().collect();
+            for store in found {
+                if !catalog.stores.values().any(|number| *number == store) {
+                    // Deleted, but the journal had no time to hear of it.
+                    journal.forget(store);
+                }
             }
         }
         Ok(Self {
             inner: Arc::new(Inner {
                 tables,
                 journal: Arc::new(Mutex::new(journal)),
+                settling: Arc::default(),
                 options,
                 catalog: futures_util::lock::Mutex::new(catalog),
                 taken: Taken::default(),
@@ -237,7 +306,9 @@ impl<T: Tables> Stores<T> {
         let tables = self.inner.tables.clone();
         let journal = Arc::clone(&self.inner.journal);
         let options = self.inner.options;
-        let engine = Engine::open(tables, journal, number, name.as_str(), options).await?;
+        let settling = Arc::clone(&self.inner.settling);
+        let name_text = name.as_str();
+        let engine = Engine::open(tables, journal, settling, number, name_text, options).await?;
         let engine = Arc::new(engine);
         engine.compact_when_idle();
         lock(&self.inner.last_engines).insert(name.clone(), Arc::downgrade(&engine));

@@ -260,9 +260,7 @@ impl Tables for IndexedDb {
             let Connection {
                 name, lock_wait_ms, ..
             } = &*self.connection;
-            let files = journal_file::open_files(name, *lock_wait_ms).await?;
-            let loss = &self.connection.loss;
-            Ok(files.map(|files| files.map(|file| BrowserFile::new(file, loss))))
+            journal_file::open_files(name, *lock_wait_ms, &self.connection.loss).await
         })
     }
 
@@ -299,6 +297,15 @@ impl Tables for IndexedDb {
             drop(changes);
             transaction::committed(sent).await
         })
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "milliseconds since 1970"
+    )]
+    fn now_ms(&self) -> u64 {
+        js_sys::Date::now() as u64
     }
 
     fn drive(&self, work: Work) {

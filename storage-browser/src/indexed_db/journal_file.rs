@@ -35,14 +35,19 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
     fn bytes(this: &Content) -> Result<Promise, JsValue>;
 
+    /// Where in a file to read or write.
+    type Place;
+    #[wasm_bindgen(method, setter)]
+    fn set_at(this: &Place, at: f64);
+
     #[derive(Clone)]
     pub(super) type OpenFile;
     #[wasm_bindgen(method, catch, js_name = getSize)]
     fn size(this: &OpenFile) -> Result<f64, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn read(this: &OpenFile, bytes: &mut [u8], options: &Object) -> Result<f64, JsValue>;
+    fn read(this: &OpenFile, bytes: &mut [u8], place: &Place) -> Result<f64, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn write(this: &OpenFile, bytes: &[u8], options: &Object) -> Result<f64, JsValue>;
+    fn write(this: &OpenFile, bytes: &[u8], place: &Place) -> Result<f64, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn flush(this: &OpenFile) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -51,9 +56,9 @@ extern "C" {
     pub(super) fn close(this: &OpenFile);
 }
 
-fn object_with(name: &str, value: JsValue) -> Object {
+fn create() -> Object {
     let object = Object::new();
-    Reflect::set(&object, &name.into(), &value).expect("a new object takes properties");
+    Reflect::set(&object, &"create".into(), &true.into()).expect("a new object takes properties");
     object
 }
 
@@ -67,7 +72,7 @@ async fn find_files(name: &str) -> Result<[File; 2], JsValue> {
     let storage = Reflect::get(&navigator, &"storage".into())?;
     let ask: Function = Reflect::get(&storage, &"getDirectory".into())?.dyn_into()?;
     let root: Folder = settled(ask.call0(&storage).map(Promise::from)).await?;
-    let create = object_with("create", true.into());
+    let create = create();
     let folder: Folder = settled(root.folder(FOLDER, &create)).await?;
     let name = String::from(js_sys::encode_uri_component(name));
     Ok([
@@ -77,11 +82,16 @@ async fn find_files(name: &str) -> Result<[File; 2], JsValue> {
 }
 
 /// Opens a file, as soon as whoever has it open lets go of it; `None` where this page may not.
-async fn open_file(file: &File, wait_ms: u32) -> Result<Option<OpenFile>> {
+async fn open_file(file: &File, wait_ms: u32, loss: &Arc<Loss>) -> Result<Option<BrowserFile>> {
     let mut waited_ms = 0;
     loop {
         let thrown = match settled(file.open()).await {
-            Ok(opened) => return Ok(Some(opened)),
+            Ok(opened) => {
+                let opened = BrowserFile::new(opened, loss);
+                // The first browsers that had such files answered with promises.
+                let is_usable = opened.file.size().is_ok_and(|size| !size.is_nan());
+                return Ok(is_usable.then_some(opened));
+            }
             Err(thrown) => thrown,
         };
         if error::describe(&thrown).0 != "NoModificationAllowedError" {
@@ -99,21 +109,20 @@ async fn open_file(file: &File, wait_ms: u32) -> Result<Option<OpenFile>> {
 }
 
 /// Opens both files, or none.
-pub(super) async fn open_files(name: &str, wait_ms: u32) -> Result<Option<[OpenFile; 2]>> {
+pub(super) async fn open_files(
+    name: &str,
+    wait_ms: u32,
+    loss: &Arc<Loss>,
+) -> Result<Option<[BrowserFile; 2]>> {
     // A page without a file system, a private window, a thread that is no worker of its own.
     let Ok([one, other]) = find_files(name).await else {
         return Ok(None);
     };
-    let Some(one) = open_file(&one, wait_ms).await? else {
+    let Some(one) = open_file(&one, wait_ms, loss).await? else {
         return Ok(None);
     };
-    match open_file(&other, wait_ms).await {
-        Ok(Some(other)) => Ok(Some([one, other])),
-        nothing => {
-            one.close();
-            nothing.map(|_| None)
-        }
-    }
+    let other = open_file(&other, wait_ms, loss).await?;
+    Ok(other.map(|other| [one, other]))
 }
 
 /// What both files hold.
@@ -145,14 +154,17 @@ fn failed(thrown: &JsValue) -> Error {
 /// An open file, as long as the connection stands beside which it lies.
 pub(crate) struct BrowserFile {
     file: SendWrapper<OpenFile>,
+    /// Made once: most calls are short.
+    place: SendWrapper<Place>,
     loss: Arc<Loss>,
 }
 
 impl BrowserFile {
-    pub(super) fn new(file: OpenFile, loss: &Arc<Loss>) -> Self {
+    fn new(file: OpenFile, loss: &Arc<Loss>) -> Self {
         loss.keep(file.clone());
         Self {
             file: SendWrapper::new(file),
+            place: SendWrapper::new(Object::new().unchecked_into()),
             loss: Arc::clone(loss),
         }
     }
@@ -181,17 +193,23 @@ impl JournalFile for BrowserFile {
     fn read(&self) -> Result<Vec<u8>> {
         let size = self.file.size().map_err(|thrown| failed(&thrown))?;
         let mut bytes = vec![0; size as usize];
-        let from_beginning = object_with("at", 0.into());
-        let read = self.file.read(&mut bytes, &from_beginning);
+        self.place.set_at(0.0);
+        let read = self.file.read(&mut bytes, &self.place);
         let read = read.map_err(|thrown| failed(&thrown))?;
-        bytes.truncate(read as usize);
+        if read < size {
+            // What was not read is not gone: nothing may be cut off.
+            return Err(Error::new(
+                ErrorKind::Closed,
+                format!("a file of the journal gave {read} of its {size} bytes"),
+            ));
+        }
         Ok(bytes)
     }
 
     fn write(&self, at: u64, bytes: &[u8]) -> Result<()> {
         self.loss.check()?;
-        let there = object_with("at", to_js(at).into());
-        let written = self.file.write(bytes, &there);
+        self.place.set_at(to_js(at));
+        let written = self.file.write(bytes, &self.place);
         let written = written.map_err(|thrown| failed(&thrown))?;
         if written < to_js(bytes.len() as u64) {
             return Err(Error::new(
