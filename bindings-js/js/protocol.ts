@@ -9,6 +9,7 @@ export interface HostOptions {
     durability: 'strict' | 'relaxed';
     maxCachedBytes?: number;
     allowMemory?: boolean;
+    privateFiles?: boolean;
     /** Which module is loaded first. */
     module?: 'small' | 'whole';
     /** Begin with the whole module if it can be had. */

@@ -29,6 +29,11 @@ export interface StoreOptions {
     storage?: 'indexeddb' | 'memory';
     /** Whether to work in memory where the browser has no storage to give, as in some private windows. */
     allowMemory?: boolean;
+    /**
+     * Whether saves go into a journal in the origin's private files, where the browser has them: a
+     * save takes a third of the time. Off unless it is asked for, because it is young.
+     */
+    privateFiles?: boolean;
     /** The most bytes of pages kept in memory. */
     maxCachedBytes?: number;
     /** Whether the database runs in a worker of its own (the default) or on this thread. */

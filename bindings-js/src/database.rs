@@ -42,6 +42,7 @@ struct Options {
     max_log_bytes: Option<usize>,
     lock_wait_ms: Option<u32>,
     allow_memory: Option<bool>,
+    private_files: Option<bool>,
     node_tag: Option<String>,
 }
 
@@ -62,6 +63,8 @@ impl Options {
             max_cached_bytes: self.max_cached_bytes.unwrap_or(defaults.max_cached_bytes),
             max_log_bytes: self.max_log_bytes.unwrap_or(defaults.max_log_bytes),
             lock_wait_ms: self.lock_wait_ms.unwrap_or(defaults.lock_wait_ms),
+            // Young: whoever wants the faster saves says so.
+            has_journal_files: self.private_files.unwrap_or(false),
             is_memory_allowed: self.allow_memory.unwrap_or(defaults.is_memory_allowed),
             ..defaults
         }

@@ -21,6 +21,9 @@ pub struct BrowserOptions {
     pub max_log_commits: usize,
     /// How long opening waits for another tab to let go of the environment.
     pub lock_wait_ms: u32,
+    /// Whether commits go into a journal in private files, where a worker may open them. If not, what
+    /// such a journal has is moved into the log.
+    pub has_journal_files: bool,
     /// Whether to work in memory, with a flag that says so, where the browser has no IndexedDB
     /// to give (private windows, embedded pages).
     pub is_memory_allowed: bool,
@@ -39,6 +42,7 @@ impl Default for BrowserOptions {
             idle_ms: 500,
             max_log_commits: 2_000,
             lock_wait_ms: 5_000,
+            has_journal_files: true,
             is_memory_allowed: true,
         }
     }

@@ -263,7 +263,13 @@ async fn to_tables<T: Tables>(
 impl<T: Tables> Stores<T> {
     pub(crate) async fn load(tables: T, options: BrowserOptions) -> Result<Self> {
         let keys = [Catalog::key(), JournalRecord::key()];
-        let reading = try_join(tables.get_many(Table::Catalog, &keys), tables.open_files());
+        let opening = async {
+            match options.has_journal_files {
+                true => tables.open_files().await,
+                false => Ok(None),
+            }
+        };
+        let reading = try_join(tables.get_many(Table::Catalog, &keys), opening);
         let (stored, files) = reading.await?;
         let mut stored = stored.into_iter();
         let catalog = match stored.next().flatten() {

@@ -28,6 +28,7 @@ const SMALL: BrowserOptions = BrowserOptions {
     idle_ms: 0,
     max_log_commits: 7,
     lock_wait_ms: 0,
+    has_journal_files: true,
     is_memory_allowed: false,
 };
 

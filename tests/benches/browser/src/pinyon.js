@@ -14,7 +14,7 @@ export function pinyonPeer(durability) {
         async open() {
             const conventions = new DocumentConventions();
             conventions.findCollectionNameForObjectLiteral = () => 'Orders';
-            store = new DocumentStore({ database: `bench-${durability}`, durability, conventions }).initialize();
+            store = new DocumentStore({ database: `bench-${durability}`, durability, conventions, privateFiles: true }).initialize();
             await store.opened;
         },
         bulkInsert: save,
