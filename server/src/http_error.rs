@@ -7,6 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
 use pinyon_core::conflicts::ConflictDetails;
 use pinyon_core::host::{ScriptFailure, ScriptFailureKind};
+use pinyon_core::indexes::IndexInError;
 use pinyon_core::query::rql::SyntaxError;
 use pinyon_core::{ConcurrencyViolation, Error, ErrorKind};
 use serde_json::{Map, Value};
@@ -154,12 +155,20 @@ pub fn status(error: &Error) -> StatusCode {
     form_of(error).status
 }
 
-/// A script that is to blame has exceptions of its own, and so has a query that cannot be read.
-fn form_of_text(error: &Error) -> Option<WireForm> {
+/// A script that is to blame has exceptions of its own, and so has a query that cannot be read or
+/// an index that failed.
+fn form_of_cause(error: &Error) -> Option<WireForm> {
     if error.details::<SyntaxError>().is_some() {
         return Some(WireForm {
             status: StatusCode::BAD_REQUEST,
             exception: "Raven.Client.Exceptions.InvalidQueryException",
+        });
+    }
+    if error.details::<IndexInError>().is_some() {
+        // Clients take 503 for a node that is down, and would ask the next one.
+        return Some(WireForm {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            exception: "System.InvalidOperationException",
         });
     }
     let failure = error.details::<ScriptFailure>()?;
@@ -178,7 +187,7 @@ fn form_of(error: &Error) -> WireForm {
     error
         .details::<WireForm>()
         .copied()
-        .or_else(|| form_of_text(error))
+        .or_else(|| form_of_cause(error))
         .unwrap_or_else(|| wire_form(error.kind()))
 }
 

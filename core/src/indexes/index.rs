@@ -431,7 +431,8 @@ impl<S: Store> Index<S> {
             Some(failure) => Err(Error::new(
                 ErrorKind::Unavailable,
                 format!("the index '{}' is in error: {failure}", self.name()),
-            )),
+            )
+            .with_source(IndexInError)),
         }
     }
 
@@ -599,3 +600,15 @@ fn compile_auto(definition: &AutoDefinition) -> Result<CompiledIndex> {
         Some(grouping) => auto_reduce::compile(collection, grouping)?,
     })
 }
+
+/// The source of errors of indexes that answer no more: another node would fare no better.
+#[derive(Debug)]
+pub struct IndexInError;
+
+impl std::fmt::Display for IndexInError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the index failed too often")
+    }
+}
+
+impl std::error::Error for IndexInError {}

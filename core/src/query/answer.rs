@@ -11,13 +11,14 @@ use super::condition::{Conditions, Found, Leaf};
 use super::evaluate::Evaluation;
 use super::facet::{Facet, FacetSource, facets_of_set_up};
 use super::facet_values::facet_json;
-use super::lower::Output;
+use super::lower::{OrderKey, Output};
 use super::order;
+use super::place::nearest;
 use super::plan::Plan;
 use super::prepared::PreparedQuery;
 use super::project::{self, AtHand, Projection, ProjectionBehavior, Row};
 use super::remarks;
-use super::result::QueryResult;
+use super::result::{Marks, Nearest, QueryResult};
 use super::rql::{ExpressionKind, Source};
 use super::suggestion::suggestion_json;
 use crate::document::{CollectionName, StoredDocument, to_id_key};
@@ -25,7 +26,7 @@ use crate::host::{ScriptEngine, Timestamp};
 use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
 use crate::indexes::{
-    Cursor, Followed, Index, IndexSource, IndexView, Indexes, Object, REPLACEMENT_PREFIX,
+    Cursor, FieldKind, Followed, Index, IndexSource, IndexView, Indexes, Object, REPLACEMENT_PREFIX,
 };
 use crate::reader::ReadTransaction;
 use crate::storage::{Environment, Snapshot, Store};
@@ -501,6 +502,7 @@ impl<E: Environment> Ready<E> {
             sources.collect::<Result<_>>()?
         };
         let documents = self.tx.documents_by_key(sources).await?;
+        let places = places_of::<E::Store>(query, view, numbers).await?;
         let mut rows = Vec::with_capacity(documents.len());
         for (place, (number, document)) in numbers.iter().zip(documents).enumerate() {
             // What was deleted since the index looked is no result any more.
@@ -516,8 +518,11 @@ impl<E: Environment> Ready<E> {
                 Some(entry) => stored_of(&Entry::decode(entry)?)?,
                 None => None,
             };
-            let score = found.scores.get(*number);
-            rows.push(self.row(query, document, stored.as_ref(), score).await?);
+            let marks = Marks {
+                score: found.scores.get(*number),
+                nearest: places.get(place).copied().flatten(),
+            };
+            rows.push(self.row(query, document, stored.as_ref(), marks).await?);
         }
         Ok(rows)
     }
@@ -527,10 +532,10 @@ impl<E: Environment> Ready<E> {
         query: &PreparedQuery,
         document: StoredDocument,
         stored: Option<&Object>,
-        score: Option<f32>,
+        marks: Marks,
     ) -> Result<QueryResult> {
         if matches!(query.projection, Projection::Whole) {
-            return Ok(QueryResult::Document(document, score));
+            return Ok(QueryResult::Document(document, marks));
         }
         let loaded = self.loaded(query, Some(&document), stored).await?;
         let json = self
@@ -697,7 +702,31 @@ pub(super) fn evaluation_of<'a, S: Store>(
     }
 }
 
-pub(super) async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
+pub(super) /// Where whole documents lie, for results that are ordered by how far that is.
+async fn places_of<S: Store>(
+    query: &PreparedQuery,
+    view: &IndexView<S::Snapshot>,
+    numbers: &[u64],
+) -> Result<Vec<Option<Nearest>>> {
+    let by_distance = query.lowered.orders.iter().find_map(|it| match &it.by {
+        OrderKey::Distance { field, from, .. } => Some((field, from)),
+        _ => None,
+    });
+    let Some((field, from)) = by_distance.filter(|_| matches!(query.projection, Projection::Whole))
+    else {
+        return Ok(Vec::new());
+    };
+    let Some(field) = view.progress.find_field(&field.name, FieldKind::Spatial) else {
+        return Ok(Vec::new());
+    };
+    let entries = entries_of(&view.snapshot, numbers).await?;
+    let places = entries
+        .iter()
+        .map(|entry| nearest(&Entry::decode(entry)?, field, from));
+    places.collect()
+}
+
+async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
     let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
     let entries = blocks::get_many(snapshot, ENTRIES, &keys).await?;
     let missing = || Error::corrupted("an index entry is missing");

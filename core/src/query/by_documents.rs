@@ -56,7 +56,7 @@ impl<E: Environment> Ready<E> {
                         continue;
                     }
                 }
-                results.push(self.row(query, document, None, None).await?);
+                results.push(self.row(query, document, None, Marks::default()).await?);
             }
         }
         Ok(Listed {

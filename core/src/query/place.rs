@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringTreemap;
 
+use super::result::Nearest;
 use super::evaluate::{Evaluation, walk};
 use super::lower::{Lowering, OrderKey};
 use super::rql::{Call, Expression, ExpressionKind, Method};
@@ -216,18 +217,34 @@ pub(super) fn distance_km(
     from: &Shape,
     step_km: f64,
 ) -> Result<Option<f64>> {
-    let mut nearest: Option<f64> = None;
-    for posted in entry.terms(field) {
-        for shape in Shape::decode_all(&posted.positions)? {
-            let apart = shape.distance_km(from);
-            nearest = Some(nearest.map_or(apart, |it| it.min(apart)));
-        }
-    }
-    Ok(nearest.map(|it| {
+    let nearest = nearest(entry, field, from)?;
+    Ok(nearest.map(|Nearest { distance_km, .. }| {
         if step_km > 0.0 {
-            (it / step_km).floor() * step_km
+            (distance_km / step_km).floor() * step_km
         } else {
-            it
+            distance_km
         }
     }))
+}
+
+/// The nearest of an entry's shapes.
+///
+/// # Errors
+/// `Corrupted` for a damaged index.
+pub(super) fn nearest(entry: &Entry, field: u16, from: &Shape) -> Result<Option<Nearest>> {
+    let mut nearest: Option<Nearest> = None;
+    for posted in entry.terms(field) {
+        for shape in Shape::decode_all(&posted.positions)? {
+            let distance_km = shape.distance_km(from);
+            if nearest.is_none_or(|it| distance_km < it.distance_km) {
+                let (latitude, longitude) = shape.center();
+                nearest = Some(Nearest {
+                    distance_km,
+                    latitude,
+                    longitude,
+                });
+            }
+        }
+    }
+    Ok(nearest)
 }

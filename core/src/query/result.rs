@@ -2,10 +2,49 @@
 
 use crate::document::StoredDocument;
 
+/// What an index says of a document that it found.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Marks {
+    /// How well it matches, if words were searched.
+    pub score: Option<f32>,
+    /// How far it is and where, if results are ordered by that.
+    pub nearest: Option<Nearest>,
+}
+
+/// The nearest place of a document.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Nearest {
+    /// Kilometres from what results are ordered by.
+    pub distance_km: f64,
+    /// Degrees north of its middle.
+    pub latitude: f64,
+    /// Degrees east of its middle.
+    pub longitude: f64,
+}
+
+impl Marks {
+    /// Appends what there is to metadata that has its last member.
+    fn write_json(&self, json: &mut Vec<u8>) {
+        if let Some(score) = self.score {
+            json.extend_from_slice(b",\"@index-score\":");
+            serde_json::to_writer(&mut *json, &score).expect("a Vec takes any number");
+        }
+        if let Some(nearest) = self.nearest {
+            let members = serde_json::json!({
+                "Distance": nearest.distance_km,
+                "Latitude": nearest.latitude,
+                "Longitude": nearest.longitude,
+            });
+            json.extend_from_slice(b",\"@spatial\":");
+            serde_json::to_writer(&mut *json, &members).expect("a Vec takes any number");
+        }
+    }
+}
+
 /// A result.
 pub enum QueryResult {
-    /// A whole document, and how well it matches if words were searched.
-    Document(StoredDocument, Option<f32>),
+    /// A whole document, and what the index says of it.
+    Document(StoredDocument, Marks),
     /// A document's projection: properties without braces.
     Projection(Vec<u8>, StoredDocument),
     /// The result of a group, as it is or projected: properties without braces.
@@ -53,13 +92,14 @@ impl QueryResult {
     /// Appends the result as clients read it.
     pub fn write_json(&self, json: &mut Vec<u8>) {
         match self {
-            Self::Document(document, None) => document.write_json(json),
-            Self::Document(document, Some(score)) => {
+            Self::Document(document, marks) if *marks == Marks::default() => {
+                document.write_json(json);
+            }
+            Self::Document(document, marks) => {
                 document.write_json(json);
                 // The metadata stands last.
                 json.truncate(json.len() - 2);
-                json.extend_from_slice(b",\"@index-score\":");
-                serde_json::to_writer(&mut *json, score).expect("a Vec takes any number");
+                marks.write_json(json);
                 json.extend_from_slice(b"}}");
             }
             Self::Projection(fields, document) => {

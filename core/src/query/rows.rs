@@ -15,7 +15,7 @@ use super::order;
 use super::plan::Plan;
 use super::prepared::PreparedQuery;
 use super::project::Projection;
-use super::result::QueryResult;
+use super::result::{Marks, QueryResult};
 use crate::document::CollectionName;
 use crate::reader::Pages;
 use crate::schema::documents::DocumentRecord;
@@ -235,7 +235,7 @@ impl<E: Environment> Ready<E> {
                 None => true,
             };
             if is_wanted {
-                results.push(self.row(query, document, None, None).await?);
+                results.push(self.row(query, document, None, Marks::default()).await?);
             }
         }
         Ok(results)

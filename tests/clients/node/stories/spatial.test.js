@@ -76,6 +76,13 @@ test("the nearest come first, or last", async () => {
     const session = store.openSession();
     const near = await cafes(session).whereNotEquals("latitude", null).orderByDistance(place, 59.3140, 18.0720).all();
     assert.deepEqual(near.map(it => it.name), ["south", "square", "station", "uppsala"]);
+    const spatial = near.map(it => session.advanced.getMetadataFor(it)["@spatial"]);
+    assert.deepEqual([spatial[0].Latitude, spatial[0].Longitude, spatial[0].Distance], [59.3140, 18.0720, 0]);
+    assert.ok(spatial[1].Distance > 1.2 && spatial[1].Distance < 1.3, JSON.stringify(spatial[1]));
+    assert.ok(spatial[3].Distance > 60 && spatial[3].Distance < 70, JSON.stringify(spatial[3]));
+    const other = store.openSession();
+    const unordered = await cafes(other).whereEquals("name", "south").first();
+    assert.equal(other.advanced.getMetadataFor(unordered)["@spatial"], undefined);
     const far = await cafes(session).whereNotEquals("latitude", null).orderByDistanceDescending(place, 59.3140, 18.0720).all();
     assert.deepEqual(far.map(it => it.name), ["uppsala", "station", "square", "south"]);
     const rough = await cafes(session).whereNotEquals("latitude", null)
