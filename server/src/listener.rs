@@ -60,10 +60,6 @@ pub async fn serve(config: Config) -> Result<()> {
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the one line that tells a rig where to connect"
-)]
 fn announce(server: &Server) {
     if !server.local_address.ip().is_loopback() {
         tracing::warn!("anybody who reaches this port may read and change all data");

@@ -203,7 +203,7 @@ fn functions_refuse_documents_one_by_one_and_say_why() {
     assert!(answer.text().contains("'Notes'"), "{}", answer.text());
     let function = "
         if (doc && doc.Text === 'loop') while (true) {}
-        if (doc && doc.Text === 'bug') doc.no.such;
+        if (doc && doc.Text === 'bug') noSuchThing();
         if (old && old.Owner !== user.sub) throw `${id} is ${old.Owner}'s`;
         if (!doc) throw new Error('notes are not deleted');
         if (!doc.Text || !user.roles.includes('author')) throw 'a note has a text';";
@@ -231,7 +231,7 @@ fn functions_refuse_documents_one_by_one_and_say_why() {
     let expected = [
         ("notes/2", "ValidatorFailed", "longer than 300 ms"),
         ("notes/3", "ValidationFailed", "a note has a text"),
-        ("notes/4", "ValidatorFailed", "TypeError"),
+        ("notes/4", "ValidatorFailed", "ReferenceError"),
         ("notes/adam", "ValidationFailed", "notes/adam is adam's"),
     ];
     while refusals(&mut eva).len() < expected.len() || eva.pending() > expected.len() {
@@ -255,7 +255,7 @@ fn functions_refuse_documents_one_by_one_and_say_why() {
 }
 
 const ADD_UP: &str = "
-    if (docs.some((it) => it.Title === 'broken')) return docs.no.such;
+    if (docs.some((it) => it.Title === 'broken')) return noSuchThing();
     if (docs.some((it) => it.Title === 'leave')) return;
     if (hasTombstone) return resolveToTombstone();
     const merged = { ...docs[0] };

@@ -237,30 +237,9 @@ impl<'a, 'd> Evaluation<'a, 'd> {
                 let made = binary(*operator, &left, &self.value(right)?, self.dialect);
                 self.weigh(made)?
             }
-            Node::And(left, right) => {
-                let left = self.value(left)?;
-                if is_truthy(&left) {
-                    self.value(right)?
-                } else {
-                    left
-                }
-            }
-            Node::Or(left, right) => {
-                let left = self.value(left)?;
-                if is_truthy(&left) {
-                    left
-                } else {
-                    self.value(right)?
-                }
-            }
-            Node::Coalesce(left, right) => {
-                let left = self.value(left)?;
-                if left.is_nothing() {
-                    self.value(right)?
-                } else {
-                    left
-                }
-            }
+            Node::And(left, right) => self.either(left, right, is_truthy)?,
+            Node::Or(left, right) => self.either(left, right, |it| !is_truthy(it))?,
+            Node::Coalesce(left, right) => self.either(left, right, Value::is_nothing)?,
             Node::Conditional(condition, yes, no) => {
                 let condition = self.value(condition)?;
                 self.value(if is_truthy(&condition) { yes } else { no })?
@@ -282,6 +261,20 @@ impl<'a, 'd> Evaluation<'a, 'd> {
                 self.weigh(made)?
             }
         })
+    }
+
+    /// The left value, or the right one where `goes_on` says so of the left one.
+    fn either(
+        &mut self,
+        left: &Expression,
+        right: &Expression,
+        goes_on: impl Fn(&Value<'a>) -> bool,
+    ) -> Evaluated<'a> {
+        let left = self.value(left)?;
+        match goes_on(&left) {
+            true => self.value(right),
+            false => Ok(left),
+        }
     }
 
     fn join(&mut self, parts: &[Expression]) -> Evaluated<'a> {

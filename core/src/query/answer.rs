@@ -702,7 +702,7 @@ pub(super) fn evaluation_of<'a, S: Store>(
     }
 }
 
-pub(super) /// Where whole documents lie, for results that are ordered by how far that is.
+/// Where whole documents lie, for results that are ordered by how far that is.
 async fn places_of<S: Store>(
     query: &PreparedQuery,
     view: &IndexView<S::Snapshot>,
@@ -726,7 +726,7 @@ async fn places_of<S: Store>(
     places.collect()
 }
 
-async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
+pub(super) async fn entries_of<S: Snapshot>(snapshot: &S, numbers: &[u64]) -> Result<Vec<Bytes>> {
     let keys: Vec<Bytes> = numbers.iter().map(|it| entry_key(*it)).collect();
     let entries = blocks::get_many(snapshot, ENTRIES, &keys).await?;
     let missing = || Error::corrupted("an index entry is missing");

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::answer::{CHUNK, Listed, Page, Ready, is_in};
 use super::lower::OnlyIds;
 use super::prepared::PreparedQuery;
+use super::result::Marks;
 use crate::document::CollectionName;
 use crate::reader::Pages;
 use crate::schema::collections::CollectionStatistics;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use roaring::RoaringTreemap;
 
-use super::result::Nearest;
 use super::evaluate::{Evaluation, walk};
 use super::lower::{Lowering, OrderKey};
+use super::result::Nearest;
 use super::rql::{Call, Expression, ExpressionKind, Method};
 use super::values;
 use crate::indexes::tables::{Entry, POSTINGS, decode_posting, posting_range};

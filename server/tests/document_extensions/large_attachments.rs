@@ -105,7 +105,7 @@ fn memory_stays_small_however_large_the_content() {
     .unwrap();
     let head = read_head(&mut stream);
     assert!(
-        head.contains(&format!("Content-Length: {size}\r\n")),
+        head.contains(&format!("content-length: {size}\r\n")),
         "{head}"
     );
     // The reader stands still until nothing more can be on its way, then goes on.
