@@ -277,6 +277,10 @@ impl IndexCompiler for SlowMap {
 fn who_deletes_an_index_does_not_wait_for_all_of_its_documents() {
     const COUNT: usize = 20;
     const SLOW: &str = r#"{"Name":"Slow","Maps":["map('Orders', o => ({}))"]}"#;
+    if cfg!(target_family = "wasm") {
+        // Somebody has to delete it while another thread maps, and there is one thread only.
+        return;
+    }
     let story = Story::new();
     story.run(async |database| {
         let map = SlowMap {
