@@ -498,7 +498,6 @@ impl<'a> Lowering<'a> {
                 .ok_or_else(|| Error::invalid(format!("{}() lacks an argument", call.name)))
         };
         match call.method {
-            Method::Declared if !IS_WHOLE => Err(not_loaded(&call.name)),
             Method::Declared => {
                 let test = RowTest::of_call(self.query, self.parameters, call)?;
                 Ok(self.leaf(Leaf::Function(Box::new(test))))

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::rql::{Call, Expression, ExpressionKind, Query, Segment};
 use super::values::{Parameters, json_value};
 use crate::formula::{Formula, Value};
+use crate::parts::{IS_WHOLE, not_loaded};
 use crate::{Error, ErrorKind, Result};
 
 /// The name of what is tested, which no function's author writes.
@@ -28,6 +29,9 @@ impl RowTest {
     /// `Unsupported` when the function cannot be translated, `InvalidRequest` for arguments that
     /// are no values.
     pub(super) fn of_call(query: &Query, parameters: &Parameters, call: &Call) -> Result<Self> {
+        if !IS_WHOLE {
+            return Err(not_loaded(&call.name));
+        }
         let function = query.functions.iter().find(|it| it.name == call.name);
         let text = function.map(|it| it.script.text.as_str());
         let (names, body) = text
@@ -58,6 +62,9 @@ impl RowTest {
     /// # Errors
     /// What the function cannot do with it.
     pub(super) fn holds(&self, row: &str) -> Result<bool> {
+        if !IS_WHOLE {
+            return Err(not_loaded("a declared function"));
+        }
         self.formula.holds(Value::from_json(row))
     }
 }
