@@ -9,8 +9,8 @@ use super::evaluate::{Evaluation, Failure};
 use super::operators::{
     arithmetic, compare_numbers, compare_texts, is_equal, is_truthy, to_number, to_text,
 };
-use super::parser::Dialect;
 use super::texts::clamped;
+use super::tree::Dialect;
 use super::tree::{Binary, Lambda};
 use super::value::{Number, Value};
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::parser::Dialect;
+use super::tree::Dialect;
 
 /// A function of the evaluator. A method's target is its first argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

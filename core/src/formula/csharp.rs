@@ -4,8 +4,9 @@
 use super::builtin::Builtin;
 use super::definition::MapSource;
 use super::lexer::TokenKind;
-use super::parser::{Binding, Dialect, Parser, Result};
+use super::parser::{Binding, Parser, Result};
 use super::partial_reduce;
+use super::tree::Dialect;
 use super::tree::{Argument, Block, Expression, Formula, Lambda, Member, Node, Statement};
 use crate::query::rql::SyntaxError;
 

@@ -1,6 +1,6 @@
 //! Definitions of indexes as clients send them, translated.
 
-use super::parser::Dialect;
+use super::tree::Dialect;
 use super::tree::{Expression, Formula, Member, Node, Statement};
 use super::value::Value;
 use super::{Evaluation, csharp, javascript};

@@ -2,7 +2,8 @@
 
 use super::builtin::Builtin;
 use super::lexer::TokenKind;
-use super::parser::{Dialect, Parser, Result};
+use super::parser::{Parser, Result};
+use super::tree::Dialect;
 use super::tree::{Argument, Block, Expression, Formula, Node, Statement};
 use crate::query::rql::SyntaxError;
 

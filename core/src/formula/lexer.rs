@@ -1,7 +1,7 @@
 //! Cuts JavaScript and C# into tokens, as far as formulas need them.
 
 use super::javascript_values;
-use super::parser::Dialect;
+use super::tree::Dialect;
 use super::value::Number;
 use crate::query::rql::{Span, SyntaxError};
 

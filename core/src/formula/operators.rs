@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use super::dates;
 use super::javascript_values;
 use super::json::number_text;
-use super::parser::Dialect;
+use super::tree::Dialect;
 use super::tree::{Binary, Unary};
 use super::value::{Number, Text, Value};
 

@@ -5,7 +5,7 @@
 use super::builtin::{self, Builtin};
 use super::dates;
 use super::lexer::{Token, TokenKind, tokens};
-use super::tree::{Argument, Binary, Expression, Lambda, Member, Node, Statement, Unary};
+use super::tree::{Argument, Binary, Dialect, Expression, Lambda, Member, Node, Statement, Unary};
 use super::value::{Number, Value};
 use crate::query::rql::{Span, SyntaxError};
 
@@ -13,12 +13,6 @@ pub(super) type Result<T, E = SyntaxError> = std::result::Result<T, E>;
 
 /// How deep expressions may nest.
 const MAX_NESTING: usize = 100;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
-    JavaScript,
-    CSharp,
-}
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,14 @@
 //! The tree that both languages are translated into.
 
 use super::builtin::Builtin;
-use super::parser::Dialect;
 use super::value::Value;
 use crate::query::rql::Span;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    JavaScript,
+    CSharp,
+}
 
 /// A translated function.
 #[derive(Debug, Clone, PartialEq)]
