@@ -352,7 +352,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                         stored: serde_json::to_vec(&result).expect("objects have text keys"),
                     }]
                 }
-                Err(error) if error.kind() == crate::ErrorKind::Corrupted => return Err(error),
+                Err(error) if !is_of_function(&error) => return Err(error),
                 Err(error) => {
                     self.progress.reduce_errors += 1;
                     self.record_error("Reduce", None, &error);
@@ -576,6 +576,16 @@ pub(super) fn rewrite_record(space: KeySpace, value: &Bytes) -> Result<Vec<u8>> 
         PAGES => encode_page(&decode_page(value)?),
         _ => encode_slots(&decode_slots(value)?),
     })
+}
+
+/// Whether a reduce's function is to blame. What the storage could not do is tried again with the
+/// whole step: taken for a failure of the function it would leave the group without a result.
+fn is_of_function(error: &Error) -> bool {
+    use crate::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidRequest | ErrorKind::LimitExceeded | ErrorKind::Unsupported
+    )
 }
 
 #[cfg(test)]
