@@ -100,7 +100,7 @@ fn copy(
     let failed = |reason| redb_error(name.as_str(), "compact", copy.blocks.damage(), reason);
     let mut last = copy.database.begin_write().map_err(|e| failed(e.into()))?;
     last.set_quick_repair(true);
-    engine::write_applied(last, engine.applied()).map_err(failed)?;
+    engine::write_notes(last, &engine.notes()).map_err(failed)?;
     // redb doubles its file when it needs room and leaves what it did not need in between.
     copy.database.compact().map_err(|e| failed(e.into()))?;
     check_room(name, &copy.blocks)?;

@@ -26,7 +26,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use redb::{Database, ReadableDatabase};
 
 pub(crate) use checkpoint::Checkpoint;
-pub(crate) use files::{DATA_FILE, create, create_blocks, open_redb, write_applied};
+pub(crate) use files::{DATA_FILE, Notes, create, create_blocks, open_redb, write_notes};
 
 use crate::block_file::BlockFile;
 use crate::compact::COPY_FILE;
@@ -150,9 +150,17 @@ impl Engine {
         Ok(Arc::clone(self.base.insert(Arc::new(base))))
     }
 
-    /// The last commit that redb holds durably.
-    pub(crate) fn applied(&self) -> u64 {
-        self.applied
+    /// What redb would note of a state in which it holds everything up to commit `applied`.
+    fn notes_at(&self, applied: u64) -> Notes {
+        Notes {
+            applied,
+            journals: self.journals.notes(),
+        }
+    }
+
+    /// What a copy of all that redb holds has to note.
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes_at(self.applied)
     }
 
     /// Lets redb compare the structure and checksums of all its pages. Nobody may be reading.
@@ -194,6 +202,13 @@ impl Engine {
         Error::new(error.kind(), message).with_source(error)
     }
 
+    /// The error of a write to a journal that did not happen; all ends there if it may have.
+    fn journal_failed(&mut self, error: Error) -> Error {
+        let harmless = is_harmless(&error);
+        let error = self.named(error);
+        if harmless { error } else { self.fail(error) }
+    }
+
     fn redb_failed(&self, doing: &str, reason: impl Into<redb::Error>) -> Error {
         redb_error(self.name.as_str(), doing, self.blocks.damage(), reason)
     }
@@ -212,10 +227,11 @@ impl Engine {
     }
 
     fn recover(&mut self) -> Result<()> {
-        let applied = files::read_applied(self.open_database()?);
-        self.applied = applied.map_err(|reason| self.redb_failed("open", reason))?;
-        self.sequence = self.applied;
-        let batches = match self.journals.read(self.applied) {
+        let notes = files::read_notes(self.open_database()?);
+        let notes = notes.map_err(|reason| self.redb_failed("open", reason))?;
+        self.applied = notes.applied;
+        self.sequence = notes.applied;
+        let batches = match self.journals.read(notes.applied, notes.journals) {
             Ok(batches) => batches,
             Err(error) => return Err(self.named(error)),
         };
@@ -251,9 +267,7 @@ impl Engine {
         self.make_journal_room(batch)?;
         let sequence = self.sequence + 1;
         if let Err(error) = self.journals.append(sequence, batch, &*self.random) {
-            let harmless = is_harmless(&error);
-            let error = self.named(error);
-            return Err(if harmless { error } else { self.fail(error) });
+            return Err(self.journal_failed(error));
         }
         if durability == Durability::Durable
             && let Err(reason) = self.journals.sync(sequence)
@@ -287,13 +301,17 @@ impl Engine {
         self.take_space(CHECKPOINT_BYTES, false)?;
         // Opened before redb goes on to what the lower layer holds.
         self.base()?;
+        let first_bytes = self.options.first_journal_bytes();
+        if let Err(error) = self.journals.found_other(first_bytes, &*self.random) {
+            return Err(self.journal_failed(error));
+        }
         if let Err(reason) = self.journals.switch(self.sequence) {
             return Err(self.sync_failed(reason));
         }
         let work = Work {
             database,
             overlay: self.layers.freeze(),
-            sequence: self.sequence,
+            notes: self.notes_at(self.sequence),
         };
         let checkpoint = Arc::new(Checkpoint::new(work, self.blocks.promised()));
         self.unstarted = Some(Arc::clone(&checkpoint));
@@ -358,7 +376,7 @@ impl Engine {
         let work = Work {
             database: Arc::clone(self.open_database()?),
             overlay: Arc::clone(&self.layers.upper),
-            sequence,
+            notes: self.notes_at(sequence),
         };
         if let Err(reason) = work.write(batch) {
             let error = self.redb_failed("make durable", reason);
@@ -449,15 +467,13 @@ impl Engine {
             .max(if short { 2 * filled } else { filled })
             .min(self.options.journal_bytes);
         if wanted > size
-            && let Err(reason) = self.journals.grow(wanted)
+            && let Err(error) = self.journals.grow(wanted, &*self.random)
         {
-            if !is_full(&reason) {
-                let error = store_error(self.name.as_str(), "grow the journal", reason);
-                return Err(self.fail(error));
-            }
+            let harmless = is_harmless(&error);
+            let error = self.journal_failed(error);
             // A smaller journal does as well, if this batch fits.
-            if !self.journals.fits(batch) {
-                return Err(store_error(self.name.as_str(), "grow the journal", reason));
+            if !harmless || !self.journals.fits(batch) {
+                return Err(error);
             }
         }
         Ok(())
@@ -495,7 +511,7 @@ impl Drop for Engine {
     }
 }
 
-/// Whether a failed append left the journal as it was: the disk was full, or there was no
+/// Whether a failed write left the journal as it was: the disk was full, or there was no
 /// randomness for a new generation.
 fn is_harmless(error: &Error) -> bool {
     match error.details::<io::Error>() {

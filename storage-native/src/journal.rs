@@ -8,6 +8,9 @@
 //!   generation's random salt: what an earlier generation left behind never passes.
 //! - When redb has made everything durable (a checkpoint) the journal begins a new generation at
 //!   the start. The file is never shorter than preallocated, so its syncs write no metadata.
+//! - A new file has a durable header before it takes a record, and a header is written over only
+//!   by the next one, a sector each time. Each checkpoint notes in redb how far the journal had
+//!   come ([`Note`]): one that is missing, shorter, without a header or older is damage.
 //! - A record that fails its checksum ends the journal: it was torn by a crash before it was
 //!   acknowledged. Unless a later record says that it had been synced: then acknowledged data is
 //!   damaged, and that is an error. (Damage to what the very last sync covered cannot be told
@@ -31,6 +34,9 @@ const MAGIC: [u8; 8] = *b"pinyon\x00J";
 /// Two copies of the header.
 const HEADER_BYTES: usize = 2 * BLOCK;
 const HEADER_FIELDS: usize = 32;
+/// Behind those: the size and a checksum over all before. Older versions had zeros there.
+const HEADER_SIZE: usize = HEADER_FIELDS;
+const HEADER_END: usize = HEADER_SIZE + 16;
 /// Checksum, sequence, synced, length, number of writes.
 const RECORD_HEADER: usize = 40;
 const DELETE: u8 = 0;
@@ -50,17 +56,47 @@ pub(crate) struct Journal {
     position: Option<u64>,
     /// The last sequence number that a sync covers.
     synced: u64,
+    /// How far it has come durably, as far as is known.
+    durable: Note,
     buffer: Vec<u8>,
 }
 
 struct Header {
     generation: u64,
     salt: u64,
+    /// The file's size; 0 in headers of older versions.
+    size: u64,
+}
+
+/// How far a journal had come at a checkpoint: it may not be found behind that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Its preallocated size; 0 if there was none.
+    pub(crate) size: u64,
+    /// Its generation; 0 in a file made before new ones began with a header.
+    pub(crate) generation: u64,
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes = bytes.get(at..at + 8)?;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// Writes zeros from `start` to `end`, and a header, durably.
+fn fill(file: &dyn DiskFile, start: u64, end: u64, header: Option<&Header>) -> io::Result<()> {
+    let zeros = vec![0; 1 << 16];
+    let mut at = start;
+    while at < end {
+        let len = (end - at).min(zeros.len() as u64);
+        file.write_at(at, &zeros[..len as usize])?;
+        at += len;
+    }
+    if let Some(header) = header {
+        let mut buffer = Vec::with_capacity(HEADER_BYTES);
+        header.encode(&mut buffer);
+        file.write_at(0, &buffer)?;
+    }
+    file.sync()
 }
 
 fn seed(salt: u64, offset: u64) -> u64 {
@@ -98,6 +134,7 @@ impl Journal {
             salt: 0,
             position: None,
             synced: 0,
+            durable: Note::default(),
             buffer: Vec::new(),
         })
     }
@@ -105,6 +142,11 @@ impl Journal {
     /// The preallocated size.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// How far it has come at least, whatever happens.
+    pub(crate) fn note(&self) -> Note {
+        self.durable
     }
 
     /// Whether a record of `batch` fits behind the others.
@@ -123,25 +165,33 @@ impl Journal {
         self.position = None;
     }
 
-    /// Preallocates up to `size` bytes by writing zeros, durably. The journal must be rewound.
-    pub(crate) fn grow(&mut self, size: u64) -> io::Result<()> {
-        let created = self.file.is_none();
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => self.directory.open(self.name)?,
+    /// Preallocates up to `size` bytes by writing zeros, durably; a new file gets its first
+    /// header. The journal must be rewound.
+    pub(crate) fn grow(&mut self, size: u64, random: &dyn Random) -> Result<()> {
+        let failed = |reason| io_error("grow the journal", reason);
+        let (file, first) = match &self.file {
+            Some(file) => (Arc::clone(file), None),
+            None => {
+                let file = self.directory.open(self.name).map_err(failed)?;
+                (file, Some(Header::next(self.generation, size, random)?))
+            }
         };
-        let zeros = vec![0; 1 << 16];
-        while self.size < size {
-            let len = (size - self.size).min(zeros.len() as u64);
-            file.write_at(self.size, &zeros[..len as usize])?;
-            self.size += len;
+        let size = size.max(self.size);
+        fill(&*file, self.size, size, first.as_ref()).map_err(failed)?;
+        if let Some(header) = first {
+            self.directory.sync().map_err(failed)?;
+            (self.generation, self.salt) = (header.generation, header.salt);
         }
-        file.sync()?;
-        if created {
-            self.directory.sync()?;
-        }
-        self.file = Some(file);
+        (self.size, self.file) = (size, Some(file));
+        self.note_durable();
         Ok(())
+    }
+
+    fn note_durable(&mut self) {
+        self.durable = Note {
+            size: self.size,
+            generation: self.generation,
+        };
     }
 
     /// Appends a record, not yet synced. The caller made sure that it fits. After a
@@ -157,12 +207,7 @@ impl Journal {
         let (start, generation, salt) = match self.position {
             Some(position) => (position, self.generation, self.salt),
             None => {
-                let mut salt = [0; 8];
-                random.fill(&mut salt)?;
-                let header = Header {
-                    generation: self.generation + 1,
-                    salt: u64::from_le_bytes(salt),
-                };
+                let header = Header::next(self.generation, self.size, random)?;
                 header.encode(&mut buffer);
                 (0, header.generation, header.salt)
             }
@@ -184,6 +229,7 @@ impl Journal {
     pub(crate) fn sync(&mut self, sequence: u64) -> io::Result<()> {
         if let Some(file) = &self.file {
             file.sync()?;
+            self.note_durable();
         }
         self.synced = sequence;
         Ok(())
@@ -197,9 +243,12 @@ impl Journal {
     /// What it holds after commit `applied`. What is appended next begins a generation.
     ///
     /// # Errors
-    /// `Corrupted` if records that had been synced are damaged.
-    pub(crate) fn read(&mut self, applied: u64) -> Result<Records> {
+    /// `Corrupted` if records that had been synced are damaged, or if it is behind `noted`.
+    pub(crate) fn read(&mut self, applied: u64, noted: Note) -> Result<Records> {
         self.synced = applied;
+        // What is read may still be on its way to the disk.
+        self.durable = noted;
+        self.check_size(noted.size)?;
         let Some(file) = &self.file else {
             return Ok(Records::default());
         };
@@ -209,24 +258,58 @@ impl Journal {
         file.read_at(0, &mut content)
             .map_err(|reason| io_error("read the journal", reason))?;
         let content = Bytes::from(content);
-        let Some(header) = Header::decode(&content) else {
-            // Nothing was appended yet, or a crash tore the first write of a generation.
+        let header = Header::decode(&content);
+        let found = header.as_ref().map_or(0, |it| it.generation);
+        if found < noted.generation {
+            return Err(Error::corrupted(match header {
+                Some(_) => format!(
+                    "'{}' is older than the data: its header says generation {found}, and was {}",
+                    self.name, noted.generation
+                ),
+                None => format!("'{}' has lost its header", self.name),
+            }));
+        }
+        let Some(header) = header else {
+            // Nothing was appended yet, or a crash came before the file was durable.
             return Ok(Records::default());
         };
+        self.check_size(header.size)?;
         self.generation = header.generation;
         self.salt = header.salt;
         read_records(&content, &header, applied)
     }
+
+    fn check_size(&self, noted: u64) -> Result<()> {
+        if self.size >= noted {
+            return Ok(());
+        }
+        Err(Error::corrupted(match &self.file {
+            Some(_) => format!("'{}' has {} bytes and had {noted}", self.name, self.size),
+            None => format!("'{}' is missing", self.name),
+        }))
+    }
 }
 
 impl Header {
+    /// That of the generation after number `generation`.
+    fn next(generation: u64, size: u64, random: &dyn Random) -> Result<Self> {
+        let mut salt = [0; 8];
+        random.fill(&mut salt)?;
+        Ok(Self {
+            generation: generation + 1,
+            salt: u64::from_le_bytes(salt),
+            size,
+        })
+    }
+
     fn encode(&self, buffer: &mut Vec<u8>) {
-        let mut fields = Vec::with_capacity(HEADER_FIELDS);
+        let mut fields = Vec::with_capacity(HEADER_END);
         fields.extend_from_slice(&MAGIC);
         fields.extend_from_slice(&self.generation.to_le_bytes());
         fields.extend_from_slice(&self.salt.to_le_bytes());
-        let checksum = xxh3_64(&fields);
-        fields.extend_from_slice(&checksum.to_le_bytes());
+        fields.extend_from_slice(&xxh3_64(&fields).to_le_bytes());
+        fields.extend_from_slice(&self.size.to_le_bytes());
+        fields.extend_from_slice(&xxh3_64(&fields).to_le_bytes());
         for copy in 1..=HEADER_BYTES / BLOCK {
             buffer.extend_from_slice(&fields);
             buffer.resize(copy * BLOCK, 0);
@@ -238,12 +321,19 @@ impl Header {
         let copies = content.chunks_exact(BLOCK).take(HEADER_BYTES / BLOCK);
         let intact = copies.filter_map(|copy| {
             let fields = &copy[..HEADER_FIELDS - 8];
-            (copy[..8] == MAGIC && word(copy, HEADER_FIELDS - 8)? == xxh3_64(fields)).then_some(
-                Self {
-                    generation: word(copy, 8)?,
-                    salt: word(copy, 16)?,
+            if copy[..8] != MAGIC || word(copy, HEADER_FIELDS - 8)? != xxh3_64(fields) {
+                return None;
+            }
+            let has_size = word(copy, HEADER_END - 8)? == xxh3_64(&copy[..HEADER_END - 8]);
+            Some(Self {
+                generation: word(copy, 8)?,
+                salt: word(copy, 16)?,
+                size: if has_size {
+                    word(copy, HEADER_SIZE)?
+                } else {
+                    0
                 },
-            )
+            })
         });
         intact.max_by_key(|header| header.generation)
     }

@@ -4,7 +4,8 @@
 //! Invariants:
 //! - all records of the former journal come before all of the current one, and were synced before
 //!   the first of those was written: a gap between the two is damage;
-//! - a journal is written anew only when redb durably holds all that it has.
+//! - a journal is written anew only when redb durably holds all that it has;
+//! - what redb notes of them at a checkpoint is durable in them before.
 
 use std::io;
 use std::sync::Arc;
@@ -14,16 +15,21 @@ use pinyon_core::host::Random;
 use pinyon_core::storage::WriteBatch;
 
 use crate::disk::Directory;
-use crate::journal::{self, Journal, Records};
+use crate::journal::{self, Journal, Note, Records};
 
 /// Their files. The second one appears with the first checkpoint beside commits.
-const FILES: [&str; 2] = ["journal", "journal-2"];
+pub(crate) const FILES: [&str; 2] = ["journal", "journal-2"];
+
+/// How far each of them had come at a checkpoint, in the order of [`FILES`].
+pub(crate) type Notes = [Note; 2];
 
 /// Both journals of one store.
 #[derive(Debug)]
 pub(crate) struct Journals {
     current: Journal,
     former: Journal,
+    /// Whether the current one is the second of [`FILES`].
+    is_swapped: bool,
 }
 
 impl Journals {
@@ -33,6 +39,7 @@ impl Journals {
         Ok(Self {
             current: current?,
             former: former?,
+            is_swapped: false,
         })
     }
 
@@ -46,9 +53,26 @@ impl Journals {
         self.current.fits(batch)
     }
 
+    /// How far each has come, to be noted with a checkpoint.
+    pub(crate) fn notes(&self) -> Notes {
+        let mut notes = [self.current.note(), self.former.note()];
+        if self.is_swapped {
+            notes.reverse();
+        }
+        notes
+    }
+
     /// Preallocates the one that takes commits, which must be free, up to `size` bytes, durably.
-    pub(crate) fn grow(&mut self, size: u64) -> io::Result<()> {
-        self.current.grow(size)
+    pub(crate) fn grow(&mut self, size: u64, random: &dyn Random) -> Result<()> {
+        self.current.grow(size, random)
+    }
+
+    /// Makes the other one, which must be free, if there is none.
+    pub(crate) fn found_other(&mut self, size: u64, random: &dyn Random) -> Result<()> {
+        match self.former.size() {
+            0 => self.former.grow(size, random),
+            _ => Ok(()),
+        }
     }
 
     /// Appends a record, not yet synced. The caller made sure that it fits. After a failure of the
@@ -74,6 +98,7 @@ impl Journals {
             self.current.sync(sequence)?;
         }
         std::mem::swap(&mut self.current, &mut self.former);
+        self.is_swapped = !self.is_swapped;
         self.current.set_synced(sequence);
         Ok(())
     }
@@ -93,9 +118,12 @@ impl Journals {
     /// The batches after commit `applied`, in order. Nothing may be appended before both are free.
     ///
     /// # Errors
-    /// `Corrupted` if records that had been synced are damaged.
-    pub(crate) fn read(&mut self, applied: u64) -> Result<Vec<WriteBatch>> {
-        let mut halves = [self.current.read(applied)?, self.former.read(applied)?];
+    /// `Corrupted` if records that had been synced are damaged, or a journal is behind `notes`.
+    pub(crate) fn read(&mut self, applied: u64, notes: Notes) -> Result<Vec<WriteBatch>> {
+        let mut halves = [
+            self.current.read(applied, notes[0])?,
+            self.former.read(applied, notes[1])?,
+        ];
         halves.sort_by_key(|records| records.first.unwrap_or(u64::MAX));
         let mut batches = Vec::new();
         for Records {

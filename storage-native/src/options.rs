@@ -38,3 +38,10 @@ impl Default for NativeOptions {
         }
     }
 }
+
+impl NativeOptions {
+    /// The size that a journal is made with.
+    pub(crate) fn first_journal_bytes(&self) -> u64 {
+        self.journal_initial_bytes.min(self.journal_bytes)
+    }
+}

@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use pinyon_core::storage::{KeySpace, WriteBatch};
 use redb::Database;
 
+use super::files::Notes;
 use super::{files, merge};
 use crate::overlay::Overlay;
 
@@ -19,12 +20,12 @@ use crate::overlay::Overlay;
 pub(super) struct Work {
     pub(super) database: Arc<Database>,
     pub(super) overlay: Arc<Overlay>,
-    /// The last commit in the overlay.
-    pub(super) sequence: u64,
+    /// What redb notes with it.
+    pub(super) notes: Notes,
 }
 
 impl Work {
-    /// Writes the overlay, and `batch` behind it as the commit with the number `sequence`.
+    /// Writes the overlay, and `batch` behind it as the last commit of the notes.
     pub(super) fn write(self, batch: Option<&WriteBatch>) -> Result<(), redb::Error> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_quick_repair(true);
@@ -34,7 +35,7 @@ impl Work {
         if let Some(batch) = batch {
             merge::write_batch(&transaction, batch)?;
         }
-        files::write_applied(transaction, self.sequence)
+        files::write_notes(transaction, &self.notes)
     }
 }
 
@@ -58,7 +59,7 @@ enum Progress {
 impl Checkpoint {
     pub(super) fn new(work: Work, promised: u64) -> Self {
         Self {
-            sequence: work.sequence,
+            sequence: work.notes.applied,
             promised,
             progress: Mutex::new(Progress::Waiting(work)),
             done: Condvar::new(),

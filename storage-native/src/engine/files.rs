@@ -12,6 +12,7 @@ use super::CHECKPOINT_BYTES;
 use crate::block_file::BlockFile;
 use crate::disk::Directory;
 use crate::error::{redb_error, store_error};
+use crate::journals::{self, Journals};
 use crate::options::NativeOptions;
 
 /// The B-tree file inside a store's directory.
@@ -20,6 +21,10 @@ pub(crate) const DATA_FILE: &str = "data";
 const NOTES: TableDefinition<'static, &'static str, u64> = TableDefinition::new("notes");
 /// The last commit that redb holds durably.
 const APPLIED: &str = "applied";
+/// Of each journal, how far it had come.
+const SIZE: &str = "size";
+const GENERATION: &str = "generation";
+
 /// Lets redb share the block file with the engine.
 #[derive(Debug)]
 struct Backend(Arc<BlockFile>);
@@ -63,12 +68,24 @@ pub(crate) fn create(
     random: &dyn Random,
 ) -> Result<()> {
     let failed = |reason| store_error(name.as_str(), "create", reason);
+    let mut journals = Journals::open(directory).map_err(failed)?;
+    journals.grow(options.first_journal_bytes(), random)?;
+    let notes = Notes {
+        applied: 0,
+        journals: journals.notes(),
+    };
     let blocks = create_blocks(name, directory, DATA_FILE, random)?;
     let database = open_redb(name, &blocks, options)?;
-    database
-        .close()
+    write_first(database, &notes)
         .map_err(|reason| redb_error(name.as_str(), "create", blocks.damage(), reason))?;
     directory.sync().map_err(failed)
+}
+
+fn write_first(database: Database, notes: &Notes) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    write_notes(transaction, notes)?;
+    Ok(database.close()?)
 }
 
 /// A new, empty block file.
@@ -88,21 +105,51 @@ pub(crate) fn create_blocks(
     Ok(Arc::new(blocks))
 }
 
-/// The last commit that redb holds durably, as it noted itself.
-pub(crate) fn read_applied(database: &Database) -> Result<u64, redb::Error> {
-    let transaction = database.begin_read()?;
-    let table = match transaction.open_table(NOTES) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(0),
-        table => table?,
-    };
-    Ok(table.get(APPLIED)?.map_or(0, |applied| applied.value()))
+/// What redb notes about itself and the journals with each checkpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Notes {
+    /// The last commit that redb holds durably.
+    pub(crate) applied: u64,
+    /// How far the journals had come; nothing in stores that older versions wrote.
+    pub(crate) journals: journals::Notes,
 }
 
-/// Commits `transaction` with the note that it holds all commits up to `sequence`.
-pub(crate) fn write_applied(
+fn name_of(file: &str, what: &str) -> String {
+    format!("{file} {what}")
+}
+
+/// What redb noted last.
+pub(crate) fn read_notes(database: &Database) -> Result<Notes, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(NOTES) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Notes::default()),
+        table => table?,
+    };
+    let number = |name: &str| -> Result<u64, redb::Error> {
+        Ok(table.get(name)?.map_or(0, |number| number.value()))
+    };
+    let mut notes = Notes {
+        applied: number(APPLIED)?,
+        ..Notes::default()
+    };
+    for (file, note) in journals::FILES.iter().zip(&mut notes.journals) {
+        note.size = number(&name_of(file, SIZE))?;
+        note.generation = number(&name_of(file, GENERATION))?;
+    }
+    Ok(notes)
+}
+
+/// Commits `transaction` with `notes`.
+pub(crate) fn write_notes(
     transaction: redb::WriteTransaction,
-    sequence: u64,
+    notes: &Notes,
 ) -> Result<(), redb::Error> {
-    transaction.open_table(NOTES)?.insert(APPLIED, sequence)?;
+    let mut table = transaction.open_table(NOTES)?;
+    table.insert(APPLIED, notes.applied)?;
+    for (file, note) in journals::FILES.iter().zip(&notes.journals) {
+        table.insert(&*name_of(file, SIZE), note.size)?;
+        table.insert(&*name_of(file, GENERATION), note.generation)?;
+    }
+    drop(table);
     Ok(transaction.commit()?)
 }

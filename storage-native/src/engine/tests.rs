@@ -11,6 +11,7 @@ use pinyon_core::storage::{Direction, KeyRange, KeySpace, PageLimits};
 
 use super::*;
 use crate::disk::{Fault, SimulatedDisk};
+use crate::journals;
 
 const NUMBER: &[u8] = b"the number of the last commit";
 const NUMBER_SPACE: KeySpace = KeySpace::new(7);
@@ -62,7 +63,10 @@ fn small_options(numbers: &mut Numbers) -> NativeOptions {
 fn created() -> SimulatedDisk {
     let disk = SimulatedDisk::default();
     let directory: Arc<dyn Directory> = Arc::new(disk.clone());
-    let options = NativeOptions::default();
+    let options = NativeOptions {
+        journal_initial_bytes: 16 << 10,
+        ..NativeOptions::default()
+    };
     create(&name(), &directory, &options, &SeededRandom::new(5)).unwrap();
     disk
 }
@@ -610,4 +614,43 @@ fn flipped_bits_in_a_journal_to_replay_never_give_a_wrong_answer() {
     flip_bytes(&disk, &history, "journal", flip_step(211));
     flip_bytes(&disk, &history, "journal-2", flip_step(211));
     flip_bytes(&disk, &history, "data", flip_step(1_021));
+}
+
+/// Something that happens to a file.
+type Harm = fn(&SimulatedDisk, &str);
+
+#[test]
+fn a_journal_that_is_gone_or_cut_is_noticed() {
+    let harms: [Harm; 4] = [
+        |disk, file| disk.remove(file).unwrap(),
+        |disk, file| disk.with_bytes(file, Vec::clear),
+        |disk, file| disk.with_bytes(file, |bytes| bytes.truncate(bytes.len() / 2)),
+        |disk, file| disk.with_bytes(file, |bytes| bytes[..8192].fill(0)),
+    ];
+    for closed in [true, false] {
+        let (disk, _) = store_with_data(closed);
+        for file in journals::FILES {
+            for harm in harms {
+                let harmed = disk.copy();
+                harm(&harmed, file);
+                let error = open(&harmed, &NativeOptions::default(), 6).err().unwrap();
+                assert_eq!(error.kind(), ErrorKind::Corrupted);
+                let named = format!("store 'tested': '{file}' ");
+                assert!(error.message().contains(&named), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_journal_of_a_new_store_is_missed() {
+    let disk = created();
+    let mut engine = open(&disk, &NativeOptions::default(), 3).unwrap();
+    let mut batch = WriteBatch::default();
+    batch.put(KeySpace::new(1), "key", "value");
+    engine.commit(&batch, Durability::Durable).unwrap();
+    drop(engine);
+    disk.remove("journal").unwrap();
+    let error = open(&disk, &NativeOptions::default(), 6).err().unwrap();
+    assert!(error.message().contains("'journal' is missing"), "{error}");
 }

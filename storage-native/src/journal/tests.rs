@@ -2,7 +2,7 @@ use pinyon_core::host::SeededRandom;
 
 use super::*;
 use crate::disk::SimulatedDisk;
-use crate::journals::Journals;
+use crate::journals::{Journals, Notes};
 
 const FILE: &str = "journal";
 const SPACE: KeySpace = KeySpace::new(4);
@@ -25,14 +25,14 @@ fn open_both(disk: &SimulatedDisk) -> Journals {
 }
 
 fn read(disk: &SimulatedDisk, applied: u64) -> Result<Vec<WriteBatch>> {
-    open_both(disk).read(applied)
+    open_both(disk).read(applied, Notes::default())
 }
 
 fn journal_with(disk: &SimulatedDisk, seed: u64, first: u64, texts: &[&str]) -> Journal {
     let random = SeededRandom::new(seed);
     let mut journal = open(disk);
-    journal.read(first - 1).unwrap();
-    journal.grow(256 << 10).unwrap();
+    journal.read(first - 1, Note::default()).unwrap();
+    journal.grow(256 << 10, &random).unwrap();
     for (sequence, text) in (first..).zip(texts) {
         assert!(journal.fits(&batch(text)));
         journal.append(sequence, &batch(text), &random).unwrap();
@@ -124,11 +124,11 @@ fn one_damaged_header_is_no_harm() {
 fn both_with_two(disk: &SimulatedDisk) -> Journals {
     let random = SeededRandom::new(1);
     let mut journals = open_both(disk);
-    journals.read(0).unwrap();
+    journals.read(0, Notes::default()).unwrap();
     for sequence in 1..=4 {
         let batch = batch(&sequence.to_string());
         if !journals.fits(&batch) {
-            journals.grow(64 << 10).unwrap();
+            journals.grow(64 << 10, &random).unwrap();
         }
         journals.append(sequence, &batch, &random).unwrap();
         if sequence == 2 {
@@ -174,4 +174,52 @@ fn a_gap_between_the_files_is_damage() {
     both_with_two(&disk);
     disk.with_bytes("journal-2", |bytes| bytes[place(1) + 44] ^= 1);
     assert_eq!(read(&disk, 0).unwrap(), ["1", "2", "3"].map(batch));
+}
+
+#[test]
+fn a_journal_behind_its_note_is_damage() {
+    let disk = SimulatedDisk::default();
+    let mut journal = journal_with(&disk, 1, 1, &["a", "b"]);
+    assert_eq!(
+        journal.note().generation,
+        1,
+        "only the first header is durable"
+    );
+    journal.sync(2).unwrap();
+    let note = journal.note();
+    assert_eq!((note.size, note.generation), (256 << 10, 2));
+    let read = |disk: &SimulatedDisk| open(disk).read(0, note).map(|it| it.batches.len());
+    assert_eq!(read(&disk).unwrap(), 2);
+    let refused = |damage: &dyn Fn(&SimulatedDisk), why: &str| {
+        let disk = disk.copy();
+        damage(&disk);
+        let error = read(&disk).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted);
+        assert!(error.message().contains(why), "{error}");
+    };
+    refused(&|disk| disk.remove(FILE).unwrap(), "'journal' is missing");
+    refused(
+        &|disk| disk.with_bytes(FILE, |bytes| bytes.clear()),
+        "has 0 bytes",
+    );
+    refused(
+        &|disk| disk.with_bytes(FILE, |bytes| bytes.truncate(128 << 10)),
+        "'journal' has 131072 bytes and had 262144",
+    );
+    refused(
+        &|disk| {
+            disk.with_bytes(FILE, |bytes| {
+                bytes[0] ^= 1;
+                bytes[BLOCK] ^= 1;
+            });
+        },
+        "'journal' has lost its header",
+    );
+    let older = SimulatedDisk::default();
+    open(&older).grow(256 << 10, &SeededRandom::new(9)).unwrap();
+    let error = read(&older).unwrap_err();
+    assert!(
+        error.message().contains("generation 1, and was 2"),
+        "{error}"
+    );
 }
