@@ -1,6 +1,7 @@
 //! What every request of this process shares.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pinyon_core::host::{Host, OsRandom, SystemClock, Timestamp};
@@ -60,10 +61,9 @@ impl Server {
             ..NativeOptions::default()
         };
         let directory = config.data_dir.clone();
-        let environment =
-            tokio::task::spawn_blocking(move || NativeEnvironment::open(directory, options))
-                .await
-                .map_err(|reason| Error::new(ErrorKind::Internal, reason.to_string()))??;
+        let environment = tokio::task::spawn_blocking(move || open_environment(directory, options))
+            .await
+            .map_err(|reason| Error::new(ErrorKind::Internal, reason.to_string()))??;
         let databases = Databases::open(environment, host.clone(), &config).await?;
         let room_kib = (config.max_buffered_bytes >> 10).clamp(1, Semaphore::MAX_PERMITS);
         let started_at = host.clock.now();
@@ -99,4 +99,14 @@ impl Server {
             ),
         ))
     }
+}
+
+/// Opens the environment and writes damaged names of stores anew where another copy has them.
+fn open_environment(directory: PathBuf, options: NativeOptions) -> Result<NativeEnvironment> {
+    let environment = NativeEnvironment::open(directory, options)?;
+    for problem in environment.problems() {
+        tracing::warn!(problem, "the name of a store is damaged");
+    }
+    environment.repair_names()?;
+    Ok(environment)
 }

@@ -343,6 +343,74 @@ fn damage_is_found_and_named() {
     assert!(!people["problems"].as_array().unwrap().is_empty());
 }
 
+/// The directory of the store called something that begins with `prefix`.
+fn store_of(data: &str, prefix: &str) -> PathBuf {
+    let stores = fs::read_dir(Path::new(data).join("stores")).unwrap();
+    let mut paths = stores.map(|it| it.unwrap().path());
+    let is_wanted = |path: &PathBuf| {
+        let name = fs::read_to_string(path.join("name")).unwrap();
+        name.split_once(' ').unwrap().1.starts_with(prefix)
+    };
+    paths.find(is_wanted).unwrap()
+}
+
+#[test]
+fn a_store_or_a_name_that_is_gone_is_named_and_nothing_takes_its_place() {
+    let place = Place::new();
+    place.import("people", &place.file("people.json", people(3)));
+    let data = place.data();
+    let store = store_of(&data, "database-");
+    fs::remove_file(store.join("name")).unwrap();
+    let (code, output, _) = run(&["verify", "--data-dir", &data]);
+    assert_eq!(code, 4, "{output}");
+    assert!(output.contains("name' is missing"), "{output}");
+    assert!(output.contains("people: 3 documents"), "{output}");
+    assert!(!store.join("name").exists(), "a check repairs nothing");
+
+    fs::remove_dir_all(&store).unwrap();
+    let (code, output, _) = run(&["verify", "--data-dir", &data]);
+    assert_eq!(code, 4, "{output}");
+    assert!(
+        output.contains("'people' is missing from the data directory"),
+        "{output}"
+    );
+    for arguments in [
+        vec!["info", "--data-dir", &data],
+        vec!["export", "--data-dir", &data, "--database", "people", "-"],
+        vec![
+            "import",
+            "--data-dir",
+            &data,
+            "--database",
+            "people",
+            &place.path("people.json"),
+        ],
+    ] {
+        let (code, output, errors) = run(&arguments);
+        assert_eq!(code, 4, "{arguments:?}: {output}{errors}");
+        assert!(
+            errors.contains("is missing from the data directory"),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn a_look_changes_no_file() {
+    let place = Place::new();
+    place.import("people", &place.file("people.json", people(3)));
+    let data = place.data();
+    let contents = || -> Vec<Vec<u8>> {
+        let files = files_under(Path::new(&data)).into_iter();
+        files.map(|file| fs::read(file).unwrap()).collect()
+    };
+    let before = contents();
+    done(&["verify", "--data-dir", &data]);
+    done(&["info", "--data-dir", &data]);
+    place.lines_of("people");
+    assert!(contents() == before);
+}
+
 fn files_under(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {

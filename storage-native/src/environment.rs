@@ -4,6 +4,7 @@
 //! lock                 held exclusively while the environment is open
 //! format               "pinyon storage 2"
 //! stores/000001/name   the store's name, after its checksum
+//! stores/000001/name-2 the same, for when a disk damages one
 //! stores/000001/data   its B-tree file
 //! stores/000001/journal
 //! stores/000001/journal-2
@@ -21,14 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pinyon_core::host::{OsRandom, Random};
 use pinyon_core::storage::{Environment, StoreName};
 use pinyon_core::{Error, ErrorKind, Result};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::compact::{self, CompactReport};
-use crate::disk::{Directory, FileSystem, sync_directory};
+use crate::disk::{CopyOnWrite, Directory, FileSystem, sync_directory};
 use crate::engine::{self, Engine};
 use crate::error::io_error;
 use crate::options::NativeOptions;
 use crate::store::NativeStore;
+use crate::store_name;
 use crate::verify::{self, Progress, VerifyReport};
 
 const FORMAT: &str = "pinyon storage 2\n";
@@ -47,14 +48,20 @@ struct Inner {
     directory: PathBuf,
     options: NativeOptions,
     stores: Mutex<Stores>,
-    /// The lock lasts as long as the file is open.
-    _lock: File,
+    /// What was found wrong with names when it was opened.
+    problems: Vec<String>,
+    /// Whether the files stay as they are, whatever is written.
+    is_read_only: bool,
+    /// The lock lasts as long as the file is open; a copy that is only read may have none.
+    _lock: Option<File>,
 }
 
 #[derive(Default)]
 struct Stores {
     entries: BTreeMap<StoreName, Entry>,
     last_number: u64,
+    /// Directories of stores of which nobody knows the names.
+    nameless: Vec<u64>,
 }
 
 struct Entry {
@@ -97,24 +104,78 @@ impl NativeEnvironment {
     /// # Errors
     /// `Unavailable` if another process (or another environment in this one) has it open,
     /// `Unsupported` if a newer version wrote it, `Corrupted` if its format file is something
-    /// else.
+    /// else or gone, `InvalidRequest` if it holds something else than an environment.
     pub fn open(directory: impl Into<PathBuf>, options: NativeOptions) -> Result<Self> {
         let directory = directory.into();
         let doing = format!("open the data directory '{}'", directory.display());
         let failed = |reason| io_error(&doing, reason);
+        refuse_foreign(&directory).map_err(failed)??;
         fs::create_dir_all(stores_directory(&directory)).map_err(failed)?;
-        let lock = lock_directory(&directory)?;
-        check_format(&directory)?;
-        let stores = list_stores(&directory)?;
+        let mut created = File::options();
+        created.create(true).truncate(false).write(true);
+        let lock = lock_directory(&directory, &created)?;
+        check_format(&directory, true)?;
+        let (stores, problems) = list_stores(&directory, true)?;
         sync_directory(&directory).map_err(failed)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 directory,
                 options,
                 stores: Mutex::new(stores),
+                problems,
+                is_read_only: false,
+                _lock: Some(lock),
+            }),
+        })
+    }
+
+    /// Opens the environment in `directory` to look at it: no file changes, also where opening a
+    /// store replays a journal, and what is written is gone with the store. Works on read-only
+    /// and on full disks.
+    ///
+    /// # Errors
+    /// As [`NativeEnvironment::open`]; `NotFound` if there is none.
+    pub fn open_read_only(directory: impl Into<PathBuf>, options: NativeOptions) -> Result<Self> {
+        let directory = directory.into();
+        if !stores_directory(&directory).is_dir() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("'{}' is no data directory", directory.display()),
+            ));
+        }
+        let lock = match directory.join("lock").exists() {
+            true => Some(lock_directory(&directory, File::options().read(true))?),
+            false => None,
+        };
+        check_format(&directory, false)?;
+        let (stores, problems) = list_stores(&directory, false)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                directory,
+                options,
+                stores: Mutex::new(stores),
+                problems,
+                is_read_only: true,
                 _lock: lock,
             }),
         })
+    }
+
+    /// What is wrong with the names of stores, a line each; nothing is, normally.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.inner.problems
+    }
+
+    /// Writes names anew where one of the two copies is damaged or missing.
+    ///
+    /// # Errors
+    /// Whatever the file system reports.
+    pub fn repair_names(&self) -> Result<()> {
+        for (name, entry) in &self.inner.stores().entries {
+            store_name::repair(&self.inner.store_directory(entry.number), name)?;
+        }
+        Ok(())
     }
 
     /// The bytes that the files of the store called `name` take; 0 when there is none.
@@ -141,7 +202,11 @@ impl NativeEnvironment {
     }
 
     fn directory_of(&self, number: u64) -> Arc<dyn Directory> {
-        Arc::new(FileSystem::new(self.inner.store_directory(number)))
+        let path = self.inner.store_directory(number);
+        match self.inner.is_read_only {
+            true => Arc::new(CopyOnWrite::new(path)),
+            false => Arc::new(FileSystem::new(path)),
+        }
     }
 
     fn open_engine(&self, name: &StoreName, directory: Arc<dyn Directory>) -> Result<Engine> {
@@ -202,6 +267,21 @@ impl NativeEnvironment {
                     format!("there is no store '{}'", name.as_str()),
                 ));
             }
+            if self.inner.is_read_only {
+                return Err(Error::corrupted(format!(
+                    "store '{}' is missing from the data directory '{}'",
+                    name.as_str(),
+                    self.inner.directory.display()
+                )));
+            }
+            // It may be one of those.
+            if let Some(nameless) = stores.nameless.first() {
+                return Err(Error::corrupted(format!(
+                    "store '{}' is not there, and the name of the store in 'stores/{nameless:06}' \
+                     is not readable; restore that one",
+                    name.as_str()
+                )));
+            }
             let number = stores.last_number + 1;
             let path = self.inner.store_directory(number);
             create_store(&path, name, &self.inner.options)?;
@@ -234,6 +314,9 @@ impl NativeEnvironment {
         let Some(entry) = stores.entries.get(name) else {
             return Ok(());
         };
+        if self.inner.is_read_only {
+            return Ok(());
+        }
         if entry.open {
             return Err(unavailable(format!(
                 "store '{}' is open and cannot be deleted",
@@ -270,15 +353,10 @@ fn unavailable(message: String) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
-fn lock_directory(directory: &Path) -> Result<File> {
+fn lock_directory(directory: &Path, options: &fs::OpenOptions) -> Result<File> {
     let path = directory.join("lock");
     let failed = |reason| io_error(format!("lock '{}'", path.display()), reason);
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
+    let lock = options.open(&path).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(unavailable(format!(
@@ -289,15 +367,58 @@ fn lock_directory(directory: &Path) -> Result<File> {
     }
 }
 
-fn check_format(directory: &Path) -> Result<()> {
+/// Refuses a directory of somebody's files: it has something in it, and nothing of ours.
+fn refuse_foreign(directory: &Path) -> io::Result<Result<()>> {
+    let items = match fs::read_dir(directory) {
+        Ok(items) => items,
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(Ok(())),
+        Err(reason) => return Err(reason),
+    };
+    let mut foreign = None;
+    for item in items {
+        let name = item?.file_name();
+        match name.to_string_lossy().as_ref() {
+            "stores" | "format" | "lock" => return Ok(Ok(())),
+            // What file systems and their users put into empty directories.
+            "lost+found" => {}
+            hidden if hidden.starts_with('.') => {}
+            other => foreign = Some(other.to_owned()),
+        }
+    }
+    Ok(match foreign {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!(
+            "'{}' is no data directory and not empty: there is '{name}' in it; name an empty or \
+             a new directory",
+            directory.display()
+        ))),
+    })
+}
+
+fn check_format(directory: &Path, may_write: bool) -> Result<()> {
     let path = directory.join("format");
     let failed = |reason| io_error(format!("read '{}'", path.display()), reason);
     let found = match fs::read(&path) {
         Ok(found) => found,
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => FORMER_FORMAT.into(),
+        Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+            // Before there is a format there are no stores.
+            let mut stores = fs::read_dir(stores_directory(directory)).map_err(failed)?;
+            match stores.next() {
+                None => FORMER_FORMAT.into(),
+                Some(_) => {
+                    return Err(Error::corrupted(format!(
+                        "'{}' is missing from a data directory with stores",
+                        path.display()
+                    )));
+                }
+            }
+        }
         Err(reason) => return Err(failed(reason)),
     };
     if found == FORMER_FORMAT.as_bytes() {
+        if !may_write {
+            return Ok(());
+        }
         return write_whole(&path, FORMAT.as_bytes()).map_err(failed);
     }
     if found == FORMAT.as_bytes() {
@@ -322,11 +443,13 @@ fn check_format(directory: &Path) -> Result<()> {
     })
 }
 
-/// Reads the names of all stores and removes what a crash left half created or half deleted.
-fn list_stores(directory: &Path) -> Result<Stores> {
+/// Reads the names of all stores, says what is wrong with them, and removes what a crash left half
+/// created or half deleted, if it `may_write`.
+fn list_stores(directory: &Path, may_write: bool) -> Result<(Stores, Vec<String>)> {
     let path = stores_directory(directory);
     let failed = |reason| io_error(format!("read the directory '{}'", path.display()), reason);
     let mut stores = Stores::default();
+    let mut problems = Vec::new();
     for item in fs::read_dir(&path).map_err(failed)? {
         let item = item.map_err(failed)?;
         let file_name = item.file_name();
@@ -334,43 +457,32 @@ fn list_stores(directory: &Path) -> Result<Stores> {
             continue;
         };
         if file_name.starts_with(UNFINISHED) {
-            fs::remove_dir_all(item.path()).map_err(failed)?;
-        } else if let Ok(number) = file_name.parse::<u64>() {
-            let name = read_name(&item.path())?;
-            stores.last_number = stores.last_number.max(number);
-            let entry = Entry {
-                number,
-                open: false,
-            };
-            if stores.entries.insert(name.clone(), entry).is_some() {
-                return Err(Error::corrupted(format!(
-                    "two directories in '{}' hold a store called '{}'",
-                    path.display(),
-                    name.as_str()
-                )));
+            if may_write {
+                fs::remove_dir_all(item.path()).map_err(failed)?;
             }
+            continue;
+        }
+        let Ok(number) = file_name.parse::<u64>() else {
+            continue;
+        };
+        stores.last_number = stores.last_number.max(number);
+        let Some(name) = store_name::read(&item.path(), &mut problems)? else {
+            stores.nameless.push(number);
+            continue;
+        };
+        let entry = Entry {
+            number,
+            open: false,
+        };
+        if stores.entries.insert(name.clone(), entry).is_some() {
+            return Err(Error::corrupted(format!(
+                "two directories in '{}' hold a store called '{}'",
+                path.display(),
+                name.as_str()
+            )));
         }
     }
-    Ok(stores)
-}
-
-fn read_name(store: &Path) -> Result<StoreName> {
-    let path = store.join("name");
-    let bytes =
-        fs::read(&path).map_err(|reason| io_error(format!("read '{}'", path.display()), reason))?;
-    let damaged = || Error::corrupted(format!("'{}' does not hold a store's name", path.display()));
-    let text = String::from_utf8(bytes).map_err(|_| damaged())?;
-    match text.split_once(' ') {
-        Some((checksum, name)) if checksum == name_checksum(name) => {
-            StoreName::new(name).map_err(|_| damaged())
-        }
-        _ => Err(damaged()),
-    }
-}
-
-/// Comes before the name in its file, since a name damaged on disk would be another valid one.
-fn name_checksum(name: &str) -> String {
-    format!("{:016x}", xxh3_64(name.as_bytes()))
+    Ok((stores, problems))
 }
 
 fn unfinished(store: &Path) -> PathBuf {
@@ -387,8 +499,7 @@ fn create_store(path: &Path, name: &StoreName, options: &NativeOptions) -> Resul
         _ => {}
     }
     fs::create_dir(&unfinished).map_err(failed)?;
-    let name_line = format!("{} {}", name_checksum(name.as_str()), name.as_str());
-    write_whole(&unfinished.join("name"), name_line.as_bytes()).map_err(failed)?;
+    store_name::write(&unfinished, name).map_err(failed)?;
     let directory: Arc<dyn Directory> = Arc::new(FileSystem::new(&unfinished));
     engine::create(name, &directory, options, &OsRandom)?;
     fs::rename(&unfinished, path).map_err(failed)?;
@@ -396,7 +507,7 @@ fn create_store(path: &Path, name: &StoreName, options: &NativeOptions) -> Resul
 }
 
 /// Writes a small file so that after a crash it is there whole or not at all.
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("unfinished");
     let mut file = File::create(&unfinished)?;
     file.write_all(content)?;

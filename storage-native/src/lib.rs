@@ -18,6 +18,7 @@ mod options;
 mod overlay;
 mod snapshot;
 mod store;
+mod store_name;
 mod table;
 mod value;
 mod value_cache;

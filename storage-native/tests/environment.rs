@@ -1,5 +1,7 @@
 //! The directory of an environment: one owner, one format, no leftovers.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 use std::process::Command;
 
@@ -119,13 +121,111 @@ fn leftovers_of_a_crash_are_swept_and_damage_is_named() {
     std::fs::create_dir(stores.join("000009")).unwrap();
     std::fs::copy(stores.join("000001/name"), stores.join("000009/name")).unwrap();
     assert_eq!(refusal(directory.path()), ErrorKind::Corrupted);
-    // A name that was changed on disk is not taken for another store.
     std::fs::remove_dir_all(stores.join("000009")).unwrap();
-    let file = stores.join("000001/name");
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes[0] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
+    // Stores without a format.
+    std::fs::rename(directory.path().join("format"), stores.join("kept")).unwrap();
     assert_eq!(refusal(directory.path()), ErrorKind::Corrupted);
+}
+
+fn flip_first_bit(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_name_is_told_and_written_anew_from_the_other_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = open(directory.path()).unwrap();
+    put(&block_on(environment.open(&name("s"))).unwrap(), "a");
+    drop(environment);
+    let files = ["name", "name-2"].map(|file| directory.path().join("stores/000001").join(file));
+    let content = std::fs::read(&files[0]).unwrap();
+    let harms: [fn(&Path); 2] = [flip_first_bit, |file| std::fs::remove_file(file).unwrap()];
+    for (index, harm) in [(0, harms[0]), (0, harms[1]), (1, harms[0])] {
+        harm(&files[index]);
+        let environment = open(directory.path()).unwrap();
+        assert_eq!(block_on(environment.list()).unwrap(), [name("s")]);
+        let [problem] = environment.problems() else {
+            panic!("{:?}", environment.problems());
+        };
+        assert!(
+            problem.contains(files[index].to_str().unwrap()),
+            "{problem}"
+        );
+        environment.repair_names().unwrap();
+        assert_eq!(std::fs::read(&files[index]).unwrap(), content);
+    }
+    // Stores of older versions have one file and get the other.
+    std::fs::remove_file(&files[1]).unwrap();
+    let environment = open(directory.path()).unwrap();
+    assert!(environment.problems().is_empty());
+    environment.repair_names().unwrap();
+    assert_eq!(std::fs::read(&files[1]).unwrap(), content);
+    drop(environment);
+    // Without a name it is not taken for another store, and no new one takes its place.
+    files.iter().for_each(|file| flip_first_bit(file));
+    let environment = open(directory.path()).unwrap();
+    assert_eq!(environment.problems().len(), 2);
+    assert!(block_on(environment.list()).unwrap().is_empty());
+    let error = block_on(environment.open(&name("s"))).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    assert!(error.message().contains("stores/000001"), "{error}");
+}
+
+#[test]
+fn somebody_elses_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("lost+found")).unwrap();
+    std::fs::write(directory.path().join("letter.txt"), "dear").unwrap();
+    let error = open(directory.path()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert!(error.message().contains("letter.txt"), "{error}");
+    assert!(!directory.path().join("stores").exists());
+    std::fs::remove_file(directory.path().join("letter.txt")).unwrap();
+    open(directory.path()).unwrap();
+}
+
+fn contents(directory: &Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for item in std::fs::read_dir(directory).unwrap() {
+        let path = item.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(contents(&path)),
+            false => drop(found.insert(path.clone(), std::fs::read(&path).unwrap())),
+        }
+    }
+    found
+}
+
+#[test]
+fn looking_changes_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = open(directory.path()).unwrap();
+    let store = block_on(environment.open(&name("s"))).unwrap();
+    (0..50).for_each(|it| put(&store, &it.to_string()));
+    // As a crash leaves it, with a journal to replay.
+    let copy = tempfile::tempdir().unwrap();
+    for (path, content) in contents(directory.path()) {
+        let path = copy
+            .path()
+            .join(path.strip_prefix(directory.path()).unwrap());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let before = contents(copy.path());
+    let environment =
+        NativeEnvironment::open_read_only(copy.path(), NativeOptions::default()).unwrap();
+    let report = environment.verify(&name("s"), &mut |_| ()).unwrap();
+    assert_eq!((report.entries, report.problem_count), (50, 0));
+    let store = block_on(environment.open(&name("s"))).unwrap();
+    put(&store, "gone");
+    block_on(store.close()).unwrap();
+    let error = block_on(environment.open(&name("t"))).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+    block_on(environment.delete(&name("s"))).unwrap();
+    drop((environment, store));
+    assert!(contents(copy.path()) == before);
 }
 
 #[test]

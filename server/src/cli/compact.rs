@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::CommandResult;
-use super::data_dir::{self, DataDir};
+use super::data_dir::{self, Access, DataDir};
 use super::place::Stored;
 use super::progress::Progress;
 use super::standard_output;
@@ -30,7 +30,7 @@ pub struct Args {
 /// Compacts one database or all of them.
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
-        let data_dir = DataDir::open(&args.stored.data_dir, false).await?;
+        let data_dir = DataDir::open(&args.stored.data_dir, Access::Write).await?;
         for record in data_dir.chosen(args.stored.database.as_deref())? {
             if !data_dir.has_store(&record).await? {
                 standard_output::print(&format!("{}: nothing to compact\n", record.name))?;

@@ -1,6 +1,6 @@
 //! A data directory that no server has open: its environment, catalog and databases.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -50,13 +50,24 @@ pub fn limits() -> Result<Limits> {
     Ok(server_config()?.database_limits())
 }
 
-/// Opens the environment in a directory, which must be there.
+/// What a command does to a data directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Looks at it: no file changes.
+    Read,
+    /// Changes what is there.
+    Write,
+    /// Makes it, if it is not there.
+    Create,
+}
+
+/// Opens the environment in a directory.
 ///
 /// # Errors
-/// `NotFound` when it is not, `Unavailable` when another process has it.
-pub fn open_environment(directory: &Path) -> Result<NativeEnvironment> {
+/// `NotFound` when it is not there, `Unavailable` when another process has it.
+pub fn open_environment(directory: &Path, access: Access) -> Result<NativeEnvironment> {
     let is_environment = directory.join("stores").is_dir();
-    if !is_environment {
+    if access != Access::Create && !is_environment {
         return Err(Error::new(
             ErrorKind::NotFound,
             format!(
@@ -65,7 +76,12 @@ pub fn open_environment(directory: &Path) -> Result<NativeEnvironment> {
             ),
         ));
     }
-    NativeEnvironment::open(directory, NativeOptions::default()).map_err(explain_lock)
+    let options = NativeOptions::default();
+    let environment = match access {
+        Access::Read => NativeEnvironment::open_read_only(directory, options),
+        Access::Write | Access::Create => NativeEnvironment::open(directory, options),
+    };
+    environment.map_err(explain_lock)
 }
 
 fn explain_lock(error: Error) -> Error {
@@ -90,17 +106,12 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens a data directory; with `create` it may be new.
+    /// Opens a data directory.
     ///
     /// # Errors
     /// As [`open_environment`]; `Corrupted` when the catalog does not fit.
-    pub async fn open(directory: &Path, create: bool) -> Result<Self> {
-        let environment = if create {
-            let directory: PathBuf = directory.to_owned();
-            NativeEnvironment::open(directory, NativeOptions::default()).map_err(explain_lock)?
-        } else {
-            open_environment(directory)?
-        };
+    pub async fn open(directory: &Path, access: Access) -> Result<Self> {
+        let environment = open_environment(directory, access)?;
         let host = Host {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
@@ -144,12 +155,13 @@ impl DataDir {
         }
     }
 
-    /// Whether a database has a store yet: it gets one when it is first used.
+    /// Whether a database has a store yet: with older versions it got one when it was first used.
     ///
     /// # Errors
-    /// Whatever the storage reports.
+    /// `Corrupted` when it had one that is not there.
     pub async fn has_store(&self, record: &DatabaseRecord) -> Result<bool> {
         let stores = self.environment.list().await?;
+        record.check_store(&stores)?;
         Ok(stores.contains(&record.store_name()?))
     }
 
@@ -159,6 +171,7 @@ impl DataDir {
     /// Those of [`Database::open`].
     pub async fn open_database(&self, record: &DatabaseRecord) -> Result<OpenDatabase> {
         let config = server_config()?;
+        self.has_store(record).await?;
         let store = self.open_store(&record.store_name()?).await?;
         let node_tag = match stored_tag(&store).await? {
             Some(tag) => tag,

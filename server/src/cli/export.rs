@@ -12,7 +12,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
 use super::CommandResult;
-use super::data_dir::{self, DataDir};
+use super::data_dir::{self, Access, DataDir};
 use super::place::{Chosen, Place};
 use super::progress::Progress;
 use super::remote::Remote;
@@ -96,7 +96,7 @@ pub fn run(args: Args) -> CommandResult {
                 export_from_server(&remote, format, &mut output).await?
             }
             Chosen::Directory(directory) => {
-                let data_dir = DataDir::open(&directory, false).await?;
+                let data_dir = DataDir::open(&directory, Access::Read).await?;
                 let record = data_dir.find(&args.database)?;
                 let open = data_dir.open_database(&record).await?;
                 let transaction = open.database.read().await?;

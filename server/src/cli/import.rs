@@ -14,7 +14,7 @@ use pinyon_core::{ErrorKind, Result};
 use serde_json::Value;
 
 use super::CommandResult;
-use super::data_dir::{self, DataDir};
+use super::data_dir::{self, Access, DataDir};
 use super::input::Input;
 use super::place::{Chosen, Place};
 use super::progress::Progress;
@@ -139,7 +139,11 @@ pub fn run(args: Args) -> CommandResult {
                 import_into(&remote, input, &options).await
             }
             Chosen::Directory(directory) => {
-                let mut data_dir = DataDir::open(&directory, args.create).await?;
+                let access = match args.create {
+                    true => Access::Create,
+                    false => Access::Write,
+                };
+                let mut data_dir = DataDir::open(&directory, access).await?;
                 if args.create && data_dir.catalog.find(&args.database).is_none() {
                     let record = serde_json::Map::new();
                     data_dir

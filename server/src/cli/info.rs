@@ -8,7 +8,7 @@ use pinyon_core::Result;
 use serde::Serialize;
 
 use super::CommandResult;
-use super::data_dir::{self, DataDir};
+use super::data_dir::{self, Access, DataDir};
 use super::place::Stored;
 use super::standard_output;
 use crate::databases::DatabaseRecord;
@@ -65,7 +65,7 @@ struct CollectionInfo {
 /// Prints what the directory holds.
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
-        let data_dir = DataDir::open(&args.stored.data_dir, false).await?;
+        let data_dir = DataDir::open(&args.stored.data_dir, Access::Read).await?;
         let mut databases = Vec::new();
         for record in data_dir.chosen(args.stored.database.as_deref())? {
             databases.push(describe(&data_dir, record).await?);
@@ -95,7 +95,7 @@ async fn describe(data_dir: &DataDir, record: DatabaseRecord) -> Result<Database
         change_vector: String::new(),
         collections: Vec::new(),
     };
-    // One that was never used has no store, and must not get one from being looked at.
+    // One that an older version made and nobody used has none, and must not get one from this.
     if !data_dir.has_store(&record).await? {
         return Ok(info);
     }

@@ -11,14 +11,16 @@ use pinyon_storage_native::NativeEnvironment;
 use serde::Serialize;
 
 use super::CommandResult;
-use super::data_dir::{self, DataDir};
+use super::data_dir::{self, Access, DataDir};
 use super::place::Stored;
 use super::progress::Progress;
 use super::standard_output;
+use crate::databases::DatabaseRecord;
 
 const HELP: &str = "\
 Every checksum of the files is compared first, then every document, count, etag and cross-reference
-of each database. What is wrong is printed, one line each; nothing is repaired.
+of each database. What is wrong is printed, one line each; nothing is repaired and no file changes,
+so a read-only copy can be verified too.
 
 Examples:
   pinyon verify --data-dir ./data
@@ -75,6 +77,13 @@ struct FoundProblem {
 }
 
 impl StoreReport {
+    fn named(store: &str) -> Self {
+        Self {
+            store: store.to_owned(),
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, what: String) {
         self.problem_count += 1;
         self.problems.push(FoundProblem {
@@ -88,8 +97,17 @@ impl StoreReport {
 /// Verifies and prints what was found.
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
-        let environment = data_dir::open_environment(&args.stored.data_dir)?;
+        let environment = data_dir::open_environment(&args.stored.data_dir, Access::Read)?;
         let mut stores = Vec::new();
+        if !environment.problems().is_empty() {
+            let mut report = StoreReport::named("stores");
+            environment
+                .problems()
+                .iter()
+                .cloned()
+                .for_each(|what| report.add(what));
+            stores.push(report);
+        }
         // The catalog's files come first: it is needed to know which store is which database's.
         for name in environment.list().await? {
             if !name.as_str().starts_with("database-") {
@@ -97,28 +115,34 @@ pub fn run(args: Args) -> CommandResult {
             }
         }
         drop(environment);
-        let names = match names_by_store(&args).await {
-            Ok(names) => names,
+        let records = match records_by_store(&args).await {
+            Ok(records) => records,
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
             Err(error) => {
-                let mut report = StoreReport {
-                    store: "catalog".to_owned(),
-                    ..StoreReport::default()
-                };
+                let mut report = StoreReport::named("catalog");
                 report.add(format!("it cannot be read: {error}"));
                 stores.push(report);
                 BTreeMap::new()
             }
         };
-        let environment = data_dir::open_environment(&args.stored.data_dir)?;
-        for store in environment.list().await? {
-            let database = names.get(store.as_str());
+        let environment = data_dir::open_environment(&args.stored.data_dir, Access::Read)?;
+        let present = environment.list().await?;
+        for record in records.values() {
+            if let Err(error) = record.check_store(&present) {
+                let mut report = StoreReport::named(&record.store);
+                report.database = Some(record.name.clone());
+                report.add(error.message().to_owned());
+                stores.push(report);
+            }
+        }
+        for store in present {
+            let database = records.get(store.as_str()).map(|it| it.name.clone());
             let is_wanted = match &args.stored.database {
                 Some(_) => database.is_some(),
                 None => store.as_str().starts_with("database-"),
             };
             if is_wanted {
-                stores.push(check_database(&environment, &store, database.cloned()).await?);
+                stores.push(check_database(&environment, &store, database).await?);
             }
         }
         let problem_count = stores.iter().map(|it| it.problem_count).sum();
@@ -133,11 +157,11 @@ pub fn run(args: Args) -> CommandResult {
 }
 
 /// The databases that are to be checked, by their stores.
-async fn names_by_store(args: &Args) -> Result<BTreeMap<String, String>> {
-    let data_dir = DataDir::open(&args.stored.data_dir, false).await?;
+async fn records_by_store(args: &Args) -> Result<BTreeMap<String, DatabaseRecord>> {
+    let data_dir = DataDir::open(&args.stored.data_dir, Access::Read).await?;
     let records = data_dir.chosen(args.stored.database.as_deref());
     data_dir.close().await?;
-    let by_store = records?.into_iter().map(|it| (it.store, it.name));
+    let by_store = records?.into_iter().map(|it| (it.store.clone(), it));
     Ok(by_store.collect())
 }
 
@@ -174,6 +198,10 @@ async fn check_database(
         .clone()
         .unwrap_or_else(|| store.as_str().to_owned());
     let mut report = check_files(environment, store, database)?;
+    if report.entries == 0 && report.problem_count == 0 {
+        // It was being made when the server ended: nothing was acknowledged in it yet.
+        return Ok(report);
+    }
     let opened = match environment.open(store).await {
         Ok(opened) => opened,
         Err(error) if error.kind() == ErrorKind::Corrupted => {

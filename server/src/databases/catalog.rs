@@ -80,7 +80,26 @@ impl<E: Environment> Catalog<E> {
             catalog.commit(None).await?;
         }
         catalog.sweep().await?;
+        catalog.note_stores().await?;
         Ok(catalog)
+    }
+
+    /// Notes which databases have stores, for records of versions that did not.
+    async fn note_stores(&mut self) -> Result<()> {
+        let stores = self.environment.list().await?;
+        let mut unnoted: Vec<DatabaseRecord> = Vec::new();
+        for record in self.records.values().filter(|it| !it.has_store) {
+            if stores.contains(&record.store_name()?) {
+                unnoted.push(record.clone());
+            }
+        }
+        for mut record in unnoted {
+            record.has_store = true;
+            let key = to_name_key(&record.name);
+            self.commit(Some((&key, Some(&record)))).await?;
+            self.records.insert(key, record);
+        }
+        Ok(())
     }
 
     /// A new catalog beside databases means that the old one is lost: nothing may be swept then.
@@ -191,9 +210,20 @@ impl<E: Environment> Catalog<E> {
             None => format!("{STORE_PREFIX}{}", random_uuid(&*self.host.random)?),
         };
         let disabled = client_record.get("Disabled") == Some(&Value::Bool(true));
+        // Made before a record names it: a store that a record names and that is not there is lost.
+        let is_new = former.is_none_or(|former| !former.has_store);
+        if is_new {
+            let store = self
+                .environment
+                .open(&StoreName::new(store.as_str())?)
+                .await?;
+            store.close().await?;
+        }
+        let former = self.records.get(&key);
         let record = DatabaseRecord {
             name: name.to_owned(),
             store,
+            has_store: true,
             disabled,
             detached: false,
             sweeps: former.is_some_and(|former| former.sweeps),

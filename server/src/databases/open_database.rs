@@ -48,6 +48,7 @@ impl OpenDatabase {
         turns: &IndexingTurns,
     ) -> Result<Self> {
         let store_name = record.store_name()?;
+        record.check_store(&environment.list().await?)?;
         let store = environment.open(&store_name).await?;
         let (documents, merger) = Database::open(store, host.clone(), options).await?;
         let merger = tokio::spawn(merger.run());

@@ -16,6 +16,9 @@ pub struct DatabaseRecord {
     pub name: String,
     /// The store that holds its documents: an opaque name, never derived from the database's.
     pub store: String,
+    /// Whether its store was made: then a store that is not there is lost, and no new one.
+    #[serde(default)]
+    pub has_store: bool,
     /// Whether it refuses requests.
     pub disabled: bool,
     /// Deleted softly: invisible, but its store is kept for a database of the same name.
@@ -44,6 +47,21 @@ impl DatabaseRecord {
         StoreName::new(self.store.as_str()).map_err(|reason| {
             Error::corrupted(format!("the record of database '{}': {reason}", self.name))
         })
+    }
+
+    /// The error of a database whose store is not among the `stores` there are, though it was.
+    ///
+    /// # Errors
+    /// That one; `Corrupted` also when the store's name cannot be one.
+    pub fn check_store(&self, stores: &[StoreName]) -> Result<()> {
+        let store = self.store_name()?;
+        if self.has_store && !stores.contains(&store) {
+            return Err(Error::corrupted(format!(
+                "the store '{}' of the database '{}' is missing from the data directory",
+                self.store, self.name
+            )));
+        }
+        Ok(())
     }
 
     /// When it was created.

@@ -69,7 +69,7 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 #[derive(Debug)]
-struct SystemFile(File);
+pub(super) struct SystemFile(pub(super) File);
 
 impl DiskFile for SystemFile {
     fn len(&self) -> io::Result<u64> {

@@ -3,6 +3,7 @@
 //! Everything a store writes goes through these two traits, so that the power-cut simulation sees
 //! every byte and every sync that the real file system would.
 
+mod copy_on_write;
 mod file_system;
 #[cfg(test)]
 mod simulated;
@@ -11,6 +12,7 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
+pub(crate) use copy_on_write::CopyOnWrite;
 pub(crate) use file_system::{FileSystem, sync_directory};
 #[cfg(test)]
 pub(crate) use simulated::{Fault, SimulatedDisk};
