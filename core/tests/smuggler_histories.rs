@@ -94,10 +94,11 @@ async fn contents(database: &Database<TestStore>, list: &str) -> Vec<(ListedAtta
 
 type Attachments = Vec<(ListedAttachment, Vec<u8>)>;
 
-/// Documents without what an import gives them anew: change vector and time.
-async fn documents(
-    database: &Database<TestStore>,
-) -> Vec<(String, String, String, String, Attachments)> {
+/// A document without what an import gives it anew, its change vector: id, when it was written,
+/// metadata, body, flags and attachments.
+type Shown = (String, String, String, String, String, Attachments);
+
+async fn documents(database: &Database<TestStore>) -> Vec<Shown> {
     let everything = PrefixQuery {
         page_size: 1000,
         ..PrefixQuery::default()
@@ -107,6 +108,7 @@ async fn documents(
     for it in read.documents_by_prefix(&everything).await.unwrap() {
         found.push((
             it.id().to_owned(),
+            it.last_modified().to_text(),
             it.stored_metadata().to_owned(),
             it.body().to_owned(),
             it.flags().to_text(),
@@ -228,6 +230,7 @@ fn a_dump_with_histories_and_attachments_comes_in_unchanged() {
     assert!(dump.len() < 6 * 3 * CHUNK_BYTES + 100_000, "{}", dump.len());
     for chunk_bytes in [1_000_000, 777] {
         let other = Story::new();
+        other.clock.advance_ms(86_400_000);
         other.run_seeded(8, async |database| {
             let (result, report) = import_text(&database, &dump, chunk_bytes).await;
             result.unwrap();
@@ -267,7 +270,17 @@ fn a_dump_with_histories_and_attachments_comes_in_unchanged() {
             )
             .await
             .unwrap();
-            assert_eq!(revisions(&database, "late").await.len(), 2);
+            // The revision of an imported version has the time of that version.
+            let read = database.read().await.unwrap();
+            let late = read.revisions("late", 0, 10).await.unwrap();
+            let times: Vec<_> = late.iter().map(|it| it.last_modified().to_text()).collect();
+            assert_eq!(
+                times,
+                [
+                    "2026-01-02T00:00:00.0000000Z",
+                    "2026-01-01T00:00:00.0000000Z"
+                ]
+            );
             assert_sound(&database).await;
         });
     }
@@ -306,6 +319,40 @@ fn damaged_contents_are_named_by_their_place() {
         let error = error.expect_err("no content");
         assert!(error.message().ends_with("is not here"), "{error}");
         assert!(json(&database, "a").await.is_none());
+    });
+}
+
+#[test]
+fn documents_say_when_they_were_written_not_when_they_were_imported() {
+    let story = Story::new();
+    story.run(async |database| {
+        let text = br#"{"BuildVersion":60000,"Docs":[
+            {"@metadata":{"@id":"old","@last-modified":"2018-07-27T12:11:53.0447651Z"}},
+            {"@metadata":{"@id":"raven/hilo/x","@collection":"@hilo","@last-modified":"2018-07-27T12:11:53.0447651Z"},"Max":32},
+            {"@metadata":{"@id":"null","@last-modified":null}},
+            {"@metadata":{"@id":"none"}}]}"#;
+        let (result, _) = import_text(&database, text, 100).await;
+        result.unwrap();
+        let shown = documents(&database).await;
+        let times: Vec<_> = shown.iter().map(|it| (it.0.as_str(), it.1.as_str())).collect();
+        let (old, now) = ("2018-07-27T12:11:53.0447651Z", "2026-01-01T00:00:00.0000000Z");
+        assert_eq!(times, [("none", now), ("null", now), ("old", old), ("raven/hilo/x", old)]);
+        // Over one that is there, too; what is written afterwards has the time of the write.
+        write_one(&database, put("none", "{}")).await.unwrap();
+        let text = br#"{"BuildVersion":60000,"Docs":[
+            {"@metadata":{"@id":"none","@last-modified":"2019-01-01T00:00:00.0000000Z"}}]}"#;
+        import_text(&database, text, 100).await.0.unwrap();
+        write_one(&database, put("old", "{}")).await.unwrap();
+        let shown = documents(&database).await;
+        assert_eq!((shown[0].1.as_str(), shown[2].1.as_str()), ("2019-01-01T00:00:00.0000000Z", now));
+        for bad in ["7", r#""yesterday""#] {
+            let text = format!(r#"{{"BuildVersion":60000,"Docs":[{{"@metadata":{{"@id":"a","@last-modified":{bad}}}}}]}}"#);
+            let error = import_text(&database, text.as_bytes(), 100).await.0.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+            let expected = "Docs item 1 (line 1, byte 30): @metadata.@last-modified";
+            assert!(error.message().starts_with(expected), "{error}");
+        }
+        assert_sound(&database).await;
     });
 }
 

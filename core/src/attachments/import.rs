@@ -4,6 +4,7 @@ use super::{AttachmentContent, AttachmentName, hold_last, replace_all, take_in};
 use crate::Result;
 use crate::commands::store_version::{NewVersion, Previous, store_imported_version};
 use crate::commands::{PutDocument, Transaction, WrittenDocument};
+use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::storage::Snapshot;
 
@@ -28,6 +29,9 @@ pub struct ImportDocument {
     pub put: PutDocument,
     /// All its attachments.
     pub attachments: Vec<ImportedAttachment>,
+    /// When it was written, if that is known. It says so here, too: its revisions keep their times,
+    /// and what looks for the state of a date must find the document where it was.
+    pub last_modified: Option<Timestamp>,
 }
 
 impl ImportDocument {
@@ -55,7 +59,8 @@ impl ImportDocument {
             schedule: document.schedule,
             flags: DocumentFlags::NONE,
         };
-        let written = store_imported_version(tx, &previous, version).await?;
+        let last_modified = self.last_modified.unwrap_or(tx.now());
+        let written = store_imported_version(tx, &previous, version, last_modified).await?;
         super::release(tx, &held).await?;
         Ok(written)
     }

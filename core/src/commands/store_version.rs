@@ -114,17 +114,20 @@ pub(crate) async fn store_version<S: Snapshot>(
     previous: &Previous,
     version: NewVersion<'_>,
 ) -> Result<WrittenDocument> {
-    store_local(tx, previous, version, true).await
+    let now = tx.now();
+    store_local(tx, previous, version, true, now).await
 }
 
-/// As [`store_version`], but makes no revision of a document that is new here.
+/// As [`store_version`], but makes no revision of a document that is new here, and keeps the time
+/// at which it was written elsewhere.
 pub(crate) async fn store_imported_version<S: Snapshot>(
     tx: &mut Transaction<S>,
     previous: &Previous,
     version: NewVersion<'_>,
+    last_modified: Timestamp,
 ) -> Result<WrittenDocument> {
     let is_recorded = previous.document().is_some();
-    store_local(tx, previous, version, is_recorded).await
+    store_local(tx, previous, version, is_recorded, last_modified).await
 }
 
 async fn store_local<S: Snapshot>(
@@ -132,6 +135,7 @@ async fn store_local<S: Snapshot>(
     previous: &Previous,
     version: NewVersion<'_>,
     is_recorded: bool,
+    last_modified: Timestamp,
 ) -> Result<WrittenDocument> {
     check_author(previous, &version)?;
     if tx.edge().is_some() && !version.flags.contains(DocumentFlags::ARTIFICIAL) {
@@ -147,7 +151,7 @@ async fn store_local<S: Snapshot>(
         context,
         dot,
         origin: None,
-        last_modified: tx.now(),
+        last_modified,
     };
     store(tx, previous, version, is_recorded, lineage).await
 }

@@ -1,8 +1,8 @@
 //! Importing: items become commands, commands become batches, several batches are under way.
 //!
-//! Imported documents are new writes here: they get etags, change vectors and times of this
-//! database, and replace what stands under their ids. Imported revisions stay what they were. The
-//! batches of one import may overtake each other, but not one that holds the same id: of an id that
+//! Imported documents are new writes here: they get etags and change vectors of this database, and
+//! replace what stands under their ids; those of a dump keep the time at which they were written.
+//! Imported revisions stay what they were. The batches of one import may overtake each other, but not one that holds the same id: of an id that
 //! stands twice in the input the last document remains.
 
 use std::collections::HashSet;
@@ -17,7 +17,8 @@ use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 
 use super::import_contents::Contents;
 use super::import_item::{
-    DocumentRules, configurations_of, deleted_id, flags_of, identity_of, is_hilo, to_text,
+    DocumentRules, configurations_of, deleted_id, flags_of, identity_of, is_hilo, last_modified_of,
+    to_text,
 };
 use super::import_target::ExistingDocument;
 use super::{Format, ImportReport, ImportTarget, Item, Piece, Place, Reader, Section, Selection};
@@ -337,12 +338,19 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
                     return Ok(Errand::None);
                 }
                 let is_dump = self.options.format == Format::Dump;
-                let attachments = match is_dump {
-                    true => self.contents.attachments_of(to_text(item.bytes)?)?,
-                    false => Vec::new(),
+                let (attachments, last_modified) = match is_dump {
+                    true => (
+                        self.contents.attachments_of(to_text(item.bytes)?)?,
+                        last_modified_of(item)?,
+                    ),
+                    false => (Vec::new(), None),
                 };
                 let is_hilo = is_hilo(&put);
-                let import = ImportDocument { put, attachments };
+                let import = ImportDocument {
+                    put,
+                    attachments,
+                    last_modified,
+                };
                 if is_hilo {
                     self.hilo.push((item.place, import));
                 } else {
@@ -573,7 +581,7 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
     }
 }
 
-/// A dump brings its revisions and attachments with it; other forms bring new versions.
+/// A dump brings its revisions, attachments and times with it; other forms bring new versions.
 fn command_of(import: ImportDocument, is_dump: bool) -> BatchCommand {
     match is_dump {
         true => BatchCommand::ImportDocument(import),

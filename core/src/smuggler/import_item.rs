@@ -69,20 +69,12 @@ impl DocumentRules {
         let text = to_text(item.bytes)?;
         let (document, id) = parse_document_with_id(text, &self.limits)?;
         let id = id.ok_or_else(|| Error::invalid("@metadata.@id is missing"))?;
-        let metadata = find_property(text, "@metadata").unwrap_or("{}");
-        let property = |name: &str| -> Result<Option<String>> {
-            let value = find_property(metadata, name).unwrap_or("null");
-            serde_json::from_str(value)
-                .map_err(|_| Error::invalid(format!("@metadata.{name} must be a string")))
-        };
-        let last_modified = property("@last-modified")?;
+        let property = |name| metadata_text(item, name);
         Ok(ImportRevision {
             id: DocumentId::new(id, self.limits.max_id_bytes)?,
             document,
             change_vector: property("@change-vector")?,
-            last_modified: last_modified
-                .map(|text| Timestamp::parse(&text))
-                .transpose()?,
+            last_modified: last_modified_of(item)?,
             flags: DocumentFlags::from_text(&property("@flags")?.unwrap_or_default()),
             attachments,
         })
@@ -252,11 +244,26 @@ pub(super) fn identity_of(item: Item<'_>) -> Result<(String, i64)> {
 
 /// The flags that a document had where it comes from.
 pub(super) fn flags_of(item: Item<'_>) -> Result<DocumentFlags> {
-    let metadata = find_property(to_text(item.bytes)?, "@metadata").unwrap_or("{}");
-    let flags = find_property(metadata, "@flags").unwrap_or("null");
-    let flags: Option<String> = serde_json::from_str(flags)
-        .map_err(|_| Error::invalid("@metadata.@flags must be a string"))?;
+    let flags = metadata_text(item, "@flags")?;
     Ok(DocumentFlags::from_text(&flags.unwrap_or_default()))
+}
+
+/// When a document was written where it comes from, if it says so.
+pub(super) fn last_modified_of(item: Item<'_>) -> Result<Option<Timestamp>> {
+    metadata_text(item, "@last-modified")?
+        .map(|text| {
+            Timestamp::parse(&text)
+                .map_err(|reason| Error::invalid(format!("@metadata.@last-modified: {reason}")))
+        })
+        .transpose()
+}
+
+/// A text in the metadata; `None` when it is missing or null.
+fn metadata_text(item: Item<'_>, name: &str) -> Result<Option<String>> {
+    let metadata = find_property(to_text(item.bytes)?, "@metadata").unwrap_or("{}");
+    let value = find_property(metadata, name).unwrap_or("null");
+    serde_json::from_str(value)
+        .map_err(|_| Error::invalid(format!("@metadata.{name} must be a string")))
 }
 
 fn to_invalid(reason: serde_json::Error) -> Error {

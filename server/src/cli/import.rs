@@ -28,9 +28,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 const HELP: &str = "\
 The input is a .ravendbdump (of RavenDB 4 or later, or of `pinyon export`), a JSON array of
 documents, JSON documents one after another, or JSON lines; plain or compressed by gzip or
-Zstandard. Imported documents replace those that have their ids, and get new change vectors.
-A dump's revisions, attachments, indexes and configurations (revisions, their bin, expiration,
-refresh) come along. What the input holds beyond that is counted and reported.
+Zstandard. Imported documents replace those that have their ids, and get new change vectors; those
+of a dump keep the time at which they were last modified. A dump's revisions, attachments, indexes and
+configurations (revisions, their bin, expiration, refresh) come along. What the input holds beyond that is counted and reported.
 
 A document's id is its @metadata.@id. In JSON without that, --id-property names the property that
 holds it; otherwise the database makes ids from --id-prefix, or from the collection's name.
