@@ -111,6 +111,7 @@ fn contents_of_attachments_come_in_pieces() {
             while let Some(piece) = reader.next_piece().unwrap() {
                 match piece {
                     Piece::Item(_) => assert_eq!(heads, ends),
+                    Piece::TooLong(place) => panic!("{place}"),
                     Piece::Attachment(head) => {
                         heads += 1;
                         assert!(head.bytes.ends_with(br#""Tag":"t"}"#));
@@ -222,6 +223,21 @@ fn what_is_wrong_is_named_with_its_place() {
             "{\"Docs\":[{\"@metadata\":{\"@export-type\":\"Attachment\"}}",
             "Docs item 1 (line 1, byte 9) is followed by bytes, but does not tell how many",
         ),
+        (
+            Format::Dump,
+            "{\"BuildVersion\":60000,\"Docs\":5}",
+            "line 1, byte 29, in Docs after item 0: expected its items, found '5'",
+        ),
+        (
+            Format::Dump,
+            "{\"Identities\":{\"users|\":1}}",
+            "line 1, byte 14, in Identities after item 0: expected its items, found '{'",
+        ),
+        (
+            Format::Dump,
+            "{\"Docs\":none}",
+            "line 1, byte 12, in Docs after item 1: it holds no items and is not null",
+        ),
     ] {
         let error = read(format, input.as_bytes(), &[]).expect_err(input);
         assert_eq!(error.message(), expected, "{input}");
@@ -239,6 +255,71 @@ fn an_item_beyond_the_limit_ends_the_reading() {
     // And it stays ended.
     reader.feed(b"{}");
     assert_eq!(reader.next_item().expect_err("still").kind(), error.kind());
+}
+
+#[test]
+fn an_item_beyond_the_limit_is_passed_over_by_those_who_take_pieces() {
+    let long = "x".repeat(100);
+    for (format, input) in [
+        (
+            Format::Json,
+            format!("[{{}}, {{\"a\":\"{long}\"}},\n{{\"b\":1}}]"),
+        ),
+        (
+            Format::Json,
+            format!("{{}} {{\"a\":\"{long}\"}}\n{{\"b\":1}}"),
+        ),
+        (
+            Format::JsonLines,
+            format!("{{}}\n{{\"a\":\"{long}\"}}\n{{\"b\":1}}"),
+        ),
+        (
+            Format::JsonLines,
+            format!("{{}}\n{{\"b\":1}}\n{{\"a\":\"{long}\"}}"),
+        ),
+        (
+            Format::Dump,
+            format!("{{\"Docs\":[{{}},{{\"a\":\"{long}\"}}, {{\"b\":1}}]}}"),
+        ),
+    ] {
+        for chunk_bytes in [1, 7, 1000] {
+            let mut reader = Reader::new(format, 50);
+            let (mut items, mut passed) = (Vec::new(), Vec::new());
+            let chunks = input.as_bytes().chunks(chunk_bytes);
+            for chunk in chunks.map(Some).chain([None]) {
+                match chunk {
+                    Some(chunk) => reader.feed(chunk),
+                    None => reader.finish(),
+                }
+                while let Some(piece) = reader.next_piece().unwrap() {
+                    match piece {
+                        Piece::Item(item) => items.push(item.bytes.to_vec()),
+                        Piece::TooLong(place) => passed.push(place.number),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            assert_eq!(items, [b"{}".to_vec(), b"{\"b\":1}".to_vec()], "{input}");
+            let number = if input.ends_with(&format!("{long}\"}}")) {
+                3
+            } else {
+                2
+            };
+            assert_eq!(passed, [number], "{input} by {chunk_bytes}");
+            assert_eq!(reader.sections()[0].items, 3);
+            assert_eq!(reader.offset(), input.len() as u64);
+        }
+    }
+    // One that never ends does not count as passed over.
+    let mut reader = Reader::new(Format::Json, 50);
+    reader.feed(format!("[{{\"a\":\"{long}").as_bytes());
+    reader.finish();
+    assert!(matches!(reader.next_piece(), Ok(Some(Piece::TooLong(_)))));
+    let error = reader.next_piece().expect_err("it breaks off");
+    assert_eq!(
+        error.message(),
+        "the input ends inside Docs item 1 (line 1, byte 1)"
+    );
 }
 
 #[test]

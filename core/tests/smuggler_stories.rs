@@ -229,6 +229,31 @@ fn bad_items_are_left_out_and_reported_when_asked() {
 }
 
 #[test]
+fn a_document_beyond_the_limit_is_left_out_like_any_bad_item() {
+    let text = format!(
+        "[{{\"@metadata\":{{\"@id\":\"a\"}}}},{{\"t\":\"{}\"}},{{\"@metadata\":{{\"@id\":\"b\"}}}}]",
+        "x".repeat(5000)
+    );
+    let mut options = ImportOptions::new(Format::Json);
+    options.rules.limits.max_document_bytes = 2000;
+    Story::new().run(async |database| {
+        let (result, _) = import_text(&database, text.as_bytes(), &options).await;
+        let error = result.expect_err("an item is too long");
+        let expected = "Docs item 2 (line 1, byte 27): it is longer than 2000 bytes";
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::LimitExceeded, expected)
+        );
+        options.skip_errors = true;
+        let (result, report) = import_text(&database, text.as_bytes(), &options).await;
+        result.unwrap();
+        assert_eq!((report.documents, report.bad_item_count), (2, 1));
+        assert_eq!(report.bad_items[0].message, "it is longer than 2000 bytes");
+        assert!(json(&database, "b").await.is_some());
+    });
+}
+
+#[test]
 fn a_target_that_fails_ends_the_import_and_the_report_tells_how_far_it_came() {
     let story = Story::new();
     story.run(async |database| {

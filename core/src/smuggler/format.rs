@@ -20,7 +20,7 @@ impl Format {
 
     /// Tells the form by the first bytes. A text that begins with an object is a dump when the
     /// object's first property is one of a dump's; one that breaks a line before its first value
-    /// has ended is JSON over several lines.
+    /// has ended is JSON over several lines, and so is one with a second object in its first line.
     pub fn detect(beginning: &[u8]) -> Self {
         let text = super::reader::without_bom(beginning).trim_ascii_start();
         match text.first() {
@@ -28,7 +28,9 @@ impl Format {
             Some(b'{') => {
                 let mut scanner = ValueScanner::new();
                 let end = scanner.scan(text).unwrap_or(text.len());
-                if text[..end].contains(&b'\n') {
+                let mut behind = text[end..].iter();
+                let next = behind.find(|byte| !matches!(byte, b' ' | b'\t'));
+                if text[..end].contains(&b'\n') || next == Some(&b'{') {
                     Self::Json
                 } else {
                     Self::JsonLines
@@ -75,6 +77,10 @@ mod tests {
             ("\u{feff} [", Format::Json),
             ("{\"a\":1}\n{\"a\":2}\n", Format::JsonLines),
             ("{\n  \"a\": 1\n}\n", Format::Json),
+            ("{\"a\":1}{\"a\":2} {\"a\":3}", Format::Json),
+            ("{\"a\":1} \t{\"a\":2}\n{\"a\":3}", Format::Json),
+            ("{\"a\":1} \r\n{\"a\":2}{}", Format::JsonLines),
+            ("{\"a\":1} x {", Format::JsonLines),
             ("{\"BuildVersion\":60000,\"Docs\":[]}", Format::Dump),
             ("{ \"Docs\" : [", Format::Dump),
             ("{\"Docs\":\"none\"}", Format::JsonLines),

@@ -247,6 +247,14 @@ impl<T: ImportTarget, P: FnMut(&ImportReport)> Import<'_, T, P> {
                     }
                     continue;
                 }
+                Piece::TooLong(place) => {
+                    let reason = format!(
+                        "it is longer than {} bytes",
+                        self.options.rules.limits.max_document_bytes
+                    );
+                    self.add_bad_item(place, &Error::new(ErrorKind::LimitExceeded, reason))?;
+                    continue;
+                }
             };
             let place = item.place;
             if std::mem::replace(&mut self.section, place.section) != place.section {

@@ -35,6 +35,8 @@ pub enum Piece<'a> {
         /// Whether it ends here.
         is_last: bool,
     },
+    /// An item that is longer than the limit and passed over.
+    TooLong(Place),
 }
 
 /// What the reader expects next.
@@ -54,6 +56,8 @@ enum State {
     Entry { may_end: bool },
     /// The rest of an item.
     InEntry,
+    /// The rest of an item that is too long.
+    InLongEntry,
     /// The bytes of an attachment or time series segment.
     Blob { left: u64, is_attachment: bool },
     /// The rest of an object that a section holds in place of an array.
@@ -68,6 +72,8 @@ enum State {
     Sequence,
     /// A line.
     Line,
+    /// The rest of a line that is too long.
+    InLongLine,
     /// Nothing but white space.
     End,
 }
@@ -78,6 +84,7 @@ enum Step {
     Item(Range<usize>, Place),
     Attachment(Range<usize>, Place),
     Content(Range<usize>, bool),
+    TooLong(Place),
 }
 
 /// Cuts an import into items.
@@ -125,7 +132,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of one input. An item longer than `max_item_bytes` ends the reading.
+    /// A reader of one input, whose items may have `max_item_bytes`.
     pub fn new(format: Format, max_item_bytes: usize) -> Self {
         Self {
             format,
@@ -179,12 +186,18 @@ impl Reader {
                     let bytes = &self.buffer[range];
                     return Ok(Some(Item { place, bytes }));
                 }
+                Step::TooLong(place) => {
+                    let error = self.too_long(place);
+                    self.failure = Some(error.clone());
+                    return Err(error);
+                }
                 Step::Again | Step::Attachment(..) | Step::Content(..) => {}
             }
         }
     }
 
-    /// As [`Self::next_item`], but attachments and their contents are handed out too.
+    /// As [`Self::next_item`], but attachments and their contents are handed out too, and an item
+    /// that is too long does not end the reading.
     ///
     /// # Errors
     /// As [`Self::next_item`].
@@ -203,7 +216,16 @@ impl Reader {
                 bytes: &self.buffer[range],
                 is_last,
             }),
+            Step::TooLong(place) => Some(Piece::TooLong(place)),
         })
+    }
+
+    /// What is wrong with an item that is too long.
+    pub fn too_long(&self, place: Place) -> Error {
+        Error::new(
+            ErrorKind::LimitExceeded,
+            format!("{place} is longer than {} bytes", self.max_item_bytes),
+        )
     }
 
     /// The next step that is more than one on the way.
@@ -242,6 +264,7 @@ impl Reader {
         match self.state {
             State::Start => self.start(),
             State::InEntry => self.finish_entry(),
+            State::InLongEntry => self.pass_entry(),
             State::InContent => self.pass_content(),
             State::InObject => self.finish_object(),
             State::Blob {
@@ -249,6 +272,7 @@ impl Reader {
                 is_attachment,
             } => self.pass_blob(left, is_attachment),
             State::Line => self.take_line(),
+            State::InLongLine => self.pass_line(),
             _ => {
                 self.pass_space();
                 let Some(byte) = self.buffer.get(self.position).copied() else {
@@ -300,6 +324,10 @@ impl Reader {
                 self.begin_entry();
                 self.state = State::InObject;
                 return Ok(Step::Again);
+            }
+            // What it holds would be lost without a word.
+            (State::Content, _) if self.section().section.is_read() && byte != b'n' => {
+                return Err(self.unexpected(byte, "its items"));
             }
             (State::Content, _) => {
                 self.scanner = ValueScanner::new();
@@ -358,6 +386,18 @@ impl Reader {
 
     /// Looks for the end of the value at `position`; it must all fit the buffer.
     fn find_end(&mut self) -> Result<Option<usize>> {
+        let end = self.scan_value();
+        if self.is_too_long() {
+            return Err(self.too_long(self.place));
+        }
+        Ok(end)
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.scanned - self.position > self.max_item_bytes
+    }
+
+    fn scan_value(&mut self) -> Option<usize> {
         let found = self.scanner.scan(&self.buffer[self.scanned..]);
         let end = match found {
             Some(length) => Some(self.scanned + length),
@@ -365,16 +405,7 @@ impl Reader {
             None => None,
         };
         self.scanned = end.unwrap_or(self.buffer.len());
-        if self.scanned - self.position > self.max_item_bytes {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!(
-                    "{} is longer than {} bytes",
-                    self.place, self.max_item_bytes
-                ),
-            ));
-        }
-        Ok(end)
+        end
     }
 
     fn take_name(&mut self) -> Result<Step> {
@@ -394,13 +425,54 @@ impl Reader {
     }
 
     fn finish_entry(&mut self) -> Result<Step> {
-        let Some(end) = self.find_end()? else {
+        let end = self.scan_value();
+        if self.is_too_long() {
+            let next = end.map_or(State::InLongEntry, |_| self.after_entry);
+            return Ok(self.pass_over(self.scanned, next));
+        }
+        let Some(end) = end else {
             return self.hungry();
         };
         let range = self.position..end;
         self.consume(range.len());
         self.state = self.after_entry;
         self.settle_entry(range)
+    }
+
+    /// Counts an item that is too long, and forgets what has been read of it.
+    fn pass_over(&mut self, end: usize, next: State) -> Step {
+        let length = end - self.position;
+        self.consume(length);
+        self.state = next;
+        let section = self.section();
+        section.items += 1;
+        section.bytes += length as u64;
+        Step::TooLong(self.place)
+    }
+
+    fn pass_entry(&mut self) -> Result<Step> {
+        let end = self.scan_value();
+        let length = self.scanned - self.position;
+        self.consume(length);
+        self.section().bytes += length as u64;
+        if end.is_none() {
+            return self.hungry();
+        }
+        self.state = self.after_entry;
+        Ok(Step::Again)
+    }
+
+    fn pass_line(&mut self) -> Result<Step> {
+        let unread = &self.buffer[self.position..];
+        let end = memchr(b'\n', unread);
+        let length = end.map_or(unread.len(), |end| end + 1);
+        self.consume(length);
+        self.section().bytes += length as u64;
+        if end.is_none() && !self.is_finished {
+            return self.hungry();
+        }
+        self.state = State::Line;
+        Ok(Step::Again)
     }
 
     /// Counts an item that is complete; hands it out, or passes over it and the bytes behind it.
@@ -508,6 +580,11 @@ impl Reader {
                 .ok()
                 .and_then(|text| text.parse().ok());
             self.sections.pop();
+        } else if self.section().section.is_read() {
+            if text != b"null" {
+                return Err(self.broken("it holds no items and is not null"));
+            }
+            self.section().items = 0;
         }
         self.state = State::AfterSection;
         Ok(Step::Again)
@@ -525,14 +602,12 @@ impl Reader {
             None => (self.buffer.len(), usize::MAX),
         };
         self.scanned = end;
-        if end - self.position > self.max_item_bytes {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!(
-                    "{} is longer than {} bytes",
-                    self.place, self.max_item_bytes
-                ),
-            ));
+        if self.is_too_long() {
+            let next = match next {
+                usize::MAX => State::InLongLine,
+                _ => State::Line,
+            };
+            return Ok(self.pass_over(end, next));
         }
         if next == usize::MAX {
             return self.hungry();
@@ -576,7 +651,7 @@ impl Reader {
             return Ok(Step::Hungry);
         }
         Err(match self.state {
-            State::InEntry | State::InObject | State::Blob { .. } => {
+            State::InEntry | State::InLongEntry | State::InObject | State::Blob { .. } => {
                 Error::invalid(format!("the input ends inside {}", self.place))
             }
             _ => self.broken("the input ends too early"),
