@@ -287,9 +287,23 @@ impl Config {
             ("--max-headers", self.max_headers),
             ("--max-request-bytes", self.max_request_bytes),
             ("--max-response-bytes", self.max_response_bytes),
+            ("--max-multi-get-requests", self.max_multi_get_requests),
+            ("--max-document-bytes", self.max_document_bytes),
             ("--max-id-bytes", self.max_id_bytes),
+            ("--max-batch-commands", self.max_batch_commands),
+            ("--max-queued-operations", self.max_queued_operations),
+            ("--max-queued-bytes", self.max_queued_bytes),
+            ("--max-script-output-bytes", self.max_script_output_bytes),
         ];
-        for (flag, value) in positive {
+        let times = [
+            ("--head-timeout-ms", self.head_timeout_ms),
+            ("--stall-timeout-ms", self.stall_timeout_ms),
+            ("--request-timeout-ms", self.request_timeout_ms),
+            ("--script-timeout-ms", self.script_timeout_ms),
+            ("--sync-silence-timeout-ms", self.sync_silence_timeout_ms),
+        ];
+        let positive = positive.map(|(flag, value)| (flag, value as u64));
+        for (flag, value) in positive.into_iter().chain(times) {
             if value == 0 {
                 return Err(Error::invalid(format!("{flag} must not be 0")));
             }

@@ -305,6 +305,29 @@ fn readers_of_an_output_may_stop_early() {
         let errors = String::from_utf8(ended.stderr).unwrap();
         assert!(ended.status.success(), "{command}: {errors}");
     }
+    // Standard error may be closed, too: the exit code is the same.
+    let missing = files.path("missing");
+    let bad = files.file("bad.jsonl", "not JSON\n{}\n");
+    let data = files.data();
+    let import = ["import", "--data-dir", &data, "--database", "shop"];
+    for (arguments, expected) in [
+        (vec!["info", "--data-dir", &missing], 1),
+        (
+            ["export", "--data-dir", &data, "--database", "shop", "-"].to_vec(),
+            0,
+        ),
+        ([&import[..], &[&bad]].concat(), 2),
+        ([&import[..], &["--skip-errors", &bad]].concat(), 5),
+    ] {
+        let mut process = pinyon(&arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(process.stderr.take());
+        let code = process.wait().unwrap().code();
+        assert_eq!(code, Some(expected), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -429,11 +452,23 @@ fn wrong_usage_is_told_from_failure() {
     let place = Place::new();
     let missing = place.path("nothing");
     let import = ["import", "--data-dir", &missing, "--database", "d"];
+    // A data directory that is a file is not in use by anybody.
+    let file = place.file("a-file", "{}");
+    let into_file = ["import", "--data-dir", &file, "--database", "d", "--create"];
     for (arguments, expected) in [
         (vec!["import", "--database", "d", "f"], 2),
         (vec!["verify"], 2),
         (vec!["info", "--data-dir", &missing], 1),
         (vec!["verify", "--data-dir", &missing], 1),
+        ([&into_file[..], &[&file]].concat(), 1),
+        (
+            [&import[..], &["--batch-documents", "0", &file]].concat(),
+            2,
+        ),
+        (
+            [&import[..], &["--batches-in-flight", "0", &file]].concat(),
+            2,
+        ),
         ([&import[..], &["--create", &missing]].concat(), 1),
         (
             vec!["export", "--url", "https://x", "--database", "d", &missing],

@@ -84,8 +84,13 @@ pub fn open_environment(directory: &Path, access: Access) -> Result<NativeEnviro
     environment.map_err(explain_lock)
 }
 
+/// Whether another process has the directory: else it is there in another form, or forbidden.
+pub fn is_in_use(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable && error.details::<std::io::Error>().is_none()
+}
+
 fn explain_lock(error: Error) -> Error {
-    if error.kind() != ErrorKind::Unavailable {
+    if !is_in_use(&error) {
         return error;
     }
     let advice = "stop the server that has it open, or let it do the work: commands that take \

@@ -8,7 +8,7 @@ use pinyon_core::host::{Clock, OsRandom, Random, SystemClock};
 use pinyon_core::{Error, Result};
 use serde_json::{Value, json};
 
-use super::CommandResult;
+use super::{CommandResult, standard_output};
 use crate::sync::{Access, Claims, SigningKey};
 
 const HELP: &str = "\
@@ -83,11 +83,10 @@ fn parse_claim(text: &str) -> std::result::Result<(String, Value), String> {
 ///
 /// # Errors
 /// `InvalidRequest` when a file cannot be read or written, or holds no fit key.
-#[expect(clippy::print_stdout, reason = "the token is what the command makes")]
 pub fn run(args: Args) -> CommandResult {
     match &args.new_keys {
         Some(path) => new_keys(path)?,
-        None => println!("{}", token(&args)?),
+        None => standard_output::print(&format!("{}\n", token(&args)?))?,
     }
     Ok(std::process::ExitCode::SUCCESS)
 }

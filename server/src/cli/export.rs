@@ -16,6 +16,7 @@ use super::data_dir::{self, Access, DataDir};
 use super::place::{Chosen, Place};
 use super::progress::Progress;
 use super::remote::Remote;
+use super::standard_error;
 use crate::decompression::decompress;
 use crate::routes::smuggler::{BUILD_VERSION, Options};
 
@@ -218,12 +219,9 @@ fn broke_off(reason: &io::Error) -> Error {
     )
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where a command talks to its user; standard output may be the export"
-)]
+/// On standard error: standard output may be the export.
 fn tell(file: &Path, counts: ExportCounts) {
-    eprintln!(
+    standard_error::print(&format!(
         "exported {} documents, {} revisions, {} attachments, {} tombstones, {} identities, {} indexes to {}",
         counts.documents,
         counts.revisions,
@@ -232,7 +230,7 @@ fn tell(file: &Path, counts: ExportCounts) {
         counts.identities,
         counts.indexes,
         file.display()
-    );
+    ));
 }
 
 /// The file under an unfinished name, or standard output.

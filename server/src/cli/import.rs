@@ -1,5 +1,6 @@
 //! `pinyon import`: documents from a file into a database, on a server or in a data directory.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -19,7 +20,7 @@ use super::input::Input;
 use super::place::{Chosen, Place};
 use super::progress::Progress;
 use super::remote::Remote;
-use super::standard_output;
+use super::{standard_error, standard_output};
 use crate::routes::smuggler::Options;
 
 /// Between two looks at how much of a file is sent.
@@ -29,8 +30,9 @@ const HELP: &str = "\
 The input is a .ravendbdump (of RavenDB 4 or later, or of `pinyon export`), a JSON array of
 documents, JSON documents one after another, or JSON lines; plain or compressed by gzip or
 Zstandard. Imported documents replace those that have their ids, and get new change vectors; those
-of a dump keep the time at which they were last modified. A dump's revisions, attachments, indexes and
-configurations (revisions, their bin, expiration, refresh) come along. What the input holds beyond that is counted and reported.
+of a dump keep the time at which they were last modified. A dump's revisions, attachments, indexes
+and configurations (revisions, their bin, expiration, refresh) come along. What the input holds
+beyond that is counted and reported.
 
 A document's id is its @metadata.@id. In JSON without that, --id-property names the property that
 holds it; otherwise the database makes ids from --id-prefix, or from the collection's name.
@@ -73,11 +75,11 @@ pub struct Args {
     #[arg(long)]
     skip_errors: bool,
     /// Documents in one transaction
-    #[arg(long, default_value_t = 2048)]
-    batch_documents: usize,
+    #[arg(long, default_value = "2048")]
+    batch_documents: NonZeroUsize,
     /// Transactions under way at a time
-    #[arg(long, default_value_t = 4)]
-    batches_in_flight: usize,
+    #[arg(long, default_value = "4")]
+    batches_in_flight: NonZeroUsize,
     /// The file; - for standard input
     file: PathBuf,
 }
@@ -103,8 +105,8 @@ impl Args {
             FormatArgument::Dump => Format::Dump,
         };
         let mut options = ImportOptions {
-            batch_commands: self.batch_documents,
-            batches_in_flight: self.batches_in_flight,
+            batch_commands: self.batch_documents.get(),
+            batches_in_flight: self.batches_in_flight.get(),
             skip_errors: self.skip_errors,
             ..ImportOptions::new(format)
         };
@@ -174,10 +176,6 @@ fn exit_code(report: &ImportReport) -> ExitCode {
 }
 
 /// The server imports a dump itself, with all that is in it.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where a command talks to its user"
-)]
 async fn send_dump(remote: &Remote, input: Input, skip_errors: bool) -> CommandResult {
     let progress = Progress::of_bytes("importing", input.total_bytes);
     let name = input.name.clone();
@@ -223,7 +221,7 @@ async fn send_dump(remote: &Remote, input: Input, skip_errors: bool) -> CommandR
     };
     let messages = result.get("Messages").and_then(Value::as_array);
     for message in messages.into_iter().flatten().filter_map(Value::as_str) {
-        eprintln!("{message}");
+        standard_error::print(message);
     }
     tell_counts(&name, &report, true)?;
     Ok(exit_code(&report))
@@ -247,20 +245,16 @@ async fn import_into(
 }
 
 /// What came of an import: the counts on standard output, what went wrong on standard error.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where a command talks to its user"
-)]
 fn tell(name: &str, report: &ImportReport, is_complete: bool) -> Result<()> {
     for bad in &report.bad_items {
-        eprintln!("left out: {}: {}", bad.place, bad.message);
+        standard_error::print(&format!("left out: {}: {}", bad.place, bad.message));
     }
     let untold = report.bad_item_count - report.bad_items.len() as u64;
     if untold > 0 {
-        eprintln!("left out: {untold} more items with errors");
+        standard_error::print(&format!("left out: {untold} more items with errors"));
     }
     for line in report.left_out() {
-        eprintln!("not imported: {line}");
+        standard_error::print(&format!("not imported: {line}"));
     }
     tell_counts(name, report, is_complete)
 }

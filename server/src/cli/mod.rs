@@ -15,6 +15,7 @@ mod place;
 mod progress;
 mod remote;
 mod serve;
+mod standard_error;
 pub(crate) mod standard_output;
 mod verify;
 
@@ -75,15 +76,11 @@ pub fn main() -> ExitCode {
 }
 
 /// Says on standard error why the command failed; the exit code for it.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where a command talks to its user"
-)]
 fn report(error: &Error) -> ExitCode {
-    eprintln!("pinyon: {error}");
+    standard_error::print(&format!("pinyon: {error}"));
     ExitCode::from(match error.kind() {
-        ErrorKind::InvalidRequest | ErrorKind::Unsupported => 2,
-        ErrorKind::Unavailable => 3,
+        ErrorKind::InvalidRequest | ErrorKind::LimitExceeded | ErrorKind::Unsupported => 2,
+        ErrorKind::Unavailable if data_dir::is_in_use(error) => 3,
         ErrorKind::Corrupted => 4,
         _ => 1,
     })
