@@ -74,6 +74,15 @@ pub fn route_not_found(method: &str, path: &str) -> Error {
     })
 }
 
+/// Something is served under this path, but not for this method.
+pub fn method_not_allowed(method: &str, path: &str, allowed: &str) -> Error {
+    let message = format!("Nothing answers {method} {path}; it answers {allowed}");
+    Error::new(ErrorKind::NotFound, message).with_source(WireForm {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        exception: "Raven.Client.Exceptions.Routing.RouteNotFoundException",
+    })
+}
+
 /// A write that needs a document or attachment which does not exist. Clients take 404 for an empty
 /// answer, not for a failure, so it is none.
 pub fn missing_in_write(error: Error) -> Error {

@@ -340,6 +340,39 @@ fn an_ambiguous_request_cannot_smuggle_another() {
 }
 
 #[test]
+fn heads_that_can_be_read_in_two_ways_are_refused() {
+    let server = TestServer::with_database(&[]);
+    let put = "PUT /databases/Test/docs?id=two-ways HTTP/1.1\r\n";
+    let own = format!("Host: {}\r\n", server.address());
+    for (headers, status) in [
+        (String::new(), 400),
+        (format!("{own}{own}"), 400),
+        (format!("{own}Host: evil.example\r\n"), 400),
+        ("Host: \u{e9}\r\n".to_owned(), 400),
+        (format!("{own}Transfer-Encoding: gzip, chunked\r\n"), 501),
+        (
+            format!("{own}Transfer-Encoding: identity, chunked\r\n"),
+            501,
+        ),
+        (format!("{own}Transfer-Encoding: chunked\r\n"), 201),
+    ] {
+        let body = match headers.contains("Transfer-Encoding") {
+            true => "\r\n2\r\n{}\r\n0\r\n\r\n",
+            false => "Content-Length: 2\r\n\r\n{}",
+        };
+        let mut socket = server.connect();
+        let request = format!("{put}{headers}Connection: close\r\n{body}");
+        socket.write_all(request.as_bytes()).unwrap();
+        let answer = read_answer(&mut socket);
+        assert_eq!(answer.status, status, "{headers}");
+        if status != 201 {
+            assert_eq!(server.load("two-ways"), Value::Null, "{headers}");
+            assert!(answer.json()["Message"].is_string(), "{headers}");
+        }
+    }
+}
+
+#[test]
 fn pages_of_other_sites_cannot_act() {
     let server = TestServer::with_database(&[]);
     let body = br#"{"Commands":[{"Type":"PUT","Id":"evil","Document":{}}]}"#;

@@ -180,6 +180,36 @@ fn the_kindergarten_is_served_from_its_folder_and_gives_tokens_only_when_asked_t
 }
 
 #[test]
+fn a_path_answers_the_methods_it_has_and_names_them_for_others() {
+    let server = TestServer::with_database(&[]);
+    let get = server.get("/build/version");
+    let head = server.send("HEAD", "/build/version", &[], b"");
+    assert_eq!((head.status, head.text()), (200, ""));
+    let length = head.header("Content-Length").unwrap();
+    assert_eq!(length, get.text().len().to_string());
+    assert_eq!(head.header("Content-Type"), get.header("Content-Type"));
+    assert_eq!(
+        server
+            .send("HEAD", "/databases/Test/stats", &[], b"")
+            .status,
+        200
+    );
+    for (method, path, allowed) in [
+        ("OPTIONS", "/build/version", "GET, HEAD"),
+        ("POST", "/build/version", "GET, HEAD"),
+        ("TRACE", "/databases/Test/bulk_docs", "POST"),
+        ("HEAD", "/databases/Test/hilo/next?tag=x", "GET"),
+    ] {
+        let answer = server.send(method, path, &[], b"");
+        assert_eq!(answer.status, 405, "{method} {path}");
+        assert_eq!(answer.header("Allow"), Some(allowed), "{method} {path}");
+        if method != "HEAD" {
+            assert_eq!(answer.exception(), "RouteNotFoundException");
+        }
+    }
+}
+
+#[test]
 fn requests_carry_ids_and_the_protocol_s_version() {
     let server = TestServer::start();
     let given = server.send("GET", "/build/version", &[("X-Request-Id", "my-id")], b"");
@@ -259,6 +289,10 @@ fn wrong_options_are_named() {
         ["--node-tag", "lower"],
         ["--log", "=="],
         ["--public-url", "ftp://x"],
+        ["--max-document-bytes", "0"],
+        ["--max-batch-commands", "0"],
+        ["--max-queued-bytes", "0"],
+        ["--request-timeout-ms", "0"],
     ] {
         let mut command = TestServer::command(directory.path());
         let output = command
@@ -267,8 +301,15 @@ fn wrong_options_are_named() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{flags:?}");
-        assert!(!output.stderr.is_empty());
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        let word = flags[0].rsplit('-').next().unwrap();
+        assert!(message.contains(word), "{message}");
     }
+    // A file is no directory, and nobody has it open.
+    let file = directory.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let output = TestServer::command(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
 /// With threads of low priority and without, which a crowd of documents is followed on and those

@@ -6,6 +6,7 @@ mod body_pieces;
 pub mod byte_range;
 mod call;
 mod compression;
+mod head;
 mod json_object;
 mod origin;
 mod query_string;

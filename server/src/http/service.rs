@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use pinyon_core::{Error, ErrorKind, Result};
 
 use super::compression::{accepts_gzip, compress};
+use super::head::{check_head, find_route, no_route};
 use super::origin::check_origin;
 use super::{Body, Call, QueryString};
 use crate::http_error;
@@ -30,16 +31,19 @@ pub async fn serve_request(
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let started = Instant::now();
-    let upgraded =
-        routes::sync::is_upgrade(&request).then(|| routes::sync::upgrade(&server, &mut request));
+    let checked = check_head(request.version(), request.headers());
+    let is_upgrade = checked.is_ok() && routes::sync::is_upgrade(&request);
+    let upgraded = is_upgrade.then(|| routes::sync::upgrade(&server, &mut request));
     let (parts, incoming) = request.into_parts();
     let request_id = request_id(&parts);
     let path = parts.uri.path();
-    let route = routes::find(&parts.method, path);
+    let route = find_route(&parts.method, path);
     let endpoint = route.as_ref().map(|route| route.endpoint);
-    let result = match route {
-        Some(_) if upgraded.is_some() => upgraded.expect("just seen"),
-        Some(route) => {
+    let mut allowed = String::new();
+    let result = match (checked, upgraded, route) {
+        (Err(error), _, _) => Err(error),
+        (Ok(()), Some(upgraded), _) => upgraded,
+        (Ok(()), None, Some(route)) => {
             let mut call = Call {
                 server: &server,
                 database: route.database,
@@ -53,7 +57,11 @@ pub async fn serve_request(
                 Err(error) => Err(error),
             }
         }
-        None => Err(http_error::route_not_found(parts.method.as_str(), path)),
+        (Ok(()), None, None) => {
+            let (error, methods) = no_route(&parts.method, path);
+            allowed = methods;
+            Err(error)
+        }
     };
     let mut response = match result {
         Ok(response) => response,
@@ -73,6 +81,11 @@ pub async fn serve_request(
     // way by a proxy before us; what follows on its connection cannot be trusted.
     if parts.headers.contains_key(TRANSFER_ENCODING) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Ok(allowed) = HeaderValue::from_str(&allowed)
+        && !allowed.is_empty()
+    {
+        headers.insert(ALLOW, allowed);
     }
     let took = started.elapsed();
     server.metrics.record(endpoint, response.status(), took);

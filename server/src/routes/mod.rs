@@ -170,6 +170,13 @@ endpoints! {
     Kindergarten "GET kindergarten",
 }
 
+impl Endpoint {
+    /// Whether reading changes what the next one reads, or begins what does not end.
+    pub fn uses_up(self) -> bool {
+        matches!(self, Self::NextHilo | Self::NextOperationId | Self::Sync)
+    }
+}
+
 /// Where a path leads.
 pub struct Route<'a> {
     pub endpoint: Endpoint,
