@@ -125,3 +125,28 @@ fn nodes_that_do_not_hear_of_each_other_never_give_out_the_same_id() {
     }
     assert!(ids.len() >= 2_000);
 }
+
+#[test]
+fn one_character_stands_between_tag_and_number() {
+    Story::new().run(async |database| {
+        for (separator, fits) in [
+            ("", true),
+            ("-", true),
+            ("é", true),
+            ("|", false),
+            ("ab", false),
+        ] {
+            let asked = NextHiloRange {
+                separator: separator.to_owned(),
+                ..next(0, None)
+            };
+            let answer = database.next_hilo_range(asked).await;
+            assert_eq!(answer.is_ok(), fits, "{separator}");
+        }
+        let range = database.next_hilo_range(NextHiloRange {
+            separator: "-".to_owned(),
+            ..next(0, None)
+        });
+        assert_eq!(range.await.unwrap().prefix, "Users-");
+    });
+}

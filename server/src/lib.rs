@@ -17,6 +17,7 @@ mod kindergarten;
 mod listener;
 mod metrics;
 mod multipart;
+mod open_files;
 mod operations;
 mod routes;
 mod scripts;

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::cli::standard_output;
 use crate::config::Config;
 use crate::http::serve_request;
+use crate::open_files::{connection_limit, raise_limit};
 use crate::server::Server;
 use crate::watched_io::{Activity, WatchedIo};
 
@@ -27,6 +28,7 @@ const WAITING_CONNECTIONS: u32 = 4096;
 /// # Errors
 /// `Unavailable` when the address or the data directory is taken; whatever closing reports.
 pub async fn serve(config: Config) -> Result<()> {
+    let open_files = raise_limit();
     let listener = bind(&config)?;
     let address = listener
         .local_addr()
@@ -39,7 +41,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let (stop, stopping) = watch::channel(false);
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     tokio::select! {
-        () = accept(&server, listener, stopping, alive) => {}
+        () = accept(&server, listener, stopping, alive, open_files) => {}
         () = signals.recv() => {}
     }
     tracing::info!("stopping: no new requests, waiting for those that run");
@@ -104,8 +106,10 @@ async fn accept(
     listener: TcpListener,
     stopping: watch::Receiver<bool>,
     alive: mpsc::Sender<()>,
+    open_files: Option<u64>,
 ) {
-    let room = Arc::new(Semaphore::new(server.config.max_connections));
+    let room = connection_limit(server.config.max_connections, open_files);
+    let room = Arc::new(Semaphore::new(room));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             return;

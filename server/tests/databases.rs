@@ -246,3 +246,48 @@ fn a_lost_catalog_is_noticed_before_anything_is_swept() {
     let left = std::fs::read_dir(&stores).unwrap().count();
     assert!(left >= 1, "the database's store is still there");
 }
+
+#[test]
+fn what_a_record_asks_for_is_done_or_refused() {
+    let server = TestServer::start();
+    let create = |name: &str, record: &str| {
+        server
+            .put(&format!("/admin/databases?name={name}"), record)
+            .status
+    };
+    assert_eq!(create("One", r#"{"DatabaseName":"Two"}"#), 400);
+    assert_eq!(create("One", r#"{"DatabaseName":"one"}"#), 201);
+    assert_eq!(create("Two", r#"{"Sharding":{"Shards":null}}"#), 201);
+    for record in [
+        r#"{"Sharding":{"Shards":{"0":{"Members":["A"]}}}}"#,
+        r#"{"Indexes":{"A":{"Name":"A","Maps":["from d in docs select new { d.a }"]}}}"#,
+        r#"{"PeriodicBackups":[{"TaskId":1}]}"#,
+    ] {
+        assert_eq!(create("Three", record), 501, "{record}");
+        assert_eq!(server.get("/admin/databases?name=Three").status, 404);
+    }
+    let all_empty =
+        r#"{"Indexes":{},"AutoIndexes":null,"PeriodicBackups":[],"Settings":{"a":"b"}}"#;
+    assert_eq!(create("Three", all_empty), 201);
+}
+
+#[test]
+fn databases_are_deleted_together_or_not_at_all() {
+    let server = TestServer::start();
+    for name in ["One", "Two"] {
+        let path = format!("/admin/databases?name={name}");
+        assert_eq!(server.put(&path, "{}").status, 201);
+    }
+    let delete = |names: &str| {
+        let body = format!(r#"{{"HardDelete":true,"DatabaseNames":{names}}}"#);
+        server.delete("/admin/databases?raft-request-id=both", &body)
+    };
+    let refused = delete(r#"["One","Missing","Two"]"#);
+    assert_eq!(refused.exception(), "DatabaseDoesNotExistException");
+    assert_eq!(server.get("/admin/databases?name=One").status, 200);
+    let done = delete(r#"["One","Two"]"#);
+    assert_eq!(done.status, 200);
+    // A client that saw no answer asks again.
+    let again = delete(r#"["One","Two"]"#);
+    assert_eq!((again.status, again.json()), (200, done.json()));
+}

@@ -204,3 +204,18 @@ fn existence_is_asked_by_head_and_deleting_is_repeatable() {
     }
     assert_eq!(server.load("d/1"), Value::Null);
 }
+
+#[test]
+fn a_batch_says_which_transaction_it_wants() {
+    let server = TestServer::with_database(&[]);
+    let send = |mode: &str| {
+        let commands = json!([{ "Type": "PUT", "Id": "a", "Document": {} }]);
+        let batch = json!({ "Commands": commands, "TransactionMode": mode });
+        server
+            .post("/databases/Test/bulk_docs", &batch.to_string())
+            .status
+    };
+    assert_eq!(send("SingleNode"), 201);
+    assert_eq!(send("ClusterWide"), 501);
+    assert_eq!(send("Other"), 400);
+}

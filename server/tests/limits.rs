@@ -5,9 +5,12 @@
 mod support;
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
+use pinyon_server_process::ServerProcess;
 use serde_json::{Value, json};
 use support::{TestServer, parse_answer, read_answer};
 
@@ -249,6 +252,41 @@ fn connections_wait_their_turn() {
     third.set_nonblocking(false).unwrap();
     drop((first, second));
     assert_eq!(read_answer(&mut third).status, 200);
+}
+
+#[test]
+fn idle_connections_leave_files_for_databases() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_pinyon");
+    command.args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", program, "serve"]);
+    command.args(["--listen", "127.0.0.1:0", "--data-dir"]);
+    command.arg(directory.path().join("data"));
+    let log = directory.path().join("log");
+    let mut server = ServerProcess::spawn_command(command, &log).unwrap();
+    server.wait_until_listening().unwrap();
+    let address = server.url().strip_prefix("http://").unwrap().to_owned();
+    let connect = || TcpStream::connect(&address).unwrap();
+    let mut ready: Vec<_> = (0..3).map(|_| connect()).collect();
+    // More than there are files.
+    let idle: Vec<_> = (0..200).map(|_| connect()).collect();
+    let document = format!("{{\"t\":\"{}\"}}", "x".repeat(1 << 20));
+    for (path, body) in [
+        ("/admin/databases?name=Test", "{}"),
+        ("/databases/Test/docs?id=a", &document),
+    ] {
+        let mut socket = ready.remove(0);
+        let length = body.len();
+        let request = format!(
+            "PUT {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        socket.write_all(request.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut socket).status, 201, "{path}");
+    }
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("fewer connections than configured"), "{text}");
+    assert!(!text.contains("Too many open files"), "{text}");
+    drop(idle);
 }
 
 /// The files this process, and one it starts, may hold open.

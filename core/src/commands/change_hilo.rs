@@ -65,6 +65,7 @@ const QUIET_MS: i64 = 60_000;
 
 impl NextHiloRange {
     pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<HiloRange> {
+        let separator = self.separator()?;
         let (id, mut state) = load(tx, &self.tag).await?;
         let size = self.size(tx.now());
         let taken = state.max()?.max(self.last_max).max(0);
@@ -73,11 +74,6 @@ impl NextHiloRange {
             .and_then(|size| taken.checked_add(size))
             .ok_or_else(|| Error::invalid(format!("the HiLo tag '{}' is used up", self.tag)))?;
         state.store(tx, id, high).await?;
-        let separator = if self.separator.is_empty() {
-            "/"
-        } else {
-            &self.separator
-        };
         Ok(HiloRange {
             prefix: format!("{}{separator}", self.tag),
             low: taken + 1,
@@ -86,6 +82,20 @@ impl NextHiloRange {
             server_tag: tx.id_suffix(),
             leased_at: tx.now(),
         })
+    }
+
+    /// One character; ids that end in `|` are those of identities.
+    fn separator(&self) -> Result<char> {
+        let mut given = self.separator.chars();
+        match (given.next(), given.next()) {
+            (None, _) => Ok('/'),
+            (Some(separator), None) if separator != '|' && !separator.is_control() => Ok(separator),
+            _ => Err(Error::invalid(format!(
+                "what stands between a HiLo tag and its numbers must be one character, not | and \
+                 not '{}'",
+                self.separator.escape_debug()
+            ))),
+        }
     }
 
     fn size(&self, now: Timestamp) -> u64 {

@@ -104,6 +104,23 @@ impl<S: Snapshot> ReadTransaction<S> {
         }))
     }
 
+    /// How many documents are in conflict, and how many versions they have together.
+    ///
+    /// # Errors
+    /// As [`Self::conflict`].
+    pub async fn conflict_counts(&self) -> Result<(u64, u64)> {
+        let (mut documents, mut versions) = (0, 0);
+        let everything = KeyRange::all();
+        let mut pages = Pages::new(CONFLICTS, everything, Direction::Forward, usize::MAX);
+        while let Some(entries) = pages.next(&self.snapshot).await? {
+            for (_, value) in entries {
+                documents += 1;
+                versions += conflicts::decode(&value)?.live.len() as u64;
+            }
+        }
+        Ok((documents, versions))
+    }
+
     /// Conflicts in the order of their ids, after `start_after` (empty for the first), at most
     /// `limit`.
     ///

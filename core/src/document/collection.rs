@@ -7,6 +7,9 @@ pub const EMPTY_COLLECTION: &str = "@empty";
 /// The collection of the documents that hold HiLo ranges.
 pub const HILO_COLLECTION: &str = "@hilo";
 
+/// What queries call the documents of all collections; no document can be in it.
+pub const ALL_DOCUMENTS: &str = "@all_docs";
+
 /// A checked collection name; names that differ only in case mean the same collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CollectionName {

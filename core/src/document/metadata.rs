@@ -4,9 +4,9 @@
 //! like) is dropped when it comes in and added again when the document is read, so a client can
 //! send back what it was given, and cannot forge it.
 
-use super::CollectionName;
 use super::json::{Properties, check_document, cut_property, push_compact, top_properties};
 use super::schedule::{EXPIRES, REFRESH, Schedule, parse_time};
+use super::{ALL_DOCUMENTS, CollectionName};
 use crate::limits::Limits;
 use crate::{Error, ErrorKind, Result};
 
@@ -183,6 +183,12 @@ fn parse_metadata(text: Option<&str>) -> Result<StoredMetadata> {
         }
         if name == "@collection" {
             match serde_json::from_str::<Option<String>>(value) {
+                Ok(Some(given)) if given.eq_ignore_ascii_case(ALL_DOCUMENTS) => {
+                    return Err(Error::invalid(format!(
+                        "@metadata.@collection must not be {ALL_DOCUMENTS}, which stands for all \
+                         documents"
+                    )));
+                }
                 Ok(Some(given)) if !given.is_empty() => collection = CollectionName::new(given)?,
                 Ok(_) => continue,
                 Err(_) => {
@@ -204,6 +210,16 @@ mod tests {
 
     fn parse(text: &str) -> Result<DocumentText> {
         parse_document(text, &Limits::default())
+    }
+
+    #[test]
+    fn no_document_is_in_the_collection_of_all() {
+        for name in ["@all_docs", "@All_Docs"] {
+            let text = format!(r#"{{"@metadata":{{"@collection":"{name}"}}}}"#);
+            let error = parse(&text).expect_err("reserved");
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        }
+        assert!(parse(r#"{"@metadata":{"@collection":"@all"}}"#).is_ok());
     }
 
     #[test]

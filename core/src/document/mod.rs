@@ -10,7 +10,7 @@ mod pattern;
 mod schedule;
 mod stored;
 
-pub use collection::{CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
+pub use collection::{ALL_DOCUMENTS, CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
 pub use id::{DocumentId, IdRequest, to_id_key};
 pub use include::IncludePath;
 pub use json::{check_json, find_property};

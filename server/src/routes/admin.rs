@@ -2,6 +2,7 @@
 
 use hyper::StatusCode;
 use pinyon_core::commands::Configure;
+use pinyon_core::conflicts::ConflictsConfiguration;
 use pinyon_core::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use pinyon_core::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use pinyon_core::{Error, ErrorKind, Result};
@@ -25,6 +26,11 @@ pub async fn create(call: &mut Call<'_>) -> Reply {
     check_record(call, &client_record)?;
     let given = call.query.get("name")?.filter(|name| !name.is_empty());
     let name = match (&given, client_record.get("DatabaseName")) {
+        (Some(name), Some(Value::String(other))) if !is_same_name(name, other) => {
+            return Err(Error::invalid(format!(
+                "the query string names the database '{name}', the record '{other}'"
+            )));
+        }
         (Some(name), _) => name.to_string(),
         (None, Some(Value::String(name))) => name.clone(),
         _ => return Err(Error::invalid("the query string lacks 'name'")),
@@ -53,12 +59,58 @@ pub async fn create(call: &mut Call<'_>) -> Reply {
     ))
 }
 
+fn is_same_name(one: &str, other: &str) -> bool {
+    other.is_empty() || one.to_lowercase() == other.to_lowercase()
+}
+
+/// What a record may tell that is beyond this server.
+const UNSUPPORTED: [&str; 16] = [
+    "Sharding",
+    "Indexes",
+    "AutoIndexes",
+    "Sorters",
+    "Analyzers",
+    "ExternalReplications",
+    "SinkPullReplications",
+    "HubPullReplications",
+    "RavenEtls",
+    "SqlEtls",
+    "OlapEtls",
+    "ElasticSearchEtls",
+    "QueueEtls",
+    "PeriodicBackups",
+    "TimeSeries",
+    "DataArchival",
+];
+
+/// Whether a member of a record asks for nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        // A configuration that is there but all of whose members are not.
+        Value::Object(members) => members.values().all(Value::is_null),
+        _ => false,
+    }
+}
+
 /// Refuses what would not be done, rather than forget it.
 fn check_record(call: &Call<'_>, record: &Map<String, Value>) -> Result<()> {
     if record.get("Encrypted") == Some(&Value::Bool(true)) {
         return Err(Error::new(
             ErrorKind::Unsupported,
             "encrypted databases are not implemented yet",
+        ));
+    }
+    let meant = |name: &&&str| record.get(**name).is_some_and(|value| !is_empty(value));
+    if let Some(name) = UNSUPPORTED.iter().find(meant) {
+        let what = match *name {
+            "Indexes" => "; define indexes when the database is there",
+            _ => "",
+        };
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the record's '{name}' are not supported{what}"),
         ));
     }
     if call.query.number("replicationFactor", 1_u32)? > 1 {
@@ -89,6 +141,10 @@ fn configurations(record: &Map<String, Value>) -> Result<Vec<Configure>> {
     }
     if let Some(text) = text("Refresh") {
         configurations.push(Configure::Refresh(RefreshConfiguration::parse(&text)?));
+    }
+    if let Some(text) = text("ConflictSolverConfig") {
+        let conflicts = ConflictsConfiguration::parse(&text)?;
+        configurations.push(Configure::Conflicts(conflicts));
     }
     Ok(configurations)
 }
@@ -151,14 +207,16 @@ pub async fn delete(call: &mut Call<'_>) -> Reply {
         .map_err(|reason| Error::invalid(format!("what to delete: {reason}")))?;
     let request_id = call.query.get("raft-request-id")?;
     let mut index = 0;
-    for name in &deletion.database_names {
+    // Those first that are not there: unless an earlier try of this request deleted them, nothing
+    // is deleted.
+    let databases = &call.server.databases;
+    let is_there = |name: &&String| databases.record(name).is_some();
+    let (there, gone): (Vec<_>, Vec<_>) = deletion.database_names.iter().partition(is_there);
+    for name in gone.into_iter().chain(there) {
         // One request may delete several; each is remembered on its own.
         let request_id = request_id.as_ref().map(|id| format!("{id}/{name}"));
-        index = call
-            .server
-            .databases
-            .delete(name, deletion.hard_delete, request_id.as_deref())
-            .await?;
+        let deleted = databases.delete(name, deletion.hard_delete, request_id.as_deref());
+        index = index.max(deleted.await?);
     }
     Ok(http::json(
         StatusCode::OK,

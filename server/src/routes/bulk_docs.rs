@@ -204,8 +204,15 @@ impl Parsed {
 pub fn parse(body: &str, limits: &Limits) -> Result<Parsed> {
     let JsonObject(batch): JsonObject<Batch> = serde_json::from_str(body)
         .map_err(|reason| Error::invalid(format!("the batch is not valid: {reason}")))?;
-    if batch.transaction_mode.as_deref() == Some("ClusterWide") {
-        return Err(unsupported("cluster-wide transactions are"));
+    match batch.transaction_mode.as_deref() {
+        None | Some("" | "SingleNode") => {}
+        Some("ClusterWide") => return Err(unsupported("cluster-wide transactions are")),
+        Some(other) => {
+            return Err(Error::invalid(format!(
+                "the TransactionMode '{}' is neither SingleNode nor ClusterWide",
+                other.escape_debug()
+            )));
+        }
     }
     let mut commands = Vec::with_capacity(batch.commands.len());
     let mut echoes = Vec::with_capacity(batch.commands.len());

@@ -24,6 +24,8 @@ pub async fn detailed_stats(call: &mut Call<'_>) -> Reply {
             "Size": size(it.document_bytes),
             "DocumentsSize": size(it.document_bytes),
             "CountOfTombstones": it.tombstone_count,
+            // How large these and revisions are is not kept; clients read the members all the same.
+            "TombstonesSize": size(0),
             "CountOfRevisions": it.revision_count,
             "RevisionsSize": size(0),
             "CountOfTimeSeriesDeletedRanges": 0,
@@ -50,6 +52,7 @@ async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Valu
     let tombstones: u64 = all.iter().map(|it| it.tombstone_count).sum();
     let revisions: u64 = all.iter().map(|it| it.revision_count).sum();
     let attachments = transaction.attachment_statistics().await?;
+    let (in_conflict, conflicts) = transaction.conflict_counts().await?;
     let collections: Map<String, Value> = all
         .iter()
         .filter(|it| it.document_count > 0)
@@ -57,8 +60,8 @@ async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Valu
         .collect();
     let body = json!({
         "CountOfDocuments": documents,
-        "CountOfDocumentsConflicts": 0,
-        "CountOfConflicts": 0,
+        "CountOfDocumentsConflicts": in_conflict,
+        "CountOfConflicts": conflicts,
         "CountOfRevisionDocuments": revisions,
         "CountOfTombstones": tombstones,
         "CountOfTimeSeriesDeletedRanges": 0,

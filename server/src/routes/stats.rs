@@ -25,29 +25,46 @@ pub fn size(bytes: u64) -> Value {
     json!({ "HumaneSize": text, "SizeInBytes": bytes })
 }
 
-/// `GET stats` and `GET stats/detailed`.
+/// `GET stats`.
 pub async fn full(call: &mut Call<'_>) -> Reply {
+    answer(call, false).await
+}
+
+/// `GET stats/detailed`: with what a cluster counts, too.
+pub async fn detailed(call: &mut Call<'_>) -> Reply {
+    answer(call, true).await
+}
+
+async fn answer(call: &Call<'_>, is_detailed: bool) -> Reply {
     let database = call.open_database().await?;
     let transaction = database.read().await?;
     let change_vector = transaction.change_vector().await?;
     let indexes = indexes::summaries(&database).await?;
     // Indexes come further while no document changes.
-    let tag = if indexes.is_empty() {
-        change_vector.clone()
-    } else {
+    let mut tag = change_vector.clone();
+    if !indexes.is_empty() {
         let hash = xxh3_64(json!(indexes).to_string().as_bytes());
-        format!("{change_vector}, indexes {hash:016x}")
+        tag.push_str(&format!(", indexes {hash:016x}"));
+    }
+    // And so do identities.
+    let identities = match is_detailed {
+        true => Some(transaction.identities().await?.len()),
+        false => None,
     };
+    if let Some(count) = identities {
+        tag.push_str(&format!(", identities {count}"));
+    }
     let etag = etag_value(&tag)?;
     if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
     let statistics = transaction.statistics().await?;
     let attachments = transaction.attachment_statistics().await?;
+    let (in_conflict, conflicts) = transaction.conflict_counts().await?;
     let collections = transaction.collections().await?;
     let last_document = collections.iter().map(|it| it.last_document_etag).max();
     let on_disk = call.server.databases.byte_count(&database.record).await?;
-    let body = json!({
+    let mut body = json!({
         "@metadata": {
             "DateTime": call.server.host.clock.now().to_text(),
             "WebUrl": call.base_url(),
@@ -57,8 +74,8 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
         "CountOfDocuments": statistics.document_count,
         "CountOfRevisionDocuments": statistics.revision_count,
         "CountOfTombstones": statistics.tombstone_count,
-        "CountOfDocumentsConflicts": 0,
-        "CountOfConflicts": 0,
+        "CountOfDocumentsConflicts": in_conflict,
+        "CountOfConflicts": conflicts,
         "CountOfAttachments": attachments.attachment_count,
         "CountOfUniqueAttachments": attachments.content_count,
         "CountOfCounterEntries": 0,
@@ -75,6 +92,17 @@ pub async fn full(call: &mut Call<'_>) -> Reply {
         "SizeOnDisk": size(on_disk),
         "TempBuffersSizeOnDisk": size(0),
     });
+    if let Some(count) = identities {
+        body["CountOfIdentities"] = count.into();
+        for name in [
+            "CountOfCompareExchange",
+            "CountOfCompareExchangeTombstones",
+            "CountOfTimeSeriesDeletedRanges",
+        ] {
+            // There are none of these here.
+            body[name] = 0.into();
+        }
+    }
     let mut response = http::json(StatusCode::OK, &body);
     response.headers_mut().insert(hyper::header::ETAG, etag);
     Ok(response)
@@ -87,15 +115,16 @@ pub async fn essential(call: &mut Call<'_>) -> Reply {
     let indexes = indexes::summaries(&database).await?;
     let statistics = transaction.statistics().await?;
     let attachments = transaction.attachment_statistics().await?;
+    let (in_conflict, conflicts) = transaction.conflict_counts().await?;
     Ok(http::json(
         StatusCode::OK,
         &json!({
             "CountOfIndexes": indexes.len(),
             "CountOfDocuments": statistics.document_count,
             "CountOfRevisionDocuments": statistics.revision_count,
-            "CountOfDocumentsConflicts": 0,
+            "CountOfDocumentsConflicts": in_conflict,
             "CountOfTombstones": statistics.tombstone_count,
-            "CountOfConflicts": 0,
+            "CountOfConflicts": conflicts,
             "CountOfAttachments": attachments.attachment_count,
             "CountOfCounterEntries": 0,
             "CountOfTimeSeriesSegments": 0,

@@ -8,7 +8,12 @@ from ravendb import (
     GetDatabaseRecordOperation,
     GetStatisticsOperation,
 )
+from ravendb.documents.operations.identities import NextIdentityForOperation
 from ravendb.documents.operations.server_misc import ToggleDatabasesStateOperation
+from ravendb.documents.operations.statistics import (
+    GetDetailedCollectionStatisticsOperation,
+    GetDetailedStatisticsOperation,
+)
 from ravendb.exceptions.raven_exceptions import ConcurrencyException
 from ravendb.serverwide.database_record import DatabaseRecord
 from ravendb.serverwide.operations.common import GetBuildNumberOperation
@@ -87,3 +92,11 @@ class Databases(Story):
         collections = store.maintenance.send(GetCollectionStatisticsOperation())
         self.assertEqual(3, collections.count_of_documents)
         self.assertEqual({"Things": 3}, collections.collections)
+        store.maintenance.send(NextIdentityForOperation("things|"))
+        detailed = store.maintenance.send(GetDetailedStatisticsOperation())
+        self.assertEqual(3, detailed.count_of_documents)
+        self.assertEqual(1, detailed.count_of_identities)
+        self.assertEqual(0, detailed.count_of_compare_exchange)
+        things = store.maintenance.send(GetDetailedCollectionStatisticsOperation()).collections["Things"]
+        self.assertEqual(("Things", 3), (things.name, things.count_of_documents))
+        self.assertGreater(things.size.size_in_bytes, 0)
