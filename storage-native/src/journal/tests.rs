@@ -1,7 +1,7 @@
 use pinyon_core::host::SeededRandom;
 
 use super::*;
-use crate::disk::SimulatedDisk;
+use crate::disk::{Fault, SimulatedDisk};
 use crate::journals::{Journals, Notes};
 
 const FILE: &str = "journal";
@@ -222,4 +222,32 @@ fn a_journal_behind_its_note_is_damage() {
         error.message().contains("generation 1, and was 2"),
         "{error}"
     );
+}
+
+#[test]
+fn a_journal_that_could_not_be_made_takes_nothing_and_is_made_later() {
+    let random = SeededRandom::new(1);
+    // Two writes of zeros, the header, and a sync of the file and of the directory.
+    for nth in 1..=5 {
+        let disk = SimulatedDisk::default();
+        let mut journal = open(&disk);
+        journal.read(0, Note::default()).unwrap();
+        let fault = if nth < 4 {
+            Fault::Full
+        } else {
+            Fault::SyncFails
+        };
+        disk.fail_at(nth, fault);
+        let made = journal.grow(128 << 10, &random);
+        disk.heal();
+        // The header stands where zeros were written: that finds no disk full.
+        if nth != 3 {
+            assert!(made.is_err(), "operation {nth}");
+            assert!(!journal.fits(&batch("a")), "operation {nth}");
+            assert_eq!(journal.note(), Note::default());
+            journal.grow(128 << 10, &random).unwrap();
+        }
+        journal.append(1, &batch("a"), &random).unwrap();
+        assert_eq!(read(&disk, 0).unwrap(), [batch("a")]);
+    }
 }
