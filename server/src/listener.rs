@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 use hyper::server::conn::http1;
@@ -172,6 +172,7 @@ async fn serve_connection(
     let connection = http1::Builder::new()
         .max_headers(config.max_headers)
         .max_buf_size(config.max_head_bytes)
+        .auto_date_header(has_http_date(SystemTime::now()))
         .serve_connection(socket, service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
@@ -185,6 +186,13 @@ async fn serve_connection(
     if let Err(reason) = result {
         tracing::debug!(%reason, "a connection broke");
     }
+}
+
+/// Whether a moment can stand in a `Date` header: hyper ends a connection on one that cannot.
+fn has_http_date(now: SystemTime) -> bool {
+    const YEAR_10000_S: u64 = 253_402_300_800;
+    now.duration_since(UNIX_EPOCH)
+        .is_ok_and(|since| since.as_secs() < YEAR_10000_S)
 }
 
 /// SIGINT and SIGTERM, or Ctrl-C where there are no signals.
@@ -229,5 +237,23 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_beyond_all_dates_leaves_the_date_out() {
+        let day = Duration::from_secs(86_400);
+        assert!(has_http_date(SystemTime::now()));
+        assert!(!has_http_date(UNIX_EPOCH - day));
+        assert!(has_http_date(
+            UNIX_EPOCH + Duration::from_secs(253_402_300_799)
+        ));
+        assert!(!has_http_date(
+            UNIX_EPOCH + Duration::from_secs(253_402_300_800)
+        ));
     }
 }

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn pinyon(arguments: &[&str]) -> Command {
@@ -416,6 +417,34 @@ fn a_store_or_a_name_that_is_gone_is_named_and_nothing_takes_its_place() {
             "{errors}"
         );
     }
+
+    // It does not hide the databases that are sound.
+    place.import("sound", &place.file("sound.json", people(2)));
+    let (code, output, errors) = run(&["info", "--data-dir", &data]);
+    assert_eq!(code, 4, "{output}{errors}");
+    assert!(output.contains("cannot be read"), "{output}");
+    assert!(output.contains("documents      2"), "{output}");
+    let server = Server::start(&data);
+    let mut socket = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+    socket
+        .write_all(b"GET /databases HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+    let listed: Value = serde_json::from_str(body).unwrap();
+    let [lost, sound] = &listed["Databases"].as_array().unwrap()[..] else {
+        panic!("{listed}");
+    };
+    assert!(
+        lost["LoadError"].as_str().unwrap().contains("missing"),
+        "{lost}"
+    );
+    assert_eq!(
+        (&sound["LoadError"], &sound["DocumentsCount"]),
+        (&Value::Null, &json!(2))
+    );
 }
 
 #[test]

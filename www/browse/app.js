@@ -40,7 +40,7 @@ async function showDatabases(signal) {
     }
     const rows = databases.map(database => row(
         database.Disabled ? `${database.Name} (disabled)` : link(databaseAddress(database.Name), database.Name),
-        count(database.DocumentsCount)));
+        database.LoadError ? `cannot be opened: ${database.LoadError}` : count(database.DocumentsCount)));
     countClosed(signal, databases, rows);
     return { title: "Databases", body: [table(["Database", "Documents"], rows), ...applications] };
 }
@@ -48,7 +48,7 @@ async function showDatabases(signal) {
 /** The server knows the counts of open databases only; asking the others opens them. */
 async function countClosed(signal, databases, rows) {
     const closed = databases.map((database, index) => ({ database, cell: rows[index].lastChild }))
-        .filter(({ database }) => !database.Disabled && (database.DocumentsCount ?? null) === null);
+        .filter(({ database }) => !database.Disabled && !database.LoadError && (database.DocumentsCount ?? null) === null);
     for (const { database, cell } of closed.slice(0, CLOSED_LIMIT)) {
         try {
             const { json } = await get(requestPath(database.Name, "collections/stats"), signal);

@@ -44,6 +44,9 @@ struct DatabaseInfo {
     name: String,
     store: String,
     disabled: bool,
+    /// Why it cannot be read; the counts are 0 then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     created_at: String,
     disk_bytes: u64,
     documents: u64,
@@ -67,8 +70,18 @@ pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
         let data_dir = DataDir::open(&args.stored.data_dir, Access::Read).await?;
         let mut databases = Vec::new();
+        let mut code = ExitCode::SUCCESS;
         for record in data_dir.chosen(args.stored.database.as_deref())? {
-            databases.push(describe(&data_dir, record).await?);
+            let mut info = DatabaseInfo::of_record(&record);
+            // One that cannot be read must not hide the others.
+            if let Err(error) = fill(&mut info, &data_dir, &record).await {
+                let its_code = super::report(&error);
+                if code == ExitCode::SUCCESS {
+                    code = its_code;
+                }
+                info.error = Some(error.to_string());
+            }
+            databases.push(info);
         }
         data_dir.close().await?;
         let info = Info {
@@ -76,30 +89,38 @@ pub fn run(args: Args) -> CommandResult {
             databases,
         };
         standard_output::print(&describe_all(&info, args.json))?;
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     })
 }
 
-async fn describe(data_dir: &DataDir, record: DatabaseRecord) -> Result<DatabaseInfo> {
-    let store = record.store_name()?;
-    let mut info = DatabaseInfo {
-        created_at: record.created_at().to_text(),
-        disk_bytes: data_dir.environment.byte_count(&store)?,
-        name: record.name.clone(),
-        store: record.store.clone(),
-        disabled: record.disabled,
-        documents: 0,
-        tombstones: 0,
-        identities: 0,
-        last_etag: 0,
-        change_vector: String::new(),
-        collections: Vec::new(),
-    };
-    // One that an older version made and nobody used has none, and must not get one from this.
-    if !data_dir.has_store(&record).await? {
-        return Ok(info);
+impl DatabaseInfo {
+    /// What the catalog tells.
+    fn of_record(record: &DatabaseRecord) -> Self {
+        Self {
+            created_at: record.created_at().to_text(),
+            name: record.name.clone(),
+            store: record.store.clone(),
+            disabled: record.disabled,
+            error: None,
+            disk_bytes: 0,
+            documents: 0,
+            tombstones: 0,
+            identities: 0,
+            last_etag: 0,
+            change_vector: String::new(),
+            collections: Vec::new(),
+        }
     }
-    let open = data_dir.open_database(&record).await?;
+}
+
+/// Adds what the store tells.
+async fn fill(info: &mut DatabaseInfo, data_dir: &DataDir, record: &DatabaseRecord) -> Result<()> {
+    info.disk_bytes = data_dir.environment.byte_count(&record.store_name()?)?;
+    // One that an older version made and nobody used has none, and must not get one from this.
+    if !data_dir.has_store(record).await? {
+        return Ok(());
+    }
+    let open = data_dir.open_database(record).await?;
     let transaction = open.database.read().await?;
     let statistics = transaction.statistics().await?;
     info.documents = statistics.document_count;
@@ -116,8 +137,7 @@ async fn describe(data_dir: &DataDir, record: DatabaseRecord) -> Result<Database
         });
     }
     drop(transaction);
-    open.close().await?;
-    Ok(info)
+    open.close().await
 }
 
 /// What is told of it.
@@ -142,6 +162,9 @@ fn push_database(database: &DatabaseInfo, text: &mut String) -> std::fmt::Result
     writeln!(text, "  created        {}", database.created_at)?;
     writeln!(text, "  store          {}", database.store)?;
     writeln!(text, "  on disk        {} bytes", database.disk_bytes)?;
+    if let Some(error) = &database.error {
+        return writeln!(text, "  cannot be read {error}");
+    }
     writeln!(text, "  documents      {}", database.documents)?;
     writeln!(text, "  tombstones     {}", database.tombstones)?;
     writeln!(text, "  identities     {}", database.identities)?;

@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand, each with its `Args` and its `run`.
 //!
 //! Exit codes: 0 done; 1 it failed, and standard error says why; 2 the command line or the
-//! configuration is wrong; 3 the data directory is in use by another process; 4 stored data is
+//! configuration is wrong, or something is beyond a limit; 3 the data directory is in use by another process; 4 stored data is
 //! corrupted; 5 an import is done, but items were left out because of errors.
 
 mod compact;

@@ -1,7 +1,7 @@
 //! `databases`: the list of databases, and how one is doing.
 
 use hyper::StatusCode;
-use pinyon_core::{NoticeKind, Result};
+use pinyon_core::NoticeKind;
 use serde_json::{Value, json};
 
 use crate::databases::DatabaseRecord;
@@ -27,7 +27,7 @@ pub async fn list(call: &mut Call<'_>) -> Reply {
         databases.push(if call.query.flag("namesOnly") {
             record.name.as_str().into()
         } else {
-            describe(call, record, place < COUNTED).await?
+            describe(call, record, place < COUNTED).await
         });
     }
     Ok(http::json(
@@ -39,17 +39,29 @@ pub async fn list(call: &mut Call<'_>) -> Reply {
 /// Of a few databases the documents are counted even if that means to open them.
 const COUNTED: usize = 16;
 
-async fn describe(call: &Call<'_>, record: &DatabaseRecord, may_open: bool) -> Result<Value> {
+async fn describe(call: &Call<'_>, record: &DatabaseRecord, may_open: bool) -> Value {
     let databases = &call.server.databases;
     let tag = databases.node_tag();
-    let documents = databases.document_count(&record.name, may_open).await?;
-    Ok(json!({
+    // One that cannot be opened must not hide the others.
+    let documents = databases.document_count(&record.name, may_open).await;
+    let bytes = databases.byte_count(record).await;
+    let failure = documents.as_ref().err().or(bytes.as_ref().err());
+    let load_error = failure.map(ToString::to_string);
+    if let Some(reason) = &load_error {
+        tracing::warn!(
+            database = record.name,
+            reason,
+            "a listed database cannot be read"
+        );
+    }
+    json!({
         "Name": record.name,
         "Disabled": record.disabled,
         "CreatedAt": record.created_at().to_text(),
-        "DocumentsCount": documents,
+        "LoadError": load_error,
+        "DocumentsCount": documents.ok().flatten(),
         "IsLoaded": databases.is_open(&record.name),
-        "TotalSize": super::stats::size(databases.byte_count(record).await?),
+        "TotalSize": bytes.ok().map(super::stats::size),
         "IndexesCount": 0,
         "IndexingErrors": 0,
         "IndexingStatus": "Running",
@@ -76,7 +88,7 @@ async fn describe(call: &Call<'_>, record: &DatabaseRecord, may_open: bool) -> R
         "DynamicNodesDistribution": false,
         "DeletionInProgress": {},
         "Environment": "None",
-    }))
+    })
 }
 
 /// `GET healthcheck`.

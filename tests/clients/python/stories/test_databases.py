@@ -8,6 +8,10 @@ from ravendb import (
     GetDatabaseRecordOperation,
     GetStatisticsOperation,
 )
+from ravendb.documents.operations.configuration.operations import (
+    GetClientConfigurationOperation,
+    GetServerWideClientConfigurationOperation,
+)
 from ravendb.documents.operations.identities import NextIdentityForOperation
 from ravendb.documents.operations.server_misc import ToggleDatabasesStateOperation
 from ravendb.documents.operations.statistics import (
@@ -76,6 +80,13 @@ class Databases(Story):
         self.assertFalse(result.disabled)
         with store.open_session() as session:
             self.assertEqual("asleep", session.load("things/1", Thing).name)
+
+    def test_clients_are_told_nothing_to_do_otherwise(self):
+        store = self.create_store("Unconfigured")
+        self.assertIsNone(store.maintenance.send(GetClientConfigurationOperation()).configuration)
+        of_server = store.maintenance.server.send(GetServerWideClientConfigurationOperation())
+        self.assertTrue(of_server.disabled)
+        self.assertIsNone(of_server.max_number_of_requests_per_session)
 
     def test_statistics_count_what_is_there(self):
         store = self.create_store("Counted")
