@@ -124,3 +124,36 @@ fn not_modified_is_counted() {
     let open: u32 = open.unwrap().parse().unwrap();
     assert!(open >= 1);
 }
+
+#[test]
+fn figures_change_when_no_document_does() {
+    let flags = [
+        "--tombstone-retention-h",
+        "0",
+        "--tombstone-cleanup-interval-s",
+        "1",
+    ];
+    let server = TestServer::with_database(&flags);
+    let detailed = "/databases/Test/stats/detailed";
+    server.store("a/1", "{}");
+    let before = tag(&server, detailed);
+    let asked = server.post("/databases/Test/identity/next?name=n|", "");
+    assert_eq!(asked.status, 200);
+    let after = server.get_if_none_match(detailed, &before);
+    assert_eq!(
+        (after.status, &after.json()["CountOfIdentities"]),
+        (200, &json!(1))
+    );
+    assert_eq!(server.delete("/databases/Test/docs?id=a/1", "").status, 204);
+    let paths = ["/databases/Test/stats", "/databases/Test/collections/stats"];
+    let first: Vec<_> = paths.iter().map(|path| server.get(path)).collect();
+    for (path, first) in paths.iter().zip(first) {
+        while server.get(path).json()["CountOfTombstones"] != 0 {
+            std::thread::yield_now();
+        }
+        if first.json()["CountOfTombstones"] != 0 {
+            let known = first.header("ETag").unwrap();
+            assert_eq!(server.get_if_none_match(path, known).status, 200, "{path}");
+        }
+    }
+}

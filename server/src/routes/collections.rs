@@ -1,14 +1,13 @@
 //! `collections`: counts and documents by collection.
 
-use hyper::StatusCode;
 use pinyon_core::NewestQuery;
 use pinyon_core::schema::collections::CollectionStatistics;
 use serde_json::{Map, Value, json};
 
 use super::docs::cursor::Rest;
 use super::docs::page::{self, PageQuery};
-use super::stats::size;
-use crate::http::{self, Call, Reply, etag_value, not_modified};
+use super::stats::{answer_unless_known, size, tag_of};
+use crate::http::{Call, Reply};
 
 /// `GET collections/stats`.
 pub async fn stats(call: &mut Call<'_>) -> Reply {
@@ -42,11 +41,6 @@ pub async fn detailed_stats(call: &mut Call<'_>) -> Reply {
 async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Value) -> Reply {
     let database = call.open_database().await?;
     let transaction = database.read().await?;
-    let tag = transaction.change_vector().await?;
-    let etag = etag_value(&tag)?;
-    if call.has_already(&tag) {
-        return Ok(not_modified(etag));
-    }
     let all = transaction.collections().await?;
     let documents: u64 = all.iter().map(|it| it.document_count).sum();
     let tombstones: u64 = all.iter().map(|it| it.tombstone_count).sum();
@@ -70,9 +64,8 @@ async fn summarise(call: &Call<'_>, show: impl Fn(&CollectionStatistics) -> Valu
         "CountOfTimeSeriesSegments": 0,
         "Collections": collections,
     });
-    let mut response = http::json(StatusCode::OK, &body);
-    response.headers_mut().insert(hyper::header::ETAG, etag);
-    Ok(response)
+    let tag = tag_of(&transaction.change_vector().await?, &body);
+    answer_unless_known(call, &tag, &body)
 }
 
 /// `GET collections/docs`.

@@ -40,24 +40,6 @@ async fn answer(call: &Call<'_>, is_detailed: bool) -> Reply {
     let transaction = database.read().await?;
     let change_vector = transaction.change_vector().await?;
     let indexes = indexes::summaries(&database).await?;
-    // Indexes come further while no document changes.
-    let mut tag = change_vector.clone();
-    if !indexes.is_empty() {
-        let hash = xxh3_64(json!(indexes).to_string().as_bytes());
-        tag.push_str(&format!(", indexes {hash:016x}"));
-    }
-    // And so do identities.
-    let identities = match is_detailed {
-        true => Some(transaction.identities().await?.len()),
-        false => None,
-    };
-    if let Some(count) = identities {
-        tag.push_str(&format!(", identities {count}"));
-    }
-    let etag = etag_value(&tag)?;
-    if call.has_already(&tag) {
-        return Ok(not_modified(etag));
-    }
     let statistics = transaction.statistics().await?;
     let attachments = transaction.attachment_statistics().await?;
     let (in_conflict, conflicts) = transaction.conflict_counts().await?;
@@ -65,11 +47,6 @@ async fn answer(call: &Call<'_>, is_detailed: bool) -> Reply {
     let last_document = collections.iter().map(|it| it.last_document_etag).max();
     let on_disk = call.server.databases.byte_count(&database.record).await?;
     let mut body = json!({
-        "@metadata": {
-            "DateTime": call.server.host.clock.now().to_text(),
-            "WebUrl": call.base_url(),
-            "NodeTag": call.server.databases.node_tag(),
-        },
         "CountOfIndexes": indexes.len(),
         "CountOfDocuments": statistics.document_count,
         "CountOfRevisionDocuments": statistics.revision_count,
@@ -83,17 +60,15 @@ async fn answer(call: &Call<'_>, is_detailed: bool) -> Reply {
         "Indexes": indexes,
         "DatabaseChangeVector": change_vector,
         "DatabaseId": database.documents.incarnation().id.to_string(),
-        "NumberOfTransactionMergerQueueOperations": database.documents.queued_operations(),
         "Is64Bit": cfg!(target_pointer_width = "64"),
         "Pager": "pinyon-storage-native",
         "LastDocEtag": last_document.unwrap_or(Etag::ZERO).number(),
         "LastDatabaseEtag": statistics.last_etag.number(),
         "LastIndexingTime": null,
-        "SizeOnDisk": size(on_disk),
         "TempBuffersSizeOnDisk": size(0),
     });
-    if let Some(count) = identities {
-        body["CountOfIdentities"] = count.into();
+    if is_detailed {
+        body["CountOfIdentities"] = transaction.identities().await?.len().into();
         for name in [
             "CountOfCompareExchange",
             "CountOfCompareExchangeTombstones",
@@ -103,7 +78,33 @@ async fn answer(call: &Call<'_>, is_detailed: bool) -> Reply {
             body[name] = 0.into();
         }
     }
-    let mut response = http::json(StatusCode::OK, &body);
+    let tag = tag_of(&change_vector, &body);
+    // These change by themselves, and nobody asks again because of them.
+    body["@metadata"] = json!({
+        "DateTime": call.server.host.clock.now().to_text(),
+        "WebUrl": call.base_url(),
+        "NodeTag": call.server.databases.node_tag(),
+    });
+    body["NumberOfTransactionMergerQueueOperations"] =
+        database.documents.queued_operations().into();
+    body["SizeOnDisk"] = size(on_disk);
+    answer_unless_known(call, &tag, &body)
+}
+
+/// The tag of figures: indexes come further, identities grow and tombstones go while the change
+/// vector stays.
+pub fn tag_of(change_vector: &str, figures: &Value) -> String {
+    let hash = xxh3_64(figures.to_string().as_bytes());
+    format!("{change_vector}, figures {hash:016x}")
+}
+
+/// The figures, or that the client has them already.
+pub fn answer_unless_known(call: &Call<'_>, tag: &str, figures: &Value) -> Reply {
+    let etag = etag_value(tag)?;
+    if call.has_already(tag) {
+        return Ok(not_modified(etag));
+    }
+    let mut response = http::json(StatusCode::OK, figures);
     response.headers_mut().insert(hyper::header::ETAG, etag);
     Ok(response)
 }
