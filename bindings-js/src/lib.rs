@@ -41,7 +41,8 @@ extern "C" {
     fn console_error(message: &str);
 }
 
-/// A panic is a defect: the console names the place before the module stops.
+/// A panic is a defect: the console names the place before the module stops. Not in the package as it
+/// is published, where it stops at once and the stack's numbers are all there is.
 #[wasm_bindgen(start)]
 pub fn start() {
     std::panic::set_hook(Box::new(|panic| console_error(&panic.to_string())));

@@ -524,6 +524,10 @@ impl<F: JournalFile> Journal<F> {
     pub(crate) fn settle(&mut self) -> Result<()> {
         self.flush()?;
         let side = &mut self.sides[self.current];
+        if side.clean == self.next {
+            // Each store of the environment closes; mostly the one before said it.
+            return Ok(());
+        }
         let header = file_header(self.generation, side.first, self.next);
         match side.file.write(0, &header) {
             Ok(()) => (side.clean, side.is_dirty) = (self.next, true),

@@ -1,7 +1,9 @@
 //! The journal's files in the browser's private file system, which a worker may open for itself.
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{Either, select};
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use pinyon_core::{Error, ErrorKind, Result};
 use send_wrapper::SendWrapper;
@@ -16,6 +18,8 @@ use crate::journal::JournalFile;
 const FOLDER: &str = "pinyon-journals";
 /// How long to wait before asking again for a file that somebody has open.
 const RETRY_MS: u32 = 10;
+/// How long the browser may take to find or open a file: it needs no other process's files for it.
+const ANSWER_MS: u32 = 10_000;
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,6 +36,8 @@ extern "C" {
     fn content(this: &File) -> Result<Promise, JsValue>;
 
     type Content;
+    #[wasm_bindgen(method, getter)]
+    fn size(this: &Content) -> f64;
     #[wasm_bindgen(method, catch, js_name = arrayBuffer)]
     fn bytes(this: &Content) -> Result<Promise, JsValue>;
 
@@ -85,7 +91,7 @@ async fn find_files(name: &str) -> Result<[File; 2], JsValue> {
 async fn open_file(file: &File, wait_ms: u32, loss: &Arc<Loss>) -> Result<Option<BrowserFile>> {
     let mut waited_ms = 0;
     loop {
-        let thrown = match settled(file.open()).await {
+        let thrown = match in_time(settled(file.open())).await? {
             Ok(opened) => {
                 let opened = BrowserFile::new(opened, loss);
                 // The first browsers that had such files answered with promises.
@@ -108,6 +114,17 @@ async fn open_file(file: &File, wait_ms: u32, loss: &Arc<Loss>) -> Result<Option
     }
 }
 
+/// What the browser answers, if it does.
+async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T> {
+    match select(pin!(answer), pin!(sleep(ANSWER_MS))).await {
+        Either::Left((answer, _)) => Ok(answer),
+        Either::Right(_) => Err(Error::new(
+            ErrorKind::Unavailable,
+            format!("the browser has not opened the files of the journal in {ANSWER_MS} ms"),
+        )),
+    }
+}
+
 /// Opens both files, or none.
 pub(super) async fn open_files(
     name: &str,
@@ -115,7 +132,7 @@ pub(super) async fn open_files(
     loss: &Arc<Loss>,
 ) -> Result<Option<[BrowserFile; 2]>> {
     // A page without a file system, a private window, a thread that is no worker of its own.
-    let Ok([one, other]) = find_files(name).await else {
+    let Ok([one, other]) = in_time(find_files(name)).await? else {
         return Ok(None);
     };
     let Some(one) = open_file(&one, wait_ms, loss).await? else {
@@ -131,13 +148,28 @@ pub(super) async fn read_files(name: &str) -> Result<[Vec<u8>; 2]> {
         let [one, other] = find_files(name).await?;
         Ok::<_, JsValue>([read_file(&one).await?, read_file(&other).await?])
     };
-    read.await.map_err(|thrown| failed(&thrown))
+    in_time(read).await?.map_err(|thrown| {
+        let (name, message) = error::describe(&thrown);
+        Error::new(
+            ErrorKind::Unavailable,
+            format!(
+                "this database has a journal in the private file system, which this page cannot \
+                 read ({name}: {message}); let the site store data, or open the database where it \
+                 was written"
+            ),
+        )
+    })
 }
 
 async fn read_file(file: &File) -> Result<Vec<u8>, JsValue> {
     let content: Content = settled(file.content()).await?;
     let bytes: JsValue = settled(content.bytes()).await?;
-    Ok(Uint8Array::new(&bytes).to_vec())
+    let bytes = Uint8Array::new(&bytes);
+    if f64::from(bytes.length()) < content.size() {
+        // What was not read is not gone.
+        return Err(js_sys::Error::new("a file was not read whole").into());
+    }
+    Ok(bytes.to_vec())
 }
 
 fn failed(thrown: &JsValue) -> Error {
