@@ -448,6 +448,23 @@ fn a_store_or_a_name_that_is_gone_is_named_and_nothing_takes_its_place() {
 }
 
 #[test]
+fn a_directory_in_which_nothing_was_stored_is_sound() {
+    let place = Place::new();
+    let data = place.data();
+    fs::create_dir_all(Path::new(&data).join("stores")).unwrap();
+    let output = done(&["verify", "--data-dir", &data]);
+    assert!(output.contains("nothing was stored here yet"), "{output}");
+    let (code, _, errors) = run(&["info", "--data-dir", &data]);
+    assert_eq!(code, 1);
+    assert!(errors.contains("nothing was stored in"), "{errors}");
+    // A name that cannot be read is something.
+    fs::create_dir(Path::new(&data).join("stores/000001")).unwrap();
+    fs::write(Path::new(&data).join("format"), "pinyon storage 2\n").unwrap();
+    let (code, output, _) = run(&["verify", "--data-dir", &data]);
+    assert_eq!(code, 4, "{output}");
+}
+
+#[test]
 fn a_look_changes_no_file() {
     let place = Place::new();
     place.import("people", &place.file("people.json", people(3)));

@@ -429,14 +429,14 @@ fn check_format(directory: &Path, may_write: bool) -> Result<()> {
         .and_then(|text| text.strip_prefix("pinyon storage "))
         .and_then(|version| version.trim_end().parse::<u32>().ok());
     Err(match version {
-        Some(version) => Error::new(
+        Some(version) if version > 2 => Error::new(
             ErrorKind::Unsupported,
             format!(
                 "the data directory '{}' has format {version}; this version reads up to 2",
                 directory.display()
             ),
         ),
-        None => Error::corrupted(format!(
+        _ => Error::corrupted(format!(
             "'{}' is not the format file of a data directory",
             path.display()
         )),

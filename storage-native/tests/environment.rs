@@ -90,6 +90,7 @@ fn other_formats_are_refused_and_left_alone() {
         ("pinyon storage 4000000000\n", ErrorKind::Unsupported),
         ("something else", ErrorKind::Corrupted),
         ("", ErrorKind::Corrupted),
+        ("pinyon storage 2", ErrorKind::Corrupted),
     ] {
         std::fs::write(&format, text).unwrap();
         assert_eq!(refusal(directory.path()), kind, "{text:?}");

@@ -117,6 +117,13 @@ impl DataDir {
     /// As [`open_environment`]; `Corrupted` when the catalog does not fit.
     pub async fn open(directory: &Path, access: Access) -> Result<Self> {
         let environment = open_environment(directory, access)?;
+        let is_empty = environment.list().await?.is_empty() && environment.problems().is_empty();
+        if access == Access::Read && is_empty {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("nothing was stored in '{}' yet", directory.display()),
+            ));
+        }
         let host = Host {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),

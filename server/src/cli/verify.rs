@@ -108,6 +108,11 @@ pub fn run(args: Args) -> CommandResult {
                 .for_each(|what| report.add(what));
             stores.push(report);
         }
+        if environment.list().await?.is_empty() && stores.is_empty() {
+            // The first start made the directory and ended before it had a store.
+            standard_output::print(&describe_empty(&args))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         // The catalog's files come first: it is needed to know which store is which database's.
         for name in environment.list().await? {
             if !name.as_str().starts_with("database-") {
@@ -244,6 +249,21 @@ fn close_damaged(closed: Result<()>, is_damaged: bool) -> Result<()> {
             format!("closing after the check: {error}"),
         )),
         _ => Ok(()),
+    }
+}
+
+/// What is told of a directory without any store.
+fn describe_empty(args: &Args) -> String {
+    let verified = Verified {
+        sound: true,
+        ..Verified::default()
+    };
+    match args.json {
+        true => describe(&verified, true),
+        false => format!(
+            "{}: nothing was stored here yet\n",
+            args.stored.data_dir.display()
+        ),
     }
 }
 
