@@ -15,6 +15,7 @@ use super::{BatchCommand, CommandOutcome, Operation, Outcome, PatchDocument, Pre
 use crate::document::{PatchStatus, PatchedDocument, Run, Seen, run_script};
 use crate::host::ScriptEngine;
 use crate::storage::{Durability, Store};
+use crate::version::Etag;
 use crate::{Database, Error, ErrorKind, ReadTransaction, Result};
 
 /// How often scripts of a batch are run again.
@@ -82,10 +83,13 @@ impl<S: Store> Database<S> {
             return self.write_as(commands, durability).await;
         }
         let read = self.read().await?;
+        let mut offset = 0;
         for command in &mut commands {
             if let BatchCommand::Patch(patch) = command {
-                self.prepare(engine, &read, patch, Vec::new()).await?;
+                self.prepare(engine, &read, patch, Vec::new(), offset)
+                    .await?;
             }
+            offset += etag_count(command);
         }
         drop(read);
         for _ in 0..MAX_ATTEMPTS {
@@ -96,10 +100,11 @@ impl<S: Store> Database<S> {
             let Some(stale) = error.details::<StalePatch>() else {
                 return Err(error);
             };
+            let offset = commands.iter().take(stale.command).map(etag_count).sum();
             if let Some(BatchCommand::Patch(patch)) = commands.get_mut(stale.command) {
                 let read = self.read().await?;
-                self.prepare(engine, &read, patch, stale.documents.clone())
-                    .await?;
+                let known = stale.documents.clone();
+                self.prepare(engine, &read, patch, known, offset).await?;
             }
         }
         Err(Error::new(
@@ -161,7 +166,8 @@ impl<S: Store> Database<S> {
             }
             return Err(unexpected);
         }
-        self.prepare(engine, &read, &mut patch, Vec::new()).await?;
+        self.prepare(engine, &read, &mut patch, Vec::new(), 0)
+            .await?;
         let mut result = report(&id, PatchStatus::NotModified, stored.as_ref());
         let Some(prepared) = &patch.prepared else {
             result.status = PatchStatus::DocumentDoesNotExist;
@@ -182,13 +188,15 @@ impl<S: Store> Database<S> {
         Ok(result)
     }
 
-    /// Runs a patch's script, over `known` documents where there are such.
+    /// Runs a patch's script, over `known` documents where there are such, behind commands of its
+    /// batch that take `offset` etags.
     async fn prepare(
         &self,
         engine: &dyn ScriptEngine,
         read: &ReadTransaction<S::Snapshot>,
         patch: &mut PatchDocument,
         known: Vec<Seen>,
+        offset: u64,
     ) -> Result<()> {
         let id = patch.id.as_str();
         let exists = match known.iter().find(|it| it.key == *patch.id.key()) {
@@ -205,13 +213,29 @@ impl<S: Store> Database<S> {
             read,
             limits: self.limits(),
             now: self.host().clock.now(),
-            next_etag: read.state().await?.last_etag.next(),
+            next_etag: Etag::new(read.state().await?.last_etag.number() + 1 + offset),
             node_tag: tag.as_str(),
         };
         let ran = run_script(&run, script, id, known).await;
         let (seen, effect) = ran.map_err(|error| named(id, error))?;
         patch.prepared = Some(Arc::new(PreparedPatch { seen, effect }));
         Ok(())
+    }
+}
+
+/// About as many etags as a command takes: ids that scripts make are counted by them, and scripts of
+/// one batch should not make the same ones.
+#[cfg(feature = "whole")]
+fn etag_count(command: &BatchCommand) -> u64 {
+    match command {
+        BatchCommand::Patch(patch) => {
+            let actions = patch
+                .prepared
+                .as_ref()
+                .map_or(0, |it| it.effect.actions.len());
+            1 + actions as u64
+        }
+        _ => 1,
     }
 }
 

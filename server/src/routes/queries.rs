@@ -12,7 +12,7 @@ use pinyon_core::query::{
 };
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, Result};
-use pinyon_storage_native::NativeEnvironment;
+use pinyon_storage_native::{NativeEnvironment, NativeStore};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -205,9 +205,8 @@ pub async fn ready(
     wait: Option<Duration>,
 ) -> Result<Option<Ready<NativeEnvironment>>> {
     let indexes = &database.indexes;
-    let plan = match indexes.plan(query).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        result => database.use_store(result)?,
+    let Some(plan) = find_plan(database, query).await? else {
+        return Ok(None);
     };
     // An index that this query made has nothing yet to answer with.
     let is_new = match &plan {
@@ -247,7 +246,28 @@ pub async fn ready(
         if tokio::time::timeout_at(until, progress).await.is_err() {
             return Ok(Some(ready));
         }
-        plan = ready.into_plan();
+        plan = match ready.into_plan() {
+            // It was deleted, or another took its place: what is there now is asked.
+            Plan::Index(index) if index.is_retired() => {
+                waiter = None;
+                match find_plan(database, query).await? {
+                    Some(plan) => plan,
+                    None => return Ok(None),
+                }
+            }
+            plan => plan,
+        };
+    }
+}
+
+/// What answers; `None` when the query names an index that does not exist.
+async fn find_plan(
+    database: &OpenDatabase,
+    query: &PreparedQuery,
+) -> Result<Option<Plan<NativeStore>>> {
+    match database.indexes.plan(query).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        result => database.use_store(result).map(Some),
     }
 }
 

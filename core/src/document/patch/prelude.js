@@ -67,8 +67,11 @@ globalThis.main = (() => {
       if (id.endsWith("|")) throw new TypeError("put() cannot take an identity's number");
       const text = stringify(document);
       if (id.endsWith("/")) {
-        id += `${String(call.nextEtag++).padStart(19, "0")}-${call.nodeTag}`;
-        if (stored(id)) throw new Error(`there is a document '${id}' already`);
+        const prefix = id;
+        // Another script, running at the same time, may have taken the number.
+        do {
+          id = `${prefix}${String(call.nextEtag++).padStart(19, "0")}-${call.nodeTag}`;
+        } while (stored(id));
       }
       call.actions.push({ kind: "put", id, document: text, changeVector: changeVector ?? null });
       call.changed.set(keyOf(id), parse(text));

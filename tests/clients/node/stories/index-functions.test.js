@@ -241,5 +241,17 @@ test("a map that never ends does not keep the server from stopping", async () =>
     await session.saveChanges();
     const loop = { Name: "Loop", Maps: ["map('Trips', t => { while (true) {} return { A: 1 }; })"] };
     assert.equal((await putIndex(loop)).status, 201);
+    // Whoever waits for it is told at once when it is deleted.
+    const waiting = fetch(`${server.url}/databases/${store.database}/queries`, {
+        method: "POST",
+        body: JSON.stringify({
+            Query: "from index 'Loop'",
+            WaitForNonStaleResults: true,
+            WaitForNonStaleResultsTimeout: "00:10:00",
+        }),
+    });
+    await store.maintenance.send(new DeleteIndexOperation("Loop"));
+    assert.equal((await waiting).status, 404);
+    assert.equal((await putIndex(loop)).status, 201);
     // The server stops as this story ends, and does not wait until each document took its time.
 });

@@ -137,6 +137,31 @@ test("scripts load, store and delete other documents, all or nothing", async () 
     assert.equal((await load(from.log)).of, "counters/from");
 });
 
+test("many scripts of one batch, and of many at once, make documents of their own", async () => {
+    const ids = Array.from({ length: 40 }, (_, at) => `counters/split${at}`);
+    await put(...ids.map((id, at) => [new Counter({ n: at }), id]));
+    const split = "put('parts/', { of: this.n, '@metadata': { '@collection': 'Parts' } }); put('parts/', { of: this.n });";
+    const operation = await store.operations.send(new PatchByQueryOperation(
+        new IndexQuery(`from Counters as c where startsWith(id(c), 'counters/split') update { ${split} }`),
+    ));
+    await operation.waitForCompletion();
+    const found = async () => (await store.openSession().advanced.loadStartingWith("parts/", { pageSize: 500 })).map((it) => it.of);
+    const twice = ids.flatMap((_, at) => [at, at]);
+    assert.deepEqual((await found()).sort((a, b) => a - b), twice);
+    await Promise.all(ids.map((id) => patch(id, script(split))));
+    assert.deepEqual((await found()).sort((a, b) => a - b), twice.flatMap((at) => [at, at]));
+    // What a batch stores beside takes numbers, too.
+    const url = `${server.url}/databases/${store.database}/bulk_docs`;
+    const body = JSON.stringify({ Commands: [
+        { Type: "PUT", Id: "beside/", Document: {} },
+        { Type: "PATCH", Id: ids[0], Patch: { Script: "put('beside/', {})" } },
+        { Type: "BatchPATCH", Ids: ids.slice(1, 4).map((Id) => ({ Id })), Patch: { Script: "put('beside/', {})" } },
+    ] });
+    const answer = await fetch(url, { method: "POST", body });
+    assert.equal(answer.status, 201, await answer.text());
+    assert.equal((await store.openSession().advanced.loadStartingWith("beside/")).length, 5);
+});
+
 test("hostile scripts fail alone, with the reason", async () => {
     await put([new Counter({ n: 1 }), "counters/hostile"]);
     const hostile = [
