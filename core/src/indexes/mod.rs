@@ -46,7 +46,7 @@ pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
 pub use auto_reduce::result_name;
 pub use batch_record::BatchRecord;
 pub use catalog::Indexes;
-pub use compile::FormulaCompiler;
+pub use compile::{FormulaCompiler, TranslatedParts};
 pub use definition::{
     FieldKey, FieldKind, FieldOptions, IndexDefinition, IndexRecord, IndexSource, IndexState,
     LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
@@ -57,7 +57,7 @@ pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use found_sets::FoundSets;
 pub use idle::IdleLimits;
-pub use index::{Index, IndexInError, IndexView, IndexingError, Waiter};
+pub use index::{Index, IndexInError, IndexRefusal, IndexView, IndexingError, Waiter};
 pub use map::{
     CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
     ObjectMap, ObjectReduce,
