@@ -275,6 +275,22 @@ impl Config {
         if self.max_sync_writes_per_s == 0 {
             return Err(Error::invalid("--max-sync-writes-per-s must not be 0"));
         }
+        self.check_positive()?;
+        if self.max_buffered_bytes < self.max_request_bytes {
+            return Err(Error::invalid(
+                "--max-buffered-bytes must not be smaller than --max-request-bytes",
+            ));
+        }
+        if let Some(url) = &self.public_url
+            && !url.starts_with("http://")
+        {
+            return Err(Error::invalid("--public-url must begin with http://"));
+        }
+        Ok(())
+    }
+
+    /// Refuses limits and times with which nothing works.
+    fn check_positive(&self) -> Result<()> {
         let positive = [
             ("--max-sync-connections", self.max_sync_connections),
             (
@@ -307,16 +323,6 @@ impl Config {
             if value == 0 {
                 return Err(Error::invalid(format!("{flag} must not be 0")));
             }
-        }
-        if self.max_buffered_bytes < self.max_request_bytes {
-            return Err(Error::invalid(
-                "--max-buffered-bytes must not be smaller than --max-request-bytes",
-            ));
-        }
-        if let Some(url) = &self.public_url
-            && !url.starts_with("http://")
-        {
-            return Err(Error::invalid("--public-url must begin with http://"));
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use pinyon_core::host::Timestamp;
 use pinyon_core::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -172,7 +173,7 @@ async fn serve_connection(
     let connection = http1::Builder::new()
         .max_headers(config.max_headers)
         .max_buf_size(config.max_head_bytes)
-        .auto_date_header(has_http_date(SystemTime::now()))
+        .auto_date_header(has_http_date(server.host.clock.now()))
         .serve_connection(socket, service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
@@ -189,10 +190,9 @@ async fn serve_connection(
 }
 
 /// Whether a moment can stand in a `Date` header: hyper ends a connection on one that cannot.
-fn has_http_date(now: SystemTime) -> bool {
-    const YEAR_10000_S: u64 = 253_402_300_800;
-    now.duration_since(UNIX_EPOCH)
-        .is_ok_and(|since| since.as_secs() < YEAR_10000_S)
+fn has_http_date(now: Timestamp) -> bool {
+    const YEAR_10000_MS: i64 = 253_402_300_800_000;
+    (0..YEAR_10000_MS).contains(&now.unix_ms())
 }
 
 /// SIGINT and SIGTERM, or Ctrl-C where there are no signals.
@@ -246,14 +246,8 @@ mod tests {
 
     #[test]
     fn a_clock_beyond_all_dates_leaves_the_date_out() {
-        let day = Duration::from_secs(86_400);
-        assert!(has_http_date(SystemTime::now()));
-        assert!(!has_http_date(UNIX_EPOCH - day));
-        assert!(has_http_date(
-            UNIX_EPOCH + Duration::from_secs(253_402_300_799)
-        ));
-        assert!(!has_http_date(
-            UNIX_EPOCH + Duration::from_secs(253_402_300_800)
-        ));
+        let has_date = |ms| has_http_date(Timestamp::from_unix_ms(ms));
+        assert!(has_date(0) && has_date(253_402_300_799_999));
+        assert!(!has_date(-1) && !has_date(253_402_300_800_000));
     }
 }

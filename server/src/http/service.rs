@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use pinyon_core::{Error, ErrorKind, Result};
@@ -74,19 +74,7 @@ pub async fn serve_request(
         response = compress(response, server.config.compress_from_bytes).await;
     }
     let mut response = response.map(Body::for_wire);
-    let headers = response.headers_mut();
-    headers.insert(SERVER_VERSION, HeaderValue::from_static(PROTOCOL_VERSION));
-    headers.insert(REQUEST_ID, request_id);
-    // A request that also had a Content-Length, which hyper then drops, may have been cut another
-    // way by a proxy before us; what follows on its connection cannot be trusted.
-    if parts.headers.contains_key(TRANSFER_ENCODING) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Ok(allowed) = HeaderValue::from_str(&allowed)
-        && !allowed.is_empty()
-    {
-        headers.insert(ALLOW, allowed);
-    }
+    add_headers(response.headers_mut(), &parts, request_id, &allowed);
     let took = started.elapsed();
     server.metrics.record(endpoint, response.status(), took);
     tracing::debug!(
@@ -101,6 +89,22 @@ pub async fn serve_request(
         "request"
     );
     Ok(response)
+}
+
+/// Adds what every response has, and the methods that are `allowed` instead of the request's.
+fn add_headers(headers: &mut HeaderMap, parts: &Parts, request_id: HeaderValue, allowed: &str) {
+    headers.insert(SERVER_VERSION, HeaderValue::from_static(PROTOCOL_VERSION));
+    headers.insert(REQUEST_ID, request_id);
+    // A request that also had a Content-Length, which hyper then drops, may have been cut another
+    // way by a proxy before us; what follows on its connection cannot be trusted.
+    if parts.headers.contains_key(TRANSFER_ENCODING) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Ok(allowed) = HeaderValue::from_str(allowed)
+        && !allowed.is_empty()
+    {
+        headers.insert(ALLOW, allowed);
+    }
 }
 
 async fn run_in_time(
