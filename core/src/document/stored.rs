@@ -1,13 +1,15 @@
 //! A document as a reader gets it: the stored record and the means to show it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::Result;
+use super::json::top_properties;
 use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentParts, DocumentRecord};
 use crate::version::{ChangeVector, Etag, Incarnations};
+use crate::{Error, Result};
 
 /// A live document of one snapshot. Cloning it copies no text.
 #[derive(Debug, Clone)]
@@ -122,6 +124,32 @@ impl StoredDocument {
         json.extend_from_slice(b"\"@metadata\":");
         self.write_metadata_object(json);
         json.push(b'}');
+    }
+
+    /// As [`Self::write_json`], of the body's `members` only, and with the metadata if they name it.
+    ///
+    /// # Errors
+    /// `Corrupted` when the body is no JSON object.
+    pub fn write_members_json(&self, members: &BTreeSet<String>, json: &mut Vec<u8>) -> Result<()> {
+        let properties = top_properties(self.body())
+            .map_err(|reason| Error::corrupted(format!("'{}': {}", self.id(), reason.message())))?;
+        json.push(b'{');
+        for (name, value) in properties {
+            if members.contains(&*name) {
+                serde_json::to_writer(&mut *json, &name).expect("a Vec takes any text");
+                json.push(b':');
+                json.extend_from_slice(value.as_bytes());
+                json.push(b',');
+            }
+        }
+        if members.contains("@metadata") {
+            json.extend_from_slice(b"\"@metadata\":");
+            self.write_metadata_object(json);
+        } else if json.last() == Some(&b',') {
+            json.pop();
+        }
+        json.push(b'}');
+        Ok(())
     }
 
     /// Appends the document with its metadata only.

@@ -14,6 +14,8 @@ pub enum MapSource {
     Collection(String),
     /// All.
     AllDocuments,
+    /// Those that the script itself names, which may call `map` more than once.
+    OfScript,
 }
 
 /// A map.
@@ -63,6 +65,8 @@ pub enum ReduceFunction {
         text: String,
         /// The first thing that the translation does not know.
         reason: SyntaxError,
+        /// Of an entry the key of its group, if at least that is evaluated here.
+        key: Option<Formula>,
     },
 }
 
@@ -79,6 +83,11 @@ fn dialect_of(text: &str) -> Dialect {
     } else {
         Dialect::JavaScript
     }
+}
+
+/// Whether the text of a map or reduce is JavaScript.
+pub fn is_javascript(text: &str) -> bool {
+    dialect_of(text) == Dialect::JavaScript
 }
 
 impl MapDefinition {
@@ -100,19 +109,30 @@ impl MapDefinition {
                 source,
                 function: MapFunction::Formula(formula),
             }),
-            Dialect::JavaScript => javascript::map_call(text).map(|(collection, function)| Self {
-                source: match collection.as_str() {
-                    "@all_docs" => MapSource::AllDocuments,
-                    _ => MapSource::Collection(collection),
-                },
-                function: match javascript::function(function) {
-                    Ok(formula) => MapFunction::Formula(formula),
-                    Err(reason) => MapFunction::Script {
-                        text: function.to_owned(),
+            Dialect::JavaScript => match javascript::map_call(text) {
+                Ok((collection, function)) => Ok(Self {
+                    source: match collection.as_str() {
+                        "@all_docs" => MapSource::AllDocuments,
+                        _ => MapSource::Collection(collection),
+                    },
+                    function: match javascript::function(function) {
+                        Ok(formula) => MapFunction::Formula(formula),
+                        Err(reason) => MapFunction::Script {
+                            text: function.to_owned(),
+                            reason,
+                        },
+                    },
+                }),
+                // An engine runs whatever stands around the calls.
+                Err(reason) if javascript::calls_later(text, "map") => Ok(Self {
+                    source: MapSource::OfScript,
+                    function: MapFunction::Script {
+                        text: text.to_owned(),
                         reason,
                     },
-                },
-            }),
+                }),
+                Err(reason) => Err(reason),
+            },
         };
         definition.map_err(|error| error.into_error(text))
     }
@@ -134,23 +154,27 @@ impl ReduceDefinition {
     /// As [`MapDefinition::parse`].
     pub fn parse(text: &str) -> Result<Self> {
         let function = match dialect_of(text) {
-            Dialect::CSharp => csharp::reduce(text),
-            Dialect::JavaScript => match javascript::group_call(text) {
-                Err(reason) if text.trim_start().starts_with("groupBy") => {
-                    return Ok(Self {
-                        function: ReduceFunction::Script {
-                            text: text.to_owned(),
-                            reason,
-                        },
-                    });
-                }
-                other => other,
-            },
+            Dialect::CSharp => csharp::reduce(text).map(|(key, aggregate)| (key, Ok(aggregate))),
+            Dialect::JavaScript => javascript::group_call(text),
         };
-        let (key, aggregate) = function.map_err(|error| error.into_error(text))?;
-        Ok(Self {
-            function: ReduceFunction::Formula { key, aggregate },
-        })
+        let for_engine = |reason, key| ReduceFunction::Script {
+            text: text.to_owned(),
+            reason,
+            key,
+        };
+        let function = match function {
+            Ok((key, Ok(aggregate))) => ReduceFunction::Formula { key, aggregate },
+            Ok((key, Err(reason))) => for_engine(reason, Some(key)),
+            Err(reason)
+                if dialect_of(text) == Dialect::JavaScript
+                    && (text.trim_start().starts_with("groupBy")
+                        || javascript::calls_later(text, "groupBy")) =>
+            {
+                for_engine(reason, None)
+            }
+            Err(reason) => return Err(reason.into_error(text)),
+        };
+        Ok(Self { function })
     }
 
     /// The names of the results' fields, as far as the text shows them.

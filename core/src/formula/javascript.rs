@@ -191,12 +191,47 @@ fn one_function(parser: &mut Parser<'_>) -> Result<Formula> {
     })
 }
 
+/// Whether a text begins with something else and may still call the function `name`.
+pub(super) fn calls_later(text: &str, name: &str) -> bool {
+    let begin = beginning(text);
+    let mut places = text.match_indices(name);
+    places.any(|(at, _)| {
+        if at <= begin {
+            return false;
+        }
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.');
+        let rest = &text[at + name.len()..];
+        !text[..at].ends_with(is_part) && rest.trim_start().starts_with('(')
+    })
+}
+
+/// Where a text begins behind white space and comments.
+fn beginning(text: &str) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        let comment = rest.trim_start();
+        let length = if comment.starts_with("//") {
+            comment.find('\n')
+        } else if comment.starts_with("/*") {
+            comment.find("*/").map(|end| end + 2)
+        } else {
+            None
+        };
+        let space = rest.len() - comment.len();
+        match length {
+            Some(length) => at += space + length,
+            None => return at + space,
+        }
+    }
+}
+
 /// What stands in `map('Collection', function)`: the collection, and the function's text.
 pub(super) fn map_call(text: &str) -> Result<(String, &str)> {
-    let begin = text.len() - text.trim_start().len();
+    let begin = beginning(text);
     let Some(arguments) = text[begin..].strip_prefix("map") else {
         return Err(SyntaxError::new(
-            begin..begin + 1,
+            begin..text.len().min(begin + 1),
             "a map begins with map('Collection', …)",
         ));
     };
@@ -234,8 +269,8 @@ pub(super) fn map_call(text: &str) -> Result<(String, &str)> {
     Ok((name.to_owned(), function.trim()))
 }
 
-/// `groupBy(key).aggregate(function)`: both functions.
-pub(super) fn group_call(text: &str) -> Result<(Formula, Formula)> {
+/// `groupBy(key).aggregate(function)`: both functions, the second if it is known.
+pub(super) fn group_call(text: &str) -> Result<(Formula, Result<Formula>)> {
     let mut parser = Parser::new(text, 0..text.len(), Dialect::JavaScript)?;
     parser.expect_word("groupBy")?;
     parser.expect_sign("(")?;
@@ -244,13 +279,17 @@ pub(super) fn group_call(text: &str) -> Result<(Formula, Formula)> {
     parser.expect_sign(".")?;
     parser.expect_word("aggregate")?;
     parser.expect_sign("(")?;
-    let aggregate = one_function(&mut parser)?;
+    Ok((key, aggregate(&mut parser)))
+}
+
+fn aggregate(parser: &mut Parser<'_>) -> Result<Formula> {
+    let aggregate = one_function(parser)?;
     parser.expect_sign(")")?;
     parser.skip_sign(";");
     if !parser.is_at_end() {
         return Err(parser.error("expected the end of the reduce"));
     }
-    Ok((key, aggregate))
+    Ok(aggregate)
 }
 
 impl Parser<'_> {

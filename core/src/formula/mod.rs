@@ -23,6 +23,7 @@ mod javascript_values;
 mod json;
 mod lexer;
 mod made;
+mod members_read;
 mod operators;
 mod parser;
 mod partial_reduce;
@@ -33,8 +34,11 @@ mod texts;
 mod tree;
 mod value;
 
-pub use definition::{MapDefinition, MapFunction, MapSource, ReduceDefinition, ReduceFunction};
+pub use definition::{
+    MapDefinition, MapFunction, MapSource, ReduceDefinition, ReduceFunction, is_javascript,
+};
 pub use evaluate::{Documents, Evaluation, Reference};
+pub use members_read::members_read;
 pub use shape::Shape;
 pub use tree::Formula;
 pub use value::{CreatedField, Number, Special, Text, Value};

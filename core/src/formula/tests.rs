@@ -386,10 +386,20 @@ fn what_is_not_known_is_refused_with_its_place() {
         "map('O', function (o) { return /x/.test(o.A) })",
         "map('O', o => new Date(o.A).getTime())",
         "map('O', o => { o.A = 1; return o })",
+        "const k = 2; map('O', o => ({ A: o.A * k }))",
+        "map('O', o => o); map('P', o => o)",
     ] {
         let map = MapDefinition::parse(text).unwrap();
         assert!(matches!(map.function, MapFunction::Script { .. }), "{text}");
     }
+    let (source, _) = map("// a\n /* b */ map('O', o => ({ A: o.A }))");
+    assert_eq!(source, MapSource::Collection("O".into()));
+    let text = "groupBy(x => x.A).aggregate(g => { for (const v of g.values) {} })";
+    let reduce = ReduceDefinition::parse(text).unwrap();
+    assert!(matches!(
+        reduce.function,
+        ReduceFunction::Script { key: Some(_), .. }
+    ));
     assert!(ReduceDefinition::parse("from r in results select r").is_err());
 }
 

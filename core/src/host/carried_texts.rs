@@ -16,10 +16,7 @@ const MAX_EXACT: u64 = 1 << 53;
 pub fn restore_texts(input: &str, answer: String) -> String {
     let mut carried: HashMap<u64, Option<&str>> = HashMap::new();
     for text in numbers(input) {
-        let whole = text.parse::<i64>().ok();
-        if whole.is_some_and(|it| it.unsigned_abs() > MAX_EXACT)
-            && let Ok(number) = text.parse::<f64>()
-        {
+        if let Some(number) = whole_beyond(text) {
             let known = carried.entry(number.to_bits()).or_insert(Some(text));
             *known = known.filter(|it| *it == text);
         }
@@ -46,6 +43,18 @@ pub fn restore_texts(input: &str, answer: String) -> String {
     }
     restored.push_str(&answer[end..]);
     restored
+}
+
+/// Whether [`restore_texts`] would leave every answer to `input` as it is, `answer` among them.
+pub fn carries_all(input: &str, answer: &str) -> bool {
+    !answer.contains("\\ud") && numbers(input).all(|it| whole_beyond(it).is_none())
+}
+
+/// The number, if it is a whole one of which JavaScript has not all digits.
+fn whole_beyond(text: &str) -> Option<f64> {
+    let whole = text.parse::<i64>().ok()?;
+    let is_beyond = whole.unsigned_abs() > MAX_EXACT;
+    is_beyond.then(|| text.parse().ok()).flatten()
 }
 
 fn numbers(json: &str) -> impl Iterator<Item = &str> {
@@ -136,7 +145,7 @@ impl Iterator for Pieces<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::restore_texts;
+    use super::{carries_all, restore_texts};
 
     fn restored(input: &str, answer: &str) -> String {
         restore_texts(input, answer.to_owned())
@@ -162,6 +171,22 @@ mod tests {
             restored(two, "[9007199254740992,9223372036854776000]"),
             "[9007199254740993,9223372036854776000]"
         );
+    }
+
+    #[test]
+    fn what_carries_all_is_known_before() {
+        for (input, answer, carries) in [
+            (
+                r#"{"a":9007199254740992,"b":"9007199254740993"}"#,
+                "1",
+                true,
+            ),
+            (r#"{"a":1234567890.1234567890}"#, r#""\u0041""#, true),
+            ("-9007199254740993", "1", false),
+            ("1", r#""\ud83d""#, false),
+        ] {
+            assert_eq!(carries_all(input, answer), carries, "{input} {answer}");
+        }
     }
 
     #[test]

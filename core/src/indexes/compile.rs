@@ -29,15 +29,84 @@ pub struct FormulaCompiler;
 
 impl IndexCompiler for FormulaCompiler {
     fn compile(&self, definition: &IndexDefinition) -> Result<CompiledIndex> {
-        let name = &definition.name;
-        if !definition.additional_sources.is_empty() {
-            return Err(unsupported(name, "additional sources need a script engine"));
+        self.compile_parts(definition)?.into_index()
+    }
+}
+
+/// What of a definition is translated; the rest is for a script engine.
+pub struct TranslatedParts {
+    /// For each text of a map, the map; `None` when it is for the engine.
+    pub maps: Vec<Option<CompiledMap>>,
+    /// The reduce, unless it is for the engine.
+    pub reduce: Option<Arc<dyn ObjectReduce>>,
+    /// What a reduce for the engine groups by, if that is translated.
+    key: Option<Formula>,
+    /// Why something is left for the engine.
+    reason: Option<Error>,
+}
+
+impl TranslatedParts {
+    /// Whether nothing is left for an engine.
+    pub fn is_whole(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    /// The index.
+    ///
+    /// # Errors
+    /// Why something is left for an engine.
+    pub fn into_index(self) -> Result<CompiledIndex> {
+        if let Some(reason) = self.reason {
+            return Err(reason);
         }
-        let mut maps = Vec::with_capacity(definition.maps.len());
+        Ok(CompiledIndex {
+            maps: self.maps.into_iter().flatten().collect(),
+            reduce: self.reduce,
+        })
+    }
+
+    /// The reduce with what is translated of it, when the engine's is `of_engine`.
+    pub fn complete_reduce(
+        self,
+        of_engine: Option<Arc<dyn ObjectReduce>>,
+    ) -> Option<Arc<dyn ObjectReduce>> {
+        match (self.reduce, of_engine, self.key) {
+            (None, Some(reduce), Some(key)) => Some(Arc::new(KeyedReduce { key, reduce })),
+            (translated, of_engine, _) => translated.or(of_engine),
+        }
+    }
+}
+
+impl FormulaCompiler {
+    /// Translates what it can of a definition.
+    ///
+    /// # Errors
+    /// What no engine could make good either.
+    pub fn compile_parts(&self, definition: &IndexDefinition) -> Result<TranslatedParts> {
+        let name = &definition.name;
+        let mut parts = TranslatedParts {
+            maps: definition.maps.iter().map(|_| None).collect(),
+            reduce: None,
+            key: None,
+            reason: None,
+        };
+        if !definition.additional_sources.is_empty() {
+            // They may give any name another meaning.
+            parts.reason = Some(unsupported(name, "additional sources need a script engine"));
+            return Ok(parts);
+        }
         let mut shapes = Vec::with_capacity(definition.maps.len());
-        for text in &definition.maps {
-            let (map, shape) = compile_map(name, text)?;
-            maps.push(map);
+        for (place, text) in definition.maps.iter().enumerate() {
+            let shape = match compile_map(name, text) {
+                Ok((map, shape)) => {
+                    parts.maps[place] = Some(map);
+                    shape
+                }
+                Err(reason) => {
+                    parts.leave(reason)?;
+                    Shape::Unknown
+                }
+            };
             shapes.push(shape);
         }
         let reduce = definition
@@ -48,11 +117,47 @@ impl IndexCompiler for FormulaCompiler {
         if reduce.is_some() || definition.maps.iter().any(is_typed) {
             check_equal_shapes(name, &shapes)?;
         }
-        let reduce = reduce
-            .map(|text| compile_reduce(name, text, &shapes))
-            .transpose()?;
-        Ok(CompiledIndex { maps, reduce })
+        if let Some(text) = reduce {
+            compile_reduce(name, text, &shapes, &mut parts)?;
+        }
+        Ok(parts)
     }
+}
+
+impl TranslatedParts {
+    /// Leaves something to the engine, unless it is no use there either. The first reason is told.
+    fn leave(&mut self, reason: Error) -> Result<()> {
+        if reason.kind() != ErrorKind::Unsupported {
+            return Err(reason);
+        }
+        self.reason.get_or_insert(reason);
+        Ok(())
+    }
+}
+
+/// A reduce of an engine whose keys are translated.
+struct KeyedReduce {
+    key: Formula,
+    reduce: Arc<dyn ObjectReduce>,
+}
+
+impl ObjectReduce for KeyedReduce {
+    fn key(&self, input: &Object) -> Result<Json> {
+        key_of(&self.key, input)
+    }
+
+    fn reduce(&self, key: &Json, inputs: &[Object]) -> Result<Object> {
+        self.reduce.reduce(key, inputs)
+    }
+
+    fn reduce_texts(&self, key: &Json, inputs: &[&str]) -> Result<Object> {
+        self.reduce.reduce_texts(key, inputs)
+    }
+}
+
+fn key_of(key: &Formula, input: &Object) -> Result<Json> {
+    let text = serde_json::to_string(input).expect("objects have text keys");
+    to_json(&key.evaluate(Value::from_json(&text))?)
 }
 
 fn unsupported(name: &str, what: &str) -> Error {
@@ -113,7 +218,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
 }
 
 /// What a reduce makes is reduced again, so it must be what the maps make.
-fn check_reduce(key: &Formula, aggregate: &Formula, shapes: &[Shape]) -> Result<()> {
+fn check_reduce(key: &Formula, aggregate: Option<&Formula>, shapes: &[Shape]) -> Result<()> {
     for shape in shapes {
         let Shape::Fields(fields) = shape else {
             continue;
@@ -126,7 +231,7 @@ fn check_reduce(key: &Formula, aggregate: &Formula, shapes: &[Shape]) -> Result<
                 listed(unknown)
             )));
         }
-        match aggregate.shape() {
+        match aggregate.map_or(Shape::Unknown, Formula::shape) {
             Shape::Fields(made) if made != *fields => {
                 return Err(Error::invalid(format!(
                     "the reduce must make the same fields as the map; they differ in {}",
@@ -143,7 +248,7 @@ fn check_reduce(key: &Formula, aggregate: &Formula, shapes: &[Shape]) -> Result<
 fn compile_map(name: &str, text: &str) -> Result<(CompiledMap, Shape)> {
     let map = MapDefinition::parse(text).map_err(|error| failed(name, &error))?;
     let collection = match map.source {
-        MapSource::AllDocuments => None,
+        MapSource::AllDocuments | MapSource::OfScript => None,
         MapSource::Collection(name) => Some(CollectionName::new(name)?),
     };
     match map.function {
@@ -162,14 +267,29 @@ fn compile_map(name: &str, text: &str) -> Result<(CompiledMap, Shape)> {
     }
 }
 
-fn compile_reduce(name: &str, text: &str, shapes: &[Shape]) -> Result<Arc<dyn ObjectReduce>> {
+fn compile_reduce(
+    name: &str,
+    text: &str,
+    shapes: &[Shape],
+    parts: &mut TranslatedParts,
+) -> Result<()> {
+    let check = |key: &Formula, aggregate| {
+        check_reduce(key, aggregate, shapes).map_err(|error| failed(name, &error))
+    };
     let reduce = ReduceDefinition::parse(text).map_err(|error| failed(name, &error))?;
     match reduce.function {
         ReduceFunction::Formula { key, aggregate } => {
-            check_reduce(&key, &aggregate, shapes).map_err(|error| failed(name, &error))?;
-            Ok(Arc::new(FormulaReduce { key, aggregate }))
+            check(&key, Some(&aggregate))?;
+            parts.reduce = Some(Arc::new(FormulaReduce { key, aggregate }));
+            Ok(())
         }
-        ReduceFunction::Script { text, reason } => Err(needs_engine(name, &text, &reason)),
+        ReduceFunction::Script { text, reason, key } => {
+            if let Some(key) = &key {
+                check(key, None)?;
+            }
+            parts.key = key;
+            parts.leave(needs_engine(name, &text, &reason))
+        }
     }
 }
 
@@ -364,9 +484,7 @@ struct FormulaReduce {
 
 impl ObjectReduce for FormulaReduce {
     fn key(&self, input: &Object) -> Result<Json> {
-        let text = serde_json::to_string(input).expect("objects have text keys");
-        let key = self.key.evaluate(Value::from_json(&text))?;
-        to_json(&key)
+        key_of(&self.key, input)
     }
 
     fn reduce(&self, key: &Json, inputs: &[Object]) -> Result<Object> {

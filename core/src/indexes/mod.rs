@@ -46,7 +46,7 @@ pub use auto::{Aggregation, AutoDefinition, GroupField, Grouping};
 pub use auto_reduce::result_name;
 pub use batch_record::BatchRecord;
 pub use catalog::Indexes;
-pub use compile::FormulaCompiler;
+pub use compile::{FormulaCompiler, TranslatedParts};
 pub use definition::{
     FieldKey, FieldKind, FieldOptions, IndexDefinition, IndexRecord, IndexSource, IndexState,
     LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,

@@ -3,18 +3,19 @@
 //! The engine runs where the index's step runs and gives way to nothing there but other threads; a
 //! function that does not end fails its document, as one that throws does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use pinyon_core::document::{CollectionName, StoredDocument, to_id_key};
+use pinyon_core::formula::{MapDefinition, MapFunction, MapSource, members_read};
 use pinyon_core::host::{
-    Clock, ScriptCall, ScriptEngine as _, ScriptPart, ScriptProgram, restore_texts,
+    Clock, ScriptCall, ScriptEngine as _, ScriptPart, ScriptProgram, carries_all, restore_texts,
 };
 use pinyon_core::indexes::{
     CompiledIndex, CompiledMap, FormulaCompiler, IndexCompiler, IndexDefinition, Loads, Object,
-    ObjectMap, ObjectReduce,
+    ObjectMap, ObjectReduce, TranslatedParts,
 };
 use pinyon_core::version::Etag;
 use pinyon_core::{Error, ErrorKind, Result};
@@ -54,83 +55,134 @@ impl IndexCompiler for ScriptCompiler {
                 Error::new(reason.kind(), message)
             });
         }
-        match FormulaCompiler.compile(definition) {
-            Err(error) if error.kind() == ErrorKind::Unsupported && is_javascript(definition) => {
-                self.compile_scripts(definition).map_err(|reason| {
-                    let name = &definition.name;
-                    let message = format!("Failed to compile index '{name}': {}", reason.message());
-                    Error::new(reason.kind(), message)
-                })
-            }
-            compiled => compiled,
+        let parts = FormulaCompiler.compile_parts(definition)?;
+        if parts.is_whole() || !is_javascript(definition) {
+            return parts.into_index();
         }
+        self.compile_scripts(definition, parts).map_err(|reason| {
+            let name = &definition.name;
+            let message = format!("Failed to compile index '{name}': {}", reason.message());
+            Error::new(reason.kind(), message)
+        })
     }
 }
 
+/// Whether the engine can run what is not translated, which is always JavaScript.
 fn is_javascript(definition: &IndexDefinition) -> bool {
-    let begins = |text: &String| text.trim_start().starts_with("map");
-    definition.maps.iter().all(begins)
+    let texts = definition.maps.iter().chain(&definition.reduce);
+    texts
+        .filter(|it| !it.trim().is_empty())
+        .all(|it| pinyon_core::formula::is_javascript(it))
 }
 
 #[derive(Deserialize)]
 struct Description {
-    collections: Vec<Value>,
+    /// By text, and within it by call: the collection.
+    collections: Vec<(i64, Value)>,
     reduces: bool,
 }
 
+/// What the only map of a text sees of documents, if not all.
+fn members_of(text: &str) -> Option<BTreeSet<String>> {
+    let map = MapDefinition::parse(text).ok()?;
+    match map.function {
+        MapFunction::Script { text, .. } if map.source != MapSource::OfScript => {
+            members_read(&text)
+        }
+        _ => None,
+    }
+}
+
 impl ScriptCompiler {
-    fn compile_scripts(&self, definition: &IndexDefinition) -> Result<CompiledIndex> {
-        let part = |name: &str, text: &str| ScriptPart {
+    fn compile_scripts(
+        &self,
+        definition: &IndexDefinition,
+        mut parts: TranslatedParts,
+    ) -> Result<CompiledIndex> {
+        let reduce = definition.reduce.as_deref();
+        let reduce = reduce.filter(|it| !it.trim().is_empty() && parts.reduce.is_none());
+        let functions = Arc::new(self.functions(definition, &parts, reduce));
+        let described: Description = functions.call(&json!({ "operation": "describe" }))?;
+        if described.reduces != reduce.is_some() {
+            return Err(Error::invalid("a reduce calls groupBy(…).aggregate(…)"));
+        }
+        let mut of_texts: Vec<Vec<(usize, &str)>> = vec![Vec::new(); definition.maps.len()];
+        for (number, (text, collection)) in described.collections.iter().enumerate() {
+            let Some(collection) = collection.as_str() else {
+                return Err(Error::invalid("map() takes a collection's name in quotes"));
+            };
+            let calls = usize::try_from(*text).ok();
+            let calls = calls.and_then(|text| of_texts.get_mut(text));
+            let calls = calls.ok_or_else(|| {
+                Error::invalid("map() is called by the text of a map, not by an additional source")
+            })?;
+            calls.push((number, collection));
+        }
+        let mut maps = Vec::with_capacity(described.collections.len());
+        for (place, (text, calls)) in definition.maps.iter().zip(of_texts).enumerate() {
+            if let Some(map) = parts.maps[place].take() {
+                maps.push(map);
+                continue;
+            }
+            if calls.is_empty() {
+                return Err(Error::invalid(format!(
+                    "the text of map {} does not call map()",
+                    place + 1
+                )));
+            }
+            // Sources may show the document to functions that the map's text does not name.
+            let is_plain = calls.len() == 1 && definition.additional_sources.is_empty();
+            let members = is_plain.then(|| members_of(text)).flatten();
+            for (number, collection) in calls {
+                let collection = match collection {
+                    "@all_docs" => None,
+                    name => Some(CollectionName::new(name)?),
+                };
+                maps.push(CompiledMap::Objects(Arc::new(ScriptMap {
+                    functions: Arc::clone(&functions),
+                    number,
+                    collection,
+                    members: members.clone(),
+                    prepared: Mutex::default(),
+                    is_asked_alone: AtomicBool::new(false),
+                })));
+            }
+        }
+        let of_engine = reduce.map(|_| Arc::new(ScriptReduce(functions)) as Arc<dyn ObjectReduce>);
+        let reduce = parts.complete_reduce(of_engine);
+        Ok(CompiledIndex { maps, reduce })
+    }
+
+    /// The functions that are not translated.
+    fn functions(
+        &self,
+        definition: &IndexDefinition,
+        translated: &TranslatedParts,
+        reduce: Option<&str>,
+    ) -> Functions {
+        let part = |name: &str, before: &str, text: &str| ScriptPart {
             name: name.to_owned(),
-            text: format!("\"use strict\";\n{text}"),
+            text: format!("\"use strict\";{before}\n{text}"),
             lines_before: 1,
         };
         let mut parts = vec![ScriptPart::prelude("indexing", PRELUDE)];
         for (name, text) in &definition.additional_sources {
-            parts.push(part(&format!("source {name}"), text));
+            parts.push(part(&format!("source {name}"), "", text));
         }
         for (number, text) in definition.maps.iter().enumerate() {
-            parts.push(part(&format!("map {}", number + 1), text));
+            if translated.maps[number].is_none() {
+                let begin = format!("beginMap({number});");
+                parts.push(part(&format!("map {}", number + 1), &begin, text));
+            }
         }
-        let reduce = definition
-            .reduce
-            .as_deref()
-            .filter(|it| !it.trim().is_empty());
         if let Some(text) = reduce {
-            parts.push(part("reduce", text));
+            parts.push(part("reduce", "", text));
         }
-        let functions = Arc::new(Functions {
+        Functions {
             scripts: Arc::clone(&self.scripts),
             clock: Arc::clone(&self.clock),
             program: Arc::new(ScriptProgram { parts }),
-        });
-        let described: Description = functions.call(&json!({ "operation": "describe" }))?;
-        if described.collections.len() != definition.maps.len() {
-            return Err(Error::invalid("each map's text calls map() once"));
         }
-        if described.reduces != reduce.is_some() {
-            return Err(Error::invalid("a reduce calls groupBy(…).aggregate(…)"));
-        }
-        let mut maps = Vec::with_capacity(described.collections.len());
-        for (number, name) in described.collections.iter().enumerate() {
-            let Some(name) = name.as_str() else {
-                return Err(Error::invalid("map() takes a collection's name in quotes"));
-            };
-            let collection = match name {
-                "@all_docs" => None,
-                name => Some(CollectionName::new(name)?),
-            };
-            let functions = Arc::clone(&functions);
-            maps.push(CompiledMap::Objects(Arc::new(ScriptMap {
-                functions,
-                number,
-                collection,
-                prepared: Mutex::default(),
-                is_asked_alone: AtomicBool::new(false),
-            })));
-        }
-        let reduce = reduce.map(|_| Arc::new(ScriptReduce(functions)) as Arc<dyn ObjectReduce>);
-        Ok(CompiledIndex { maps, reduce })
     }
 }
 
@@ -170,9 +222,12 @@ impl Functions {
         list: &str,
         inputs: &[String],
     ) -> Result<Vec<Option<T>>> {
-        let inputs_text = inputs.join(",");
-        let answer = self.answer(format!("{{{operation},\"{list}\":[{inputs_text}]}}"))?;
-        let answers: Vec<Box<RawValue>> = read(&answer)?;
+        let text = format!("{{{operation},\"{list}\":[{}]}}", inputs.join(","));
+        let answer = self.answer(text.clone())?;
+        if carries_all(&text, &answer) {
+            return read(&answer);
+        }
+        let answers: Vec<&RawValue> = read(&answer)?;
         let answers = inputs.iter().zip(answers);
         answers
             .map(|(input, it)| read(&restore_texts(input, it.get().to_owned())))
@@ -180,7 +235,7 @@ impl Functions {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(answer: &str) -> Result<T> {
+fn read<'a, T: Deserialize<'a>>(answer: &'a str) -> Result<T> {
     serde_json::from_str(answer).map_err(|reason| {
         Error::new(
             ErrorKind::Internal,
@@ -193,6 +248,8 @@ struct ScriptMap {
     functions: Arc<Functions>,
     number: usize,
     collection: Option<CollectionName>,
+    /// What it sees of documents, if not all.
+    members: Option<BTreeSet<String>>,
     /// What was mapped ahead, by document key and etag: a step that failed may leave some behind.
     prepared: Mutex<HashMap<(Bytes, Etag), Vec<Object>>>,
     /// Whether there is no use in mapping ahead, as with maps that load documents.
@@ -205,7 +262,10 @@ impl ScriptMap {
         let operation = format!(r#""operation":"maps","map":{}"#, self.number);
         let texts = documents.iter().map(|document| {
             let mut text = Vec::with_capacity(document.byte_count() + 192);
-            document.write_json(&mut text);
+            match &self.members {
+                Some(members) => document.write_members_json(members, &mut text)?,
+                None => document.write_json(&mut text),
+            }
             String::from_utf8(text)
                 .map_err(|_| Error::corrupted("a document's metadata is not UTF-8"))
         });

@@ -3,8 +3,10 @@
 "use strict";
 globalThis.main = (() => {
   const { parse, stringify } = JSON;
+  const { keys } = Object;
   const ids = new WeakMap();
   const maps = [];
+  let text = null;
   let reduce = null;
   let call = null;
   // Whether entries have members that are objects.
@@ -38,16 +40,33 @@ globalThis.main = (() => {
     return found;
   };
 
+  const map = (collection, transform) => {
+    checkFunction("map", transform);
+    maps.push({ text, collection, transform });
+  };
+  // What a function that answers at once inherits from.
+  const plain = Object.getPrototypeOf(map);
+  const checkFunction = (name, it) => {
+    if (typeof it !== "function") throw new TypeError(`${name}() takes ${name === "map" ? "a collection and " : ""}a function`);
+    if (Object.getPrototypeOf(it) !== plain) throw new TypeError(`${name}() takes a function that answers at once, no async function and no generator`);
+  };
+
   Object.assign(globalThis, {
-    map: (collection, transform) => {
-      if (typeof transform !== "function") throw new TypeError("map() takes a collection and a function");
-      maps.push({ collection, transform });
+    // The host calls it before each text of a map.
+    beginMap: (number) => {
+      text = number;
     },
-    groupBy: (key) => ({
-      aggregate: (aggregate) => {
-        reduce = { key, aggregate };
-      },
-    }),
+    map,
+    groupBy: (key) => {
+      checkFunction("groupBy", key);
+      return {
+        aggregate: (aggregate) => {
+          checkFunction("aggregate", aggregate);
+          if (reduce) throw new Error("groupBy(…).aggregate(…) is called more than once");
+          reduce = { key, aggregate };
+        },
+      };
+    },
     id: (document) => (isObject(document) ? ids.get(document) ?? document["@metadata"]?.["@id"] ?? null : null),
     getMetadata: (document) => (isObject(document) ? document["@metadata"] ?? {} : {}),
     load: (id, collection) => load(id, collection, true),
@@ -64,9 +83,21 @@ globalThis.main = (() => {
     };
   }
 
-  // Fields that createField made stand under their own names.
   const entry = (value) => {
     if (!isObject(value)) throw new TypeError("a map must make objects");
+    const made = {};
+    const names = keys(value);
+    if (!names.length && Object.getPrototypeOf(value) !== Object.prototype) throw new TypeError("a map must make plain objects");
+    for (const name of names) {
+      const member = value[name];
+      if (isObject(member)) return entryOfObjects(value);
+      made[name] = member ?? null;
+    }
+    return made;
+  };
+
+  // Fields that createField made stand under their own names.
+  const entryOfObjects = (value) => {
     const made = {};
     // By name: what was created of a field.
     const fields = new Map();
@@ -92,7 +123,7 @@ globalThis.main = (() => {
         made[name] = member ?? null;
       }
     };
-    for (const name of Object.keys(value)) add(name, value[name]);
+    for (const name of keys(value)) add(name, value[name]);
     for (const [name, { values, isStored, indexing }] of fields) {
       const all = values.length === 1 ? values[0] : values;
       const hasOptions = isStored !== undefined || indexing !== undefined;
@@ -113,7 +144,7 @@ globalThis.main = (() => {
   };
 
   const operations = {
-    describe: () => ({ collections: maps.map((it) => it.collection), reduces: reduce !== null }),
+    describe: () => ({ collections: maps.map((it) => [it.text ?? -1, it.collection ?? null]), reduces: reduce !== null }),
     map: (input) => {
       call = { known: input.known, needs: [], references: [] };
       let made = [];
