@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
 use pinyon_core::conflicts::ConflictDetails;
 use pinyon_core::host::{ScriptFailure, ScriptFailureKind};
-use pinyon_core::indexes::IndexInError;
+use pinyon_core::indexes::{IndexInError, IndexRefusal};
 use pinyon_core::query::rql::SyntaxError;
 use pinyon_core::{ConcurrencyViolation, Error, ErrorKind};
 use serde_json::{Map, Value};
@@ -178,6 +178,17 @@ fn form_of_cause(error: &Error) -> Option<WireForm> {
         return Some(WireForm {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             exception: "System.InvalidOperationException",
+        });
+    }
+    if let Some(refusal) = error.details::<IndexRefusal>() {
+        return Some(WireForm {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            exception: match refusal {
+                IndexRefusal::UnknownField => "System.ArgumentException",
+                IndexRefusal::Locked | IndexRefusal::NothingToCompare => {
+                    "System.InvalidOperationException"
+                }
+            },
         });
     }
     let failure = error.details::<ScriptFailure>()?;

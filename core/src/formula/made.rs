@@ -47,7 +47,8 @@ pub(super) fn check_call(builtin: Builtin, values: &[Value<'_>]) -> Result<(), F
     };
     let count = |at: usize| match values.get(at) {
         Some(Value::Array(items)) => items.len(),
-        Some(Value::Raw(text)) => text.len(),
+        // No list has more items than commas and one.
+        Some(Value::Raw(text)) => 1 + text.bytes().filter(|it| *it == b',').count(),
         _ => 0,
     };
     match builtin {

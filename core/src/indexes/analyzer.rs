@@ -1,5 +1,7 @@
 //! Analyzers: how a text is cut into the words it is searched by.
 
+use std::borrow::Cow;
+
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
@@ -124,7 +126,12 @@ impl Analyzer {
                     _ => None,
                 };
                 for (position, word) in text.unicode_words().enumerate() {
-                    let word = fold_case(word);
+                    let mut word = fold_case(word);
+                    if matches!(self, Self::Standard | Self::Folding)
+                        && let Some(owner) = without_possessive(&word)
+                    {
+                        word = Cow::Owned(owner.to_owned());
+                    }
                     let is_stop = self != Self::Simple && STOP_WORDS.binary_search(&&*word).is_ok();
                     if is_stop {
                         continue;
@@ -144,6 +151,12 @@ impl Analyzer {
         }
         words
     }
+}
+
+/// A word in lower case without the `'s` at its end, if it has one.
+fn without_possessive(word: &str) -> Option<&str> {
+    let owner = word.strip_suffix('s')?.strip_suffix(['\'', '\u{2019}'])?;
+    (!owner.is_empty()).then_some(owner)
 }
 
 /// A word in lower case without what Unicode takes for marks on letters; letters that are no others
@@ -208,8 +221,13 @@ mod tests {
         let text = "The Quick-brown FOX's run, by 3.5 metres";
         assert_eq!(
             words(Analyzer::Standard, text),
-            ["quick", "brown", "fox's", "run", "3.5", "metres"]
+            ["quick", "brown", "fox", "run", "3.5", "metres"]
         );
+        assert_eq!(
+            words(Analyzer::Standard, "O'Brien\u{2019}s 'S Foxs' boss"),
+            ["o'brien", "s", "foxs", "boss"]
+        );
+        assert_eq!(words(Analyzer::Simple, "Fox's"), ["fox's"]);
         assert_eq!(words(Analyzer::Whitespace, "A b  C"), ["A", "b", "C"]);
         assert_eq!(words(Analyzer::LowerCaseKeyword, "A b"), ["a b"]);
         assert_eq!(

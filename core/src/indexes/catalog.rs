@@ -13,12 +13,13 @@ use futures_util::lock::Mutex;
 use super::definition::{
     IndexDefinition, IndexRecord, IndexSource, LockMode, Priority, REPLACEMENT_PREFIX, to_name_key,
 };
-use super::index::Index;
+use super::index::{Index, IndexRefusal};
 use super::map::IndexCompiler;
 use super::output_catalog::abandoned;
 use super::{AutoDefinition, FieldForms, PortableIndex};
 use crate::commands::{ChangeIndexes, Operation};
 use crate::database::Database;
+use crate::parts::IS_WHOLE;
 use crate::reader::Pages;
 use crate::schema::INDEXES;
 use crate::storage::{Direction, Environment, KeyRange, Store as _, StoreName};
@@ -37,6 +38,8 @@ pub struct Indexes<E: Environment> {
     /// Taken out, but perhaps still read; their stores go when nobody reads them any more.
     retired: std::sync::Mutex<Vec<Open<E::Store>>>,
     pub(super) changing: Mutex<()>,
+    /// What [`Self::take_rebuilt`] answers.
+    rebuilt: std::sync::Mutex<Vec<String>>,
     changed: Event,
 }
 
@@ -59,6 +62,7 @@ impl<E: Environment> Indexes<E> {
             prefix: Self::store_prefix(store),
             open: RwLock::default(),
             retired: std::sync::Mutex::default(),
+            rebuilt: std::sync::Mutex::default(),
             changing: Mutex::new(()),
             changed: Event::new(),
         };
@@ -67,9 +71,15 @@ impl<E: Environment> Indexes<E> {
             .all(tx.snapshot())
             .await?;
         drop(tx);
+        // A page has nobody to tell.
+        let stores = if IS_WHOLE {
+            Some(indexes.environment.list().await?.into_iter().collect())
+        } else {
+            None
+        };
         for (_, record) in records {
             let record = IndexRecord::decode(&record)?;
-            let index = indexes.open_index(record).await?;
+            let index = indexes.open_index(record, stores.as_ref()).await?;
             indexes.insert(index);
         }
         indexes.sweep_stores().await?;
@@ -86,15 +96,34 @@ impl<E: Environment> Indexes<E> {
         &self.database
     }
 
-    async fn open_index(&self, mut record: IndexRecord) -> Result<Index<E::Store>> {
+    /// The names of the indexes that were found damaged or missing when they were opened, and
+    /// began anew.
+    pub fn take_rebuilt(&self) -> Vec<String> {
+        std::mem::take(&mut self.rebuilt())
+    }
+
+    fn rebuilt(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.rebuilt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn open_index(
+        &self,
+        mut record: IndexRecord,
+        stores: Option<&BTreeSet<StoreName>>,
+    ) -> Result<Index<E::Store>> {
         if record.store.is_empty() {
             // It was defined while nothing was open that could have given it one.
             record.store = self.new_store_name()?;
             self.save(std::slice::from_ref(&record), &[]).await?;
+        } else if let Some(stores) = stores
+            && !stores.contains(&record.store_name()?)
+        {
+            self.rebuilt().push(record.name.clone());
         }
         let store = match self.environment.open(&record.store_name()?).await {
             Ok(store) => store,
             Err(error) if error.kind() == ErrorKind::Corrupted => {
+                self.rebuilt().push(record.name.clone());
                 self.fresh_store(&mut record).await?
             }
             Err(error) => return Err(error),
@@ -102,6 +131,7 @@ impl<E: Environment> Indexes<E> {
         match Index::open(record.clone(), store.clone(), &*self.compiler).await {
             Err(error) if error.kind() == ErrorKind::Corrupted => {
                 store.close().await?;
+                self.rebuilt().push(record.name.clone());
                 let store = self.fresh_store(&mut record).await?;
                 Index::open(record, store, &*self.compiler).await
             }
@@ -268,9 +298,8 @@ impl<E: Environment> Indexes<E> {
                 LockMode::Unlock => {}
                 LockMode::LockedIgnore => return Ok(()),
                 LockMode::LockedError => {
-                    return Err(Error::invalid(format!(
-                        "the index '{name}' is locked against changes"
-                    )));
+                    return Err(IndexRefusal::Locked
+                        .because(format!("Can not overwrite locked index: {name}")));
                 }
             }
             let is_same =
@@ -380,9 +409,9 @@ impl<E: Environment> Indexes<E> {
             LockMode::Unlock => {}
             LockMode::LockedIgnore => return Ok(false),
             LockMode::LockedError => {
-                return Err(Error::invalid(format!(
-                    "the index '{name}' is locked against changes"
-                )));
+                return Err(
+                    IndexRefusal::Locked.because(format!("Can not delete locked index: {name}"))
+                );
             }
         }
         // What it writes to its collection must not come after what its successor writes.

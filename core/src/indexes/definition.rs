@@ -18,6 +18,20 @@ pub const MAX_NAME_BYTES: usize = 256;
 /// What the name of an index that shall replace another begins with.
 pub const REPLACEMENT_PREFIX: &str = "ReplacementOf/";
 
+/// Members of a definition that clients send and read, and that nothing here looks into.
+const PASSIVE_MEMBERS: [&str; 8] = [
+    "AdditionalAssemblies",
+    "ArchivedDataProcessingBehavior",
+    "ClusterState",
+    "CompoundFields",
+    "ReduceOutputIndex",
+    "SchemaDefinitions",
+    "SearchEngineType",
+    "SourceDefinition",
+];
+/// The same, of the options of a field.
+const PASSIVE_OPTIONS: [&str; 3] = ["Spatial", "TermVector", "Vector"];
+
 /// How a field is made into terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FieldKind {
@@ -68,6 +82,17 @@ pub struct FieldOptions {
 }
 
 impl FieldOptions {
+    /// All members that clients read, those without a value too.
+    pub fn to_json(&self) -> Value {
+        let mut json = serde_json::to_value(self).expect("options have text keys");
+        if let Value::Object(members) = &mut json {
+            for name in PASSIVE_OPTIONS {
+                members.entry(name).or_insert(Value::Null);
+            }
+        }
+        json
+    }
+
     /// Whether values are kept for projections.
     pub fn is_stored(&self) -> bool {
         match &self.storage {
@@ -162,9 +187,16 @@ impl IndexDefinition {
     /// # Errors
     /// `InvalidRequest` when it is malformed or its name is impossible.
     pub fn parse(text: &str) -> Result<Self> {
-        let definition: Self = parse_object(text).map_err(|reason| {
+        let mut definition: Self = parse_object(text).map_err(|reason| {
             Error::invalid(format!("an index definition is not valid: {reason}"))
         })?;
+        let other = &mut definition.other;
+        other.retain(|name, _| PASSIVE_MEMBERS.contains(&name.as_str()));
+        for options in definition.fields.values_mut() {
+            let other = &mut options.other;
+            let is_known = |name: &str| PASSIVE_OPTIONS.contains(&name);
+            other.retain(|name, value| is_known(name) && !value.is_null());
+        }
         check_name(&definition.name)?;
         if definition.maps.is_empty() {
             return Err(Error::invalid(format!(

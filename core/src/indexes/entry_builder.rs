@@ -16,6 +16,10 @@ use crate::Result;
 use crate::parts::IS_WHOLE;
 use crate::schema::Encoder;
 
+/// Objects whose members have ever new names would fill an index with fields: from here on no
+/// further ones of theirs are taken, and queries for them say that they are not indexed.
+pub const MAX_FIELDS_WITH_NESTED: usize = 1024;
+
 /// How one field of an index is made into terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FieldForm {
@@ -62,6 +66,12 @@ impl FieldForms {
         let mut forms = Self::default();
         for (name, options) in &definition.fields {
             check_spatial(name, options)?;
+            if options.other.get("Vector").is_some_and(|it| !it.is_null()) {
+                return Err(crate::Error::new(
+                    crate::ErrorKind::Unsupported,
+                    format!("the field '{name}' has option Vector, which is not implemented yet"),
+                ));
+            }
             let list = forms_of(options.indexing.as_deref(), options.analyzer.as_deref())?;
             let is_stored = options.is_stored();
             if name == "__all_fields" {
@@ -281,6 +291,7 @@ pub fn fields_of_object(
     progress: &mut Progress,
 ) -> Result<Vec<EntryField>> {
     let mut fields = Vec::with_capacity(object.len());
+    let mut nested = BTreeMap::new();
     for (name, value) in object {
         let member = Member::of(value);
         let value = member.value;
@@ -291,14 +302,49 @@ pub fn fields_of_object(
         }
         let mut values = Vec::new();
         values_of_json(value, &mut values);
+        if holds_objects(value) && !forms.of(name).is_empty() {
+            add_nested(name, value, &mut nested);
+        }
         let created = member.indexing.map(forms_of_created).transpose()?;
         for form in created.as_deref().unwrap_or_else(|| forms.of(name)) {
             let number = progress.field_number(name, form.kind)?;
             fields.extend(entry_field(number, form, &values));
         }
     }
+    for (name, values) in nested {
+        for form in forms.of(&name) {
+            let known = progress.find_field(&name, form.kind);
+            if known.is_some() || progress.fields.len() < MAX_FIELDS_WITH_NESTED {
+                let number = progress.field_number(&name, form.kind)?;
+                fields.extend(entry_field(number, form, &values));
+            }
+        }
+    }
     fields.sort_by_key(|it| it.field);
     Ok(fields)
+}
+
+fn holds_objects(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(holds_objects),
+        _ => false,
+    }
+}
+
+/// Adds the members of objects under their paths, `X.y.z`, those in lists together.
+fn add_nested(path: &str, value: &Value, nested: &mut BTreeMap<String, Vec<FieldValue>>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|it| add_nested(path, it, nested)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                let path = format!("{path}.{name}");
+                values_of_json(value, nested.entry(path.clone()).or_default());
+                add_nested(&path, value, nested);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The values that a JSON value stands for: each item of a list, or itself.

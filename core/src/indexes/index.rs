@@ -612,3 +612,32 @@ impl std::fmt::Display for IndexInError {
 }
 
 impl std::error::Error for IndexInError {}
+
+/// The source of errors of what an index does not allow, for those who tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexRefusal {
+    /// It is asked for a field that it does not have.
+    UnknownField,
+    /// It is locked against changes.
+    Locked,
+    /// There is no document to compare others with.
+    NothingToCompare,
+}
+
+impl IndexRefusal {
+    pub(crate) fn because(self, message: String) -> Error {
+        Error::invalid(message).with_source(self)
+    }
+}
+
+impl std::fmt::Display for IndexRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::UnknownField => "the index has no such field",
+            Self::Locked => "the index is locked",
+            Self::NothingToCompare => "there is nothing to compare with",
+        })
+    }
+}
+
+impl std::error::Error for IndexRefusal {}

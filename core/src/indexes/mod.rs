@@ -57,7 +57,7 @@ pub use field_path::{FieldPath, FieldReader};
 pub use follow::{ALL_DOCUMENTS, Followed};
 pub use found_sets::FoundSets;
 pub use idle::IdleLimits;
-pub use index::{Index, IndexInError, IndexView, IndexingError, Waiter};
+pub use index::{Index, IndexInError, IndexRefusal, IndexView, IndexingError, Waiter};
 pub use map::{
     CompiledIndex, CompiledMap, FieldsMap, IndexCompiler, LoadedTexts, Loads, NoCompiler, Object,
     ObjectMap, ObjectReduce,

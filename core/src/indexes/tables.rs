@@ -44,7 +44,7 @@ pub const OUTPUT_LISTS: KeySpace = KeySpace::new(12);
 /// The key of [`Progress`].
 pub const STATE_KEY: &[u8] = b"progress";
 /// The format of everything in an index's store.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
 /// How far a collection was followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

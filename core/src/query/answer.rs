@@ -11,6 +11,7 @@ use super::condition::{Conditions, Found, Leaf};
 use super::evaluate::Evaluation;
 use super::facet::{Facet, FacetSource, facets_of_set_up};
 use super::facet_values::facet_json;
+use super::field_check::check_fields;
 use super::lower::{OrderKey, Output};
 use super::order;
 use super::place::nearest;
@@ -140,36 +141,6 @@ impl<E: Environment> Indexes<E> {
             scripts: None,
             now: self.database().now(),
         })
-    }
-}
-
-/// Refuses names that an index does not have: most are misspelt, and would find nothing.
-fn check_fields<S: Store>(
-    index: &Index<S>,
-    view: &IndexView<S::Snapshot>,
-    query: &PreparedQuery,
-) -> Result<()> {
-    let record = index.record();
-    // One that has nothing yet does not know its fields.
-    let IndexSource::Static(definition) = &record.source else {
-        return Ok(());
-    };
-    if view.progress.entry_count == 0 {
-        return Ok(());
-    }
-    let known = |name: &str| {
-        let mut fields = view.progress.fields.iter();
-        fields.any(|it| it.key.name == name) || definition.may_have_field(name)
-    };
-    let mut fields = query.lowered.wanted.fields.iter();
-    match fields.find(|it| !known(&it.name)) {
-        None => Ok(()),
-        Some(field) => Err(Error::invalid(format!(
-            "the field '{}' is not indexed in '{}'; what is not indexed cannot be asked for or \
-             sorted by",
-            field.name,
-            index.name()
-        ))),
     }
 }
 
@@ -617,13 +588,21 @@ impl<E: Environment> Ready<E> {
             let inner = text
                 .get(1..text.len().saturating_sub(1))
                 .unwrap_or_default();
-            return Ok(Some(QueryResult::Group(inner.to_vec(), false)));
+            return Ok(Some(QueryResult::Group {
+                fields: inner.to_vec(),
+                is_projection: false,
+                source: entry.source,
+            }));
         }
         let loaded = self.loaded(query, None, stored.as_ref()).await?;
         let json = self
             .projected(query, None, stored.as_ref(), &loaded)
             .await?;
-        Ok(Some(QueryResult::Group(json, true)))
+        Ok(Some(QueryResult::Group {
+            fields: json,
+            is_projection: true,
+            source: entry.source,
+        }))
     }
 
     /// What `load` names, by alias, as JSON: a document or null, or with `[]` a list of them in which

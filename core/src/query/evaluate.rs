@@ -72,7 +72,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
         })
     }
 
-    async fn all_entries(&self) -> Result<RoaringTreemap> {
+    pub(super) async fn all_entries(&self) -> Result<RoaringTreemap> {
         let mut all = RoaringTreemap::new();
         if self.progress.entry_count == self.progress.next_entry {
             all.insert_range(0..self.progress.next_entry);

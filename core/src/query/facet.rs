@@ -3,6 +3,8 @@
 //! Invariant: how many facets, ranges and aggregations there are is bounded before anything is
 //! read.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::condition::Conditions;
@@ -221,6 +223,7 @@ impl Lowering<'_> {
             return Err(too_many("parts in a facet", MAX_FACET_PARTS));
         }
         let (mut name, mut terms, mut ranges) = (None, None, Vec::new());
+        let mut ranged: Option<String> = None;
         let mut aggregations: Vec<FacetAggregation> = Vec::new();
         let mut options = FacetOptions::default();
         for argument in &call.arguments {
@@ -235,7 +238,19 @@ impl Lowering<'_> {
                             "a facet groups by the terms of a field or by ranges, not by both",
                         ));
                     }
-                    name = name.or_else(|| range_field(value));
+                    let mut fields = BTreeSet::new();
+                    range_fields(value, &mut fields);
+                    fields.extend(ranged.take());
+                    if fields.len() > 1 {
+                        let names: Vec<String> = fields.into_iter().collect();
+                        return Err(Error::invalid(format!(
+                            "the ranges of a facet are of one field, not of {}; each field has a \
+                             facet of its own",
+                            names.join(" and ")
+                        )));
+                    }
+                    ranged = fields.pop_first();
+                    name = name.or_else(|| ranged.clone());
                     ranges.push(self.facet_range(value, text)?);
                 }
                 ExpressionKind::Named { value, name } => match &value.kind {
@@ -362,18 +377,17 @@ fn is_range(expression: &Expression) -> bool {
     )
 }
 
-/// The field that a range is of.
-fn range_field(range: &Expression) -> Option<String> {
+/// The fields that a range is of.
+fn range_fields(range: &Expression, fields: &mut BTreeSet<String>) {
     match &range.kind {
         ExpressionKind::Compare { left: value, .. } | ExpressionKind::Between { value, .. } => {
-            match &value.kind {
-                ExpressionKind::Field(path) => Some(path.to_string()),
-                _ => None,
+            if let ExpressionKind::Field(path) = &value.kind {
+                fields.insert(path.to_string());
             }
         }
-        ExpressionKind::And(parts) => parts.first().and_then(range_field),
-        ExpressionKind::Not(inner) => range_field(inner),
-        _ => None,
+        ExpressionKind::And(parts) => parts.iter().for_each(|it| range_fields(it, fields)),
+        ExpressionKind::Not(inner) => range_fields(inner, fields),
+        _ => {}
     }
 }
 

@@ -157,18 +157,19 @@ impl Highlight {
 /// The texts of a field: properties of the document, or stored values.
 pub(super) fn texts_of(
     field: &str,
-    document: &StoredDocument,
+    document: Option<&StoredDocument>,
     stored: Option<&Object>,
 ) -> Vec<String> {
     match stored.and_then(|it| it.get(field)) {
         Some(Value::String(text)) => return vec![text.clone()],
+        Some(number @ Value::Number(_)) => return vec![number.to_string()],
         Some(Value::Array(items)) => {
             let texts = items.iter().filter_map(Value::as_str);
             return texts.map(str::to_owned).collect();
         }
         _ => {}
     }
-    let Ok(path) = crate::indexes::FieldPath::parse(field) else {
+    let (Some(document), Ok(path)) = (document, crate::indexes::FieldPath::parse(field)) else {
         return Vec::new();
     };
     let reader = crate::indexes::FieldReader::new([&path]);

@@ -215,7 +215,10 @@ impl<'a> Lowering<'a> {
                     ExpressionKind::Call(call) if self.is_grouped => {
                         self.group_result(call)?;
                     }
-                    ExpressionKind::Field(path) if *distinct && path.loaded.is_none() => {
+                    // Results of an index may show what only their documents have.
+                    ExpressionKind::Field(path)
+                        if *distinct && path.loaded.is_none() && !self.is_of_index =>
+                    {
                         self.field(path, FieldKind::Default);
                     }
                     _ => {}
@@ -269,7 +272,12 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn field(&mut self, path: &Path, kind: FieldKind) -> FieldKey {
         self.needs_index = true;
-        let key = FieldKey::new(path.to_string(), kind);
+        let mut name = path.to_string();
+        if self.is_of_index && name.contains("[]") {
+            // What its objects hold in lists has the names of their members.
+            name = name.replace("[]", "");
+        }
+        let key = FieldKey::new(name, kind);
         let is_key = || self.group_by.iter().any(|it| it.path == *path);
         if !self.is_grouped || (kind != FieldKind::Default && is_key()) {
             self.wanted.fields.insert(key.clone());

@@ -11,6 +11,7 @@ mod entry_set;
 mod evaluate;
 mod facet;
 mod facet_values;
+mod field_check;
 mod filter;
 mod found_change;
 mod highlight;

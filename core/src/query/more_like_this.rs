@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use roaring::RoaringTreemap;
 use serde_json::Value;
 
-use super::condition::{Conditions, Found, combine};
+use super::condition::{Condition, Conditions, Found, combine};
 use super::evaluate::Evaluation;
 use super::facet::member;
 use super::lower::Lowering;
@@ -15,7 +15,9 @@ use super::values;
 use crate::document::StoredDocument;
 use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, entry_key};
-use crate::indexes::{Analyzer, FieldKind, Object, Term, decode_positions, values_of_json};
+use crate::indexes::{
+    Analyzer, FieldKind, IndexRefusal, Object, Term, decode_positions, values_of_json,
+};
 use crate::storage::Snapshot;
 use crate::{Error, Result};
 
@@ -226,8 +228,21 @@ pub(super) async fn find<S: Snapshot>(
             for leaf in &conditions.leaves {
                 sets.push(evaluation.leaf(leaf).await?);
             }
-            // A condition that only says what is not wanted names no document.
-            let base = combine(&conditions.root, sets, &RoaringTreemap::new()).entries;
+            let base = if conditions.root == Condition::All {
+                // Any document will do.
+                let first = evaluation.all_entries().await?.min();
+                first.into_iter().collect()
+            } else {
+                // A condition that only says what is not wanted names no document.
+                combine(&conditions.root, sets, &RoaringTreemap::new()).entries
+            };
+            if base.is_empty() && evaluation.progress.entry_count > 0 {
+                return Err(IndexRefusal::NothingToCompare.because(
+                    "Given filtering expression did not yield any documents that could be used \
+                     as a base of comparison"
+                        .to_owned(),
+                ));
+            }
             let words = words_of_entry(evaluation, wanted, &base).await?;
             (base, words)
         }

@@ -1,5 +1,6 @@
 //! A query that was read: parsed, lowered, and what its results look like.
 
+use super::facet::member;
 use super::highlight::Highlight;
 use super::lower::{Lowered, OnlyIds, OrderKey, Output, lower, only_ids};
 use super::project::{Projection, ProjectionBehavior};
@@ -34,6 +35,8 @@ pub struct PreparedQuery {
     pub highlights: Vec<Highlight>,
     /// Whether it is told why each result was found.
     pub with_explanations: bool,
+    /// The field whose value explanations are listed under, instead of the document's id.
+    pub explanation_key: Option<String>,
     /// Whether fan-out entries of one document are all shown.
     pub skips_duplicate_check: bool,
     /// Where fields come from that the index keeps too.
@@ -63,6 +66,7 @@ impl PreparedQuery {
         let (mut includes, mut included_paths, mut with_timings) = (Vec::new(), Vec::new(), false);
         let mut included_revisions = Vec::new();
         let (mut highlights, mut with_explanations) = (Vec::new(), false);
+        let mut explanation_key = None;
         for include in &query.include {
             match include_of(include, &parameters)? {
                 Include::Path(path) => {
@@ -71,7 +75,10 @@ impl PreparedQuery {
                 }
                 Include::Revisions(texts) => included_revisions.extend(texts),
                 Include::Timings => with_timings = true,
-                Include::Explanations => with_explanations = true,
+                Include::Explanations(key) => {
+                    with_explanations = true;
+                    explanation_key = key;
+                }
                 Include::Highlight(highlight) => highlights.push(highlight),
             }
         }
@@ -91,6 +98,7 @@ impl PreparedQuery {
             with_timings,
             highlights,
             with_explanations,
+            explanation_key,
             skips_duplicate_check: false,
             projection_behavior: ProjectionBehavior::default(),
         })
@@ -136,7 +144,7 @@ enum Include {
     Path(String),
     Revisions(Vec<String>),
     Timings,
-    Explanations,
+    Explanations(Option<String>),
     Highlight(Highlight),
 }
 
@@ -151,7 +159,12 @@ fn include_of(expression: &Expression, parameters: &Parameters) -> Result<Includ
             Err(not_loaded(&format!("including {}()", call.name)))
         }
         ExpressionKind::Call(call) if call.method == Method::Explanations => {
-            Ok(Include::Explanations)
+            let options = call.arguments.first();
+            let options = options.map(|it| super::values::json_value(it, parameters));
+            let options = options.transpose()?.unwrap_or_default();
+            let key = member(&options, "GroupKey").and_then(serde_json::Value::as_str);
+            let key = key.filter(|it| !it.is_empty()).map(str::to_owned);
+            Ok(Include::Explanations(key))
         }
         ExpressionKind::Call(call) if call.method == Method::Highlight => {
             Highlight::of_call(call, parameters).map(Include::Highlight)

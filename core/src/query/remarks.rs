@@ -1,16 +1,17 @@
 //! Remarks on results: which words were found where, and why a document is a result.
 
+use bytes::Bytes;
+
 use super::answer::{Answer, stored_of};
 use super::condition::{Condition, Conditions, Found, Leaf};
 use super::evaluate::Evaluation;
 use super::highlight;
 use super::prepared::PreparedQuery;
-use crate::Result;
-use crate::document::StoredDocument;
 use crate::indexes::blocks;
 use crate::indexes::tables::{ENTRIES, Entry, SOURCES, decode_numbers, entry_key};
 use crate::indexes::{FieldValue, Object};
 use crate::storage::Snapshot;
+use crate::{Error, Result};
 
 /// Adds the remarks that a query asks for.
 ///
@@ -41,8 +42,16 @@ pub(super) async fn add<S: Snapshot>(
         explanations,
         ..
     } = answer;
-    for document in results.iter().filter_map(|it| it.document()) {
-        let entries = entries_of(evaluation, document).await?;
+    for result in results.iter() {
+        let (Some(source), document) = (result.source(), result.document()) else {
+            continue;
+        };
+        let entries = entries_of(evaluation, source).await?;
+        let of_key = |key: Option<&str>| {
+            let stored = entries.iter().find_map(|(_, stored)| stored.as_ref());
+            key.and_then(|it| highlight::texts_of(it, document, stored).into_iter().next())
+                .or_else(|| document.map(|it| it.id().to_owned()))
+        };
         for highlight in &query.highlights {
             let stored = entries.iter().find_map(|(_, stored)| stored.as_ref());
             let conditions = &query.lowered.conditions;
@@ -56,31 +65,37 @@ pub(super) async fn add<S: Snapshot>(
             if fragments.is_empty() {
                 continue;
             }
-            let key = highlight.group_key.as_deref();
-            let key = key.and_then(|it| {
-                let mut texts = highlight::texts_of(it, document, stored).into_iter();
-                texts.next()
-            });
             let of_field = highlights.entry(highlight.field.clone()).or_default();
-            let key = key.unwrap_or_else(|| document.id().to_owned());
+            let key =
+                of_key(highlight.group_key.as_deref()).ok_or_else(|| needs_key("highlight"))?;
             of_field.entry(key).or_default().extend(fragments);
         }
         if query.with_explanations {
             let lines = entries
                 .iter()
                 .map(|(entry, _)| explanation(*entry, &reasons));
-            explanations.insert(document.id().to_owned(), lines.collect());
+            let key = of_key(query.explanation_key.as_deref());
+            let key = key.ok_or_else(|| needs_key("explanations"))?;
+            explanations.insert(key, lines.collect());
         }
     }
     Ok(())
 }
 
-/// The entries of a document, with their stored values.
+/// Groups have no id to list remarks under.
+fn needs_key(name: &str) -> Error {
+    Error::invalid(format!(
+        "{name}() of groups needs an option, 'GroupKey', with the name of a field whose texts tell \
+         them apart"
+    ))
+}
+
+/// The entries of a document or group, with their stored values.
 async fn entries_of<S: Snapshot>(
     evaluation: &Evaluation<'_, S>,
-    document: &StoredDocument,
+    source: &Bytes,
 ) -> Result<Vec<(u64, Option<Object>)>> {
-    let key = std::slice::from_ref(document.key());
+    let key = std::slice::from_ref(source);
     let found = blocks::get_many(evaluation.snapshot, SOURCES, key).await?;
     let Some(numbers) = found.into_iter().next().flatten() else {
         return Ok(Vec::new());

@@ -1,5 +1,7 @@
 //! Results as clients read them.
 
+use bytes::Bytes;
+
 use crate::document::StoredDocument;
 
 /// What an index says of a document that it found.
@@ -47,8 +49,15 @@ pub enum QueryResult {
     Document(StoredDocument, Marks),
     /// A document's projection: properties without braces.
     Projection(Vec<u8>, StoredDocument),
-    /// The result of a group, as it is or projected: properties without braces.
-    Group(Vec<u8>, bool),
+    /// The result of a group: properties without braces.
+    Group {
+        /// The properties.
+        fields: Vec<u8>,
+        /// Whether it is projected.
+        is_projection: bool,
+        /// The key of its entry.
+        source: Bytes,
+    },
     /// What was computed over all that was found, as JSON.
     Computed(Vec<u8>),
 }
@@ -58,13 +67,22 @@ impl QueryResult {
     pub fn document(&self) -> Option<&StoredDocument> {
         match self {
             Self::Document(document, _) | Self::Projection(_, document) => Some(document),
-            Self::Group(..) | Self::Computed(_) => None,
+            Self::Group { .. } | Self::Computed(_) => None,
+        }
+    }
+
+    /// The key of what is behind it in its index: of the document, or of the group.
+    pub(super) fn source(&self) -> Option<&Bytes> {
+        match self {
+            Self::Document(document, _) | Self::Projection(_, document) => Some(document.key()),
+            Self::Group { source, .. } => Some(source),
+            Self::Computed(_) => None,
         }
     }
 
     /// The result of a group as JSON, if it is one's.
     pub(super) fn group_json(&self) -> Option<String> {
-        let Self::Group(fields, _) = self else {
+        let Self::Group { fields, .. } = self else {
             return None;
         };
         let fields = std::str::from_utf8(fields).ok()?;
@@ -75,7 +93,9 @@ impl QueryResult {
     pub(super) fn identity(&self) -> Vec<u8> {
         match self {
             Self::Document(document, _) => document.key().to_vec(),
-            Self::Projection(json, _) | Self::Group(json, _) | Self::Computed(json) => json.clone(),
+            Self::Projection(json, _) | Self::Group { fields: json, .. } | Self::Computed(json) => {
+                json.clone()
+            }
         }
     }
 
@@ -83,7 +103,7 @@ impl QueryResult {
     pub fn byte_count(&self) -> usize {
         match self {
             Self::Document(document, _) => document.byte_count() + 192,
-            Self::Projection(json, _) | Self::Group(json, _) | Self::Computed(json) => {
+            Self::Projection(json, _) | Self::Group { fields: json, .. } | Self::Computed(json) => {
                 json.len() + 256
             }
         }
@@ -118,7 +138,11 @@ impl QueryResult {
                 json.extend_from_slice(b"\"}}");
             }
             Self::Computed(text) => json.extend_from_slice(text),
-            Self::Group(fields, is_projection) => {
+            Self::Group {
+                fields,
+                is_projection,
+                ..
+            } => {
                 json.push(b'{');
                 json.extend_from_slice(fields);
                 let comma: &[u8] = if fields.is_empty() { b"" } else { b"," };

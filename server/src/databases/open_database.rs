@@ -61,6 +61,14 @@ impl OpenDatabase {
             Arc::new(compiler),
         )
         .await?;
+        for index in indexes.take_rebuilt() {
+            let database = &record.name;
+            tracing::warn!(
+                database,
+                index,
+                "the index's store was damaged or missing; it is built again"
+            );
+        }
         let indexes = Arc::new(indexes);
         let indexing = Indexing::start(&record.name, &indexes, turns);
         let opened = Self {

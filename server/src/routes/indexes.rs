@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use pinyon_core::host::Timestamp;
 use pinyon_core::indexes::{
-    BatchRecord, Index, IndexDefinition, IndexSource, IndexState, LockMode, Priority, to_name_key,
+    BatchRecord, FieldOptions, Index, IndexDefinition, IndexRefusal, IndexSource, IndexState,
+    LockMode, Priority, to_name_key,
 };
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeStore;
@@ -58,6 +59,7 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
 /// Definitions are refused as what clients know for that.
 fn compilation(error: Error) -> Error {
     match error.kind() {
+        _ if error.details::<IndexRefusal>().is_some() => error,
         ErrorKind::InvalidRequest | ErrorKind::Unsupported => http_error::index_compilation(&error),
         _ => error,
     }
@@ -123,7 +125,12 @@ fn definition(index: &Index<NativeStore>) -> Value {
     let record = index.record();
     let mut shown = match &record.source {
         IndexSource::Static(definition) => {
-            serde_json::to_value(&**definition).unwrap_or(Value::Null)
+            let mut shown = serde_json::to_value(&**definition).unwrap_or(Value::Null);
+            let fields = definition.fields.iter();
+            shown["Fields"] = fields
+                .map(|(name, it)| (name.clone(), it.to_json()))
+                .collect();
+            shown
         }
         IndexSource::Auto(definition) => {
             let collection = definition.collection.as_deref().unwrap_or("@all_docs");
@@ -132,10 +139,12 @@ fn definition(index: &Index<NativeStore>) -> Value {
                 .iter()
                 .map(|it| {
                     let indexing = format!("{:?}", it.kind);
-                    (
-                        it.name.clone(),
-                        json!({ "Indexing": indexing, "Storage": "No" }),
-                    )
+                    let options = FieldOptions {
+                        indexing: Some(indexing),
+                        storage: Some("No".into()),
+                        ..FieldOptions::default()
+                    };
+                    (it.name.clone(), options.to_json())
                 })
                 .collect();
             let groups = definition.grouping.as_ref().map(|it| {

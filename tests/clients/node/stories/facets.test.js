@@ -39,7 +39,7 @@ async function fill() {
     const index = Object.assign(new IndexDefinition(), {
         name: "Cameras",
         maps: new Set(["map('Cameras', c => ({ maker: c.maker, cost: c.cost, megapixels: c.megapixels, tags: c.tags }))"]),
-        fields: { maker: { indexing: "Search" } },
+        fields: { maker: { indexing: "Search", suggestions: true } },
     });
     await store.maintenance.send(new PutIndexesOperation(index));
 }

@@ -156,3 +156,121 @@ test("a filter may stand behind include", async () => {
     assert.equal((await found("from Orders include Nobody filter N > 2")).length, 2);
     assert.equal((await found("from Orders filter N > 2 include Nobody")).length, 2);
 });
+
+const indexed = async (definition) =>
+    send(server.url, "PUT", `${base}/admin/indexes`, { body: { Indexes: [definition] } });
+
+test("a map's text may be more than one plain call, but answers at once", async () => {
+    for (const [name, map, numbers] of [
+        ["Commented", "// by number\n/* of orders */ map('Orders', o => ({ X: o.N * 3 }))", [2]],
+        ["Declared", "const k = 3; map('Orders', o => ({ X: o.N * k }))", [2]],
+        ["Twice", "map('Orders', o => ({ X: o.N * 3 })); map('None', o => ({ X: o.N }))", [2]],
+    ]) {
+        assert.equal((await indexed({ Name: name, Maps: [map] })).status, 201, name);
+        const rows = await found(`from index '${name}' where X = 6 select N`);
+        assert.deepEqual(rows.map(it => it.N), numbers, name);
+    }
+    for (const map of [
+        "map('Orders', async o => ({ X: 1 }))",
+        "map('Orders', function* (o) { yield { X: 1 } })",
+        "frob(1); map('Orders', o => o)",
+        "if (0) map('Orders', o => o)",
+    ]) {
+        const refused = await indexed({ Name: "Refused", Maps: [map] });
+        assert.match(refused.json.Type, /IndexCompilationException$/, map);
+    }
+});
+
+test("what the engine runs of an index fits what is translated of it", async () => {
+    const loop = body => `map('Orders', o => { const made = []; for (const l of o.Lines) made.push(${body}); return made; })`;
+    const byLoop = "groupBy(x => x.P).aggregate(g => { let c = 0; for (const v of g.values) c += v.C; return { P: g.key, C: c }; })";
+    const plain = "groupBy(x => x.P).aggregate(g => ({ P: g.key, C: g.values.reduce((s, v) => s + v.C, 0) }))";
+    const oneEach = "map('Orders', o => o.Lines.map(l => ({ P: l.P, C: 1 })))";
+    for (const [at, [Maps, Reduce, times]] of [
+        [[oneEach], plain, 1],
+        [[oneEach], byLoop, 1],
+        [[loop("{ P: l.P, C: 1 }")], plain, 1],
+        [[loop("{ P: l.P, C: 1 }")], byLoop, 1],
+        [[oneEach, loop("{ P: l.P, C: 1 }")], plain, 2],
+    ].entries()) {
+        assert.equal((await indexed({ Name: `Parts/${at}`, Maps, Reduce })).status, 201);
+        const rows = await found(`from index 'Parts/${at}' order by P`);
+        assert.deepEqual(rows, [{ P: "p/1", C: 2 * times }, { P: "p/2", C: 3 * times }], `${at}`);
+    }
+    // The engine is handed only what a map looks at, wherever it looks.
+    const looks = {
+        a: "o.N", b: "id(o)", c: "getMetadata(o)['@collection']", d: "o.Sub.X", e: "`${o.At}`", f: "(({ N }) => N)(o)", g: "o['N']",
+    };
+    for (const [name, look] of Object.entries(looks)) {
+        const map = `map('Orders', o => { for (;;) return { V: ${look} }; })`;
+        assert.equal((await indexed({ Name: `Looks/${name}`, Maps: [map], Fields: { V: { Storage: "Yes" } } })).status, 201);
+        const [row] = await found(`from index 'Looks/${name}' where id() = 'orders/2' select V`);
+        const wanted = { a: 2, b: "orders/2", c: "Orders", d: 1, e: "undefined", f: 2, g: 2 };
+        assert.equal(row.V, wanted[name], look);
+    }
+});
+
+test("members of objects that an index makes are its fields", async () => {
+    const Maps = ["map('Orders', o => ({ N: o.N, S: o.Sub, L: o.Lines }))"];
+    assert.equal((await indexed({ Name: "Nested", Maps })).status, 201);
+    const numbers = async query => (await found(query)).map(it => it.N);
+    assert.deepEqual(await numbers("from index 'Nested' where S.X = 1 select N"), [2]);
+    assert.deepEqual(await numbers("from index 'Nested' where L[].P = 'p/1' order by N select N"), [1, 4]);
+    assert.deepEqual(await numbers("from index 'Nested' where L.P = 'p/2' order by N as long desc select N"), [4, 2, 1]);
+});
+
+test("fields that an index does not have are refused wherever they stand", async () => {
+    const Maps = ["map('Orders', o => ({ At: o.At, Count: o.N, Words: 'some more words' }))"];
+    const Fields = { At: { Suggestions: true }, Words: { Indexing: "Search", Storage: "Yes" } };
+    assert.equal((await indexed({ Name: "Few", Maps, Fields })).status, 201);
+    for (const rest of [
+        "where Typo = 1", "order by Typo", "where search(Typo, 'x')", "where boost(Typo = 1, 2)", "where lucene(Words, 'Typo:x')",
+        "select facet(Typo)", "select facet(At, sum(Typo))", "select suggest(Typo, 'x')", "select suggest(Count, '1')",
+        "where search(Words, 'more') include highlight(Typo, 20, 1)", "where spatial.within(Typo, spatial.circle(1, 1, 1))",
+        `where moreLikeThis(id() = 'orders/1', '{"Fields":["Typo"]}')`,
+    ]) {
+        const refused = await ask(`from index 'Few' ${rest}`);
+        assert.deepEqual([refused.status, refused.json.Type], [500, "System.ArgumentException"], rest);
+    }
+    // What only documents have can be shown.
+    assert.equal((await found("from index 'Few' select distinct place")).length, 4);
+    const mixed = await ask("from index 'Few' select facet(Count < 3, At = 'x')");
+    assert.match(mixed.json.Message, /of one field, not of At and Count/);
+    const lost = await ask("from index 'Few' where moreLikeThis(id() = 'orders/99')");
+    assert.match(lost.json.Message, /did not yield any documents/);
+    const options = '{"MinimumTermFrequency":1,"MinimumDocumentFrequency":1}';
+    assert.equal((await found(`from index 'Few' where moreLikeThis(true, '${options}')`)).length, 3);
+});
+
+test("remarks on groups are listed under what tells them apart", async () => {
+    const Maps = ["map('Orders', o => o.Lines.map(l => ({ P: l.P, C: 1 })))"];
+    const Reduce = "groupBy(x => x.P).aggregate(g => ({ P: g.key, C: g.values.reduce((s, v) => s + v.C, 0) }))";
+    assert.equal((await indexed({ Name: "Groups", Maps, Reduce })).status, 201);
+    const query = "from index 'Groups' where P = 'p/1' include explanations($o)";
+    const answer = await ask(query, { o: { GroupKey: "P" } });
+    assert.match(answer.json.Explanations["p/1"][0], /matches all conditions/);
+    assert.match((await ask(query, { o: null })).json.Message, /needs an option, 'GroupKey'/);
+});
+
+test("definitions come back with what they are made of, and locks are told", async () => {
+    const definition = {
+        Name: "Locked", Maps: ["map('Orders', o => ({ N: o.N }))"], LockMode: "LockedError", Zork: 1,
+        Fields: { N: { Storage: "Yes", Zork: 2 } },
+    };
+    assert.equal((await indexed(definition)).status, 201);
+    const shown = (await send(server.url, "GET", `${base}/indexes?name=Locked`)).json.Results[0];
+    assert.equal("Zork" in shown, false);
+    assert.deepEqual(shown.Fields.N, {
+        Storage: "Yes", Indexing: null, TermVector: null, Analyzer: null, Suggestions: null, Spatial: null, Vector: null,
+    });
+    for (const change of [
+        indexed({ ...definition, Maps: ["map('Orders', o => ({ N: o.N + 1 }))"] }),
+        send(server.url, "DELETE", `${base}/indexes?name=Locked`),
+    ]) {
+        const refused = await change;
+        assert.deepEqual([refused.status, refused.json.Type], [500, "System.InvalidOperationException"]);
+        assert.match(refused.json.Message, /locked index: Locked/);
+    }
+    const vector = await indexed({ ...definition, Name: "V", Fields: { N: { Vector: { Dimensions: 3 } } } });
+    assert.match(vector.json.Message, /Vector, which is not implemented/);
+});
