@@ -225,16 +225,7 @@ pub(super) fn arithmetic(operator: Binary, left: Number, right: Number) -> Numbe
             return Number::Long(whole);
         }
     }
-    let (a, b) = (left.as_f64(), right.as_f64());
-    Number::Double(match operator {
-        Binary::Add => a + b,
-        Binary::Subtract => a - b,
-        Binary::Multiply => a * b,
-        Binary::Remainder => a % b,
-        Binary::Power if b.is_nan() || (a.abs() == 1.0 && b.is_infinite()) => f64::NAN,
-        Binary::Power => a.powf(b),
-        _ => a / b,
-    })
+    super::operators::of_doubles(operator, left.as_f64(), right.as_f64())
 }
 
 /// `===`; of objects, whether they are one and the same.

@@ -168,12 +168,17 @@ pub(super) fn arithmetic(operator: Binary, left: Number, right: Number) -> Numbe
             return Number::Long(whole);
         }
     }
-    let (a, b) = (left.as_f64(), right.as_f64());
+    of_doubles(operator, left.as_f64(), right.as_f64())
+}
+
+/// Arithmetic in which nothing is kept whole.
+pub(super) fn of_doubles(operator: Binary, a: f64, b: f64) -> Number {
     Number::Double(match operator {
         Binary::Add => a + b,
         Binary::Subtract => a - b,
         Binary::Multiply => a * b,
         Binary::Remainder => a % b,
+        Binary::Power if b.is_nan() || (a.abs() == 1.0 && b.is_infinite()) => f64::NAN,
         Binary::Power => a.powf(b),
         _ => a / b,
     })

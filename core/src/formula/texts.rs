@@ -20,17 +20,11 @@ pub(super) fn call<'a>(
             .map_or(Text::Borrowed("undefined"), |it| to_text(it, false))
     };
     let number = |place: usize| arguments.get(place).map(|it| to_number(it).as_f64());
+    if let Some(value) = of_both(method, whole, &|| argument(0)) {
+        return Ok(value);
+    }
     Ok(match method {
-        Builtin::Lower => Value::text(whole.to_lowercase()),
-        Builtin::Upper => Value::text(whole.to_uppercase()),
         Builtin::Trim => part(text, whole.trim()),
-        Builtin::StartsWith => Value::Bool(whole.starts_with(argument(0).as_str())),
-        Builtin::EndsWith => Value::Bool(whole.ends_with(argument(0).as_str())),
-        Builtin::Includes => Value::Bool(whole.contains(argument(0).as_str())),
-        Builtin::IndexOf => match whole.find(argument(0).as_str()) {
-            Some(at) => Value::long(length(&whole[..at])),
-            None => Value::long(-1),
-        },
         Builtin::SubstringOfLength => {
             let start = clamped(number(0).unwrap_or(0.0));
             let count = number(1).map_or(usize::MAX, clamped);
@@ -55,6 +49,22 @@ pub(super) fn call<'a>(
     })
 }
 
+/// What both languages mean by a method; `None` for methods in which they differ.
+fn of_both<'a>(method: Builtin, whole: &str, argument: &dyn Fn() -> Text<'a>) -> Option<Value<'a>> {
+    Some(match method {
+        Builtin::Lower => Value::text(whole.to_lowercase()),
+        Builtin::Upper => Value::text(whole.to_uppercase()),
+        Builtin::StartsWith => Value::Bool(whole.starts_with(argument().as_str())),
+        Builtin::EndsWith => Value::Bool(whole.ends_with(argument().as_str())),
+        Builtin::Includes => Value::Bool(whole.contains(argument().as_str())),
+        Builtin::IndexOf => match whole.find(argument().as_str()) {
+            Some(at) => Value::long(length(&whole[..at])),
+            None => Value::long(-1),
+        },
+        _ => return None,
+    })
+}
+
 /// Calls a method of JavaScript; `arguments` begin after the text.
 pub(super) fn javascript_call<'a>(
     method: Builtin,
@@ -71,17 +81,11 @@ pub(super) fn javascript_call<'a>(
         None | Some(Value::Undefined) => otherwise,
         Some(value) => javascript_values::to_number(value).as_f64(),
     };
+    if let Some(value) = of_both(method, whole, &|| argument(0)) {
+        return Ok(value);
+    }
     Ok(match method {
-        Builtin::Lower => Value::text(whole.to_lowercase()),
-        Builtin::Upper => Value::text(whole.to_uppercase()),
         Builtin::Trim => part(text, whole.trim_matches(is_space)),
-        Builtin::StartsWith => Value::Bool(whole.starts_with(argument(0).as_str())),
-        Builtin::EndsWith => Value::Bool(whole.ends_with(argument(0).as_str())),
-        Builtin::Includes => Value::Bool(whole.contains(argument(0).as_str())),
-        Builtin::IndexOf => match whole.find(argument(0).as_str()) {
-            Some(at) => Value::long(length(&whole[..at])),
-            None => Value::long(-1),
-        },
         Builtin::Substring => {
             let start = clamped(position(0, 0.0));
             let end = clamped(position(1, f64::INFINITY));

@@ -83,6 +83,8 @@ impl PreparedQuery {
             }
         }
         let is_distinct = match &query.select {
+            // No document is the same as another.
+            Some(Select::Items { items, .. }) if items.is_empty() => false,
             Some(Select::Items { distinct, .. } | Select::Object { distinct, .. }) => *distinct,
             None => false,
         };

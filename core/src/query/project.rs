@@ -179,6 +179,7 @@ impl Projection {
                     Self::Script(Box::new(RowScript::of_object(query, parameters, script)))
                 }));
             }
+            Some(Select::Items { items, .. }) if items.is_empty() => return Ok(Self::Whole),
             Some(Select::Items { items, .. }) => items,
         };
         if let [only] = items.as_slice()

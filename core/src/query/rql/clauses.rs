@@ -248,6 +248,10 @@ impl Parser<'_> {
             return Ok(Select::Object { distinct, script });
         }
         let mut items = Vec::new();
+        // Without items, the whole.
+        if self.skip_sign("*")? {
+            return Ok(Select::Items { distinct, items });
+        }
         loop {
             let value = self.operand(Place::Select)?;
             let alias = self.alias_after()?;

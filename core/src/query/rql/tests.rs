@@ -66,6 +66,21 @@ fn condition(text: &str, expected: &str) {
 }
 
 #[test]
+fn a_star_selects_the_whole() {
+    for text in [
+        "from Orders select *",
+        "from Orders select distinct * limit 1",
+    ] {
+        let query = super::parse(text).unwrap();
+        assert!(
+            matches!(&query.select, Some(Select::Items { items, .. }) if items.is_empty()),
+            "{text}"
+        );
+    }
+    assert!(super::parse("from Orders select *, Name").is_err());
+}
+
+#[test]
 fn conditions() {
     condition("Freight > 3", "(Greater Freight 3)");
     condition("o.Freight >= 3.5e1", "(GreaterOrEqual Freight 35.0)");

@@ -242,6 +242,16 @@ test("fields that an index does not have are refused wherever they stand", async
     assert.equal((await found(`from index 'Few' where moreLikeThis(true, '${options}')`)).length, 3);
 });
 
+test("a star is the whole document, each once", async () => {
+    for (const select of ["select *", "select distinct *"]) {
+        const rows = await found(`from Orders order by N as long ${select} limit 2`);
+        assert.deepEqual(rows.map(it => [it.N, it.Lines.length]), [[1, 2], [2, 1]]);
+    }
+    assert.equal((await store.openSession().query({ collection: "Orders" }).distinct().all()).length, 4);
+    const groups = await found("from Orders group by array(Lines[].P) select *");
+    assert.equal(groups.length, 3);
+});
+
 test("remarks on groups are listed under what tells them apart", async () => {
     const Maps = ["map('Orders', o => o.Lines.map(l => ({ P: l.P, C: 1 })))"];
     const Reduce = "groupBy(x => x.P).aggregate(g => ({ P: g.key, C: g.values.reduce((s, v) => s + v.C, 0) }))";
