@@ -788,7 +788,7 @@ fn objects_fill_an_index_with_only_so_many_fields() {
         catch_up(&indexes).await;
         write(
             &database,
-            vec![order("orders/1", &json!({ "Of": wide }).to_string())],
+            vec![order("orders/1", &json!({ "Of": [wide] }).to_string())],
         )
         .await;
         catch_up(&indexes).await;
