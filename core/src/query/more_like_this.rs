@@ -224,25 +224,7 @@ pub(super) async fn find<S: Snapshot>(
             words_of_document(evaluation, wanted, document),
         ),
         LikenessBase::Found(conditions) => {
-            let mut sets = Vec::with_capacity(conditions.leaves.len());
-            for leaf in &conditions.leaves {
-                sets.push(evaluation.leaf(leaf).await?);
-            }
-            let base = if conditions.root == Condition::All {
-                // Any document will do.
-                let first = evaluation.all_entries().await?.min();
-                first.into_iter().collect()
-            } else {
-                // A condition that only says what is not wanted names no document.
-                combine(&conditions.root, sets, &RoaringTreemap::new()).entries
-            };
-            if base.is_empty() && evaluation.progress.entry_count > 0 {
-                return Err(IndexRefusal::NothingToCompare.because(
-                    "Given filtering expression did not yield any documents that could be used \
-                     as a base of comparison"
-                        .to_owned(),
-                ));
-            }
+            let base = base_of(evaluation, conditions).await?;
             let words = words_of_entry(evaluation, wanted, &base).await?;
             (base, words)
         }
@@ -295,6 +277,36 @@ pub(super) async fn find<S: Snapshot>(
         found.scores.add(scored.scores);
     }
     Ok(found)
+}
+
+/// The entries that others are compared with.
+async fn base_of<S: Snapshot>(
+    evaluation: &Evaluation<'_, S>,
+    conditions: &Conditions,
+) -> Result<RoaringTreemap> {
+    if evaluation.progress.entry_count == 0 {
+        return Ok(RoaringTreemap::new());
+    }
+    let base: RoaringTreemap = if conditions.root == Condition::All {
+        // Any document will do.
+        let first = evaluation.all_entries().await?.min();
+        first.into_iter().collect()
+    } else {
+        let mut sets = Vec::with_capacity(conditions.leaves.len());
+        for leaf in &conditions.leaves {
+            sets.push(evaluation.leaf(leaf).await?);
+        }
+        // A condition that only says what is not wanted names no document.
+        combine(&conditions.root, sets, &RoaringTreemap::new()).entries
+    };
+    if base.is_empty() {
+        return Err(IndexRefusal::NothingToCompare.because(
+            "Given filtering expression did not yield any documents that could be used as a base \
+             of comparison"
+                .to_owned(),
+        ));
+    }
+    Ok(base)
 }
 
 type Words = BTreeMap<(u16, Term), usize>;
