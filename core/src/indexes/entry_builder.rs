@@ -302,7 +302,7 @@ pub fn fields_of_object(
         }
         let mut values = Vec::new();
         values_of_json(value, &mut values);
-        if holds_objects(value) && !forms.of(name).is_empty() {
+        if IS_WHOLE && holds_objects(value) && !forms.of(name).is_empty() {
             add_nested(name, value, &mut nested);
         }
         let created = member.indexing.map(forms_of_created).transpose()?;
