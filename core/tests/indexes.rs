@@ -6,6 +6,7 @@
     reason = "a test may panic, and tells one story from end to end"
 )]
 
+mod bounds;
 mod hostile;
 mod oracle;
 mod shown;
