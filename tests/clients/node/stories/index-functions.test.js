@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { DeleteIndexOperation } from "ravendb";
 import { send } from "../harness/http.js";
 import { Server } from "../harness/server.js";
 import { closeStore, createStore } from "../harness/store.js";
