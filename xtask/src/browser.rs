@@ -87,12 +87,10 @@ pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
     let folder = workspace.path("bindings-js");
     install::require_program("node", &["--version"], "apt-get install nodejs npm")?;
     install::npm_packages(&folder)?;
-    if !is_dev {
-        install::rust_source(workspace)?;
-    }
+    let mut is_bound = true;
     for part in PARTS {
         let glue = folder.join(part.folder);
-        build_module(workspace, &part.module, &glue, is_dev)?;
+        is_bound &= build_module(workspace, &part.module, &glue, is_dev)?;
         if !is_dev {
             optimise(workspace, &folder, &glue.join("pinyon_bg.wasm"))?;
         }
@@ -103,12 +101,11 @@ pub fn build_package(workspace: &Workspace, is_dev: bool) -> Result<()> {
         build.arg("--minify");
     }
     process::run_required(&mut build, BUILD_LIMIT)?;
-    check_sizes(workspace, &folder, is_dev)
+    check_sizes(&folder, is_dev, is_bound)
 }
 
-/// Says how large the modules are, and fails when one has grown.
-fn check_sizes(workspace: &Workspace, folder: &Path, is_dev: bool) -> Result<()> {
-    let is_bound = is_dev || install::has_rust_source(workspace)?;
+/// Says how large the modules are, and fails when one has grown that `is_bound`.
+fn check_sizes(folder: &Path, is_dev: bool, is_bound: bool) -> Result<()> {
     for part in PARTS {
         let path = folder.join(part.folder).join("pinyon_bg.wasm");
         let module = fs::read(&path).with_context(|| path.display().to_string())?;
@@ -137,43 +134,64 @@ fn compressed_bytes(content: &[u8]) -> Result<u64> {
 
 /// Compiles the package's whole module, unless that is done already; says where it is.
 pub fn compile_package(workspace: &Workspace, is_dev: bool) -> Result<PathBuf> {
-    compile(workspace, &WHOLE, is_dev)
+    Ok(compile(workspace, &WHOLE, is_dev)?.0)
 }
 
-fn compile(workspace: &Workspace, module: &Module<'_>, is_dev: bool) -> Result<PathBuf> {
+/// Where the module is, and whether it is as small as it can be made.
+fn compile(workspace: &Workspace, module: &Module<'_>, is_dev: bool) -> Result<(PathBuf, bool)> {
     install::rust_target(workspace, TARGET)?;
     let (profile, profile_folder) = if is_dev {
         ("dev", "debug")
     } else {
         ("wasm", "wasm")
     };
-    let mut build = workspace.cargo(["build", "-p", module.package, "--target", TARGET]);
-    build.args(module.features);
-    if !is_dev && install::has_rust_source(workspace)? {
-        build.args(["-Z", "build-std=std,panic_abort"]);
-        build.args(["-Z", "build-std-features=optimize_for_size"]);
-        // The compiler is one fixed release, of which these options are known to work.
-        build.env("RUSTC_BOOTSTRAP", "1");
-        // A panic is a trap without a text: `*.symbols` name the functions of its stack.
-        build.env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort");
+    let build = || {
+        let mut build = workspace.cargo(["build", "-p", module.package, "--target", TARGET]);
+        build.args(module.features).args(["--profile", profile]);
+        build
+    };
+    let is_small = !is_dev && compile_for_size(workspace, build())?;
+    if !is_small {
+        process::run_required(&mut build(), BUILD_LIMIT)?;
     }
-    process::run_required(build.args(["--profile", profile]), BUILD_LIMIT)?;
     let name = module.package.replace('-', "_");
-    Ok(workspace.target(&format!("{TARGET}/{profile_folder}/{name}.wasm")))
+    let path = workspace.target(&format!("{TARGET}/{profile_folder}/{name}.wasm"));
+    Ok((path, is_dev || is_small))
 }
 
-/// Compiles a module to WebAssembly, and writes it with its JavaScript into `folder`.
+/// Compiles the module with a standard library made for size, which is not there where neither
+/// rustup nor cargo can fetch what that needs.
+fn compile_for_size(workspace: &Workspace, mut build: Command) -> Result<bool> {
+    if !install::rust_source(workspace)? {
+        return Ok(false);
+    }
+    build.args(["-Z", "build-std=std,panic_abort"]);
+    build.args(["-Z", "build-std-features=optimize_for_size"]);
+    // The compiler is one fixed release, of which these options are known to work.
+    build.env("RUSTC_BOOTSTRAP", "1");
+    // A panic is a trap without a text: `*.symbols` name the functions of its stack.
+    build.env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort");
+    let built = process::run_required(&mut build, BUILD_LIMIT);
+    if let Err(reason) = &built {
+        println!("the standard library was not made for size, which goes on without: {reason:#}");
+    }
+    Ok(built.is_ok())
+}
+
+/// Compiles a module to WebAssembly, and writes it with its JavaScript into `folder`; whether it is
+/// as small as it can be made.
 pub fn build_module(
     workspace: &Workspace,
     module: &Module<'_>,
     folder: &Path,
     is_dev: bool,
-) -> Result<()> {
-    let compiled = compile(workspace, module, is_dev)?;
+) -> Result<bool> {
+    let (compiled, is_smallest) = compile(workspace, module, is_dev)?;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut glue = wasm_glue(workspace);
     glue.arg(compiled).arg(folder).arg(module.name);
-    process::run_required(&mut glue, BUILD_LIMIT)
+    process::run_required(&mut glue, BUILD_LIMIT)?;
+    Ok(is_smallest)
 }
 
 /// Makes the module smaller and faster, with wasm-opt of the npm package binaryen. What its

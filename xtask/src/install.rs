@@ -31,12 +31,12 @@ pub fn rust_target(workspace: &Workspace, target: &str) -> Result<()> {
     })
 }
 
-/// Makes sure that the source of Rust's standard library is here, which the modules of the package
+/// Whether the source of Rust's standard library is here, once it was asked for: modules of the package
 /// are built with: compiled for its size it takes a tenth of them less. Where it cannot be had, the
 /// library that rustup installed has to do.
-pub fn rust_source(workspace: &Workspace) -> Result<()> {
+pub fn rust_source(workspace: &Workspace) -> Result<bool> {
     if has_rust_source(workspace)? {
-        return Ok(());
+        return Ok(true);
     }
     println!("installing the source of Rust's standard library");
     let mut add = workspace.program("rustup");
@@ -44,11 +44,11 @@ pub fn rust_source(workspace: &Workspace) -> Result<()> {
     if let Err(reason) = added {
         println!("without it the modules are a tenth larger: {reason:#}");
     }
-    Ok(())
+    has_rust_source(workspace)
 }
 
 /// Whether the source of Rust's standard library is here.
-pub fn has_rust_source(workspace: &Workspace) -> Result<bool> {
+fn has_rust_source(workspace: &Workspace) -> Result<bool> {
     let mut print = workspace.program("rustc");
     let sysroot = process::read(print.args(["--print", "sysroot"]))?;
     let library = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library");
