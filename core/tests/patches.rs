@@ -53,6 +53,12 @@ impl Scripted {
         match word {
             "increment" => document["n"] = json!(n + 1),
             "nothing" => {}
+            // JavaScript has these digits for 9007199254740993 and -9223372036854775807.
+            "move_big" => {
+                let moved = r#"{"x":1.5,"L":[9007199254740992,5],"n":1,"far":-9223372036854776000,"sum":9007199254740996}"#;
+                let copy = json!({ "kind": "put", "id": "copy", "document": moved });
+                return Ok(json!({ "document": moved, "actions": [copy] }).to_string());
+            }
             "add_other" => match input["known"].get("other") {
                 None => return Ok(json!({ "needs": ["other"] }).to_string()),
                 Some(other) => {
@@ -202,6 +208,31 @@ fn commands_of_a_batch_see_those_before_them() {
         );
         assert_eq!(n_of(&database, "a").await, 42);
         assert!(read(&database, "b").await.is_none());
+    });
+}
+
+#[test]
+fn whole_numbers_that_a_script_moves_keep_their_digits() {
+    Story::new().run(async |database| {
+        let engine = Scripted::default();
+        let before = r#"{"x":1.50,"big":9007199254740993,"n":1.0}"#;
+        database.write_batch(vec![put("a", before)]).await.unwrap();
+        let script = PatchScript::new("move_big", r#"{"far":-9223372036854775807}"#).unwrap();
+        let patch = PatchDocument::new(DocumentId::new("a", 512).unwrap(), script);
+        run(&database, &engine, vec![BatchCommand::Patch(Box::new(patch))])
+            .await
+            .unwrap();
+        let read = database.read().await.unwrap();
+        let patched = read.document("a").await.unwrap().unwrap();
+        assert_eq!(
+            patched.body(),
+            r#"{"x":1.50,"L":[9007199254740993,5],"n":1.0,"far":-9223372036854775807,"sum":9007199254740996}"#
+        );
+        let copy = read.document("copy").await.unwrap().unwrap();
+        assert_eq!(
+            copy.body(),
+            r#"{"x":1.5,"L":[9007199254740993,5],"n":1,"far":-9223372036854775807,"sum":9007199254740996}"#
+        );
     });
 }
 

@@ -14,35 +14,54 @@ const MAX_EXACT: u64 = 1 << 53;
 /// A number that was computed cannot be told from one that was carried if it comes out the same; of
 /// two that JavaScript takes for the same, neither comes back.
 pub fn restore_texts(input: &str, answer: String) -> String {
-    let mut carried: HashMap<u64, Option<&str>> = HashMap::new();
-    for text in numbers(input) {
-        if let Some(number) = whole_beyond(text) {
-            let known = carried.entry(number.to_bits()).or_insert(Some(text));
-            *known = known.filter(|it| *it == text);
-        }
-    }
-    if carried.is_empty() && !answer.contains("\\ud") {
-        return answer;
-    }
-    let mut restored = String::with_capacity(answer.len());
-    let mut end = 0;
-    for piece in Pieces::new(&answer) {
-        let by = match piece {
-            Piece::Number(start, stop) => {
-                let number = answer[start..stop].parse::<f64>().unwrap_or(f64::NAN);
-                carried.get(&number.to_bits()).copied().flatten()
+    CarriedNumbers::new([input]).restore(answer, Some("\\ufffd"))
+}
+
+/// The whole numbers beyond JavaScript's that a script was given.
+pub(crate) struct CarriedNumbers<'a>(HashMap<u64, Option<&'a str>>);
+
+impl<'a> CarriedNumbers<'a> {
+    pub(crate) fn new(input: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut carried: HashMap<u64, Option<&str>> = HashMap::new();
+        for text in input.into_iter().flat_map(numbers) {
+            if let Some(number) = whole_beyond(text) {
+                let known = carried.entry(number.to_bits()).or_insert(Some(text));
+                *known = known.filter(|it| *it == text);
             }
-            Piece::Half(..) => Some("\\ufffd"),
-        };
-        let (Piece::Number(start, stop) | Piece::Half(start, stop)) = piece;
-        if let Some(by) = by {
-            restored.push_str(&answer[end..start]);
-            restored.push_str(by);
-            end = stop;
         }
+        Self(carried)
     }
-    restored.push_str(&answer[end..]);
-    restored
+
+    /// `answer` with their digits; halves of characters stay.
+    pub(crate) fn restore_numbers(&self, answer: String) -> String {
+        self.restore(answer, None)
+    }
+
+    fn restore(&self, answer: String, half: Option<&str>) -> String {
+        let has_halves = half.is_some() && answer.contains("\\ud");
+        if self.0.is_empty() && !has_halves {
+            return answer;
+        }
+        let mut restored = String::with_capacity(answer.len());
+        let mut end = 0;
+        for piece in Pieces::new(&answer) {
+            let by = match piece {
+                Piece::Number(start, stop) => {
+                    let number = answer[start..stop].parse::<f64>().unwrap_or(f64::NAN);
+                    self.0.get(&number.to_bits()).copied().flatten()
+                }
+                Piece::Half(..) => half,
+            };
+            let (Piece::Number(start, stop) | Piece::Half(start, stop)) = piece;
+            if let Some(by) = by {
+                restored.push_str(&answer[end..start]);
+                restored.push_str(by);
+                end = stop;
+            }
+        }
+        restored.push_str(&answer[end..]);
+        restored
+    }
 }
 
 /// Whether [`restore_texts`] would leave every answer to `input` as it is, `answer` among them.

@@ -9,6 +9,7 @@ mod random;
 mod script;
 mod time_span;
 
+pub(crate) use carried_texts::CarriedNumbers;
 pub use carried_texts::{carries_all, restore_texts};
 #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub use clock::SystemClock;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::number_texts::keep_number_texts;
 use super::script::{PatchScript, raw};
 use crate::document::{DocumentText, StoredDocument, parse_document, to_id_key};
-use crate::host::{ScriptCall, ScriptEngine, Timestamp};
+use crate::host::{CarriedNumbers, ScriptCall, ScriptEngine, Timestamp};
 use crate::limits::Limits;
 use crate::storage::Snapshot;
 use crate::version::Etag;
@@ -91,9 +91,10 @@ pub(crate) async fn run_script<S: Snapshot>(
         seen.push(see(run.read, id).await?);
     }
     for _ in 0..MAX_ROUNDS {
+        let input = input(run, script, id, &seen)?;
         let call = ScriptCall {
             program: script.program.clone(),
-            input: input(run, script, id, &seen)?,
+            input: input.clone(),
             now: run.now,
         };
         let answer = run.engine.call(call).await?;
@@ -104,7 +105,7 @@ pub(crate) async fn run_script<S: Snapshot>(
             )
         })?;
         if answer.needs.is_empty() {
-            let effect = effect(run.limits, id, &seen, answer)?;
+            let effect = effect(run.limits, id, &seen, &input, answer)?;
             return Ok((seen, effect));
         }
         for needed in answer.needs {
@@ -163,14 +164,23 @@ fn input<S>(run: &Run<'_, S>, script: &PatchScript, id: &str, seen: &[Seen]) -> 
     Ok(json)
 }
 
-fn effect(limits: &Limits, id: &str, seen: &[Seen], answer: Answer) -> Result<PatchEffect> {
+fn effect(
+    limits: &Limits,
+    id: &str,
+    seen: &[Seen],
+    input: &str,
+    answer: Answer,
+) -> Result<PatchEffect> {
+    let carried = CarriedNumbers::new([input]);
     let stored = |id: &str| {
         let key = to_id_key(id);
         let found = seen.iter().find(|it| it.key == key);
         found.and_then(|it| it.document.as_ref())
     };
     let parse = |id: &str, text: &str| -> Result<DocumentText> {
-        let mut document = parse_document(text, limits).map_err(|error| {
+        // First what was moved; what stands where it stood then comes back as it was.
+        let text = carried.restore_numbers(text.to_owned());
+        let mut document = parse_document(&text, limits).map_err(|error| {
             let message = format!("what the script made of '{id}': {}", error.message());
             Error::new(error.kind(), message)
         })?;

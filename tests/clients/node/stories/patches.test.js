@@ -287,3 +287,27 @@ test("what is loaded before an update follows lists and what was loaded before",
     const { all, first, second } = await load("carts/loads");
     assert.deepEqual([all, first, second], [["two", null], "one", "two"]);
 });
+
+test("whole numbers that JavaScript has no digits for keep them where a script moves them", async () => {
+    const docs = `/databases/${store.database}/docs`;
+    const read = async id => (await send(server.url, "GET", `${docs}?id=${id}`)).text;
+    const big = '"big":9007199254740993';
+    const patchBig = async (text, values) => {
+        const body = `{"Patch":{"Script":${JSON.stringify(text)},"Values":${values ?? "{}"}}}`;
+        await send(server.url, "PUT", `${docs}?id=big`, { body: `{${big},"L":[9007199254740995,5]}` });
+        const answer = await send(server.url, "PATCH", `${docs}?id=big`, { body });
+        assert.equal(answer.status, 200, answer.text);
+        return read("big");
+    };
+    const both = await patchBig("this.c = this.big");
+    assert.ok(both.includes(`${big},`) && both.includes('"c":9007199254740993'), both);
+    const renamed = await patchBig("this.ren = this.big; delete this.big");
+    assert.ok(renamed.includes('"ren":9007199254740993') && !renamed.includes('"big":'), renamed);
+    const turned = await patchBig("this.L.reverse()");
+    assert.ok(turned.includes("[5,9007199254740995]"), turned);
+    const given = await patchBig("this.c = args.v", '{"v":-9223372036854775807}');
+    assert.ok(given.includes('"c":-9223372036854775807'), given);
+    await patchBig("put('copy', load('big'))");
+    const copy = await read("copy");
+    assert.ok(copy.includes(big) && copy.includes("[9007199254740995,5]"), copy);
+});
