@@ -1,18 +1,21 @@
 //! Methods of arrays, and the functions over several values, of C# and partly of both languages.
 //!
-//! In C#, each of them makes nothing of nothing: a missing array is an empty one.
+//! In C#, each of them makes nothing of nothing: a missing array is an empty one. An object is
+//! there the array of its members.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::builtin::Builtin;
 use super::evaluate::{Evaluation, Failure};
+use super::made::Made;
 use super::operators::{
     arithmetic, compare_numbers, compare_texts, is_equal, is_truthy, to_number, to_text,
 };
 use super::texts::clamped;
 use super::tree::Dialect;
 use super::tree::{Binary, Lambda};
-use super::value::{Number, Value};
+use super::value::{Number, Text, Value};
 
 type Evaluated<'a> = Result<Value<'a>, Failure>;
 
@@ -46,6 +49,9 @@ pub(super) fn call<'a>(
     }
     let items = match target {
         Value::Array(items) => items,
+        Value::Object(members) if run.dialect == Dialect::CSharp && is_of_pairs(method) => {
+            pairs(run, &members)?
+        }
         _ => {
             return Err(Failure::new(format!(
                 "{method:?} is for arrays, and this is none"
@@ -67,6 +73,46 @@ pub(super) fn call<'a>(
         Builtin::First | Builtin::Last => pick(run, method, &items, lambda),
         _ => plain(method, &items, values.get(1..).unwrap_or_default()),
     }
+}
+
+/// Whether C# has the method for objects, which are dictionaries of `Key` and `Value` there.
+fn is_of_pairs(method: Builtin) -> bool {
+    matches!(
+        method,
+        Builtin::Map
+            | Builtin::FlatMap
+            | Builtin::Filter
+            | Builtin::Some
+            | Builtin::Every
+            | Builtin::First
+            | Builtin::Last
+            | Builtin::Count
+            | Builtin::Sum
+            | Builtin::MinOf
+            | Builtin::MaxOf
+            | Builtin::Average
+            | Builtin::OrderBy
+            | Builtin::OrderByDescending
+            | Builtin::Take
+            | Builtin::Skip
+            | Builtin::Reverse
+            | Builtin::Concat
+    )
+}
+
+fn pairs<'a>(
+    run: &mut Evaluation<'a, '_>,
+    members: &[(Text<'a>, Value<'a>)],
+) -> Result<Arc<Made<Value<'a>>>, Failure> {
+    let mut items = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        run.step()?;
+        items.push(Value::object(vec![
+            (Text::Borrowed("Key"), Value::Text(name.clone())),
+            (Text::Borrowed("Value"), value.clone()),
+        ]));
+    }
+    Ok(Arc::new(items.into()))
 }
 
 fn of_nothing<'a>(method: Builtin) -> Value<'a> {

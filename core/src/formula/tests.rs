@@ -144,6 +144,23 @@ fn csharp_maps_compute() {
 }
 
 #[test]
+fn csharp_goes_over_the_members_of_objects() {
+    mapped(
+        "from o in docs.Orders let a = new { Color = \"Red\", Size = 10 } select new { Fs = a.Select(x => x.Key + \"=\" + x.Value), \
+        N = a.Count(), Long = a.Where(x => x.Key == \"Size\").Select(x => x.Value), Any = a.Any(x => x.Value == 10), None = o.Nope.Select(x => x.Key) }",
+        r#"[{"Fs":["Color=Red","Size=10"],"N":2,"Long":[10],"Any":true,"None":[]}]"#,
+    );
+    mapped(
+        "from o in docs.Orders from l in o.Lines.Take(1) from x in l where x.Key != \"Q\" select new { x.Key, x.Value }",
+        r#"[{"Key":"P","Value":"p/1"},{"Key":"Price","Value":1.5}]"#,
+    );
+    mapped(
+        "docs.Orders.SelectMany(o => o.Lines.First(), (o, x) => new { x.Key, o.Company }).Where(x => x.Key == \"P\")",
+        r#"[{"Key":"P","Company":"companies/1"}]"#,
+    );
+}
+
+#[test]
 fn csharp_computes_with_dates_and_nothing() {
     mapped(
         "from o in docs.Orders let a = \"2026-01-03T12:00:00\" let b = \"2026-01-01\" select new { D = a - b, H = (a - b).TotalHours, a.DayOfWeek, M = a.ToString(\"yyyy-MM\") }",
