@@ -277,6 +277,12 @@ impl Parser<'_> {
                     ]),
                 );
             }
+            if let ExpressionKind::Field(path) = &value.kind
+                && let Some(loaded) = &path.loaded
+            {
+                let message = format!("what the loaded '{loaded}' refers to cannot be included");
+                return Err(SyntaxError::new(value.span, message));
+            }
             includes.push(value);
             if !self.skip_sign(",")? {
                 return Ok(includes);

@@ -282,6 +282,14 @@ fn groups_facets_and_scripts() {
 }
 
 #[test]
+fn what_a_loaded_document_refers_to_is_not_included() {
+    let message = refused("from Orders as o load o.Company as c include o.Company, c.Boss");
+    assert!(message.starts_with("1:57 "), "{message}");
+    assert!(message.contains("loaded 'c'"), "{message}");
+    parsed("from Orders as o load o.Company as c include o.c, 'c.Boss'");
+}
+
+#[test]
 fn errors_name_the_place_and_what_was_expected() {
     let message = refused("from Orders where");
     assert!(message.starts_with("1:18 "), "{message}");
