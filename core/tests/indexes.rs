@@ -671,6 +671,37 @@ fn results_show_what_functions_make_and_load() {
 }
 
 #[test]
+fn lucene_finds_the_terms_of_a_definition_s_fields() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let definition = r#"{"Name":"Terms","Maps":["map('Orders', o => ({ N: o.N, Note: o.Note }))"],
+            "Fields":{"Note":{"Indexing":"Search"}}}"#;
+        define(&indexes, &definition.replace('\n', " ")).await.unwrap();
+        let orders = [
+            order("orders/1", r#"{"N":3,"Note":"The quick brown fox"}"#),
+            order("orders/2", r#"{"N":4.5,"Note":"a lazy dog"}"#),
+            order("orders/3", r#"{"N":"3","Note":null}"#),
+        ];
+        write(&database, orders.into()).await;
+        for (condition, expected) in [
+            ("lucene(N, '3')", vec!["orders/1", "orders/3"]),
+            ("lucene(Note, 'N:4.5')", vec!["orders/2"]),
+            ("lucene(Note, 'N:\"4.5\" OR N:7')", vec!["orders/2"]),
+            ("lucene(Note, 'quik~')", vec!["orders/1"]),
+            ("lucene(Note, 'dig~1 AND N:4.5')", vec!["orders/2"]),
+            ("lucene(Note, 'bron~0.7 AND quick')", vec!["orders/1"]),
+            ("lucene(Note, 'qxxx~0.7')", vec![]),
+            ("fuzzy(Note = 'Quik', 0.6)", vec!["orders/1"]),
+        ] {
+            let text = format!("from index 'Terms' where {condition}");
+            let (results, ..) = ask(&indexes, &text).await.unwrap();
+            assert_eq!(ids(&results), expected, "{condition}");
+        }
+    });
+}
+
+#[test]
 fn created_fields_have_options_of_their_own() {
     let story = Story::new();
     story.run(async |database| {

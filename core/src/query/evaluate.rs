@@ -117,6 +117,15 @@ impl<S: Snapshot> Evaluation<'_, S> {
         Some((exact, true))
     }
 
+    /// The number of a field's words, where the index's definition says that it has them: other
+    /// indexes have words only beside the values, for what asks for words.
+    pub(super) fn defined_words(&self, name: &str) -> Option<u16> {
+        if !self.forms.are_defined() {
+            return None;
+        }
+        self.progress.find_field(name, FieldKind::Search)
+    }
+
     fn keeps_case(&self, name: &str) -> bool {
         let forms = self.forms.of(name);
         forms
