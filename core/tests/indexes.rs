@@ -693,11 +693,29 @@ fn lucene_finds_the_terms_of_a_definition_s_fields() {
             ("lucene(Note, 'bron~0.7 AND quick')", vec!["orders/1"]),
             ("lucene(Note, 'qxxx~0.7')", vec![]),
             ("fuzzy(Note = 'Quik', 0.6)", vec!["orders/1"]),
+            ("Note = 'Quick'", vec!["orders/1"]),
+            ("Note in ('quick', 'dog')", vec!["orders/1", "orders/2"]),
+            ("Note = 'the quick brown fox'", vec!["orders/1"]),
+            ("Note = 'quick brown'", vec![]),
+            ("Note = null", vec!["orders/3"]),
+            ("not Note = 'quick'", vec!["orders/2", "orders/3"]),
+            ("startsWith(Note, 'bro')", vec!["orders/1"]),
+            ("endsWith(Note, 'azy')", vec!["orders/2"]),
+            ("regex(Note, '^la.y$')", vec!["orders/2"]),
+            ("Note between 'quick' and 'quicz'", vec!["orders/1"]),
+            ("exact(Note = 'quick')", vec![]),
+            ("N = 3", vec!["orders/1", "orders/3"]),
         ] {
             let text = format!("from index 'Terms' where {condition}");
             let (results, ..) = ask(&indexes, &text).await.unwrap();
             assert_eq!(ids(&results), expected, "{condition}");
         }
+        let (sorted, ..) = ask(&indexes, "from index 'Terms' order by Note desc limit 1").await.unwrap();
+        assert_eq!(ids(&sorted), ["orders/1"]);
+        let index = indexes.get("Terms").unwrap();
+        let terms = index.terms("Note", None, 9).await.unwrap();
+        assert_eq!(terms, ["brown", "dog", "fox", "lazy", "quick"]);
+        assert_eq!(index.terms("Note", Some("dog"), 1).await.unwrap(), ["fox"]);
     });
 }
 
