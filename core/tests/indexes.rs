@@ -637,36 +637,51 @@ async fn check(
 }
 
 #[test]
-fn results_show_what_functions_make_and_load() {
+fn lucene_finds_the_terms_of_a_definition_s_fields() {
     let story = Story::new();
     story.run(async |database| {
         let indexes = open(&story, &database).await;
-        let commands = vec![
-            order("orders/1", r#"{"Line":{"Sum":3},"Company":"companies/1","Freight":4.5}"#),
-            order("orders/2", r#"{"Company":"companies/9","Freight":2}"#),
-            put("companies/1", r#"{"Name":"Acme","Boss":"people/1"}"#),
-            put("people/1", r#"{"Name":"Ann"}"#),
+        let definition = r#"{"Name":"Terms","Maps":["map('Orders', o => ({ N: o.N, Note: o.Note }))"],
+            "Fields":{"Note":{"Indexing":"Search"}}}"#;
+        define(&indexes, &definition.replace('\n', " ")).await.unwrap();
+        let orders = [
+            order("orders/1", r#"{"N":3,"Note":"The quick brown fox"}"#),
+            order("orders/2", r#"{"N":4.5,"Note":"a lazy dog"}"#),
+            order("orders/3", r#"{"N":"3","Note":null}"#),
         ];
-        write(&database, commands).await;
-        let acme = json!({ "Name": "Acme", "Boss": "Ann", "Cost": 7.5 });
-        for (select, expected) in [
-            ("{ Name: load(o.Company).Name, Boss: load(load(o.Company).Boss).Name, Cost: o.Freight + o.Line.Sum }", acme.clone()),
-            ("show(o, o.Line)", acme),
+        write(&database, orders.into()).await;
+        for (condition, expected) in [
+            ("lucene(N, '3')", vec!["orders/1", "orders/3"]),
+            ("lucene(Note, 'N:4.5')", vec!["orders/2"]),
+            ("lucene(Note, 'N:\"4.5\" OR N:7')", vec!["orders/2"]),
+            ("lucene(Note, 'quik~')", vec!["orders/1"]),
+            ("lucene(Note, 'dig~1 AND N:4.5')", vec!["orders/2"]),
+            ("lucene(Note, 'bron~0.7 AND quick')", vec!["orders/1"]),
+            ("lucene(Note, 'qxxx~0.7')", vec![]),
+            ("fuzzy(Note = 'Quik', 0.6)", vec!["orders/1"]),
+            ("Note = 'Quick'", vec!["orders/1"]),
+            ("Note in ('quick', 'dog')", vec!["orders/1", "orders/2"]),
+            ("Note = 'the quick brown fox'", vec!["orders/1"]),
+            ("Note = 'quick brown'", vec![]),
+            ("Note = null", vec!["orders/3"]),
+            ("not Note = 'quick'", vec!["orders/2", "orders/3"]),
+            ("startsWith(Note, 'bro')", vec!["orders/1"]),
+            ("endsWith(Note, 'azy')", vec!["orders/2"]),
+            ("regex(Note, '^la.y$')", vec!["orders/2"]),
+            ("Note between 'quick' and 'quicz'", vec!["orders/1"]),
+            ("exact(Note = 'quick')", vec![]),
+            ("N = 3", vec!["orders/1", "orders/3"]),
         ] {
-            let function = if select.starts_with("show") {
-                "declare function show(o, line) { const company = load(o.Company); \
-                 return { Name: company.Name, Boss: load(company.Boss).Name, Cost: o.Freight + line.Sum }; } "
-            } else {
-                ""
-            };
-            let text = format!("{function}from Orders as o where o.Freight > 4 select {select}");
-            let (mut results, ..) = ask(&indexes, &text).await.unwrap();
-            results[0].as_object_mut().unwrap().remove("@metadata");
-            assert_eq!(results, [expected], "{select}");
+            let text = format!("from index 'Terms' where {condition}");
+            let (results, ..) = ask(&indexes, &text).await.unwrap();
+            assert_eq!(ids(&results), expected, "{condition}");
         }
-        let loop_text = "declare function f(o) { while (true) {} } from Orders as o select f(o)";
-        let error = ask(&indexes, loop_text).await.unwrap_err();
-        assert!(error.message().contains("needs a script engine"), "{}", error.message());
+        let (sorted, ..) = ask(&indexes, "from index 'Terms' order by Note desc limit 1").await.unwrap();
+        assert_eq!(ids(&sorted), ["orders/1"]);
+        let index = indexes.get("Terms").unwrap();
+        let terms = index.terms("Note", None, 9).await.unwrap();
+        assert_eq!(terms, ["brown", "dog", "fox", "lazy", "quick"]);
+        assert_eq!(index.terms("Note", Some("dog"), 1).await.unwrap(), ["fox"]);
     });
 }
 

@@ -55,6 +55,7 @@ pub struct FieldForms {
     others: Option<Vec<FieldForm>>,
     stored: std::collections::BTreeSet<String>,
     stores_others: bool,
+    are_defined: bool,
 }
 
 impl FieldForms {
@@ -63,7 +64,10 @@ impl FieldForms {
     /// # Errors
     /// `InvalidRequest` for an unknown analyzer or option.
     pub fn of_definition(definition: &IndexDefinition) -> Result<Self> {
-        let mut forms = Self::default();
+        let mut forms = Self {
+            are_defined: true,
+            ..Self::default()
+        };
         for (name, options) in &definition.fields {
             check_spatial(name, options)?;
             if options.other.get("Vector").is_some_and(|it| !it.is_null()) {
@@ -98,6 +102,11 @@ impl FieldForms {
             }
         }
         forms
+    }
+
+    /// Whether they are of a client's definition.
+    pub fn are_defined(&self) -> bool {
+        self.are_defined
     }
 
     /// Whether the values of a field are kept for projections.

@@ -24,17 +24,24 @@ impl<S: Store> Index<S> {
         limit: usize,
     ) -> Result<Vec<String>> {
         let view = self.view().await?;
-        let number = find_field(&view.progress, field).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("the index '{}' has no field '{field}'", self.name()),
-            )
-        })?;
+        // Where the definition asks for words, they are the field's terms.
+        let words = match self.forms().are_defined() {
+            true => view.progress.find_field(field, FieldKind::Search),
+            false => None,
+        };
+        let number = words
+            .or_else(|| find_field(&view.progress, field))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::NotFound,
+                    format!("the index '{}' has no field '{field}'", self.name()),
+                )
+            })?;
         let mut range = posting_range(number, b"");
         if let Some(after) = after {
             let term = match Number::parse(after).filter(|it| it.to_text() == after) {
-                Some(number) => Term::number(number),
-                None => Term::exact_text(after),
+                Some(number) if words.is_none() => Term::number(number),
+                _ => Term::exact_text(after),
             };
             range.start = KeyRange::prefix(&posting_bound(number, term.as_bytes())).end;
             range.start = match range.start {

@@ -117,6 +117,26 @@ impl<S: Snapshot> Evaluation<'_, S> {
         Some((exact, true))
     }
 
+    /// As [`Self::field`], with the field's words where its definition says that it has them:
+    /// conditions find the words as well as the text that they stand in.
+    fn fields(&self, key: &FieldKey) -> Vec<(u16, bool)> {
+        let words = match key.kind {
+            FieldKind::Default => self.defined_words(&key.name),
+            _ => None,
+        };
+        let words = words.map(|number| (number, false));
+        self.field(key).into_iter().chain(words).collect()
+    }
+
+    /// The number of a field's words, where the index's definition says that it has them: other
+    /// indexes have words only beside the values, for what asks for words.
+    pub(super) fn defined_words(&self, name: &str) -> Option<u16> {
+        if !self.forms.are_defined() {
+            return None;
+        }
+        self.progress.find_field(name, FieldKind::Search)
+    }
+
     fn keeps_case(&self, name: &str) -> bool {
         let forms = self.forms.of(name);
         forms
@@ -128,13 +148,14 @@ impl<S: Snapshot> Evaluation<'_, S> {
         let entries = match leaf {
             Leaf::AnyOf { field, values } => self.any_of(field, values).await?,
             Leaf::Between { field, from, to } => self.between(field, from, to).await?,
-            Leaf::StartsWith { field, prefix } => match self.field(field) {
-                None => RoaringTreemap::new(),
-                Some((number, keeps_case)) => {
+            Leaf::StartsWith { field, prefix } => {
+                let mut entries = RoaringTreemap::new();
+                for (number, keeps_case) in self.fields(field) {
                     let prefix = Term::text_prefix(prefix, keeps_case);
-                    self.in_range(posting_range(number, &prefix)).await?
+                    entries |= self.in_range(posting_range(number, &prefix)).await?;
                 }
-            },
+                entries
+            }
             Leaf::EndsWith { field, suffix } => {
                 let keeps_case = self.field(field).is_some_and(|it| it.1);
                 let suffix = if keeps_case {
@@ -194,9 +215,24 @@ impl<S: Snapshot> Evaluation<'_, S> {
 
     async fn any_of(&self, field: &FieldKey, values: &[FieldValue]) -> Result<RoaringTreemap> {
         let mut entries = RoaringTreemap::new();
-        let Some((number, keeps_case)) = self.field(field) else {
-            return Ok(entries);
-        };
+        for (number, keeps_case) in self.fields(field) {
+            let found = self.any_in(number, keeps_case, values).await?;
+            if entries.is_empty() {
+                entries = found;
+            } else {
+                entries |= found;
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn any_in(
+        &self,
+        number: u16,
+        keeps_case: bool,
+        values: &[FieldValue],
+    ) -> Result<RoaringTreemap> {
+        let mut entries = RoaringTreemap::new();
         for value in values {
             for (at, term) in equal_terms(value, keeps_case).into_iter().enumerate() {
                 let ([from], [to]) = term.kind_bounds();
@@ -222,33 +258,13 @@ impl<S: Snapshot> Evaluation<'_, S> {
         from: &Option<(FieldValue, bool)>,
         to: &Option<(FieldValue, bool)>,
     ) -> Result<RoaringTreemap> {
-        let Some((number, keeps_case)) = self.field(field) else {
-            return Ok(RoaringTreemap::new());
-        };
-        let term = |bound: &Option<(FieldValue, bool)>| {
-            let (value, included) = bound.as_ref()?;
-            Some((Term::of_value(value, keeps_case), *included))
-        };
-        let (from, to) = (term(from), term(to));
-        let Some(kind) = from.as_ref().or(to.as_ref()) else {
-            return Ok(RoaringTreemap::new());
-        };
-        let (least, beyond) = kind.0.kind_bounds();
-        let start = match &from {
-            None => posting_bound(number, &least),
-            Some((term, true)) => posting_bound(number, term.as_bytes()),
-            Some((term, false)) => after_term(number, term),
-        };
-        let end = match &to {
-            None => posting_bound(number, &beyond),
-            Some((term, false)) => posting_bound(number, term.as_bytes()),
-            Some((term, true)) => after_term(number, term),
-        };
-        let range = KeyRange {
-            start: Bound::Included(start),
-            end: Bound::Excluded(end),
-        };
-        self.in_range(range).await
+        let mut entries = RoaringTreemap::new();
+        for (number, keeps_case) in self.fields(field) {
+            if let Some(range) = range_between(number, keeps_case, from, to) {
+                entries |= self.in_range(range).await?;
+            }
+        }
+        Ok(entries)
     }
 
     /// The entries of all postings in a range.
@@ -283,9 +299,18 @@ impl<S: Snapshot> Evaluation<'_, S> {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<RoaringTreemap> {
         let mut found = RoaringTreemap::new();
-        let Some((number, _)) = self.field(field) else {
-            return Ok(found);
-        };
+        for (number, _) in self.fields(field) {
+            self.add_texts(number, &wanted, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn add_texts(
+        &self,
+        number: u16,
+        wanted: &impl Fn(&str) -> bool,
+        found: &mut RoaringTreemap,
+    ) -> Result<()> {
         let (from, to) = Term::text_bounds();
         let range = KeyRange {
             start: Bound::Included(posting_bound(number, &from)),
@@ -307,7 +332,7 @@ impl<S: Snapshot> Evaluation<'_, S> {
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     async fn of_sources(&self, range: KeyRange, suffix: &[u8]) -> Result<RoaringTreemap> {
@@ -345,6 +370,36 @@ pub(super) fn compiled_pattern(pattern: &str, keeps_case: bool) -> Result<regex_
 
 pub(super) fn walk(space: crate::storage::KeySpace, range: KeyRange) -> Walk {
     Walk::new(space, range, Direction::Forward)
+}
+
+/// The postings of a field between two values of one kind.
+fn range_between(
+    number: u16,
+    keeps_case: bool,
+    from: &Option<(FieldValue, bool)>,
+    to: &Option<(FieldValue, bool)>,
+) -> Option<KeyRange> {
+    let term = |bound: &Option<(FieldValue, bool)>| {
+        let (value, included) = bound.as_ref()?;
+        Some((Term::of_value(value, keeps_case), *included))
+    };
+    let (from, to) = (term(from), term(to));
+    let kind = from.as_ref().or(to.as_ref())?;
+    let (least, beyond) = kind.0.kind_bounds();
+    let start = match &from {
+        None => posting_bound(number, &least),
+        Some((term, true)) => posting_bound(number, term.as_bytes()),
+        Some((term, false)) => after_term(number, term),
+    };
+    let end = match &to {
+        None => posting_bound(number, &beyond),
+        Some((term, false)) => posting_bound(number, term.as_bytes()),
+        Some((term, true)) => after_term(number, term),
+    };
+    Some(KeyRange {
+        start: Bound::Included(start),
+        end: Bound::Excluded(end),
+    })
 }
 
 /// The least key behind all postings of a term.

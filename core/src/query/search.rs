@@ -3,10 +3,12 @@
 use std::ops::Bound;
 
 use super::condition::{Found, Scores, Search};
-use super::evaluate::{Evaluation, walk};
+use super::evaluate::{Evaluation, equal_terms, walk};
 use crate::Result;
 use crate::indexes::tables::{POSTINGS, decode_posting, posting_bound, posting_range};
-use crate::indexes::{Analyzer, FieldKind, Term, decode_frequency, decode_positions, fold_case};
+use crate::indexes::{
+    Analyzer, FieldKind, FieldValue, Term, decode_frequency, decode_positions, fold_case,
+};
 use crate::storage::{KeyRange, Snapshot};
 
 /// How soon more of the same word counts for little.
@@ -45,9 +47,10 @@ pub(super) async fn find<S: Snapshot>(
     search: &Search,
 ) -> Result<Found> {
     let progress = evaluation.progress;
-    let searched = progress
-        .find_field(&search.name, FieldKind::Search)
-        .filter(|_| search.fuzzy.is_none());
+    let searched = match search.fuzzy {
+        Some(_) => evaluation.defined_words(&search.name),
+        None => progress.find_field(&search.name, FieldKind::Search),
+    };
     let plain = progress.find_field(&search.name, FieldKind::Default);
     let Some(field) = searched.or(plain) else {
         return Ok(Found::default());
@@ -63,6 +66,9 @@ pub(super) async fn find<S: Snapshot>(
         let one = match (part, search.fuzzy) {
             (Part::Words(words), Some(similarity)) => {
                 searcher.similar(&joined(words), similarity).await?
+            }
+            (Part::Words(words), None) if searched.is_none() => {
+                searcher.whole(&joined(words)).await?
             }
             (Part::Words(words), None) => searcher.words(words, search.proximity).await?,
             (Part::Pattern(pattern), _) => searcher.pattern(pattern).await?,
@@ -212,6 +218,15 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
         Ok(all)
     }
 
+    /// Of a field without words: its texts as a whole, and numbers that read so.
+    async fn whole(&self, text: &str) -> Result<Scores> {
+        let mut scores = Scores::default();
+        for term in equal_terms(&FieldValue::Text(text.to_owned()), true) {
+            scores.add(self.scores(&self.hits_of(&term).await?));
+        }
+        Ok(scores)
+    }
+
     async fn words(&self, words: &[(String, u32)], proximity: Option<u32>) -> Result<Scores> {
         if let ([(word, _)], None) = (words, proximity) {
             let hits = self.hits_of(&Term::exact_text(word)).await?;
@@ -280,7 +295,8 @@ impl<'a, S: Snapshot> Searcher<'a, S> {
             let distance = strsim::osa_distance(word, text);
             #[allow(clippy::cast_precision_loss)]
             let similar = 1.0 - distance as f32 / longest as f32;
-            similar >= similarity
+            // Both are quotients, and equal ones may be rounded apart.
+            similar + f32::EPSILON >= similarity
         })
         .await
     }

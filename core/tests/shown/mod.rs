@@ -332,3 +332,37 @@ fn who_deletes_an_index_does_not_wait_for_all_of_its_documents() {
         assert!(index.view().await.unwrap().progress.batches >= COUNT as u64);
     });
 }
+
+#[test]
+fn results_show_what_functions_make_and_load() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        let commands = vec![
+            order("orders/1", r#"{"Line":{"Sum":3},"Company":"companies/1","Freight":4.5}"#),
+            order("orders/2", r#"{"Company":"companies/9","Freight":2}"#),
+            put("companies/1", r#"{"Name":"Acme","Boss":"people/1"}"#),
+            put("people/1", r#"{"Name":"Ann"}"#),
+        ];
+        write(&database, commands).await;
+        let acme = json!({ "Name": "Acme", "Boss": "Ann", "Cost": 7.5 });
+        for (select, expected) in [
+            ("{ Name: load(o.Company).Name, Boss: load(load(o.Company).Boss).Name, Cost: o.Freight + o.Line.Sum }", acme.clone()),
+            ("show(o, o.Line)", acme),
+        ] {
+            let function = if select.starts_with("show") {
+                "declare function show(o, line) { const company = load(o.Company); \
+                 return { Name: company.Name, Boss: load(company.Boss).Name, Cost: o.Freight + line.Sum }; } "
+            } else {
+                ""
+            };
+            let text = format!("{function}from Orders as o where o.Freight > 4 select {select}");
+            let (mut results, ..) = ask(&indexes, &text).await.unwrap();
+            results[0].as_object_mut().unwrap().remove("@metadata");
+            assert_eq!(results, [expected], "{select}");
+        }
+        let loop_text = "declare function f(o) { while (true) {} } from Orders as o select f(o)";
+        let error = ask(&indexes, loop_text).await.unwrap_err();
+        assert!(error.message().contains("needs a script engine"), "{}", error.message());
+    });
+}

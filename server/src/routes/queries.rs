@@ -15,6 +15,7 @@ use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::{NativeEnvironment, NativeStore};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::docs::{IncludedRevision, RevisionIncludes, push_included_revisions};
 use crate::databases::OpenDatabase;
@@ -40,6 +41,9 @@ pub struct SentQuery {
     skip_duplicate_checking: Option<bool>,
     projection_behavior: Option<ProjectionBehavior>,
     page_size: Option<u64>,
+    /// A hash of all that was sent.
+    #[serde(skip)]
+    text_hash: u64,
 }
 
 impl SentQuery {
@@ -65,7 +69,23 @@ impl SentQuery {
         if sent.query.is_empty() {
             return Err(Error::invalid("the body lacks 'Query'"));
         }
-        Ok(sent)
+        let text_hash = xxh3_64(text.as_bytes());
+        Ok(Self { text_hash, ..sent })
+    }
+
+    /// The tag of an answer from `state`. Clients may keep the answers of several queries in one
+    /// place, so it tells apart whatever was asked, too.
+    fn etag(&self, call: &Call<'_>, state: i64) -> i64 {
+        let mut hash = Xxh3::new();
+        hash.update(&state.to_le_bytes());
+        hash.update(&self.text_hash.to_le_bytes());
+        for (name, value) in call.query.pairs() {
+            for part in [name, value] {
+                hash.update(&(part.len() as u64).to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        hash.digest().cast_signed()
     }
 
     /// Parses the query's text.
@@ -149,7 +169,8 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
         return Ok(empty(StatusCode::NOT_FOUND));
     };
     let found_index_after = began.elapsed();
-    let tag = ready.etag().to_string();
+    let result_etag = sent.etag(call, ready.etag());
+    let tag = result_etag.to_string();
     let etag = etag_value(&tag)?;
     if call.has_already(&tag) {
         return Ok(not_modified(etag));
@@ -167,6 +188,7 @@ pub async fn ask(call: &mut Call<'_>, method: &Method) -> Reply {
         call,
         query: &query,
         ready: &ready,
+        result_etag,
         answer: &answer,
         found_index_after,
         duration: began.elapsed(),
@@ -289,6 +311,7 @@ struct Shown<'a, 'c> {
     call: &'a Call<'c>,
     query: &'a PreparedQuery,
     ready: &'a Ready<NativeEnvironment>,
+    result_etag: i64,
     answer: &'a Answer,
     /// How long it took to choose the index and to wait for it.
     found_index_after: Duration,
@@ -374,7 +397,7 @@ impl Shown<'_, '_> {
             moment(self.ready.indexed_at()),
             moment(self.ready.last_query_at()),
             self.ready.is_stale(),
-            self.ready.etag(),
+            self.result_etag,
             self.call.server.databases.node_tag(),
         );
         if !self.query.highlights.is_empty() {

@@ -284,3 +284,22 @@ test("definitions come back with what they are made of, and locks are told", asy
     const vector = await indexed({ ...definition, Name: "V", Fields: { N: { Vector: { Dimensions: 3 } } } });
     assert.match(vector.json.Message, /Vector, which is not implemented/);
 });
+
+test("an answer's tag is not that of another question", async () => {
+    const url = `${base}/queries`;
+    const Query = "from Orders where N < 3 select N";
+    const tagged = async (body, tag, search = "") => {
+        const headers = tag ? { "If-None-Match": tag } : {};
+        const answer = await send(server.url, "POST", url + search, { body, headers });
+        return [answer.status, answer.headers.etag];
+    };
+    await found(Query);
+    const [status, tag] = await tagged({ Query });
+    assert.equal(status, 200);
+    assert.equal((await tagged({ Query }, tag))[0], 304);
+    assert.equal((await tagged({ Query, ProjectionBehavior: "FromIndex" }, tag))[0], 200);
+    assert.equal((await tagged({ Query, PageSize: 1 }, tag))[0], 200);
+    assert.equal((await tagged({ Query, QueryParameters: { p0: 1 } }, tag))[0], 200);
+    assert.equal((await tagged({ Query: "from Orders where N < 4 select N" }, tag))[0], 200);
+    assert.equal((await tagged({ Query }, tag, "?metadataOnly=true"))[0], 200);
+});
