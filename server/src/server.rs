@@ -107,6 +107,12 @@ fn open_environment(directory: PathBuf, options: NativeOptions) -> Result<Native
     for problem in environment.problems() {
         tracing::warn!(problem, "the name of a store is damaged");
     }
-    environment.repair_names()?;
+    match environment.repair_names() {
+        // What is stored can be read all the same.
+        Err(error) if error.kind() == ErrorKind::StorageFull => {
+            tracing::warn!(?error, "names of stores are not written anew");
+        }
+        repaired => repaired?,
+    }
     Ok(environment)
 }

@@ -484,7 +484,7 @@ impl Engine {
         match self.checkpoint() {
             // The journal holds it all; the next open replays it.
             Err(error) if error.kind() == ErrorKind::StorageFull => {
-                let synced = self.journals.sync(self.sequence);
+                let synced = self.journals.sync_both(self.sequence);
                 self.blocks.refuse_writes();
                 self.database = None;
                 return synced

@@ -270,13 +270,31 @@ impl Journal {
             }));
         }
         let Some(header) = header else {
-            // Nothing was appended yet, or a crash came before the file was durable.
+            // It was being made when that broke off, or is empty since an older version made it:
+            // it is made anew.
+            (self.file, self.size) = (None, 0);
             return Ok(Records::default());
         };
         self.check_size(header.size)?;
+        // A file may be longer since growing it broke off, and that end not durable.
+        match noted.size.max(header.size) {
+            0 => self.sync_file()?,
+            known => self.size = known,
+        }
+        if noted.generation == 0 {
+            // Its name may not be durable.
+            let synced = self.directory.sync();
+            synced.map_err(|reason| io_error("sync the directory", reason))?;
+        }
         self.generation = header.generation;
         self.salt = header.salt;
         read_records(&content, &header, applied)
+    }
+
+    /// Makes what the operating system has of it durable.
+    fn sync_file(&self) -> Result<()> {
+        let synced = self.file.as_ref().map_or(Ok(()), |file| file.sync());
+        synced.map_err(|reason| io_error("sync the journal", reason))
     }
 
     fn check_size(&self, noted: u64) -> Result<()> {

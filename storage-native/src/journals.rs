@@ -91,6 +91,13 @@ impl Journals {
         self.current.sync(sequence)
     }
 
+    /// As [`Journals::sync`], and what the other one may have from before it was opened.
+    pub(crate) fn sync_both(&mut self, sequence: u64) -> io::Result<()> {
+        let former = self.former.synced();
+        self.former.sync(former)?;
+        self.current.sync(sequence)
+    }
+
     /// Lets the other one, which must be free, take what comes after commit `sequence`, the last
     /// appended. Everything up to it is durable then.
     pub(crate) fn switch(&mut self, sequence: u64) -> io::Result<()> {

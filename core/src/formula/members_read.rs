@@ -30,6 +30,9 @@ const METADATA: &str = "@metadata";
 pub fn members_read(text: &str) -> Option<BTreeSet<String>> {
     let tokens = Scanner::new(text).tokens()?;
     let (parameter, first) = parameter_of(&tokens)?;
+    if tokens[0] == Token::Word("function") && !is_one_block(&tokens[first..]) {
+        return None;
+    }
     let mut names = BTreeSet::new();
     for at in first..tokens.len() {
         let Token::Word(word) = tokens[at] else {
@@ -45,7 +48,8 @@ pub fn members_read(text: &str) -> Option<BTreeSet<String>> {
         if OF_METADATA.contains(&word) {
             let is_key = after == Some(Token::Sign(":"))
                 && matches!(before, Token::Sign("{") | Token::Sign(","));
-            let is_call = after == Some(Token::Sign("(")) && before != Token::Word("function");
+            let makes_function = matches!(before, Token::Word("function") | Token::Sign("*"));
+            let is_call = after == Some(Token::Sign("(")) && !makes_function;
             // Else it may be another function of that name.
             if !is_key && !is_call {
                 return None;
@@ -73,6 +77,21 @@ pub fn members_read(text: &str) -> Option<BTreeSet<String>> {
         }
     }
     Some(names)
+}
+
+/// Whether nothing stands behind the block that `tokens` begin with: a function that is called at once
+/// makes another one.
+fn is_one_block(tokens: &[Token<'_>]) -> bool {
+    let mut depth = 0;
+    let end = tokens.iter().position(|token| {
+        match token {
+            Token::Sign("{") => depth += 1,
+            Token::Sign("}") => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    end.is_some_and(|end| end + 1 == tokens.len())
 }
 
 fn is_member_sign(token: Token<'_>) -> bool {
@@ -116,7 +135,8 @@ struct Scanner<'a> {
 }
 
 fn is_word_part(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '$') || !c.is_ascii() && !c.is_whitespace()
+    let is_space = c.is_whitespace() || c == '\u{feff}';
+    c.is_alphanumeric() || matches!(c, '_' | '$') || !c.is_ascii() && !is_space
 }
 
 impl<'a> Scanner<'a> {
@@ -200,7 +220,11 @@ impl<'a> Scanner<'a> {
     fn begins_expression(&self) -> Option<bool> {
         match self.tokens.last()? {
             Token::Value | Token::Sign("]") => Some(false),
-            Token::Word("return") => Some(true),
+            // A member may have any name.
+            Token::Word("return") => match self.tokens[..self.tokens.len() - 1].last() {
+                Some(before) if is_member_sign(*before) => None,
+                _ => Some(true),
+            },
             Token::Word(word) => {
                 const BEFORE: [&str; 13] = [
                     "await",
@@ -311,6 +335,11 @@ mod tests {
                 vec!["@metadata", "A"],
             ),
             ("o => ({ 'o': 1.5e3, ä: o.ä })", vec!["ä"]),
+            ("o => o\u{feff}.A", vec!["A"]),
+            (
+                "function (o) { if (o.A) { return /o/.test(o.B) } }",
+                vec!["A", "B"],
+            ),
         ] {
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
             assert_eq!(read(text), Some(names), "{text}");
@@ -327,6 +356,9 @@ mod tests {
             "async o => o.A",
             "async (o) => o.A",
             "function* (o) { yield o.A }",
+            "function (o) { return d => ({ V: d.A }) }({})",
+            "function (o) { return o.return / o.price / 100 }",
+            "o => { function* id(x) { yield x.A } return [...id(o)] }",
             "(o = 1) => o.A",
             "(...o) => o.A",
             "o => o",

@@ -80,7 +80,13 @@ impl<E: Environment> Catalog<E> {
             catalog.commit(None).await?;
         }
         catalog.sweep().await?;
-        catalog.note_stores().await?;
+        match catalog.note_stores().await {
+            // The next start notes them.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
+                tracing::warn!(?error, "the stores that there are were not noted");
+            }
+            noted => noted?,
+        }
         Ok(catalog)
     }
 

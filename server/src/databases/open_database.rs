@@ -66,7 +66,7 @@ impl OpenDatabase {
             tracing::warn!(
                 database,
                 index,
-                "the index's store was damaged or missing; it is built again"
+                "the index's store was damaged, missing or of an older version; it is built again"
             );
         }
         let indexes = Arc::new(indexes);

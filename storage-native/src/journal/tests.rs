@@ -251,3 +251,31 @@ fn a_journal_that_could_not_be_made_takes_nothing_and_is_made_later() {
         assert_eq!(read(&disk, 0).unwrap(), [batch("a")]);
     }
 }
+
+/// What was killed while it made or grew a journal leaves one that is made or grown anew.
+#[test]
+fn a_journal_half_made_or_half_grown_is_not_relied_on() {
+    let random = SeededRandom::new(1);
+    let disk = SimulatedDisk::default();
+    // Zeros, without a header.
+    let file = disk.open(FILE).unwrap();
+    file.write_at(0, &vec![0; 64 << 10]).unwrap();
+    let mut journal = open(&disk);
+    journal.read(0, Note::default()).unwrap();
+    assert_eq!(journal.size(), 0);
+    journal.grow(128 << 10, &random).unwrap();
+    assert_eq!(journal.note().generation, 1);
+    journal.append(1, &batch("a"), &random).unwrap();
+    journal.sync(1).unwrap();
+    let note = journal.note();
+    // Longer than its header says, and not durably so.
+    file.write_at(128 << 10, &vec![0; 64 << 10]).unwrap();
+    let mut journal = open(&disk);
+    journal.read(1, note).unwrap();
+    assert_eq!(journal.size(), 128 << 10);
+    journal.append(2, &batch("b"), &random).unwrap();
+    // The power is cut when the header has reached the disk and the length has not.
+    let cut = disk.copy();
+    cut.with_bytes(FILE, |bytes| bytes.truncate(128 << 10));
+    assert_eq!(open(&cut).read(1, note).unwrap().batches, [batch("b")]);
+}

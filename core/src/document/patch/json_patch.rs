@@ -89,9 +89,10 @@ fn apply_standard(
 fn is_equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => {
-            let is_whole = |it: &serde_json::Number| it.is_i64() || it.is_u64();
-            // Whole numbers have digits that floating point has not.
-            a == b || !(is_whole(a) && is_whole(b)) && a.as_f64() == b.as_f64()
+            let is_whole = |it: &serde_json::Number| !it.to_string().contains(['.', 'e', 'E']);
+            // Whole numbers have digits that floating point has not, and it ends somewhere.
+            let value = |it: &serde_json::Number| it.as_f64().filter(|it| it.is_finite());
+            a == b || !(is_whole(a) && is_whole(b)) && value(a).is_some() && value(a) == value(b)
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b))
