@@ -46,7 +46,7 @@ const PARTS: &[Part] = &[
         folder: "dist/wasm",
         module: SMALL,
         most_packed_kib: 537,
-        most_dev_kib: 7_760,
+        most_dev_kib: 7_775,
     },
     // Last: its compilation is what `compile_package` finds done next time.
     Part {
