@@ -85,14 +85,16 @@ impl Parser<'_> {
     }
 
     fn branch(&mut self) -> Result<Block> {
-        self.branches += 1;
+        // A lambda in it that does not parse leaves the count as it was inside.
+        let open = self.branches;
+        self.branches = open + 1;
         let mut block = Block::new();
         let result = if self.is_sign("{") {
             self.block().map(|it| block = it)
         } else {
             self.nested(|parser| parser.statement(&mut block))
         };
-        self.branches -= 1;
+        self.branches = open;
         result.map(|()| block)
     }
 

@@ -14,7 +14,11 @@ pub fn bulk_docs(input: &[u8]) {
     let Ok(commands) = parse_bulk_docs(text, &Limits::default()) else {
         return;
     };
-    let body: Value = serde_json::from_str(text).expect("a batch is JSON");
+    let body: Value = match serde_json::from_str(text) {
+        // Documents keep the texts of numbers that a Value has no room for.
+        Err(reason) if reason.to_string().starts_with("number out of range") => return,
+        body => body.expect("a batch is JSON"),
+    };
     let given = body["Commands"].as_array().expect("a batch has commands");
     assert_eq!(commands.len(), given.len(), "'{text}'");
     for (command, given) in commands.iter().zip(given) {
