@@ -115,18 +115,28 @@ impl NativeEnvironment {
         created.create(true).truncate(false).write(true);
         let lock = lock_directory(&directory, &created)?;
         check_format(&directory, true)?;
-        let (stores, problems) = list_stores(&directory, true)?;
+        let found = list_stores(&directory, true)?;
         sync_directory(&directory).map_err(failed)?;
-        Ok(Self {
+        Ok(Self::new(directory, options, found, Some(lock), false))
+    }
+
+    fn new(
+        directory: PathBuf,
+        options: NativeOptions,
+        (stores, problems): (Stores, Vec<String>),
+        lock: Option<File>,
+        is_read_only: bool,
+    ) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 directory,
                 options,
                 stores: Mutex::new(stores),
                 problems,
-                is_read_only: false,
-                _lock: Some(lock),
+                is_read_only,
+                _lock: lock,
             }),
-        })
+        }
     }
 
     /// Opens the environment in `directory` to look at it: no file changes, also where opening a
@@ -148,17 +158,8 @@ impl NativeEnvironment {
             false => None,
         };
         check_format(&directory, false)?;
-        let (stores, problems) = list_stores(&directory, false)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                directory,
-                options,
-                stores: Mutex::new(stores),
-                problems,
-                is_read_only: true,
-                _lock: lock,
-            }),
-        })
+        let found = list_stores(&directory, false)?;
+        Ok(Self::new(directory, options, found, lock, true))
     }
 
     /// What is wrong with the names of stores, a line each; nothing is, normally.

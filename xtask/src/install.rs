@@ -31,9 +31,8 @@ pub fn rust_target(workspace: &Workspace, target: &str) -> Result<()> {
     })
 }
 
-/// Whether the source of Rust's standard library is here, once it was asked for: modules of the package
-/// are built with: compiled for its size it takes a tenth of them less. Where it cannot be had, the
-/// library that rustup installed has to do.
+/// Installs the source of Rust's standard library, unless it is here; whether it is here then. The
+/// package's modules are a tenth smaller with a library compiled from it for size.
 pub fn rust_source(workspace: &Workspace) -> Result<bool> {
     if has_rust_source(workspace)? {
         return Ok(true);
