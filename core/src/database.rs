@@ -1,5 +1,6 @@
 //! A database: one store, its readers, and the merger that writes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -56,6 +57,8 @@ pub(crate) struct Shared<S: Store> {
     pub(crate) notices: Notices,
     /// Tells whoever follows the documents that there is something new.
     pub(crate) committed: event_listener::Event,
+    /// Commits of the merger since the database was opened.
+    pub(crate) commit_count: AtomicU64,
     pub(crate) patch_lanes: PatchLanes,
     pub(crate) incarnations: RwLock<Arc<Incarnations>>,
 }
@@ -121,6 +124,7 @@ impl<S: Store> Database<S> {
             queue,
             notices: Notices::default(),
             committed: event_listener::Event::new(),
+            commit_count: AtomicU64::new(0),
             patch_lanes: PatchLanes::default(),
             incarnations: RwLock::new(Arc::new(state.incarnations)),
         });
@@ -413,6 +417,12 @@ impl<S: Store> Database<S> {
     /// How many operations wait for the merger.
     pub fn queued_operations(&self) -> usize {
         self.shared.queue.queued_operations()
+    }
+
+    /// How often operations were committed since the database was opened. What comes while a
+    /// commit syncs shares the next one, so writes may be many times as many.
+    pub fn commit_count(&self) -> u64 {
+        self.shared.commit_count.load(Ordering::Relaxed)
     }
 
     /// Refuses new writes, waits until those queued are done, and closes the store.

@@ -192,7 +192,7 @@ fn many_writers_share_commits() {
     let story = Story::new();
     let commits = story.run(async |database| {
         story.plan.slow_commits(3);
-        let before = story.plan.commits();
+        let before = (story.plan.commits(), database.commit_count());
         let writes = (0..200).map(|n| {
             let database = database.clone();
             async move {
@@ -205,7 +205,9 @@ fn many_writers_share_commits() {
             }
         });
         join_all(writes).await;
-        story.plan.commits() - before
+        let commits = story.plan.commits() - before.0;
+        assert_eq!(database.commit_count() - before.1, commits as u64);
+        commits
     });
     assert!(commits <= 20, "1,000 writes took {commits} commits");
 }

@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use async_channel::Receiver;
@@ -266,6 +267,7 @@ impl<S: Store> Merger<S> {
         if committed.is_ok() {
             self.shared.notices.extend(prepared.notices);
             if !prepared.changes.is_empty() {
+                self.shared.commit_count.fetch_add(1, Ordering::Relaxed);
                 self.shared.committed.notify(usize::MAX);
             }
         }

@@ -87,6 +87,7 @@ async fn answer(call: &Call<'_>, is_detailed: bool) -> Reply {
     });
     body["NumberOfTransactionMergerQueueOperations"] =
         database.documents.queued_operations().into();
+    body["NumberOfCommits"] = database.documents.commit_count().into();
     body["SizeOnDisk"] = size(on_disk);
     answer_unless_known(call, &tag, &body)
 }

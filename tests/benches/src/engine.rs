@@ -1,5 +1,5 @@
 //! The engine without HTTP, over files and over memory, and the storage alone committing the very
-//! batches the engine merged.
+//! batches the engine merged; or, to be compared with a server, batches as large as the server's.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +35,19 @@ pub struct EnginePlan {
     pub measured: Duration,
     /// What a server that is measured beside them has.
     pub server_cores: Cores,
+    /// How many documents that server committed at a time, on average.
+    pub server_merged: Vec<Merged>,
+}
+
+/// Documents in a commit of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Merged {
+    /// Over so many connections.
+    pub connections: usize,
+    /// Documents of this size.
+    pub size: Size,
+    /// On average.
+    pub documents_per_commit: f64,
 }
 
 /// Durable puts of one size by a number of callers.
@@ -48,13 +61,13 @@ pub struct EngineCell {
     pub native: Measured,
     /// Documents for each second of the storage alone, committing the same batches.
     pub storage_rate: f64,
-    /// The same with no more cores than the server has.
-    pub storage_rate_on_server_cores: f64,
+    /// The same with no more cores than the server has, and batches as large as the server's.
+    pub storage_rate_as_server: f64,
 }
 
 /// Runs the plan in a directory of its own under `directory` and prints each line. Engine and
-/// storage have all cores, for no generator runs beside them; the storage has no more than a server
-/// in a second run, to be compared with one.
+/// storage have all cores, for no generator runs beside them; in a second run, to be compared with
+/// a server, the storage has no more than that, and commits as many documents at a time.
 ///
 /// # Errors
 /// The engine or the storage reports one.
@@ -126,7 +139,14 @@ pub(crate) async fn open_native(directory: &Path) -> Result<impl Store> {
 }
 
 pub(crate) async fn open_database<S: Store>(store: S) -> Result<(Database<S>, JoinHandle<()>)> {
-    let (database, merger) = Database::open(store, host(), DatabaseOptions::default()).await?;
+    open_database_with(store, DatabaseOptions::default()).await
+}
+
+async fn open_database_with<S: Store>(
+    store: S,
+    options: DatabaseOptions,
+) -> Result<(Database<S>, JoinHandle<()>)> {
+    let (database, merger) = Database::open(store, host(), options).await?;
     Ok((database, tokio::spawn(merger.run())))
 }
 
@@ -145,14 +165,9 @@ async fn measure_puts(
     merger.await.context("the merger's task")?;
 
     // Apart from the run above, which would pay for the copies.
-    let recording = RecordingStore::new(open_native(&place.path().join("recorded")).await?);
-    let (database, merger) = open_database(recording.clone()).await?;
-    let founding = recording.take();
-    let (_, written) = drive_puts(&database, callers, size, plan.measured).await?;
-    database.close().await?;
-    merger.await.context("the merger's task")?;
-    let batches = recording.take();
-    let per_commit = written as f64 / batches.len().max(1) as f64;
+    let path = place.path().join("recorded");
+    let recorded = record(&path, callers, size, plan.measured, None).await?;
+    let per_commit = recorded.documents_per_commit();
     table.print_row(&row(
         "PUT one, files, durable",
         size,
@@ -160,23 +175,36 @@ async fn measure_puts(
         &native,
         per_commit,
     ));
+    // What the server merged; without one, what the engine did.
+    let merged = plan.server_merged.iter();
+    let merged = merged
+        .copied()
+        .find(|it| it.connections == callers && it.size == size);
+    let as_server = match merged {
+        None => recorded.clone(),
+        Some(merged) => {
+            let at_once = merged.documents_per_commit.round().max(1.0) as usize;
+            let path = place.path().join("recorded as the server");
+            // With twice as many callers there is always a whole batch to take.
+            let callers = callers.max(2 * at_once);
+            record(&path, callers, size, plan.measured, Some(at_once)).await?
+        }
+    };
 
     let path = place.path().join("storage");
-    let again = (founding.clone(), batches.clone());
-    let storage = commit_alone(&path, founding, batches, written, plan.measured).await?;
+    let storage = commit_alone(&path, recorded, plan.measured).await?;
     let label = "storage alone, the same batches";
     table.print_row(&row(label, size, callers, &storage, per_commit));
 
-    let path = place.path().join("storage on the server's cores");
+    let path = place.path().join("storage as the server");
+    let per_commit = as_server.documents_per_commit();
     let (cores, limit) = (plan.server_cores, plan.measured);
-    let on_server_cores = tokio::task::spawn_blocking(move || {
-        on_measured_cores(cores, || {
-            commit_alone(&path, again.0, again.1, written, limit)
-        })
+    let storage_as_server = tokio::task::spawn_blocking(move || {
+        on_measured_cores(cores, || commit_alone(&path, as_server, limit))
     });
-    let on_server_cores = on_server_cores.await.context("a thread of the bench")??;
-    let label = "the same on the server's cores";
-    table.print_row(&row(label, size, callers, &on_server_cores, per_commit));
+    let storage_as_server = storage_as_server.await.context("a thread of the bench")??;
+    let label = "storage alone, the server's cores and batches";
+    table.print_row(&row(label, size, callers, &storage_as_server, per_commit));
 
     let memory = MemoryEnvironment::new().open(&store_name()?).await?;
     let recording = RecordingStore::new(memory);
@@ -197,23 +225,58 @@ async fn measure_puts(
         size,
         native,
         storage_rate: storage.rate(),
-        storage_rate_on_server_cores: on_server_cores.rate(),
+        storage_rate_as_server: storage_as_server.rate(),
     })
 }
 
-/// Commits `batches` to a new store in `place`, after those that founded the database.
-async fn commit_alone(
-    place: &Path,
+/// What puts came to.
+#[derive(Clone)]
+struct Recorded {
+    /// The batches that founded the database.
     founding: Vec<WriteBatch>,
     batches: Vec<WriteBatch>,
+    /// Documents in them.
     documents: u64,
-    limit: Duration,
-) -> Result<Measured> {
+}
+
+impl Recorded {
+    fn documents_per_commit(&self) -> f64 {
+        self.documents as f64 / self.batches.len().max(1) as f64
+    }
+}
+
+/// Records what puts by `callers` come to, with no more than `at_once` in a commit.
+async fn record(
+    place: &Path,
+    callers: usize,
+    size: Size,
+    measured: Duration,
+    at_once: Option<usize>,
+) -> Result<Recorded> {
+    let recording = RecordingStore::new(open_native(place).await?);
+    let mut options = DatabaseOptions::default();
+    if let Some(at_once) = at_once {
+        options.limits.max_merged_operations = at_once;
+    }
+    let (database, merger) = open_database_with(recording.clone(), options).await?;
+    let founding = recording.take();
+    let (_, documents) = drive_puts(&database, callers, size, measured).await?;
+    database.close().await?;
+    merger.await.context("the merger's task")?;
+    Ok(Recorded {
+        founding,
+        batches: recording.take(),
+        documents,
+    })
+}
+
+/// Commits what was recorded to a new store in `place`.
+async fn commit_alone(place: &Path, recorded: Recorded, limit: Duration) -> Result<Measured> {
     let store = open_native(place).await?;
-    for batch in founding {
+    for batch in recorded.founding {
         store.commit(batch, Durability::Durable).await?;
     }
-    let measured = replay(&store, batches, documents, limit).await?;
+    let measured = replay(&store, recorded.batches, recorded.documents, limit).await?;
     store.close().await?;
     Ok(measured)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::document::Size;
+use crate::engine::Merged;
 use crate::load::{Measured, Times, run_load};
 use crate::process::{Cores, cpu_time_of_tree};
 use crate::table::Table;
@@ -42,6 +43,21 @@ pub struct Cell {
     pub peer: Option<Measured>,
     /// Bare axum's, answering the same bytes.
     pub bare: Option<Measured>,
+    /// Documents in one of our server's commits, if it writes and says so.
+    pub documents_per_commit: Option<f64>,
+}
+
+/// What our server merged where it stored one document with each request.
+pub fn merged(cells: &[Cell]) -> Vec<Merged> {
+    let puts = cells.iter().filter(|it| it.workload == Workload::PutOne);
+    puts.filter_map(|cell| {
+        Some(Merged {
+            connections: cell.connections,
+            size: cell.size,
+            documents_per_commit: cell.documents_per_commit?,
+        })
+    })
+    .collect()
 }
 
 const SMALL_COUNT: usize = 10_000;
@@ -85,6 +101,7 @@ pub async fn run(
         "÷ bare axum",
         "peer requests/s (CPU µs)",
         "÷ peer",
+        "documents/commit",
     ]);
     table.print_head();
     let mut cells = Vec::new();
@@ -170,17 +187,19 @@ impl Prepared<'_> {
         workload: Workload,
         connections: usize,
         size: Size,
-    ) -> Result<Measured> {
+    ) -> Result<(Measured, Option<f64>)> {
         // Each measurement of writes begins with an empty database.
         if workload.writes() {
             self.target.create_database(WRITE_DATABASE).await?;
         }
         let sources = self.sources(workload, size, connections)?;
         let measured = load(plan, self.target, workload, sources).await?;
+        let mut per_commit = None;
         if workload.writes() {
+            per_commit = self.target.documents_per_commit(WRITE_DATABASE).await?;
             self.target.delete_database(WRITE_DATABASE).await?;
         }
-        Ok(measured)
+        Ok((measured, per_commit))
     }
 }
 
@@ -211,13 +230,17 @@ async fn measure_cell(
     size: Size,
 ) -> Result<Cell> {
     let mut our_rounds = Vec::new();
+    let mut documents_per_commit = None;
     let mut peer_rounds = Vec::new();
     let mut bare_rounds = Vec::new();
     let mut sample = None;
     for _ in 0..plan.rounds.max(1) {
-        our_rounds.push(ours.measure(plan, workload, connections, size).await?);
+        let (measured, per_commit) = ours.measure(plan, workload, connections, size).await?;
+        our_rounds.push(measured);
+        documents_per_commit = per_commit;
         if let Some(peer) = peer {
-            peer_rounds.push(peer.measure(plan, workload, connections, size).await?);
+            let (measured, _) = peer.measure(plan, workload, connections, size).await?;
+            peer_rounds.push(measured);
         }
         let Some(bare) = bare else { continue };
         let sample = match &sample {
@@ -249,6 +272,7 @@ async fn measure_cell(
         ours: median(our_rounds).context("at least one round")?,
         peer: median(peer_rounds),
         bare: median(bare_rounds),
+        documents_per_commit,
     })
 }
 
@@ -285,5 +309,9 @@ fn row(cell: &Cell) -> Vec<String> {
         by_bare,
         peer,
         by_peer,
+        match cell.documents_per_commit {
+            Some(count) => format!("{count:.1}"),
+            None => "–".to_owned(),
+        },
     ]
 }

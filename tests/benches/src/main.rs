@@ -207,7 +207,7 @@ fn main() -> Result<()> {
         Command::Run(arguments) => {
             println!("cores: {}", arguments.server.cores().describe());
             let cells = run_http(&arguments)?;
-            let engine = run_engine(&arguments)?;
+            let engine = run_engine(&arguments, http::merged(&cells))?;
             let inserts = run_postgres(&arguments)?;
             summary::print(&cells, &engine, &inserts);
             Ok(())
@@ -219,7 +219,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Engine(arguments) => {
-            run_engine(&arguments)?;
+            run_engine(&arguments, Vec::new())?;
             let server = &arguments.server;
             extensions::run_engine(server.measured(), server.cores(), &server.directory)
         }
@@ -271,12 +271,16 @@ fn run_indexes(arguments: &IndexesArguments, asks: bool) -> Result<()> {
     servers.stop()
 }
 
-fn run_engine(arguments: &RunArguments) -> Result<Vec<engine::EngineCell>> {
+fn run_engine(
+    arguments: &RunArguments,
+    server_merged: Vec<engine::Merged>,
+) -> Result<Vec<engine::EngineCell>> {
     let plan = engine::EnginePlan {
         callers: arguments.connections.clone(),
         sizes: arguments.sizes.clone(),
         measured: arguments.server.measured(),
         server_cores: arguments.server.cores(),
+        server_merged,
     };
     engine::run(&plan, &arguments.server.directory)
 }

@@ -35,7 +35,7 @@ pub fn print(cells: &[Cell], engine: &[EngineCell], inserts: &[Inserts]) {
         }
         let same = |it: &&EngineCell| it.callers == cell.connections && it.size == cell.size;
         if let Some(alone) = engine.iter().find(same) {
-            let ratio = cell.ours.rate() / alone.storage_rate_on_server_cores;
+            let ratio = cell.ours.rate() / alone.storage_rate_as_server;
             let aim = if cell.connections >= 16 {
                 "≥ 0.5"
             } else {

@@ -107,6 +107,18 @@ impl Target {
         serde_json::from_slice(&answer).context("an answer that is no JSON")
     }
 
+    /// How many of a database's documents came with one commit on average; `None` where the server
+    /// does not count its commits.
+    ///
+    /// # Errors
+    /// The server does not answer 200.
+    pub async fn documents_per_commit(&self, database: &str) -> Result<Option<f64>> {
+        let statistics = self.ask("GET", database, "stats", "", 200).await?;
+        let count = |name: &str| statistics.get(name)?.as_f64();
+        let commits = count("NumberOfCommits").filter(|it| *it > 0.0);
+        Ok(commits.and_then(|commits| Some(count("CountOfDocuments")? / commits)))
+    }
+
     async fn expect(&self, bytes: &[u8], status: u16) -> Result<Vec<u8>> {
         let mut connection = Connection::open(self.address).await?;
         let (answered, _, body) = connection.exchange_whole(bytes).await?;
