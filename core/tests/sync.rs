@@ -22,6 +22,7 @@ use pinyon_core::host::{
 use pinyon_core::replication::edge::{EdgeEvent, EdgeOptions, EdgePhase, EdgeSession};
 use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
 use pinyon_core::replication::{Message, Scope, StreamLimits};
+use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
 use pinyon_core::storage::{Environment, MemoryEnvironment, MemoryStore, StoreName};
 use pinyon_core::validation::ValidationConfiguration;
 use pinyon_core::verify::verify;
@@ -107,6 +108,7 @@ impl World {
             edge,
             hub: HubSession::new(hub.clone(), hub_options),
             refused: None,
+            largest_to_hub: 0,
         };
         line.exchange(hello.iter().map(|it| it.to_vec()).collect())
             .await;
@@ -119,6 +121,8 @@ struct Line {
     edge: EdgeSession<MemoryStore>,
     hub: HubSession<MemoryStore>,
     refused: Option<Error>,
+    /// The largest frame from the edge.
+    largest_to_hub: usize,
 }
 
 impl Line {
@@ -126,6 +130,7 @@ impl Line {
         loop {
             let mut to_edge: Vec<Vec<u8>> = Vec::new();
             for frame in to_hub.drain(..) {
+                self.largest_to_hub = self.largest_to_hub.max(frame.len());
                 match self.hub.on_frame(&frame).await {
                     Ok(frames) => to_edge.extend(frames.iter().map(|it| it.to_vec())),
                     Err(error) => {
@@ -568,6 +573,73 @@ fn access_withdrawn_purges_and_access_granted_backfills() {
     });
 }
 
+/// Parents of a conflict are kept without any configuration, deleted documents by one.
+#[test]
+fn access_withdrawn_leaves_nothing_of_what_documents_were() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        let all = CollectionRevisions::default();
+        let kept = RevisionsConfiguration {
+            default: Some(all),
+            ..RevisionsConfiguration::default()
+        };
+        eva.configure(Configure::Revisions(kept)).await.unwrap();
+        let reads = |prefixes: &[&str]| {
+            let (read, write) = (scope(prefixes, &[]), scope(&[], &[]));
+            vec![("eva".to_owned(), grants(read, write))]
+        };
+        *world.grants.lock().unwrap() = reads(&["open/", "secret/"]);
+        let mut to_eva = world.connect(&hub, &eva, with_token("eva")).await;
+        let mut to_adam = world.connect(&hub, &adam, with_token("eva")).await;
+        for id in ["open/1", "secret/1", "secret/2"] {
+            put(&adam, id, "Adam").await;
+            put(&eva, id, "Eva").await;
+            attach(&eva, id, "photo.png", &vec![7; 100_000]).await;
+        }
+        to_adam.sync().await;
+        to_eva.sync().await;
+        put(&eva, "open/1", "Both").await;
+        put(&eva, "secret/1", "Both").await;
+        delete(&eva, "secret/2").await;
+        to_eva.sync().await;
+        let revisions = async |id: &str| {
+            let read = eva.read().await.unwrap();
+            read.revisions(id, 0, 10).await.unwrap().len()
+        };
+        let before = [revisions("open/1").await, revisions("secret/1").await];
+        assert!(before.iter().all(|it| *it >= 3), "{before:?}");
+        assert!(revisions("secret/2").await > 0);
+        *world.grants.lock().unwrap() = reads(&["open/"]);
+        let mut again = world.connect(&hub, &eva, with_token("eva")).await;
+        assert!(again.edge.take_events().contains(&EdgeEvent::Resynced));
+        assert_eq!(name(&eva, "secret/1").await, None);
+        assert_eq!(
+            [revisions("secret/1").await, revisions("secret/2").await],
+            [0, 0]
+        );
+        assert_eq!(revisions("open/1").await, before[0]);
+        let read = eva.read().await.unwrap();
+        assert!(
+            read.revision_bin(pinyon_core::version::Etag::ZERO, 0, 10)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        drop(read);
+        assert_sound(&[&hub, &eva]).await;
+        // And back: nothing of before is in the way.
+        *world.grants.lock().unwrap() = reads(&["open/", "secret/"]);
+        drop(world.connect(&hub, &eva, with_token("eva")).await);
+        assert_eq!(name(&eva, "secret/1").await.as_deref(), Some("Both"));
+        assert_eq!(name(&eva, "secret/2").await, None);
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
 #[test]
 fn who_was_away_for_longer_than_deletions_are_remembered_revives_nothing() {
     story(async |world| {
@@ -638,6 +710,28 @@ async fn attachment(database: &Memory, id: &str, name: &str) -> Option<Vec<u8>> 
         bytes.extend(read.content_at(&blob, bytes.len() as u64).await.unwrap());
     }
     Some(bytes)
+}
+
+/// A server may take smaller frames than the pieces that contents are stored in.
+#[test]
+fn contents_come_in_pieces_that_the_server_takes() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let small = HubOptions {
+            max_frame_bytes: 20_000,
+            ..world.hub_options()
+        };
+        let mut line = world
+            .connect_with(&hub, &eva, EdgeOptions::default(), small)
+            .await;
+        put(&eva, "people/1", "Eva").await;
+        let photo: Vec<u8> = (0..600_000).map(|at| (at % 251) as u8).collect();
+        attach(&eva, "people/1", "photo.png", &photo).await;
+        line.sync().await;
+        assert!(line.largest_to_hub <= 20_000, "{}", line.largest_to_hub);
+        assert_eq!(pending(&eva).await, 0);
+        assert_eq!(attachment(&hub, "people/1", "photo.png").await, Some(photo));
+    });
 }
 
 #[test]

@@ -215,7 +215,7 @@ pub struct Config {
         default_value_t = 10_000
     )]
     pub max_sync_connections_of_user: usize,
-    /// The largest frame of a sync connection
+    /// The largest frame of a sync connection; a document that needs a larger one is refused
     #[arg(long, env = "PINYON_MAX_SYNC_FRAME_BYTES", default_value_t = 16 << 20)]
     pub max_sync_frame_bytes: usize,
     /// The most documents of one push of an edge
@@ -270,6 +270,11 @@ impl Config {
         if !memories.contains(&self.max_script_memory_bytes) {
             return Err(Error::invalid(
                 "--max-script-memory-bytes must be from 1048576 to 2147483648",
+            ));
+        }
+        if self.max_sync_frame_bytes < 4096 {
+            return Err(Error::invalid(
+                "--max-sync-frame-bytes must be at least 4096",
             ));
         }
         if self.max_sync_writes_per_s == 0 {

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::Config;
 use crate::http::StaticFile;
-use crate::sync::{Access, Claims, SigningKey};
+use crate::sync::{Access, Audience, Claims, SigningKey};
 
 /// The database of the demonstration.
 const DATABASE: &str = "kindergarten";
@@ -91,7 +91,7 @@ impl Kindergarten {
             sub: user.to_owned(),
             exp: now_s + TOKEN_LIFE_S,
             iss: config.sync_issuer.clone(),
-            aud: config.sync_audience.clone(),
+            aud: config.sync_audience.clone().map(Audience::One),
             databases: vec![DATABASE.to_owned()],
             read: Some(access.clone()),
             write: Some(access),

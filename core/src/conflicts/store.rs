@@ -1,5 +1,7 @@
 //! Storing a conflict, and taking it away when it is settled.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::Result;
@@ -136,8 +138,9 @@ pub(crate) async fn store_conflict<S: Snapshot>(
     Ok(())
 }
 
-/// Gives the document that will settle a conflict the attachments of all its versions, by name; of
-/// several with one name, that of the first version. Answers their list.
+/// Gives the document that will settle a conflict the attachments of all its versions. Of several
+/// with one name that of the first version keeps it; others with another content are beside it as
+/// `RESOLVED_#1_name` and so on. Answers their list.
 pub(crate) async fn unite_attachments<S: Snapshot>(
     tx: &mut Transaction<S>,
     key: &Bytes,
@@ -145,21 +148,67 @@ pub(crate) async fn unite_attachments<S: Snapshot>(
     let Some(value) = tx.get(CONFLICTS, key).await? else {
         return Ok(String::new());
     };
-    let mut united: Vec<ListedAttachment> = Vec::new();
+    let mut united: BTreeMap<String, ListedAttachment> = BTreeMap::new();
+    let mut renamed = Vec::new();
     for live in conflicts::decode(&value)?.live {
         for listed in ListedAttachment::parse_list(&live.value.attachments)? {
             let name = AttachmentName::new(listed.name.as_str())?;
-            let is_new = united.iter().all(|it| {
-                AttachmentName::new(it.name.as_str()).is_ok_and(|it| it.key() != name.key())
-            });
-            if is_new {
-                united.push(listed);
+            match united.get(name.key()) {
+                None => drop(united.insert(name.key().to_owned(), listed)),
+                Some(first) if first.hash == listed.hash => {}
+                Some(_) => renamed.push(listed),
             }
         }
     }
-    let list = ListedAttachment::text_of(&united);
+    // After all that have names of their own, which these must not take.
+    for listed in renamed {
+        let is_known = |it: &ListedAttachment| {
+            it.hash == listed.hash && is_other_name_of(&it.name, &listed.name)
+        };
+        if !united.values().any(is_known) {
+            let name = free_name(&united, &listed.name)?;
+            let text = name.as_str().to_owned();
+            let key = name.key().to_owned();
+            united.insert(
+                key,
+                ListedAttachment {
+                    name: text,
+                    ..listed
+                },
+            );
+        }
+    }
+    let list: Vec<ListedAttachment> = united.into_values().collect();
+    let list = ListedAttachment::text_of(&list);
     crate::attachments::replace_all(tx, key, "", &list).await?;
     Ok(list)
+}
+
+/// The first name for another content of `name` that nothing has.
+fn free_name(taken: &BTreeMap<String, ListedAttachment>, name: &str) -> Result<AttachmentName> {
+    let mut number = 1;
+    loop {
+        let prefix = format!("RESOLVED_#{number}_");
+        // A name may be as long as it can be already.
+        let mut end = name.len().min(AttachmentName::MAX_BYTES - prefix.len());
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        let free = AttachmentName::new(format!("{prefix}{}", &name[..end]))?;
+        if !taken.contains_key(free.key()) {
+            return Ok(free);
+        }
+        number += 1;
+    }
+}
+
+/// Whether `other` is a name that [`free_name`] gives a content of `name`.
+fn is_other_name_of(other: &str, name: &str) -> bool {
+    let rest = other.strip_prefix("RESOLVED_#");
+    let rest = rest.and_then(|it| it.split_once('_'));
+    rest.is_some_and(|(number, rest)| {
+        !rest.is_empty() && number.bytes().all(|it| it.is_ascii_digit()) && name.starts_with(rest)
+    })
 }
 
 /// Takes the conflict of `key` away: its versions become revisions. Answers them.

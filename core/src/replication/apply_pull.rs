@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
+use super::end_resync::mark_of;
 use super::local_write::{
     keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
 };
@@ -18,15 +19,12 @@ use super::wire::{Name, WireState};
 use crate::attachments::AttachmentContent;
 use crate::commands::Transaction;
 use crate::document::to_id_key;
+use crate::schema::EDGE_STATES;
 use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::edge::{EdgeStateKind, HubCursor, PendingWrite, state_key};
-use crate::schema::{DOCUMENTS, EDGE_STATES, PENDING, TOMBSTONES};
-use crate::storage::{KeyRange, Snapshot};
+use crate::storage::Snapshot;
 use crate::version::{ChangeVector, Etag, IncarnationId, Siblings};
 use crate::{Error, Result};
-
-/// How many documents one step of ending a resync looks at.
-const SWEPT_AT_ONCE: usize = 1024;
 
 /// A part of a server's stream.
 #[derive(Debug, Clone)]
@@ -62,9 +60,9 @@ impl ApplyPull {
         hold_contents(tx, &self.contents).await?;
         for state in &self.states {
             let key = to_id_key(&state.id);
-            if self.resync_until.is_some() {
+            if let Some(until) = self.resync_until {
                 let met = state_key(EdgeStateKind::Met, &key);
-                tx.put(EDGE_STATES, met, Bytes::new());
+                tx.put(EDGE_STATES, met, mark_of(self.filter, until));
             }
             changed += usize::from(self.apply(tx, &key, state).await?);
         }
@@ -169,104 +167,4 @@ pub(super) fn no_edge() -> Error {
         crate::ErrorKind::Unavailable,
         "this database is no edge: it was never joined to a server",
     )
-}
-
-/// One step of ending a resync: removes documents that it did not meet, and then its marks.
-#[derive(Debug, Clone)]
-pub struct EndResync {
-    /// The server.
-    pub hub: Name,
-    /// Where the last step ended; nothing for the first.
-    pub after: Option<Bytes>,
-}
-
-impl EndResync {
-    pub(super) async fn run<S: Snapshot>(
-        &self,
-        tx: &mut Transaction<S>,
-    ) -> Result<ReplicationOutcome> {
-        let mut range = KeyRange::all();
-        if let Some(after) = &self.after {
-            range = range.after(after.clone());
-        }
-        let documents = tx.scan(DOCUMENTS, &range, SWEPT_AT_ONCE).await?;
-        let conflicts = tx
-            .scan(crate::schema::CONFLICTS, &range, SWEPT_AT_ONCE)
-            .await?;
-        let mut keys: Vec<Bytes> = documents
-            .into_iter()
-            .chain(conflicts)
-            .map(|it| it.0)
-            .collect();
-        keys.sort();
-        keys.truncate(SWEPT_AT_ONCE);
-        for key in &keys {
-            forget_unmet(tx, key).await?;
-        }
-        if let Some(last) = keys.pop() {
-            return Ok(ReplicationOutcome::Continue(Some(last)));
-        }
-        let marks = KeyRange::prefix(&[EdgeStateKind::Met as u8]);
-        let marks = tx.scan(EDGE_STATES, &marks, SWEPT_AT_ONCE).await?;
-        if !marks.is_empty() {
-            marks
-                .into_iter()
-                .for_each(|(key, _)| tx.delete(EDGE_STATES, key));
-            return Ok(ReplicationOutcome::Continue(self.after.clone()));
-        }
-        let hub = tx.learn_name(&self.hub);
-        let mut edge = tx.edge().cloned().ok_or_else(no_edge)?;
-        for cursor in edge.cursors.iter_mut().filter(|it| it.hub == hub) {
-            cursor.resync_until = None;
-        }
-        tx.set_edge(edge);
-        Ok(ReplicationOutcome::Done)
-    }
-}
-
-/// Forgets a document that the server does not have, or not for this edge. One with a pending write
-/// stays: the server decides about that.
-async fn forget_unmet<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes) -> Result<()> {
-    let met = state_key(EdgeStateKind::Met, key);
-    let is_met = tx.get(EDGE_STATES, &met).await?.is_some();
-    let is_internal = !super::Scope::everything().contains(key, "");
-    if is_met || is_internal || tx.get(PENDING, key).await?.is_some() {
-        return Ok(());
-    }
-    let Stored { previous, mut set } = load(tx, key).await?;
-    // Indexes and listeners hear of it as of a deletion; no server does.
-    let Some(first) = set.live.first().cloned() else {
-        return Ok(());
-    };
-    set.live = vec![crate::version::Live {
-        value: DocumentVersion {
-            is_deletion: true,
-            attachments: String::new(),
-            metadata: String::new(),
-            body: String::new(),
-            ..first.value
-        },
-        ..first
-    }];
-    let etag = tx.take_etag();
-    install(tx, key, &previous, &set, etag).await?;
-    // Not even that it was deleted: it may come again, from anywhere.
-    if let Some(value) = tx.get(TOMBSTONES, key).await? {
-        let tombstone = crate::schema::tombstones::Tombstone::decode(&value)?;
-        let forgotten = crate::schema::tombstones::Tombstone {
-            context: [first_dot(tx)].into_iter().collect(),
-            dot: first_dot(tx),
-            ..tombstone
-        };
-        tx.put(TOMBSTONES, key.clone(), forgotten.encode());
-    }
-    Ok(())
-}
-
-/// A dot of this edge's own, which no server's context is compared with.
-fn first_dot<S: Snapshot>(tx: &Transaction<S>) -> crate::version::Dot {
-    crate::version::Entry {
-        incarnation: tx.incarnations().own(),
-        etag: tx.last_etag(),
-    }
 }

@@ -39,16 +39,18 @@ pub(super) fn lists_of(live: &[WireVersion]) -> impl Iterator<Item = &str> {
     live.iter().map(|it| it.version.attachments.as_str())
 }
 
-/// A piece of a content for whoever asks.
+/// A piece of a content for whoever asks, of at most `max_bytes`.
 pub(super) async fn piece<S: Snapshot>(
     read: &ReadTransaction<S>,
     hash: ContentHash,
     offset: u64,
+    max_bytes: usize,
 ) -> Result<Message> {
-    let (size, bytes) = match read.content(&hash).await? {
+    let (size, mut bytes) = match read.content(&hash).await? {
         None => (None, Bytes::new()),
         Some(blob) => (Some(blob.size), read.content_at(&blob, offset).await?),
     };
+    bytes.truncate(max_bytes);
     Ok(Message::Content {
         hash,
         size,

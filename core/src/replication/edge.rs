@@ -18,7 +18,7 @@ use super::wire::{
 };
 use super::{
     ApplyPull, BecomeEdge, DiscardPending, EndResync, MarkSent, RenewReplica, ReplicationCommand,
-    ReplicationOutcome, RetryRefused, SettleWrites,
+    ReplicationOutcome, ResyncEnd, RetryRefused, SettleWrites,
 };
 use crate::commands::{Operation, Outcome};
 use crate::conflicts::{of_record, of_tombstone};
@@ -242,9 +242,12 @@ impl<S: Store> EdgeSession<S> {
                 arriving.contents.take(hash, size, offset, &bytes).await?;
                 self.go_on_arriving().await
             }
-            Message::Want { hash, offset } => Ok(vec![
-                piece(&self.database.read().await?, hash, offset).await?,
-            ]),
+            Message::Want { hash, offset } => {
+                let hub = self.hub.as_ref().ok_or_else(unexpected)?;
+                let room = hub.max_frame_bytes.saturating_sub(Self::FRAME_BYTES).max(1);
+                let read = self.database.read().await?;
+                Ok(vec![piece(&read, hash, offset, room).await?])
+            }
             Message::Ping => Ok(vec![Message::Pong]),
             Message::Pong => {
                 let must_ping = self.rounds.on_pong(self.arriving.is_none());
@@ -656,14 +659,14 @@ async fn replicate<S: Store>(
 }
 
 async fn end_resync<S: Store>(database: &Database<S>, hub: &Name) -> Result<()> {
-    let mut after = None;
+    let mut at = ResyncEnd::Documents(None);
     loop {
         let end = EndResync {
             hub: hub.clone(),
-            after,
+            at,
         };
         match replicate(database, ReplicationCommand::EndResync(end)).await? {
-            ReplicationOutcome::Continue(next) => after = next,
+            ReplicationOutcome::Ending(next) => at = next,
             _ => return Ok(()),
         }
     }

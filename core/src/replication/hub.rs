@@ -239,9 +239,9 @@ impl<S: Store> HubSession<S> {
                 if !edge.shown.contains(&hash) {
                     return Err(Error::invalid("a content was asked for that was not shown"));
                 }
-                Ok(vec![
-                    piece(&self.database.read().await?, hash, offset).await?,
-                ])
+                // An edge takes frames of any size.
+                let read = self.database.read().await?;
+                Ok(vec![piece(&read, hash, offset, usize::MAX).await?])
             }
             Message::Applied { up_to } => {
                 let edge = self.edge.as_mut().ok_or_else(unexpected)?;

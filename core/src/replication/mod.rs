@@ -15,6 +15,7 @@ mod apply_pull;
 mod content_fetch;
 pub mod edge;
 mod edge_steps;
+mod end_resync;
 mod facts;
 pub mod hub;
 mod local_write;
@@ -34,10 +35,11 @@ use bytes::Bytes;
 
 pub use accept_rule::{Offer, admit, facts_of, judge};
 pub use accept_writes::AcceptWrites;
-pub use apply_pull::{ApplyPull, EndResync};
+pub use apply_pull::ApplyPull;
 pub use edge_steps::{
     BecomeEdge, DiscardPending, MarkSent, RenewReplica, RetryRefused, SettleWrites,
 };
+pub use end_resync::{EndResync, ResyncEnd};
 pub use facts::Facts;
 pub(crate) use local_write::{LocalWrite, follow_local_write, forget_conflict_base};
 pub use merge_replicated::MergeReplicated;
@@ -112,6 +114,8 @@ pub enum ReplicationOutcome {
     Minted(IncarnationId),
     /// There is more to do, from here.
     Continue(Option<Bytes>),
+    /// The end of a resync goes on from here.
+    Ending(ResyncEnd),
     /// Nothing to tell.
     Done,
 }

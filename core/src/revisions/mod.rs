@@ -31,3 +31,4 @@ pub(crate) use record::{
 };
 pub use revert::{RevertDatabase, RevertDocument, RevertTarget, RevertedDatabase};
 pub(crate) use stored::with_records;
+pub(crate) use walk::{forget, next_documents as documents_with_some};

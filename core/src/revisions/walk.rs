@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::record::{count, rewrite};
+use super::record::{count, purge, rewrite};
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
 use crate::document::CollectionName;
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 /// Up to `limit` documents with revisions behind `after`, in the table's order, and where the next
 /// step goes on.
-pub(super) async fn next_documents<S: Snapshot>(
+pub(crate) async fn next_documents<S: Snapshot>(
     tx: &Transaction<S>,
     after: &Bytes,
     limit: usize,
@@ -77,6 +77,12 @@ pub(super) async fn collection_if_wanted<S: Snapshot>(
     let collection = CollectionName::new(DocumentRecord::decode(value)?.collection())?;
     let is_wanted = wanted.is_empty() || wanted.iter().any(|it| it == collection.key());
     Ok(is_wanted.then_some(collection))
+}
+
+/// Forgets that a document had revisions.
+pub(crate) async fn forget<S: Snapshot>(tx: &mut Transaction<S>, id_key: &Bytes) -> Result<()> {
+    purge(tx, id_key).await?;
+    settle(tx, id_key).await
 }
 
 /// After revisions of a document went: its flag, and its place in the bin, follow what is left.

@@ -133,10 +133,11 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         for space in [CONFLICTS, EDGE_STATES] {
             let mut scan = TableScan::new(space);
             while let Some(page) = self.next_page(&mut scan).await {
-                sets.extend(
-                    page.iter()
-                        .filter_map(|(_, value)| conflicts::decode(value).ok()),
-                );
+                let is_mark = |key: &Bytes| {
+                    space == EDGE_STATES && key.first() == Some(&(EdgeStateKind::Met as u8))
+                };
+                let found = page.iter().filter(|(key, _)| !is_mark(key));
+                sets.extend(found.filter_map(|(_, value)| conflicts::decode(value).ok()));
             }
         }
         sets

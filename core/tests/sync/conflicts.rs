@@ -1,5 +1,6 @@
 //! Documents that several wrote without having seen each other's.
 
+use pinyon_core::attachments::ListedAttachment;
 use pinyon_core::revisions::{
     AdoptRevisions, CollectionRevisions, DeleteRevisions, RevisionSelection, RevisionsConfiguration,
 };
@@ -180,5 +181,45 @@ fn what_is_in_conflict_is_neither_deleted_nor_left_out_of_dumps() {
             assert!(names("RevisionDocuments").contains(&name), "{dump}");
         }
         assert_eq!(dump["Tombstones"], serde_json::json!([]));
+    });
+}
+
+#[test]
+fn who_settles_a_conflict_has_the_attachments_of_all_versions() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        put(&hub, "people/1", "Base").await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        for (database, who) in [(&eva, "eva"), (&adam, "adam")] {
+            attach(database, "people/1", "Photo.png", who.as_bytes()).await;
+            attach(database, "people/1", "same", b"the same").await;
+            attach(database, "people/1", who, b"one's own").await;
+        }
+        to_eva.sync().await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        put(&eva, "people/1", "Both").await;
+        to_eva.sync().await;
+        to_adam.sync().await;
+        for database in [&hub, &eva, &adam] {
+            let read = database.read().await.unwrap();
+            let names = read.document("people/1").await.unwrap().unwrap();
+            let names = ListedAttachment::parse_list(names.attachments()).unwrap();
+            let names: Vec<&str> = names.iter().map(|it| &it.name[..]).collect();
+            let expected = ["adam", "eva", "Photo.png", "RESOLVED_#1_Photo.png", "same"];
+            assert_eq!(names, expected);
+            let mut photos = Vec::new();
+            for name in ["Photo.png", "RESOLVED_#1_Photo.png"] {
+                photos.push(attachment(database, "people/1", name).await.unwrap());
+            }
+            photos.sort();
+            assert_eq!(photos, [b"adam".to_vec(), b"eva".to_vec()]);
+        }
+        assert_sound(&[&hub, &eva, &adam]).await;
     });
 }

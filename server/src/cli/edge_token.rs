@@ -9,7 +9,7 @@ use pinyon_core::{Error, Result};
 use serde_json::{Value, json};
 
 use super::{CommandResult, standard_output};
-use crate::sync::{Access, Claims, SigningKey};
+use crate::sync::{Access, Audience, Claims, SigningKey};
 
 const HELP: &str = "\
 The key must be one with alg HS256; with other keys, tokens come from whoever has the private half.
@@ -131,7 +131,7 @@ fn token(args: &Args) -> Result<String> {
         sub: args.user.clone().unwrap_or_default(),
         exp: now_s + u64::from(args.expires_h) * 3600,
         iss: args.issuer.clone(),
-        aud: args.audience.clone(),
+        aud: args.audience.clone().map(Audience::One),
         databases: args.databases.clone(),
         read: Some(access(&args.read_prefixes, &args.read_collections)),
         write: (!args.read_only).then(|| access(&args.write_prefixes, &args.write_collections)),

@@ -12,7 +12,8 @@
 use pinyon_core::Result;
 use pinyon_core::replication::Scope;
 use pinyon_core::replication::hub::Grants;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Some documents, by the beginnings of their ids and by collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,19 +25,39 @@ pub struct Access {
     pub collections: Vec<String>,
 }
 
+/// For whom a token is meant: one, or several (RFC 7519, 4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One.
+    One(String),
+    /// Any of these.
+    Several(Vec<String>),
+}
+
+/// Numeric dates may have a fraction (RFC 7519, 2).
+fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    match seconds >= 0.0 && seconds.is_finite() {
+        true => Ok(seconds as u64),
+        false => Err(D::Error::custom("'exp' is no time")),
+    }
+}
+
 /// The claims of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who.
     pub sub: String,
     /// Until when, in seconds since 1970.
+    #[serde(deserialize_with = "whole_seconds")]
     pub exp: u64,
     /// Whose token it is, when keys are bound to an issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
     /// For whom it is meant, when an audience is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aud: Option<String>,
+    pub aud: Option<Audience>,
     /// In which databases.
     pub databases: Vec<String>,
     /// What may be seen.

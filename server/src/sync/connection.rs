@@ -1,5 +1,6 @@
 //! One edge's connection: frames between its socket and the core's session.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -115,10 +116,24 @@ struct Connection {
     session: HubSession<NativeStore>,
     /// Not held: a database that is deleted or disabled does not wait for edges.
     open: Weak<OpenDatabase>,
+    /// Pushes of a user who writes faster than they may, in order. All else goes on meanwhile, so
+    /// that the edge knows that somebody is there.
+    held: VecDeque<HeldPush>,
 }
+
+/// A push that waits for its time.
+struct HeldPush {
+    until: Instant,
+    writes: usize,
+    message: Message,
+}
+
+/// With more than these nothing is read: an edge that does not wait for answers has to.
+const MAX_HELD: usize = 2;
 
 /// What woke a connection.
 enum Event {
+    Due,
     Frame(Bytes),
     Committed,
     Ended,
@@ -156,6 +171,7 @@ impl Connection {
             socket,
             session,
             open: Arc::downgrade(&open),
+            held: VecDeque::new(),
         })
     }
 
@@ -168,7 +184,12 @@ impl Connection {
                 continue;
             }
             match self.next(commit).await? {
-                Event::Frame(frame) => self.follow(&frame).await?,
+                Event::Frame(frame) => self.take(Message::decode(&frame)?).await?,
+                Event::Due => {
+                    if let Some(held) = self.held.pop_front() {
+                        self.follow(held.message).await?;
+                    }
+                }
                 Event::Committed => {}
                 Event::Ended => return Ok(()),
                 Event::Silence => {
@@ -194,8 +215,11 @@ impl Connection {
         let config = &self.server.config;
         let silence = Duration::from_millis(config.sync_silence_timeout_ms);
         let expires_in = self.expires_in();
+        let due = self.held.front().map(|it| it.until);
+        let may_read = self.held.len() < MAX_HELD;
         tokio::select! {
-            frame = timeout(silence, next_frame(&mut self.socket)) => match frame {
+            () = wait_until(due) => Ok(Event::Due),
+            frame = timeout(silence, next_frame(&mut self.socket)), if may_read => match frame {
                 Ok(Ok(Some(frame))) => Ok(Event::Frame(frame)),
                 Ok(Ok(None)) => Ok(Event::Ended),
                 Ok(Err(error)) => Err(error),
@@ -215,16 +239,28 @@ impl Connection {
         Some(Instant::now() + Duration::from_secs(left_s))
     }
 
-    async fn follow(&mut self, frame: &[u8]) -> Result<()> {
+    /// Follows a message, or holds it until the user may write so much.
+    async fn take(&mut self, message: Message) -> Result<()> {
+        if let Message::Push { writes, .. } = &message {
+            let writes = writes.len();
+            let wait = self.wait_before(writes);
+            if !wait.is_zero() || !self.held.is_empty() {
+                self.held.push_back(HeldPush {
+                    until: Instant::now() + wait,
+                    writes,
+                    message,
+                });
+                return Ok(());
+            }
+        }
+        self.follow(message).await
+    }
+
+    async fn follow(&mut self, message: Message) -> Result<()> {
         // Asked for anew each time: it counts as use, and a deleted one is noticed.
         let open = self.server.databases.get(&self.bearer.database).await?;
         if !Weak::ptr_eq(&self.open, &Arc::downgrade(&open)) {
             return Err(gone());
-        }
-        let message = Message::decode(frame)?;
-        if let Message::Push { writes, .. } = &message {
-            let wait = self.wait_before(writes.len());
-            tokio::time::sleep(wait).await;
         }
         let answers = open.use_store(self.session.on_message(message).await)?;
         for warning in self.session.take_warnings() {
@@ -259,6 +295,11 @@ impl Connection {
     }
 
     async fn end(mut self, ended: Result<()>) {
+        // They are not made, and will be sent again.
+        let held = self.held.iter().map(|it| it.writes).sum();
+        if let Some(permit) = &self.bearer.current().permit {
+            permit.give_back_writes(held);
+        }
         let database = &self.bearer.database;
         let Err(error) = ended else {
             tracing::debug!(database, "a sync connection ended");

@@ -95,11 +95,15 @@ impl SyncKeys {
         use jsonwebtoken::errors::ErrorKind as Reason;
         let decoded = decode::<Claims>(token, key, &validation).map_err(|reason| {
             refuse(match reason.kind() {
+                // Only after the signature was found good.
+                Reason::Json(what) => {
+                    return refuse(&format!("has claims of another form: {what}"));
+                }
                 Reason::ExpiredSignature => "has expired",
                 Reason::ImmatureSignature => "is not valid yet",
                 Reason::InvalidIssuer => "is of another issuer",
                 Reason::InvalidAudience => "is meant for somebody else",
-                Reason::MissingRequiredClaim(_) | Reason::Json(_) => "lacks a claim",
+                Reason::MissingRequiredClaim(_) => "lacks a claim",
                 _ => "is not signed by this server's key",
             })
         })?;
@@ -186,6 +190,44 @@ mod tests {
             let refused = keys.check(&bad).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Unauthorized, "{bad}");
         }
+    }
+
+    #[test]
+    fn dates_may_have_fractions_and_audiences_be_many() {
+        let signed = |claims: serde_json::Value| {
+            let mut header = Header::new(Algorithm::HS256);
+            header.kid = Some("one".to_owned());
+            let key = EncodingKey::from_base64_secret(&format!("{SECRET}=")).unwrap();
+            encode(&header, &claims, &key).unwrap()
+        };
+        let text =
+            format!(r#"{{"keys":[{{"kty":"oct","kid":"one","alg":"HS256","k":"{SECRET}"}}]}}"#);
+        let anybodys = keys();
+        let mine = SyncKeys::parse(&text, None, Some("me".to_owned())).unwrap();
+        let claims = |exp: serde_json::Value, aud: serde_json::Value| serde_json::json!({"sub": "eva", "exp": exp, "aud": aud, "databases": []});
+        let several = signed(claims(
+            32503680000.5.into(),
+            serde_json::json!(["me", "you"]),
+        ));
+        assert_eq!(anybodys.check(&several).unwrap().exp, LATE);
+        assert!(mine.check(&several).is_ok());
+        let others = signed(claims(LATE.into(), serde_json::json!(["you"])));
+        let refused = mine.check(&others).unwrap_err();
+        assert!(refused.message().contains("somebody else"), "{refused}");
+        assert!(
+            mine.check(&signed(claims(LATE.into(), "me".into())))
+                .is_ok()
+        );
+        // What is wrong is said.
+        let broken = signed(serde_json::json!({"sub": "eva", "exp": LATE, "databases": "all"}));
+        let refused = anybodys.check(&broken).unwrap_err();
+        assert!(
+            refused.message().contains("databases") || refused.message().contains("sequence"),
+            "{refused}"
+        );
+        let past = signed(claims(1_000_000_000.5.into(), "me".into()));
+        let refused = mine.check(&past).unwrap_err();
+        assert!(refused.message().contains("expired"), "{refused}");
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl Bucket {
         Duration::from_secs_f64((-self.writes / rate).max(0.0))
     }
 
+    /// Gives back room for writes that were not made.
+    fn give_back(&mut self, count: usize, rate: u32) {
+        self.writes = (self.writes + count as f64).min(f64::from(rate));
+    }
+
     /// Whether somebody who comes anew would find the same.
     fn is_full(&self, now: Instant, rate: u32) -> bool {
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();
@@ -127,6 +132,11 @@ impl ConnectionPermit {
         let rate = self.limits.max_writes_per_s;
         lock(&self.bucket).take(Instant::now(), count, rate)
     }
+
+    /// Gives back room for `count` writes that are not made.
+    pub fn give_back_writes(&self, count: usize) {
+        lock(&self.bucket).give_back(count, self.limits.max_writes_per_s);
+    }
 }
 
 impl Drop for ConnectionPermit {
@@ -172,6 +182,8 @@ mod tests {
         // A long pause saves up a second and no more.
         assert!(bucket.is_full(after(60_000), 100));
         assert_eq!(bucket.take(after(60_000), 200, 100), Duration::from_secs(1));
+        bucket.give_back(200, 100);
+        assert_eq!(bucket.take(after(60_000), 100, 100), Duration::ZERO);
     }
 
     #[test]

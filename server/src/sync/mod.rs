@@ -8,7 +8,7 @@ mod keys;
 mod limits;
 mod signing;
 
-pub use claims::{Access, Claims};
+pub use claims::{Access, Audience, Claims};
 pub use connection::serve;
 pub use keys::SyncKeys;
 pub use limits::{ConnectionLimits, ConnectionPermit, SyncLimits};
