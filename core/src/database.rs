@@ -17,6 +17,7 @@ use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::{Notice, Notices};
 use crate::reader::ReadTransaction;
+use crate::replication::Acknowledged;
 use crate::revisions::{
     AdoptRevisions, AdoptedRevisions, EnforceRevisions, EnforcedRevisions, RevertDatabase,
     RevertedDatabase, SweepRevisionBin, SweptRevisionBin,
@@ -57,6 +58,8 @@ pub(crate) struct Shared<S: Store> {
     pub(crate) notices: Notices,
     /// Tells whoever follows the documents that there is something new.
     pub(crate) committed: event_listener::Event,
+    /// What edges' writes were called before a server had them.
+    pub(crate) acknowledged: Arc<Acknowledged>,
     /// Commits of the merger since the database was opened.
     pub(crate) commit_count: AtomicU64,
     pub(crate) patch_lanes: PatchLanes,
@@ -124,6 +127,7 @@ impl<S: Store> Database<S> {
             queue,
             notices: Notices::default(),
             committed: event_listener::Event::new(),
+            acknowledged: Arc::default(),
             commit_count: AtomicU64::new(0),
             patch_lanes: PatchLanes::default(),
             incarnations: RwLock::new(Arc::new(state.incarnations)),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
-use pinyon_core::attachments::{AttachmentName, PutAttachment};
+use pinyon_core::attachments::{AttachmentName, DeleteAttachment, PutAttachment};
 use pinyon_core::commands::{
     BatchCommand, CommandOutcome, Configure, DeleteDocument, ExpectedVersion, PutDocument,
 };
@@ -477,6 +477,156 @@ fn a_write_can_be_given_up() {
             (pending(&eva).await, name(&hub, "people/1").await.as_deref()),
             (0, Some("Base"))
         );
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+/// What an editor holds that stays open: the document's text and its change vector.
+async fn save_as(database: &Memory, id: &str, name: &str, seen: &str) -> Result<String> {
+    let text = format!(r#"{{"Name":"{name}","@metadata":{{"@collection":"People"}}}}"#);
+    let put = PutDocument {
+        id: IdRequest::parse(id, 512).unwrap(),
+        expected: ExpectedVersion::Exactly(seen.to_owned()),
+        document: parse_document(&text, &Limits::default()).unwrap(),
+    };
+    let mut outcomes = database.write_batch(vec![BatchCommand::Put(put)]).await?;
+    match outcomes.pop() {
+        Some(CommandOutcome::Written(written)) => Ok(written.change_vector),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_reads_before_the_server_answers_may_write_after_it() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        let vector = async |database: &Memory| {
+            let read = database.read().await.unwrap();
+            let found = read.document("people/1").await.unwrap().unwrap();
+            found.change_vector().to_owned()
+        };
+        // Written before there was a server, too.
+        put(&eva, "people/1", "first").await;
+        let mut seen = vector(&eva).await;
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        for round in 0..3 {
+            to_eva.sync().await;
+            assert_eq!(pending(&eva).await, 0);
+            assert_ne!(vector(&eva).await, seen);
+            seen = save_as(&eva, "people/1", &format!("round {round}"), &seen)
+                .await
+                .unwrap();
+        }
+        to_eva.sync().await;
+        // A name of an earlier version is as old as it was.
+        let first = seen.clone();
+        let second = save_as(&eva, "people/1", "second", &seen).await.unwrap();
+        let stale = save_as(&eva, "people/1", "stale", &first)
+            .await
+            .unwrap_err();
+        assert_eq!(stale.kind(), ErrorKind::ConcurrencyConflict);
+        to_eva.sync().await;
+        let stale = save_as(&eva, "people/1", "stale", &first)
+            .await
+            .unwrap_err();
+        assert_eq!(stale.kind(), ErrorKind::ConcurrencyConflict);
+        // When somebody else wrote, it is a concurrency error.
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        put(&adam, "people/1", "Adam").await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert_eq!(name(&eva, "people/1").await.as_deref(), Some("Adam"));
+        let stale = save_as(&eva, "people/1", "stale", &second)
+            .await
+            .unwrap_err();
+        assert_eq!(stale.kind(), ErrorKind::ConcurrencyConflict);
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn a_write_that_is_on_its_way_is_undone_when_it_is_given_up() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        put(&hub, "people/1", "server").await;
+        attach(&hub, "people/1", "photo.png", &vec![3; 100_000]).await;
+        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        for (id, answered) in [("people/1", false), ("people/2", false), ("people/1", true)] {
+            put(&eva, id, "mine").await;
+            let frames = line.edge.on_local_write().await.unwrap();
+            let frames: Vec<Vec<u8>> = frames.iter().map(|it| it.to_vec()).collect();
+            let mut answers = Vec::new();
+            if answered {
+                for frame in &frames {
+                    let frames = line.hub.on_frame(frame).await.unwrap();
+                    answers.extend(frames.iter().map(|it| it.to_vec()));
+                }
+            }
+            eva.discard_pending(id).await.unwrap();
+            let server = (id == "people/1").then_some("server");
+            assert_eq!(name(&eva, id).await.as_deref(), server);
+            if !answered {
+                line.exchange(frames).await;
+            }
+            for answer in answers {
+                let more = line.edge.on_frame(&answer).await.unwrap();
+                line.exchange(more.iter().map(|it| it.to_vec()).collect())
+                    .await;
+            }
+            line.sync().await;
+            assert_eq!(pending(&eva).await, 0);
+            assert_eq!(name(&hub, id).await.as_deref(), server);
+            assert_eq!(seen(&eva, id).await, seen(&hub, id).await);
+        }
+        let photo = attachment(&eva, "people/1", "photo.png").await;
+        assert_eq!(photo, Some(vec![3; 100_000]));
+        // And an edit is no conflict with oneself.
+        put(&eva, "people/1", "again").await;
+        line.sync().await;
+        assert_eq!(name(&hub, "people/1").await.as_deref(), Some("again"));
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+#[test]
+fn attachments_alone_are_deleted_and_replaced() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        put(&hub, "people/1", "Base").await;
+        for name in ["a", "b", "c"] {
+            attach(
+                &hub,
+                "people/1",
+                name,
+                format!("server's {name}").as_bytes(),
+            )
+            .await;
+        }
+        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let delete = |name: &str| {
+            BatchCommand::DeleteAttachment(DeleteAttachment {
+                id: DocumentId::new("people/1", 512).unwrap(),
+                name: AttachmentName::new(name).unwrap(),
+                expected: ExpectedVersion::Any,
+            })
+        };
+        eva.write_batch(vec![delete("a")]).await.unwrap();
+        line.sync().await;
+        attach(&eva, "people/1", "b", b"another").await;
+        line.sync().await;
+        assert_eq!(attachment(&hub, "people/1", "a").await, None);
+        let b = attachment(&hub, "people/1", "b").await;
+        assert_eq!(b.as_deref(), Some(&b"another"[..]));
+        // Given up, what was deleted is back.
+        eva.write_batch(vec![delete("c")]).await.unwrap();
+        eva.discard_pending("people/1").await.unwrap();
+        let c = attachment(&eva, "people/1", "c").await;
+        assert_eq!(c.as_deref(), Some(&b"server's c"[..]));
+        line.sync().await;
         assert_sound(&[&hub, &eva]).await;
     });
 }

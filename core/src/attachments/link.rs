@@ -157,8 +157,8 @@ pub(crate) async fn hold<S: Snapshot>(tx: &mut Transaction<S>, attachments: &str
 }
 
 /// Holds the contents of a document's last version while a new one is stored: where revisions
-/// were off before, that makes a revision of the last one, which then needs them. Answers the list
-/// to release afterwards.
+/// were off before, that makes a revision of the last one, and on an edge the base of a write, which
+/// then need them. Answers the list to release afterwards.
 pub(crate) async fn hold_last<S: Snapshot>(
     tx: &mut Transaction<S>,
     previous: &Previous,
@@ -168,7 +168,8 @@ pub(crate) async fn hold_last<S: Snapshot>(
     };
     let is_recorded = record.flags.contains(DocumentFlags::HAS_REVISIONS)
         && !record.flags.contains(DocumentFlags::UNRECORDED);
-    if !tx.knows_revisions() || is_recorded {
+    let is_for_revision = tx.knows_revisions() && !is_recorded;
+    if !is_for_revision && tx.edge().is_none() {
         return Ok(String::new());
     }
     hold(tx, record.attachments()).await?;

@@ -51,7 +51,7 @@ impl DeleteDocument {
             let record = DocumentRecord::decode(value)?;
             if self.expected != ExpectedVersion::Any {
                 let actual = record.context.to_text(tx.incarnations())?;
-                self.expected.check("the delete", id, Some(&actual))?;
+                tx.check_expected(&self.expected, "the delete", &self.id, &record, &actual)?;
             }
             outcome.deleted = true;
             outcome.change_vector = Some(bury(tx, self.id.key(), &record).await?);

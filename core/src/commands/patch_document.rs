@@ -88,6 +88,19 @@ async fn visible<S: Snapshot>(
     StoredDocument::new(key.clone(), value, &incarnations).map(Some)
 }
 
+fn check_expected<S: Snapshot>(
+    tx: &Transaction<S>,
+    expected: &ExpectedVersion,
+    id: &DocumentId,
+    stored: Option<&StoredDocument>,
+) -> Result<()> {
+    let action = "the patch";
+    match stored {
+        None => expected.check(action, id.as_str(), None),
+        Some(it) => tx.check_expected(expected, action, id, it.record(), it.change_vector()),
+    }
+}
+
 /// Whether a script that saw the one would have done the same over the other.
 fn is_same(seen: Option<&StoredDocument>, visible: Option<&StoredDocument>) -> bool {
     match (seen, visible) {
@@ -171,8 +184,8 @@ impl PatchDocument {
     ) -> Result<PatchedDocument> {
         let id = self.id.as_str();
         let stored = visible(tx, self.id.key()).await?;
-        let actual = stored.as_ref().map(StoredDocument::change_vector);
-        if let Err(unexpected) = self.expected.check("the patch", id, actual) {
+        let checked = check_expected(tx, &self.expected, &self.id, stored.as_ref());
+        if let Err(unexpected) = checked {
             if self.skip_if_unexpected {
                 return Ok(report(id, PatchStatus::Skipped, stored.as_ref()));
             }
@@ -288,8 +301,7 @@ impl JsonPatchDocument {
     ) -> Result<PatchedDocument> {
         let id = self.id.as_str();
         let stored = visible(tx, self.id.key()).await?;
-        let actual = stored.as_ref().map(StoredDocument::change_vector);
-        self.expected.check("the patch", id, actual)?;
+        check_expected(tx, &self.expected, &self.id, stored.as_ref())?;
         let Some(stored) = stored else {
             let missing = report(id, PatchStatus::DocumentDoesNotExist, None);
             return create(tx, &self.id, self.create_if_missing.as_ref(), missing).await;

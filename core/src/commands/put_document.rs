@@ -4,7 +4,7 @@ use super::store_version::{NewVersion, Previous, store_version};
 use super::{ExpectedVersion, Transaction};
 use crate::document::{CollectionName, DocumentId, DocumentText, IdRequest};
 use crate::host::Timestamp;
-use crate::schema::documents::DocumentFlags;
+use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::storage::Snapshot;
 use crate::version::Etag;
 use crate::{Error, Result};
@@ -95,7 +95,11 @@ impl PutDocument {
     ) -> Result<()> {
         if self.expected != ExpectedVersion::Any {
             let actual = match previous {
-                Previous::Document(it) => Some(it.context.to_text(tx.incarnations())?),
+                Previous::Document(it) => {
+                    let actual = it.context.to_text(tx.incarnations())?;
+                    tx.check_expected(&self.expected, "the put", id, it, &actual)?;
+                    return self.check_collection(id, it);
+                }
                 // Whoever has seen all of the conflict's versions may settle it.
                 Previous::Tombstone(it) if it.is_conflict() => {
                     Some(it.context.to_text(tx.incarnations())?)
@@ -105,13 +109,14 @@ impl PutDocument {
             self.expected
                 .check("the put", id.as_str(), actual.as_deref())?;
         }
-        let stored = previous.document();
-        let Some(stored) = stored
-            .map(|it| CollectionName::new(it.collection()))
-            .transpose()?
-        else {
-            return Ok(());
-        };
+        match previous.document() {
+            Some(stored) => self.check_collection(id, stored),
+            None => Ok(()),
+        }
+    }
+
+    fn check_collection(&self, id: &DocumentId, stored: &DocumentRecord) -> Result<()> {
+        let stored = CollectionName::new(stored.collection())?;
         if stored.key() == self.document.collection.key() {
             return Ok(());
         }

@@ -13,6 +13,7 @@ use super::{Changes, UndoLog};
 use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::Notice;
+use crate::replication::Acknowledged;
 use crate::revisions::{CollectionRevisions, RevisionsConfiguration};
 use crate::schema::collections::CollectionStatistics;
 use crate::schema::configuration;
@@ -47,6 +48,7 @@ pub struct Transaction<S> {
     now: Timestamp,
     pub(crate) host: Host,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) acknowledged: Arc<Acknowledged>,
 }
 
 impl<S: Snapshot> Transaction<S> {
@@ -55,6 +57,7 @@ impl<S: Snapshot> Transaction<S> {
         in_flight: Arc<Changes>,
         host: Host,
         limits: Arc<Limits>,
+        acknowledged: Arc<Acknowledged>,
     ) -> Result<Self> {
         let keys = [STATE_KEY, EDGE_KEY].map(Bytes::from_static);
         let mut stored = snapshot.get_many(DATABASE, &keys).await?;
@@ -87,6 +90,7 @@ impl<S: Snapshot> Transaction<S> {
             now: host.clock.now(),
             host,
             limits,
+            acknowledged,
         })
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
+use super::acknowledged::note_acknowledged;
 use super::end_resync::mark_of;
 use super::local_write::{
     keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
@@ -119,6 +120,7 @@ impl ApplyPull {
         }
         let etag = tx.take_etag();
         install(tx, key, &previous, &remote, etag).await?;
+        note_acknowledged(tx, key, &previous, pending.origin, &remote);
         keep_conflict_base(tx, key, &remote).await?;
         remove_pending(tx, key, &pending).await?;
         Ok(true)

@@ -3,17 +3,21 @@
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
+use super::acknowledged::note_acknowledged;
 use super::apply_pull::{no_edge, pulled};
 use super::local_write::{
-    LocalWrite, keep_conflict_base, load_pending, next_origin, put_pending, rebase, remove_pending,
+    LocalWrite, follow_own, keep_conflict_base, load_pending, next_origin, put_pending, put_state,
+    rebase, remove_pending,
 };
 use super::records::{Stored, install, load};
 use super::wire::{Verdict, WriteOutcome};
 use crate::commands::Transaction;
-use crate::schema::edge::{EdgeRecord, PendingWrite};
+use crate::commands::store_version::Previous;
+use crate::schema::conflicts::DocumentVersion;
+use crate::schema::edge::{EdgeRecord, EdgeStateKind, PendingWrite, order_key};
 use crate::schema::{DOCUMENTS, PENDING, PENDING_ORDER};
 use crate::storage::{KeyRange, Snapshot};
-use crate::version::{Origin, ReplicaId, Siblings};
+use crate::version::{Live, Origin, ReplicaId, Siblings};
 use crate::{Error, Result};
 
 /// How many documents one step of joining looks at.
@@ -151,6 +155,7 @@ async fn settle<S: Snapshot>(
                 (Some(arrived), _) => {
                     let etag = tx.take_etag();
                     install(tx, key, &previous, &arrived, etag).await?;
+                    note_acknowledged(tx, key, &previous, outcome.origin, &arrived);
                     keep_conflict_base(tx, key, &arrived).await?;
                 }
                 (None, Some((context, last_modified))) => {
@@ -164,6 +169,7 @@ async fn settle<S: Snapshot>(
                     live.value.last_modified = *last_modified;
                     let etag = tx.take_etag();
                     install(tx, key, &previous, &set, etag).await?;
+                    note_acknowledged(tx, key, &previous, outcome.origin, &set);
                 }
                 (None, None) => {
                     pending.accepted = Some(dot);
@@ -223,7 +229,8 @@ impl RenewReplica {
     }
 }
 
-/// Gives up a pending write: the document becomes what the server has.
+/// Gives up a pending write: the document becomes what the server has. A write that the server may
+/// have already is replaced by one that undoes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscardPending {
     /// The document, lower-cased.
@@ -243,26 +250,91 @@ impl DiscardPending {
             Some(pulled) => Some(pulled),
             None => super::local_write::base(tx, &self.key).await?,
         };
+        let may_be_there = pending.accepted.is_some()
+            || !pending.chain.is_empty()
+            || (pending.is_sent && pending.refusal.is_none());
+        if may_be_there {
+            self.undo(tx, &previous, pending, set, server).await?;
+            return Ok(ReplicationOutcome::Done);
+        }
         let etag = tx.take_etag();
         match server {
             Some(server) => install(tx, &self.key, &previous, &server, etag).await?,
             None => {
-                for live in &mut set.live {
-                    live.value.is_deletion = true;
-                    for text in [
-                        &mut live.value.attachments,
-                        &mut live.value.metadata,
-                        &mut live.value.body,
-                    ] {
-                        text.clear();
-                    }
-                }
+                set.live.iter_mut().for_each(|it| empty(&mut it.value));
                 install(tx, &self.key, &previous, &set, etag).await?;
             }
         }
         remove_pending(tx, &self.key, &pending).await?;
         Ok(ReplicationOutcome::Done)
     }
+
+    /// Writes what the server had over the pending write `old`, whose document is `set`.
+    async fn undo<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+        previous: &Previous,
+        mut old: PendingWrite,
+        mut set: Siblings<DocumentVersion>,
+        server: Option<Siblings<DocumentVersion>>,
+    ) -> Result<()> {
+        let mut edge = tx.edge().cloned().ok_or_else(no_edge)?;
+        let restored = match &server {
+            Some(server) => server.sole().map(|it| it.value.clone()),
+            None => set.live.first().map(|it| {
+                let mut nothing = it.value.clone();
+                empty(&mut nothing);
+                nothing
+            }),
+        };
+        let Some(restored) = restored else {
+            return Err(Error::invalid(format!(
+                "the write of '{}' may have reached a server where the document is in conflict; \
+                 resolve the conflict when it is here",
+                String::from_utf8_lossy(&self.key)
+            )));
+        };
+        let write = LocalWrite::of_version(&restored);
+        tx.delete(PENDING_ORDER, order_key(old.origin.sequence));
+        follow_own(&mut old);
+        if let Some(server) = &server {
+            old.base.merge(&server.context);
+            old.replaces.extend(server.live.iter().map(|it| it.dot));
+            let origins = server.live.iter().filter_map(|it| it.origin);
+            old.replaced_origins.extend(origins);
+            set.context.merge(&server.context);
+        }
+        let pending = PendingWrite {
+            origin: next_origin(&mut edge, &self.key, &write),
+            is_sent: false,
+            accepted: None,
+            refusal: None,
+            ..old
+        };
+        tx.set_edge(edge);
+        put_state(tx, EdgeStateKind::Base, &self.key, server.as_ref()).await?;
+        put_state(tx, EdgeStateKind::Pulled, &self.key, None).await?;
+        put_pending(tx, &self.key, &pending);
+        let dot = tx.take_dot();
+        set.context.include(dot);
+        set.live = vec![Live {
+            dot,
+            origin: None,
+            value: DocumentVersion {
+                last_modified: tx.now(),
+                ..restored
+            },
+        }];
+        install(tx, &self.key, previous, &set, dot.etag).await
+    }
+}
+
+/// Makes a version a deletion.
+fn empty(version: &mut DocumentVersion) {
+    version.is_deletion = true;
+    version.attachments.clear();
+    version.metadata.clear();
+    version.body.clear();
 }
 
 /// Offers refused writes again.

@@ -227,7 +227,7 @@ pub(crate) async fn follow_local_write<S: Snapshot>(
 }
 
 /// The write that comes after `old` replaces it, wherever it is.
-fn follow_own(old: &mut PendingWrite) {
+pub(super) fn follow_own(old: &mut PendingWrite) {
     match old.accepted {
         Some(dot) => rebase(old, old.origin, dot),
         None if old.is_sent => old.chain.push(old.origin),

@@ -11,6 +11,7 @@
 
 mod accept_rule;
 mod accept_writes;
+mod acknowledged;
 mod apply_pull;
 mod content_fetch;
 pub mod edge;
@@ -35,6 +36,7 @@ use bytes::Bytes;
 
 pub use accept_rule::{Offer, admit, facts_of, judge};
 pub use accept_writes::AcceptWrites;
+pub(crate) use acknowledged::Acknowledged;
 pub use apply_pull::ApplyPull;
 pub use edge_steps::{
     BecomeEdge, DiscardPending, MarkSent, RenewReplica, RetryRefused, SettleWrites,
