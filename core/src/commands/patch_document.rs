@@ -82,6 +82,7 @@ async fn visible<S: Snapshot>(
     key: &bytes::Bytes,
 ) -> Result<Option<StoredDocument>> {
     let Some(value) = tx.get(DOCUMENTS, key).await? else {
+        crate::conflicts::refuse_conflict(tx, key).await?;
         return Ok(None);
     };
     let incarnations = Arc::new(tx.incarnations().clone());

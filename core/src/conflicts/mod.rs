@@ -12,6 +12,7 @@ mod resolve_by_script;
 mod store;
 
 pub use configuration::{ConflictsConfiguration, ScriptResolver};
+pub(crate) use read::refuse_conflict;
 pub use read::{Conflict, ConflictDetails};
 pub use resolve::resolve;
 pub use resolve_by_script::ScriptResolution;

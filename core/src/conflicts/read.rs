@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::commands::Transaction;
 use crate::document::{StoredDocument, to_id_key};
 use crate::reader::Pages;
 use crate::schema::conflicts::{self, DocumentVersion};
@@ -239,6 +240,21 @@ impl<S: Snapshot> ReadTransaction<S> {
         }
         Ok(())
     }
+}
+
+/// Refuses to change a document as if there were none, where it is in conflict.
+pub(crate) async fn refuse_conflict<S: Snapshot>(tx: &Transaction<S>, key: &Bytes) -> Result<()> {
+    let Some(value) = tx.get_once(TOMBSTONES, key).await? else {
+        return Ok(());
+    };
+    let tombstone = Tombstone::decode(&value)?;
+    if !tombstone.is_conflict() {
+        return Ok(());
+    }
+    let versions = tx.get_once(CONFLICTS, key).await?;
+    let versions = versions.map(|it| conflicts::decode(&it)).transpose()?;
+    let count = versions.map_or(0, |it| it.live.len());
+    Err(in_conflict(&tombstone.id, tombstone.etag, count))
 }
 
 /// The error of whoever loads a document in conflict.

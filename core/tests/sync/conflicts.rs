@@ -1,6 +1,8 @@
 //! Documents that several wrote without having seen each other's.
 
 use pinyon_core::attachments::ListedAttachment;
+use pinyon_core::commands::JsonPatchDocument;
+use pinyon_core::document::JsonPatch;
 use pinyon_core::revisions::{
     AdoptRevisions, CollectionRevisions, DeleteRevisions, RevisionSelection, RevisionsConfiguration,
 };
@@ -221,5 +223,36 @@ fn who_settles_a_conflict_has_the_attachments_of_all_versions() {
             assert_eq!(photos, [b"adam".to_vec(), b"eva".to_vec()]);
         }
         assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn a_patch_of_a_document_in_conflict_changes_nothing_and_says_so() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        put(&eva, "people/1", "Eva").await;
+        put(&hub, "people/1", "Hub").await;
+        to_eva.sync().await;
+        for database in [&hub, &eva] {
+            for create_if_missing in [None, Some(r#"{"n":500}"#)] {
+                let patch = JsonPatchDocument {
+                    id: DocumentId::new("people/1", 512).unwrap(),
+                    expected: ExpectedVersion::Any,
+                    patch: JsonPatch::parse(r#"[{"op":"add","path":"/n","value":1}]"#).unwrap(),
+                    create_if_missing: create_if_missing
+                        .map(|text| parse_document(text, &Limits::default()).unwrap()),
+                };
+                let refused = database
+                    .write_batch(vec![BatchCommand::JsonPatch(patch)])
+                    .await
+                    .unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::DocumentConflict);
+            }
+            let read = database.read().await.unwrap();
+            let conflict = read.conflict("people/1").await.unwrap().unwrap();
+            assert_eq!(conflict.set.live.len(), 2);
+        }
+        assert_sound(&[&hub, &eva]).await;
     });
 }
