@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
-use pinyon_core::attachments::{AttachmentName, DeleteAttachment, PutAttachment};
+use pinyon_core::attachments::{AttachmentName, CopyAttachment, DeleteAttachment, PutAttachment};
 use pinyon_core::commands::{
     BatchCommand, CommandOutcome, Configure, DeleteDocument, ExpectedVersion, PutDocument,
 };
@@ -588,6 +588,82 @@ fn a_write_that_is_on_its_way_is_undone_when_it_is_given_up() {
         put(&eva, "people/1", "again").await;
         line.sync().await;
         assert_eq!(name(&hub, "people/1").await.as_deref(), Some("again"));
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
+/// What one loses before another gets it, in one push and in one part of the stream.
+#[test]
+fn an_attachment_moves_from_one_document_to_another() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
+        put(&eva, "people/1", "first").await;
+        put(&eva, "people/2", "second").await;
+        attach(&eva, "people/1", "x", &vec![5; 50_000]).await;
+        to_eva.sync().await;
+        to_adam.sync().await;
+        let moved = CopyAttachment {
+            id: DocumentId::new("people/1", 512).unwrap(),
+            name: AttachmentName::new("x").unwrap(),
+            expected: ExpectedVersion::Any,
+            destination_id: DocumentId::new("people/2", 512).unwrap(),
+            destination_name: AttachmentName::new("y").unwrap(),
+            is_move: true,
+        };
+        eva.write_batch(vec![BatchCommand::CopyAttachment(moved)])
+            .await
+            .unwrap();
+        to_eva.sync().await;
+        to_adam.sync().await;
+        assert_eq!(pending(&eva).await, 0);
+        for database in [&hub, &adam] {
+            assert_eq!(attachment(database, "people/1", "x").await, None);
+            let y = attachment(database, "people/2", "y").await;
+            assert_eq!(y, Some(vec![5; 50_000]));
+        }
+        assert_sound(&[&hub, &eva, &adam]).await;
+    });
+}
+
+#[test]
+fn a_write_of_what_is_not_seen_ends_though_it_is_in_conflict() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let (read, write) = (scope(&["in/"], &[]), scope(&[], &[]));
+        *world.grants.lock().unwrap() = vec![("eva".to_owned(), grants(read, write))];
+        put(&hub, "out/1", "Hub").await;
+        put(&hub, "in/1", "Hub").await;
+        let mut line = world.connect(&hub, &eva, with_token("eva")).await;
+        put(&eva, "out/1", "Eva").await;
+        line.sync().await;
+        assert_eq!(pending(&eva).await, 0);
+        assert_eq!(name(&eva, "out/1").await.as_deref(), Some("Eva"));
+        let conflict = hub.read().await.unwrap().conflict("out/1").await.unwrap();
+        assert_eq!(conflict.unwrap().set.live.len(), 2);
+        // It goes on from its own version: there are still two.
+        put(&eva, "out/1", "Eva again").await;
+        line.sync().await;
+        assert_eq!(pending(&eva).await, 0);
+        let conflict = hub.read().await.unwrap().conflict("out/1").await.unwrap();
+        let mut bodies: Vec<String> = conflict
+            .unwrap()
+            .set
+            .live
+            .into_iter()
+            .map(|it| it.value.body)
+            .collect();
+        bodies.sort();
+        assert_eq!(bodies, [r#"{"Name":"Eva again"}"#, r#"{"Name":"Hub"}"#]);
+        // What it sees comes as ever.
+        put(&eva, "in/1", "Eva").await;
+        line.sync().await;
+        assert_eq!(name(&eva, "in/1").await.as_deref(), Some("Eva"));
         assert_sound(&[&hub, &eva]).await;
     });
 }

@@ -228,6 +228,18 @@ pub(crate) async fn unlink<S: Snapshot>(tx: &mut Transaction<S>, hash: &ContentH
     change_references(tx, hash, -1).await
 }
 
+/// Adds one reference to the content with `hash`, if it is here. Answers whether it is.
+pub(crate) async fn link_present<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    hash: &ContentHash,
+) -> Result<bool> {
+    let is_present = find_blob(tx, hash).await?.is_some();
+    if is_present {
+        link_again(tx, hash).await?;
+    }
+    Ok(is_present)
+}
+
 /// Adds one reference to the content with `hash`.
 pub(super) async fn link_again<S: Snapshot>(
     tx: &mut Transaction<S>,

@@ -21,7 +21,7 @@ mod write;
 pub use crate::schema::attachment_counts::AttachmentStatistics;
 pub use content::AttachmentContent;
 pub use import::{ImportDocument, ImportedAttachment};
-pub(crate) use link::{hold, hold_last, link, release, replace_all, take_in, unlink};
+pub(crate) use link::{hold, hold_last, link, link_present, release, replace_all, take_in, unlink};
 pub use list::{AttachmentName, ListedAttachment, hash_text, parse_hash};
 pub use sweep::SweepLooseContents;
 pub use upload::AttachmentUpload;

@@ -131,7 +131,8 @@ impl AcceptWrites {
             .map(|value| ReplicaRecord::decode(&value))
             .transpose()?;
         let mut record = known.unwrap_or_default();
-        hold_contents(tx, &self.contents).await?;
+        let lists = self.writes.iter().map(|it| &it.version.attachments[..]);
+        let held = hold_contents(tx, &self.contents, lists).await?;
         let validation = match tx
             .get(DATABASE, &Bytes::from_static(VALIDATION_KEY))
             .await?
@@ -174,7 +175,7 @@ impl AcceptWrites {
         self.forget_settled(tx, &mut record).await?;
         record.last_heard = tx.now();
         tx.put(REPLICAS, replica_key, record.encode());
-        let_go_of_contents(tx, &self.contents).await?;
+        let_go_of_contents(tx, &held).await?;
         Ok(ReplicationOutcome::Judged {
             outcomes,
             told,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::ReplicationOutcome;
 use super::acknowledged::note_acknowledged;
+use super::content_fetch::lists_of;
 use super::end_resync::mark_of;
 use super::local_write::{
     keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
@@ -58,7 +59,8 @@ impl ApplyPull {
     ) -> Result<ReplicationOutcome> {
         let hub = tx.learn_name(&self.hub);
         let mut changed = 0;
-        hold_contents(tx, &self.contents).await?;
+        let lists = self.states.iter().flat_map(|it| lists_of(&it.live));
+        let held = hold_contents(tx, &self.contents, lists).await?;
         for state in &self.states {
             let key = to_id_key(&state.id);
             if let Some(until) = self.resync_until {
@@ -67,7 +69,7 @@ impl ApplyPull {
             }
             changed += usize::from(self.apply(tx, &key, state).await?);
         }
-        let_go_of_contents(tx, &self.contents).await?;
+        let_go_of_contents(tx, &held).await?;
         let mut edge = tx.edge().cloned().ok_or_else(no_edge)?;
         edge.cursors.retain(|it| it.hub != hub);
         edge.cursors.push(HubCursor {

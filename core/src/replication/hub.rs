@@ -17,10 +17,11 @@ use bytes::Bytes;
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::outgoing::{Selection, StreamLimits};
-use super::wire::EdgeWrite;
+use super::wire::{EdgeWrite, Verdict, WireEntry, WriteOutcome};
 use super::{AcceptWrites, MintIncarnation, ReplicationCommand, ReplicationOutcome, Scope};
 use crate::commands::{Operation, Outcome};
 use crate::database::Database;
+use crate::document::to_id_key;
 use crate::host::ScriptEngine;
 use crate::schema::REPLICAS;
 use crate::schema::blobs::ContentHash;
@@ -475,13 +476,39 @@ impl<S: Store> HubSession<S> {
         let offered: Vec<_> = offered
             .map(|it| (it.version.id.clone(), it.replaces.clone()))
             .collect();
-        let (outcomes, told) = self.accept_validated(accept, &user).await?;
+        let (mut outcomes, told) = self.accept_validated(accept, &user).await?;
         self.resolve_by_scripts(&offered, &outcomes).await?;
+        self.settle_unseen(&offered, &mut outcomes).await?;
         if let Some(edge) = &mut self.edge {
             edge.told
                 .extend(told.into_iter().filter(|etag| *etag > edge.position));
         }
         Ok(vec![Message::Outcomes(outcomes)])
+    }
+
+    /// The state of a document that the edge does not see never comes to it, so what it waits for
+    /// after a conflict is answered at once: its own version, by the dot that it has here.
+    async fn settle_unseen(
+        &self,
+        offered: &[(String, Vec<WireEntry>)],
+        outcomes: &mut [WriteOutcome],
+    ) -> Result<()> {
+        let edge = self.edge.as_ref().ok_or_else(unexpected)?;
+        let waiting =
+            |it: &WriteOutcome| matches!(it.verdict, Verdict::Accepted { sole: None, .. });
+        if !outcomes.iter().any(waiting) {
+            return Ok(());
+        }
+        let read = self.database.read().await?;
+        for ((id, _), outcome) in offered.iter().zip(outcomes) {
+            if let Verdict::Accepted { dot, sole } = &mut outcome.verdict
+                && sole.is_none()
+                && !read.shows(&to_id_key(id), &edge.scope).await?
+            {
+                *sole = Some((vec![dot.clone()], self.database.now()));
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn replicate(

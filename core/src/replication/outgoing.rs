@@ -218,6 +218,24 @@ impl<S: Snapshot> ReadTransaction<S> {
         Ok(is_in.then_some(Item::State(set)))
     }
 
+    /// Whether an edge that sees `scope` gets the document with this lower-cased id.
+    pub(super) async fn shows(&self, key: &Bytes, scope: &Scope) -> Result<bool> {
+        let told = BTreeSet::new();
+        let selection = Selection {
+            scope: Some(scope),
+            told: &told,
+        };
+        for space in [DOCUMENTS, TOMBSTONES] {
+            let keys = std::slice::from_ref(key);
+            let found = self.snapshot.get_many(space, keys).await?;
+            if let Some(value) = found.into_iter().next().flatten() {
+                let shown = self.item(space, key.clone(), value, &selection).await?;
+                return Ok(shown.is_some());
+            }
+        }
+        Ok(false)
+    }
+
     /// Up to where tombstones may be gone.
     pub(super) async fn purged(&self) -> Result<Etag> {
         let key = Bytes::from_static(crate::schema::configuration::PURGED_KEY);

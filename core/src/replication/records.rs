@@ -3,8 +3,11 @@
 use bytes::Bytes;
 
 use super::Facts;
+use super::content_fetch::hashes_of;
 use crate::Result;
-use crate::attachments::{AttachmentContent, hold_last, link, release, replace_all, unlink};
+use crate::attachments::{
+    AttachmentContent, hold_last, link, link_present, release, replace_all, unlink,
+};
 use crate::commands::Transaction;
 use crate::commands::delete_document::bury_replicated;
 use crate::commands::store_version::{Lineage, NewVersion, Previous, store_replicated_version};
@@ -13,6 +16,7 @@ use crate::conflicts::{
 };
 use crate::document::{CollectionName, Schedule};
 use crate::revisions::has_some;
+use crate::schema::blobs::ContentHash;
 use crate::schema::configuration::{CONFLICTS_KEY, PURGED_KEY};
 use crate::schema::conflicts::DocumentVersion;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
@@ -104,24 +108,34 @@ async fn install_document<S: Snapshot>(
     release(tx, &held).await
 }
 
-/// Holds contents that came with what refers to them, until all of it is stored.
+/// Holds what versions with these lists of attachments refer to, until all of them are stored: what
+/// came with them, and what is here already, which one of them may lose before another gets it.
+/// Answers what to let go of afterwards.
 pub(super) async fn hold_contents<S: Snapshot>(
     tx: &mut Transaction<S>,
     contents: &[AttachmentContent],
-) -> Result<()> {
+    lists: impl Iterator<Item = &str>,
+) -> Result<Vec<ContentHash>> {
+    let mut held: Vec<ContentHash> = Vec::new();
     for content in contents {
         link(tx, content).await?;
+        held.push(*content.hash());
     }
-    Ok(())
+    for hash in hashes_of(lists) {
+        if !held.contains(&hash) && link_present(tx, &hash).await? {
+            held.push(hash);
+        }
+    }
+    Ok(held)
 }
 
 /// Lets go of them: what nothing refers to is loose again.
 pub(super) async fn let_go_of_contents<S: Snapshot>(
     tx: &mut Transaction<S>,
-    contents: &[AttachmentContent],
+    held: &[ContentHash],
 ) -> Result<()> {
-    for content in contents {
-        unlink(tx, content.hash()).await?;
+    for hash in held {
+        unlink(tx, hash).await?;
     }
     Ok(())
 }
