@@ -485,9 +485,12 @@ export class DatabaseHost {
     async #tellOne(watch: Watch): Promise<void> {
         for (let isComplete = false; !isComplete && !this.#isClosed; ) {
             const text = await this.#database.changesAfter(watch.etag, CHANGES_AT_ONCE);
-            const news = JSON.parse(text) as { Changes: DocumentChange[]; LastEtag: number; IsComplete: boolean };
+            type Change = DocumentChange & { isKnown?: boolean };
+            const news = JSON.parse(text) as { Changes: Change[]; LastEtag: number; IsComplete: boolean };
             watch.etag = news.LastEtag;
-            if (news.Changes.length > 0) watch.tell(news.Changes, news.LastEtag);
+            // That a server has taken a write is no other write.
+            const changes = news.Changes.filter((it) => !it.isKnown).map(({ isKnown: _, ...change }) => change);
+            if (changes.length > 0) watch.tell(changes, news.LastEtag);
             isComplete = news.IsComplete;
         }
     }

@@ -13,6 +13,7 @@ impl Database {
     async fn changes_json(&self, after: u64, limit: usize) -> Result<String, Error> {
         let read = self.database.read().await?;
         let items = read.items_after(Etag::new(after), limit).await?;
+        let told = Etag::new(after);
         let mut last = after;
         let mut changes: Vec<Value> = Vec::with_capacity(items.len());
         for item in &items {
@@ -24,6 +25,11 @@ impl Database {
                         "id": document.id(),
                         "collectionName": document.collection(),
                         "changeVector": document.change_vector(),
+                        "isKnown": self.database.is_acknowledged(
+                            document.id(),
+                            document.record().dot,
+                            told,
+                        ),
                     }));
                 }
                 Item::Tombstone(tombstone) => {
@@ -33,6 +39,11 @@ impl Database {
                         "id": tombstone.id,
                         "collectionName": tombstone.collection,
                         "changeVector": tombstone.context.to_text(read.incarnations())?,
+                        "isKnown": self.database.is_acknowledged(
+                            &tombstone.id,
+                            tombstone.dot,
+                            told,
+                        ),
                     }));
                 }
                 Item::Revision(revision) => last = revision.etag().number(),
@@ -84,7 +95,8 @@ impl Database {
         self.call_with_each(callback, move || Some(database.listen()));
     }
 
-    /// Documents put and deleted after an etag, in order, at most `limit`: JSON.
+    /// Documents put and deleted after an etag, in order, at most `limit`: JSON. What a server took
+    /// of what was written up to that etag is marked `isKnown`.
     #[wasm_bindgen(js_name = changesAfter)]
     #[expect(
         clippy::cast_possible_truncation,

@@ -11,7 +11,7 @@ use crate::commands::{
     BatchCommand, CleanTombstones, CommandOutcome, Configure, HiloRange, Merger, NextHiloRange,
     NextIdentity, Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
 };
-use crate::document::CollectionName;
+use crate::document::{CollectionName, to_id_key};
 use crate::expiration::{SweepExpired, SweepRefreshes};
 use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
@@ -25,7 +25,9 @@ use crate::revisions::{
 use crate::schema::DATABASE;
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
 use crate::storage::{Durability, Snapshot, Store, WriteBatch};
-use crate::version::{Etag, Incarnation, IncarnationId, IncarnationIndex, Incarnations, NodeTag};
+use crate::version::{
+    Dot, Etag, Incarnation, IncarnationId, IncarnationIndex, Incarnations, NodeTag,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// How a database is opened.
@@ -421,6 +423,13 @@ impl<S: Store> Database<S> {
     /// How many operations wait for the merger.
     pub fn queued_operations(&self) -> usize {
         self.shared.queue.queued_operations()
+    }
+
+    /// Whether the version `dot` of a document was known here before a server took it, under an etag
+    /// up to `told`: whoever followed the etags to there has heard of it.
+    pub fn is_acknowledged(&self, id: &str, dot: Dot, told: Etag) -> bool {
+        let before = self.shared.acknowledged.before(&to_id_key(id), dot);
+        before.is_some_and(|before| before <= told)
     }
 
     /// How often operations were committed since the database was opened. What comes while a

@@ -124,14 +124,17 @@ pub(super) fn note_acknowledged<S: Snapshot>(
     origin: Origin,
     set: &Siblings<DocumentVersion>,
 ) {
-    let own = tx.incarnations().own();
-    if let Previous::Document(record) = previous
-        && record.dot.incarnation == own
+    let (was_deleted, dot) = match previous {
+        Previous::Nothing => return,
+        Previous::Document(record) => (false, record.dot),
+        Previous::Tombstone(tombstone) => (true, tombstone.dot),
+    };
+    if dot.incarnation == tx.incarnations().own()
         && let Some(sole) = set.sole()
         && sole.origin == Some(origin)
-        && !sole.value.is_deletion
+        && sole.value.is_deletion == was_deleted
     {
-        tx.acknowledged.note(id_key, record.dot.etag, sole.dot);
+        tx.acknowledged.note(id_key, dot.etag, sole.dot);
     }
 }
 

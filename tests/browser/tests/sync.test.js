@@ -77,6 +77,25 @@ test('a document written offline reaches the server and another browser, and its
     assert.equal((await get(first, 'children/1')).name, 'Mia B.');
     assert.equal((await official.openSession().load('children/1')).name, 'Mia B.');
     assert.deepEqual(await first.evaluate(() => [sync.status.phase, sync.status.waiting]), ['live', 0]);
+    // One's own write is told once, though a server takes it; and an editor may stay open over that.
+    const own = await first.evaluate(async () => {
+        const heard = [];
+        store.changes().forAllDocuments().on('data', (change) => heard.push(change.id));
+        await store.changes().ensureConnectedNow();
+        const session = store.openSession();
+        const child = await session.load('children/1');
+        for (const name of ['Mia C.', 'Mia D.']) {
+            child.name = name;
+            await session.saveChanges();
+            await sync.waitForSync();
+        }
+        await session.store({ name: 'Zoe' }, 'children/9');
+        await session.saveChanges();
+        while (!heard.includes('children/9')) await new Promise((resolve) => setTimeout(resolve, 5));
+        return heard;
+    });
+    assert.deepEqual(own, ['children/1', 'children/1', 'children/9']);
+    assert.equal((await pinyon.document('children/1')).name, 'Mia D.');
     await first.close();
     await second.close();
 });
