@@ -80,7 +80,8 @@ export interface SessionEvent {
 export interface StoreEventMap {
     /** Before a document is stored; its entity and metadata may still be changed. */
     beforeStore: SessionEvent & { metadata: Metadata };
-    beforeDelete: SessionEvent;
+    /** Before a document is deleted; without entity where the session has only its id. */
+    beforeDelete: Omit<SessionEvent, 'entity'> & { entity: object | null };
     afterSaveChanges: SessionEvent;
     /** The browser took the storage away: everything that is called fails until a new store is made. */
     storageLost: PinyonError;
