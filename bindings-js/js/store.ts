@@ -10,6 +10,7 @@ import { PinyonError, toDetails } from './errors.js';
 import type { IndexTask } from './index_definition.js';
 import { Indexes } from './indexes.js';
 import { LiveDocument, LiveQuery, type LiveSource } from './live.js';
+import { tellAll } from './listeners.js';
 import { Operations } from './operations.js';
 import type { HostOptions, LiveAnswer, LiveRequest, SyncState } from './protocol.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
@@ -167,7 +168,10 @@ export class DocumentStore {
     }
 
     openSession(options: SessionOptions = {}): DocumentSession {
-        const emit = <E extends keyof StoreEventMap>(event: E) => (value: StoreEventMap[E]): void => this.#emit(event, value);
+        // Whoever saves hears what its listeners throw.
+        const emit = <E extends keyof StoreEventMap>(event: E) => (value: StoreEventMap[E]): void => {
+            for (const listener of this.#listenersOf(event)) listener(value);
+        };
         const events: StoreEvents = {
             beforeStore: emit('beforeStore'),
             beforeDelete: emit('beforeDelete'),
@@ -267,7 +271,11 @@ export class DocumentStore {
     }
 
     #emit<E extends keyof StoreEventMap>(event: E, value: StoreEventMap[E]): void {
-        for (const listener of [...(this.#listeners.get(event) ?? [])]) (listener as Listener<E>)(value);
+        tellAll(this.#listenersOf(event), value);
+    }
+
+    #listenersOf<E extends keyof StoreEventMap>(event: E): Listener<E>[] {
+        return [...(this.#listeners.get(event) ?? [])] as Listener<E>[];
     }
 
     /** Closes the database (another tab goes on with it) and ends this store. */

@@ -1,6 +1,7 @@
 // The page's handle on the sync of its database with a server.
 
 import { PinyonError } from './errors.js';
+import { tellAll } from './listeners.js';
 import type { PendingDocument, SyncEvent, SyncOptions, SyncState } from './protocol.js';
 import type { DocumentStore } from './store.js';
 
@@ -217,6 +218,6 @@ export class Sync implements AsyncIterable<SyncState> {
     }
 
     #emit<E extends keyof SyncEventMap>(event: E, value: SyncState | SyncEvent): void {
-        for (const listener of [...(this.#listeners.get(event) ?? [])]) (listener as (event: unknown) => void)(value);
+        tellAll((this.#listeners.get(event) ?? []) as Iterable<(event: unknown) => void>, value);
     }
 }

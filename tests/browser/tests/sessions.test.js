@@ -272,3 +272,33 @@ test('deletions by id are told before they are saved, and stop loads of any kind
     await session.saveChanges();
     assert.deepEqual(await read('x/2'), [null]);
 });
+
+test('a listener that throws keeps no change and no status from the others', async (t) => {
+    const { store } = await openStore(t, 'listeners');
+    const [told, reported] = [[], []];
+    globalThis.reportError = (error) => reported.push(error.message);
+    t.after(() => delete globalThis.reportError);
+    const fail = (what) => () => { throw new Error(what); };
+    const changes = store.changes();
+    changes.forAllDocuments().on('data', fail('change'));
+    changes.forAllDocuments().on('data', ({ id }) => told.push(id));
+    await changes.ensureConnectedNow();
+    const session = store.openSession();
+    for (const id of ['x/1', 'x/2']) await session.store({}, id);
+    await session.saveChanges();
+    const next = changes.forDocument('x/3')[Symbol.asyncIterator]();
+    await session.store({}, 'x/3');
+    await session.saveChanges();
+    assert.equal((await next.next()).value.id, 'x/3');
+    assert.deepEqual(told, ['x/1', 'x/2', 'x/3']);
+    assert.deepEqual(reported, ['change', 'change', 'change']);
+
+    const phases = [];
+    store.on('syncStatus', fail('status')).on('syncStatus', (status) => phases.push(status?.phase));
+    const sync = store.sync({ url: 'http://127.0.0.1:9', database: 'none' });
+    sync.on('status', fail('sync')).on('status', ({ phase }) => phases.push(`sync ${phase}`));
+    await sync.pause();
+    for await (const { phase } of sync) if (phase === 'paused') break;
+    assert.ok(phases.includes('paused') && phases.includes('sync paused'), phases.join());
+    assert.ok(reported.includes('status') && reported.includes('sync'));
+});
