@@ -49,6 +49,16 @@ interface CommandResult {
     [name: string]: unknown;
 }
 
+/** Ids as applications give them: what they do not have is left out. */
+function givenIds(ids: string | string[]): string[] {
+    const given: unknown[] = Array.isArray(ids) ? ids : [ids];
+    return given.filter((id): id is string => {
+        if (id === null || id === undefined) return false;
+        if (typeof id !== 'string') throw new PinyonError('InvalidRequest', `an id is a text, not '${String(id)}'`);
+        return true;
+    });
+}
+
 /** Documents of fewer characters are sent within their commands. */
 const LEAST_PACKED = 8192;
 const encoder = new TextEncoder();
@@ -112,7 +122,7 @@ export class DocumentSession {
         this.advanced = new AdvancedSession(this);
     }
 
-    /** One document, or `null`; several, by id. What the session has already is not loaded again. */
+    /** One document, or `null`; several, by id. What the session has already is not loaded again; `null` is nobody's id. */
     load<T extends object>(id: string, options?: LoadOptions<T> | DocumentType<T>): Promise<T | null>;
     load<T extends object>(ids: string[], options?: LoadOptions<T> | DocumentType<T>): Promise<EntitiesCollection<T>>;
     async load<T extends object>(
@@ -121,7 +131,7 @@ export class DocumentSession {
     ): Promise<T | null | EntitiesCollection<T>> {
         const { includes = [], documentType } =
             typeof options === 'object' ? options : ({ documentType: options } as LoadOptions<T>);
-        const wanted = typeof ids === 'string' ? [ids] : ids;
+        const wanted = givenIds(ids);
         const unknown = [...new Set(wanted)].filter((id) => {
             const key = id.toLowerCase();
             // Includes need the whole request, for the documents they come from may be known.
@@ -147,7 +157,7 @@ export class DocumentSession {
             const tracked = this.tracked.get(key);
             return ((tracked?.isDeleted ? undefined : tracked?.entity) ?? loaded.get(key) ?? null) as T | null;
         };
-        if (typeof ids === 'string') return found(ids);
+        if (!Array.isArray(ids)) return wanted[0] === undefined ? null : found(wanted[0]);
         return Object.fromEntries(wanted.map((id) => [id, found(id)]));
     }
 
@@ -174,6 +184,7 @@ export class DocumentSession {
     async store<T extends object>(entity: T, id?: string, options: StoreOptions<T> | DocumentType<T> = {}): Promise<void> {
         const { documentType, changeVector } =
             typeof options === 'object' ? options : ({ documentType: options } as StoreOptions<T>);
+        if (typeof entity !== 'object' || entity === null) throw new PinyonError('InvalidRequest', 'what is stored must be an object');
         const known = this.byEntity.get(entity);
         if (known) {
             if (changeVector !== undefined) known.expected = changeVector;
@@ -191,7 +202,9 @@ export class DocumentSession {
         if (other && !other.isDeleted) {
             throw new PinyonError('InvalidRequest', `the session has another entity with the id '${chosen}'`);
         }
-        record[property] = chosen;
+        if (record[property] !== chosen && !Reflect.set(record, property, chosen)) {
+            throw new PinyonError('InvalidRequest', `the entity cannot be given its id '${chosen}': it is frozen`);
+        }
         const metadata: Metadata = { ...(record['@metadata'] as Metadata | undefined) };
         if (collection !== undefined) metadata['@collection'] ??= collection;
         const typeName = this.conventions.typeNameOf(entity, documentType);
@@ -222,6 +235,7 @@ export class DocumentSession {
             tracked.isDeleted = true;
             return;
         }
+        if (typeof entityOrId !== 'string') throw new PinyonError('InvalidRequest', 'what is deleted must be an entity or an id');
         const key = entityOrId.toLowerCase();
         const tracked = this.tracked.get(key);
         if (tracked) {

@@ -336,6 +336,7 @@ export class DocumentStore {
         connection.events.live = (key, answer) => this.#live.get(key)?.take(answer);
         connection.events.lost = (error) => {
             for (const { take } of [...this.#live.values()]) take({ error: toDetails(error) });
+            this.#sync?.failed(error);
             this.#emit('storageLost', error);
         };
         connection.events.role = (isLeader) => this.#emit('leader', isLeader);

@@ -64,7 +64,7 @@ export class Sync implements AsyncIterable<SyncState> {
         this.#request = { ...request };
         this.#started = this.#start();
         // Whoever waits hears of a failure; the status says it too.
-        this.#started.catch((reason: unknown) => this.#failed(reason));
+        this.#started.catch((reason: unknown) => this.failed(reason));
     }
 
     /** How things stand now. */
@@ -197,13 +197,14 @@ export class Sync implements AsyncIterable<SyncState> {
         clearTimeout(this.#renewing);
         this.#renewing = setTimeout(() => {
             this.#askToken().then((token) => this.renewToken(token)).catch((reason: unknown) => {
-                this.#failed(reason);
+                this.failed(reason);
                 if (!this.#isEnded) this.#renewSoon();
             });
         }, delay);
     }
 
-    #failed(reason: unknown): void {
+    /** @internal It cannot go on. */
+    failed(reason: unknown): void {
         if (this.#isEnded) return;
         const code = reason instanceof PinyonError ? reason.code : 'Unavailable';
         this.#setStatus({ ...this.#status, phase: 'error', code, reason: String((reason as Error)?.message ?? reason) });

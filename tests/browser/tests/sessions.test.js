@@ -302,3 +302,20 @@ test('a listener that throws keeps no change and no status from the others', asy
     assert.ok(phases.includes('paused') && phases.includes('sync paused'), phases.join());
     assert.ok(reported.includes('status') && reported.includes('sync'));
 });
+
+test('what is no id and no entity is refused, and null is nobody\'s id', async (t) => {
+    const { store } = await openStore(t, 'refused', { 'x/1': { v: 1 } });
+    const session = store.openSession();
+    assert.deepEqual([await session.load(null), await session.load(undefined), Object.keys(await session.load([null, 'x/1']))], [null, null, ['x/1']]);
+    const refused = { name: 'PinyonError', code: 'InvalidRequest' };
+    await assert.rejects(session.load(7), { ...refused, message: /'7'/ });
+    await assert.rejects(session.delete(undefined), refused);
+    await assert.rejects(session.delete(null), refused);
+    await assert.rejects(session.store(null), refused);
+    await assert.rejects(session.store('text', 'x/2'), refused);
+    await assert.rejects(session.store(Object.freeze({ v: 2 }), 'x/2'), { ...refused, message: /frozen/ });
+    assert.equal(session.advanced.hasChanges(), false);
+    await session.store(Object.freeze({ id: 'x/2', v: 2 }));
+    await session.saveChanges();
+    assert.equal((await store.openSession().load('x/2')).v, 2);
+});
