@@ -242,6 +242,11 @@ export class DocumentStore {
     }
 
     /** @internal */
+    get isSyncing(): boolean {
+        return this.#sync !== undefined;
+    }
+
+    /** @internal */
     tellSyncStatus(sync: Sync, status: SyncState | undefined): void {
         if (sync !== this.#sync) return;
         if (status === undefined) this.#sync = undefined;

@@ -156,7 +156,8 @@ export class Sync implements AsyncIterable<SyncState> {
         this.detach();
         this.#store.tellSyncStatus(this, undefined);
         await this.#started.catch(() => undefined);
-        await this.#store.call('stopSync');
+        // One that began after it goes on.
+        if (!this.#store.isSyncing) await this.#store.call('stopSync');
     }
 
     /** @internal */
@@ -181,6 +182,7 @@ export class Sync implements AsyncIterable<SyncState> {
         // Without a network a function may have none: the server asks for one when it is reached.
         if (typeof token === 'function') options.token = await this.#askToken().catch(() => '');
         else if (token !== undefined) options.token = token;
+        if (this.#isEnded) return;
         const state = await this.#store.call('startSync', options);
         if (!this.#isEnded) this.tell(state, []);
     }

@@ -411,6 +411,42 @@ test('a tab that crashes while it syncs and a server that is killed lose nothing
     await second.close();
 });
 
+test('stopping an earlier sync leaves the one that began after it alone', async () => {
+    const page = await openApplication(tablet, site, { database: 'restarted' });
+    const request = { url: pinyon.url, database: DATABASE, prefixes: ['restarted/'], token: pinyon.token('eva') };
+    const isSynced = async (id) => {
+        await put(page, id, { written: true });
+        await synced(page);
+        return (await pinyon.document(id)).written;
+    };
+    // As effects of components come and go.
+    await page.evaluate((request) => {
+        const first = store.sync(request);
+        const stopped = first.stop();
+        globalThis.sync = store.sync(request);
+        return stopped;
+    }, request);
+    assert.equal(await isSynced('restarted/1'), true);
+    await page.evaluate(async (request) => {
+        const first = sync;
+        globalThis.sync = store.sync(request);
+        await first.stop();
+    }, request);
+    assert.equal(await isSynced('restarted/2'), true);
+    // One whose token comes too late does not begin any more.
+    await page.evaluate(async (request) => {
+        let give;
+        const late = store.sync({ ...request, database: 'another', token: () => new Promise((resolve) => { give = resolve; }) });
+        globalThis.sync = store.sync(request);
+        give('late');
+        await late.stop();
+    }, request);
+    assert.equal(await isSynced('restarted/3'), true);
+    await page.evaluate(() => sync.stop());
+    assert.equal(await page.evaluate(() => sync.waitForSync().catch(({ code }) => code)), 'InvalidRequest');
+    await page.close();
+});
+
 test('the status can be followed in a loop, which ends with the sync', async () => {
     const page = await openApplication(tablet, site, { database: 'followed' });
     await startSync(page, { token: pinyon.token('eva'), prefixes: ['none/'] });
