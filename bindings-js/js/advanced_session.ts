@@ -114,7 +114,7 @@ export class AdvancedSession extends SessionPatches {
     /** Whether saving would write anything. */
     hasChanges(): boolean {
         const { tracked, deferred } = this.#session;
-        return deferred.length > 0 || [...tracked.values()].some((it) => it.isDeleted || this.hasChanged(it.entity));
+        return deferred.length > 0 || this.#session.hasDeletedIds || [...tracked.values()].some((it) => it.isDeleted || this.hasChanged(it.entity));
     }
 
     isLoaded(id: string): boolean {

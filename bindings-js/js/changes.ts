@@ -1,5 +1,6 @@
 // The changes of documents, as callbacks and as async iterators.
 
+import { tellAll } from './listeners.js';
 import type { DocumentChange } from './protocol.js';
 
 /** Told of each change. */
@@ -109,9 +110,7 @@ export class DatabaseChanges {
 
     /** @internal */
     tell(changes: DocumentChange[]): void {
-        for (const change of changes) {
-            for (const listener of [...this.#listeners.keys()]) listener(change);
-        }
+        for (const change of changes) tellAll(this.#listeners.keys(), change);
     }
 
     /** @internal */

@@ -1,5 +1,6 @@
 // Documents of which several versions live, because their authors had not seen each other's.
 
+import type { Metadata } from './entity.js';
 import type { DocumentStore } from './store.js';
 
 /** One of the versions. */
@@ -58,13 +59,24 @@ export class Conflicts {
     }
 
     /**
-     * Puts `document` (`null` deletes) in the place of all versions, which become revisions. When
+     * Puts `document` (`null` deletes) in the place of all versions, which become revisions. It stays
+     * in the collection that they are in, unless it is an instance of a class or names another. When
      * another version came since `conflict` was read, it fails with a `ConcurrencyError`.
      */
     async resolve(conflict: Conflict, document: object | null): Promise<void> {
         const session = this.#store.openSession();
         if (document === null) await session.delete(conflict.id, conflict.changeVector);
-        else await session.store(document, conflict.id, { changeVector: conflict.changeVector });
+        else {
+            await session.store(document, conflict.id, { changeVector: conflict.changeVector });
+            const collection = collectionOf(conflict);
+            if (collection !== undefined) session.advanced.getMetadataFor(document)['@collection'] ??= collection;
+        }
         await session.saveChanges();
     }
+}
+
+function collectionOf({ versions, base }: Conflict): string | undefined {
+    const documents = [...versions.map((it) => it.document), base];
+    const collections = documents.map((it) => (it?.['@metadata'] as Metadata | undefined)?.['@collection']);
+    return collections.find((it): it is string => typeof it === 'string' && it !== '@empty');
 }

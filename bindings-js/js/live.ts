@@ -3,6 +3,7 @@
 import type { DocumentConventions, DocumentType } from './conventions.js';
 import { toEntity, type Metadata } from './entity.js';
 import { toError, type PinyonError } from './errors.js';
+import { tellAll } from './listeners.js';
 import type { LiveAnswer, LiveRequest } from './protocol.js';
 import type { QueryStatistics } from './query.js';
 
@@ -183,7 +184,7 @@ export abstract class Live<V, S extends LiveState> implements AsyncIterable<V> {
             if (state === this.#state) return;
             this.#state = state;
         }
-        for (const listener of [...this.#listeners]) listener();
+        tellAll(this.#listeners, undefined);
     }
 }
 

@@ -22,6 +22,8 @@ interface Line {
     socket: WebSocket;
     session?: SyncSession;
     silentTicks: number;
+    /** Whether it was begun with another token than it has now. */
+    isRenewed: boolean;
 }
 
 interface Waiter {
@@ -125,7 +127,11 @@ export class ServerLink {
         this.#connectNow();
     }
 
-    /** Another token; a connection that stands goes on with it. */
+    /**
+     * Another token; a connection that stands goes on with it. If the server does not let it,
+     * because the token allows something else or is somebody else's, another connection begins
+     * with it: what that one is told holds.
+     */
     renewToken(token: string): void {
         if (token === this.#options.token && this.#state.phase !== 'error') return;
         this.#options = { ...this.#options, token };
@@ -135,7 +141,9 @@ export class ServerLink {
             return;
         }
         void this.#enqueue(async () => {
-            if (line === this.#line && line.session) line.socket.send(line.session.renewToken(token) as Uint8Array<ArrayBuffer>);
+            if (line !== this.#line || !line.session) return;
+            line.isRenewed = true;
+            line.socket.send(line.session.renewToken(token) as Uint8Array<ArrayBuffer>);
         });
     }
 
@@ -200,7 +208,7 @@ export class ServerLink {
             return;
         }
         socket.binaryType = 'arraybuffer';
-        const line: Line = { socket, silentTicks: 0 };
+        const line: Line = { socket, silentTicks: 0, isRenewed: false };
         this.#line = line;
         this.#roundsDone = 0;
         this.#setState({ ...this.#state, phase: 'connecting' });
@@ -264,7 +272,7 @@ export class ServerLink {
     #fail(line: Line | undefined, reason: string, code: ErrorCode): void {
         if (line !== this.#line || this.#isPaused || this.#isClosed) return;
         this.#end(line);
-        const isFinal = FINAL.includes(code);
+        const isFinal = FINAL.includes(code) && !(code === 'Unauthorized' && line?.isRenewed);
         this.#setState({ ...this.#state, phase: isFinal ? 'error' : 'offline', remaining: 0, code, reason });
         if (isFinal) {
             this.#rejectWaiters();

@@ -49,6 +49,16 @@ interface CommandResult {
     [name: string]: unknown;
 }
 
+/** Ids as applications give them: what they do not have is left out. */
+function givenIds(ids: string | string[]): string[] {
+    const given: unknown[] = Array.isArray(ids) ? ids : [ids];
+    return given.filter((id): id is string => {
+        if (id === null || id === undefined) return false;
+        if (typeof id !== 'string') throw new PinyonError('InvalidRequest', `an id is a text, not '${String(id)}'`);
+        return true;
+    });
+}
+
 /** Documents of fewer characters are sent within their commands. */
 const LEAST_PACKED = 8192;
 const encoder = new TextEncoder();
@@ -58,6 +68,9 @@ interface Loaded {
     Results: (Record<string, unknown> | null)[];
     Includes: Record<string, Record<string, unknown> | null>;
 }
+
+/** Documents to delete of which the session knows the ids only. */
+type DeletedIds = Map<string, { id: string; changeVector: string | null }>;
 
 /** @internal A command that is not about a whole tracked document. */
 export interface DeferredCommand {
@@ -82,7 +95,11 @@ export class DocumentSession {
     readonly missing = new Set<string>();
     /** @internal */
     readonly deferred: DeferredCommand[] = [];
-    readonly #deletedIds = new Map<string, { id: string; changeVector: string | null }>();
+    readonly #deletedIds: DeletedIds = new Map();
+    /** Ends with the last save that was asked for; saves follow each other. */
+    #saved: Promise<void> | undefined;
+    /** Counts how often everything was forgotten. */
+    #forgotten = 0;
     readonly #events: StoreEvents;
     /** @internal */
     readonly liveSource: LiveSource;
@@ -105,7 +122,7 @@ export class DocumentSession {
         this.advanced = new AdvancedSession(this);
     }
 
-    /** One document, or `null`; several, by id. What the session has already is not loaded again. */
+    /** One document, or `null`; several, by id. What the session has already is not loaded again; `null` is nobody's id. */
     load<T extends object>(id: string, options?: LoadOptions<T> | DocumentType<T>): Promise<T | null>;
     load<T extends object>(ids: string[], options?: LoadOptions<T> | DocumentType<T>): Promise<EntitiesCollection<T>>;
     async load<T extends object>(
@@ -114,7 +131,7 @@ export class DocumentSession {
     ): Promise<T | null | EntitiesCollection<T>> {
         const { includes = [], documentType } =
             typeof options === 'object' ? options : ({ documentType: options } as LoadOptions<T>);
-        const wanted = typeof ids === 'string' ? [ids] : ids;
+        const wanted = givenIds(ids);
         const unknown = [...new Set(wanted)].filter((id) => {
             const key = id.toLowerCase();
             // Includes need the whole request, for the documents they come from may be known.
@@ -140,7 +157,7 @@ export class DocumentSession {
             const tracked = this.tracked.get(key);
             return ((tracked?.isDeleted ? undefined : tracked?.entity) ?? loaded.get(key) ?? null) as T | null;
         };
-        if (typeof ids === 'string') return found(ids);
+        if (!Array.isArray(ids)) return wanted[0] === undefined ? null : found(wanted[0]);
         return Object.fromEntries(wanted.map((id) => [id, found(id)]));
     }
 
@@ -167,6 +184,7 @@ export class DocumentSession {
     async store<T extends object>(entity: T, id?: string, options: StoreOptions<T> | DocumentType<T> = {}): Promise<void> {
         const { documentType, changeVector } =
             typeof options === 'object' ? options : ({ documentType: options } as StoreOptions<T>);
+        if (typeof entity !== 'object' || entity === null) throw new PinyonError('InvalidRequest', 'what is stored must be an object');
         const known = this.byEntity.get(entity);
         if (known) {
             if (changeVector !== undefined) known.expected = changeVector;
@@ -184,7 +202,9 @@ export class DocumentSession {
         if (other && !other.isDeleted) {
             throw new PinyonError('InvalidRequest', `the session has another entity with the id '${chosen}'`);
         }
-        record[property] = chosen;
+        if (record[property] !== chosen && !Reflect.set(record, property, chosen)) {
+            throw new PinyonError('InvalidRequest', `the entity cannot be given its id '${chosen}': it is frozen`);
+        }
         const metadata: Metadata = { ...(record['@metadata'] as Metadata | undefined) };
         if (collection !== undefined) metadata['@collection'] ??= collection;
         const typeName = this.conventions.typeNameOf(entity, documentType);
@@ -202,6 +222,7 @@ export class DocumentSession {
         // An id just made up is in nobody's way, whatever the session checks otherwise.
         if (changeVector !== undefined) tracked.expected = changeVector;
         else if (!given) tracked.expected = '';
+        if (other) this.byEntity.delete(other.entity);
         this.#remember(key, tracked);
         this.#deletedIds.delete(key);
         this.missing.delete(key);
@@ -214,6 +235,7 @@ export class DocumentSession {
             tracked.isDeleted = true;
             return;
         }
+        if (typeof entityOrId !== 'string') throw new PinyonError('InvalidRequest', 'what is deleted must be an entity or an id');
         const key = entityOrId.toLowerCase();
         const tracked = this.tracked.get(key);
         if (tracked) {
@@ -224,16 +246,38 @@ export class DocumentSession {
         this.#deletedIds.set(key, { id: entityOrId, changeVector: expectedChangeVector ?? null });
     }
 
-    /** Saves everything, all or nothing. After a failure the session is as it was. */
+    /** @internal */
+    get hasDeletedIds(): boolean {
+        return this.#deletedIds.size > 0;
+    }
+
+    /**
+     * Saves everything, all or nothing. After a failure the session is as it was. What changes while
+     * a save is under way is for the next one, which begins when it has ended.
+     */
     async saveChanges(): Promise<void> {
-        const save = new Save(this, this.#deletedIds);
-        for (const tracked of this.tracked.values()) {
-            if (!tracked.isDeleted && this.advanced.hasChanged(tracked.entity)) {
-                this.#events.beforeStore({ session: this, documentId: tracked.id, entity: tracked.entity, metadata: tracked.metadata });
-            } else if (tracked.isDeleted) {
-                this.#events.beforeDelete({ session: this, documentId: tracked.id, entity: tracked.entity });
+        const before = this.#saved;
+        let end: () => void = () => undefined;
+        const saved = new Promise<void>((resolve) => { end = resolve; });
+        this.#saved = saved;
+        try {
+            if (before) {
+                const forgotten = this.#forgotten;
+                await before;
+                if (forgotten !== this.#forgotten) {
+                    throw new PinyonError('InvalidRequest', 'the session was cleared before this save could begin');
+                }
             }
+            await this.#save();
+        } finally {
+            if (this.#saved === saved) this.#saved = undefined;
+            end();
         }
+    }
+
+    async #save(): Promise<void> {
+        const save = new Save(this, this.#deletedIds);
+        this.#tellBefore();
         save.collect();
         if (save.isEmpty) return;
         this.requestCount += 1;
@@ -245,15 +289,30 @@ export class DocumentSession {
             const text = await this.connection.call('batch', commands, save.contents, this.options.durability, undefined, documents);
             results = (JSON.parse(text) as { Results: CommandResult[] }).Results;
         } catch (reason) {
-            if (!(reason as { isDoneAlready?: boolean }).isDoneAlready) throw reason;
+            if (!(reason as { isDoneAlready?: boolean }).isDoneAlready) {
+                save.giveBack();
+                throw reason;
+            }
         } finally {
             save.end();
         }
+        save.takeOut();
         if (results) save.settle(results);
         else await save.settleUnanswered();
-        this.#deletedIds.clear();
-        this.deferred.length = 0;
         for (const { id, entity } of save.puts) this.#events.afterSaveChanges({ session: this, documentId: id, entity });
+    }
+
+    #tellBefore(): void {
+        for (const tracked of this.tracked.values()) {
+            if (!tracked.isDeleted && this.advanced.hasChanged(tracked.entity)) {
+                this.#events.beforeStore({ session: this, documentId: tracked.id, entity: tracked.entity, metadata: tracked.metadata });
+            } else if (tracked.isDeleted) {
+                this.#events.beforeDelete({ session: this, documentId: tracked.id, entity: tracked.entity });
+            }
+        }
+        for (const { id } of this.#deletedIds.values()) {
+            this.#events.beforeDelete({ session: this, documentId: id, entity: null });
+        }
     }
 
     /** @internal Takes in a document as it is stored; `again` gives it once more, untouched. */
@@ -264,6 +323,7 @@ export class DocumentSession {
         again: () => Record<string, unknown> | null | undefined,
     ): object | undefined {
         const key = id.toLowerCase();
+        if (this.#deletedIds.has(key)) return undefined;
         if (document === null) {
             if (!this.options.noTracking && !this.tracked.has(key)) this.missing.add(key);
             return undefined;
@@ -296,6 +356,8 @@ export class DocumentSession {
 
     /** Forgets everything; nothing unsaved is saved. */
     dispose(): void {
+        this.#forgotten += 1;
+        for (const { entity } of this.tracked.values()) this.byEntity.delete(entity);
         this.tracked.clear();
         this.missing.clear();
         this.deferred.length = 0;
@@ -347,6 +409,10 @@ interface Puts {
     Ends: number[];
 }
 
+/** Metadata that the database makes, which an answer brings. */
+const ANSWERED = ['@id', '@collection', '@change-vector', '@last-modified', '@flags'];
+/** Metadata beginning with `@` that is the application's. */
+const GIVEN = new Set(['@collection', '@expires', '@refresh']);
 /** Metadata that a document has as it was sent, or as the answer says. */
 const AS_SENT = new Set(['@id', '@collection', '@change-vector', '@last-modified', '@expires', '@refresh']);
 const isKeptAsSent = (name: string): boolean => !name.startsWith('@') || AS_SENT.has(name);
@@ -360,7 +426,13 @@ function commandText(command: string | Put): string {
 /** One save: the commands, and what becomes of the session when they are done. */
 class Save {
     readonly #session: DocumentSession;
-    readonly #deletedIds: Map<string, { id: string; changeVector: string | null }>;
+    readonly #deletedIds: DeletedIds;
+    /** What was sent of the session's. */
+    #sentIds: DeletedIds = new Map();
+    #deferred: DeferredCommand[] = [];
+    readonly #deletes: TrackedEntity[] = [];
+    /** What counts for this save only. */
+    readonly #taken = new Map<TrackedEntity, { expected: string | null | undefined; isForced: boolean }>();
     /** As JSON, but for puts. */
     readonly #commands: (string | Put)[] = [];
     readonly #settlers: ((result: CommandResult) => void)[] = [];
@@ -370,7 +442,7 @@ class Save {
     #writing: Writing | undefined;
     readonly #sent = new Map<TrackedEntity, { body: string; metadata: string }>();
 
-    constructor(session: DocumentSession, deletedIds: Map<string, { id: string; changeVector: string | null }>) {
+    constructor(session: DocumentSession, deletedIds: DeletedIds) {
         this.#session = session;
         this.#deletedIds = deletedIds;
     }
@@ -382,12 +454,37 @@ class Save {
     /** The documents that change, if they can be told beforehand. */
     get #changedIds(): string[] | undefined {
         const isMadeByDatabase = (id: string): boolean => id.endsWith('|') || id.endsWith('/');
-        return this.#session.deferred.length > 0 || this.#writtenIds.some(isMadeByDatabase) ? undefined : this.#writtenIds;
+        return this.#deferred.length > 0 || this.#writtenIds.some(isMadeByDatabase) ? undefined : this.#writtenIds;
     }
 
-    /** It is about to be sent. */
+    /** It is about to be sent: what entities are told from now on is for the next save. */
     begin(): void {
         this.#writing = this.#session.connection.documents?.beginWriting(this.#changedIds);
+        for (const tracked of [...this.puts, ...this.#deletes]) {
+            this.#taken.set(tracked, { expected: tracked.expected, isForced: tracked.isForced });
+            delete tracked.expected;
+            tracked.isForced = false;
+        }
+    }
+
+    /** It failed: the next save begins with the same, and with what came meanwhile. */
+    giveBack(): void {
+        for (const [tracked, { expected, isForced }] of this.#taken) {
+            if (expected !== undefined && tracked.expected === undefined) tracked.expected = expected;
+            tracked.isForced ||= isForced;
+        }
+    }
+
+    /** It was done: what was sent, and nothing that came meanwhile, is not to be sent again. */
+    takeOut(): void {
+        const { deferred, tracked, missing } = this.#session;
+        // Commands are added at the end, unless all were forgotten.
+        if (deferred[0] === this.#deferred[0]) deferred.splice(0, this.#deferred.length);
+        for (const [key, sent] of this.#sentIds) {
+            if (this.#deletedIds.get(key) !== sent) continue;
+            this.#deletedIds.delete(key);
+            if (!tracked.has(key)) missing.add(key);
+        }
     }
 
     /** It was answered, or failed. */
@@ -435,13 +532,13 @@ class Save {
             else if (this.#session.advanced.hasChanged(tracked.entity)) this.#addPut(tracked);
             else read[tracked.id] = tracked.changeVector;
         }
-        for (const { id, changeVector } of this.#deletedIds.values()) {
+        this.#sentIds = new Map(this.#deletedIds);
+        for (const { id, changeVector } of this.#sentIds.values()) {
             this.#writtenIds.push(id);
-            this.#add({ Type: 'DELETE', Id: id, ChangeVector: changeVector }, () => {
-                this.#session.missing.add(id.toLowerCase());
-            });
+            this.#add({ Type: 'DELETE', Id: id, ChangeVector: changeVector }, () => undefined);
         }
-        for (const { command, content } of this.#session.deferred) {
+        this.#deferred = [...this.#session.deferred];
+        for (const { command, content } of this.#deferred) {
             if (content) this.contents.push(content);
             this.#add(content ? { ...command, Content: this.contents.length - 1 } : command, (result) => this.#settleDeferred(result));
         }
@@ -467,16 +564,16 @@ class Save {
         this.#writtenIds.push(tracked.id);
         this.#commands.push({ id: tracked.id, changeVector: this.#expected(tracked), document: documentText(text) });
         this.#settlers.push((result) => {
-            tracked.changeVector = result['@change-vector'] ?? null;
+            const isOwnId = result['@id'] === tracked.id;
+            this.#setVersion(tracked, result['@change-vector'] ?? null, isOwnId);
             // What was sent: the application may have changed both meanwhile.
             const isSame = JSON.stringify(tracked.metadata) === text.metadata;
             const metadata = isSame ? tracked.metadata : (JSON.parse(text.metadata) as Metadata);
             const isWithoutCollection = result['@collection'] === '@empty';
-            for (const name of ['@id', '@collection', '@change-vector', '@last-modified', '@flags']) {
+            for (const name of ANSWERED) {
                 if (result[name] === undefined || (name === '@collection' && isWithoutCollection)) continue;
                 tracked.metadata[name] = metadata[name] = result[name];
             }
-            const isOwnId = result['@id'] === tracked.id;
             this.#rename(tracked, result['@id']);
             this.#settlePut(tracked, text.body, metadata);
             const isAsSent = isOwnId && !(isWithoutCollection && '@collection' in metadata) && Object.keys(metadata).every(isKeptAsSent);
@@ -490,29 +587,55 @@ class Save {
     /** The database numbered it. */
     #rename(tracked: TrackedEntity, id: string | undefined): void {
         if (id === undefined || id.toLowerCase() === tracked.id.toLowerCase()) return;
-        this.#session.tracked.delete(tracked.id.toLowerCase());
+        const { tracked: all, conventions } = this.#session;
+        const current = all.get(tracked.id.toLowerCase());
+        if (current === tracked) all.delete(tracked.id.toLowerCase());
         tracked.id = id;
-        tracked.entity[this.#session.conventions.identityProperty] = id;
-        this.#session.tracked.set(id.toLowerCase(), tracked);
+        tracked.entity[conventions.identityProperty] = id;
+        // One that was evicted meanwhile stays so; one that was deleted is still to be deleted.
+        if (current === tracked || (current && tracked.isDeleted)) all.set(id.toLowerCase(), tracked);
+    }
+
+    /** The version is also that of an entity which was stored in the place of this one meanwhile. */
+    #setVersion(tracked: TrackedEntity, changeVector: string | null, isOwnId = true): void {
+        const current = this.#session.tracked.get(tracked.id.toLowerCase());
+        const isReplaced = current !== undefined && current !== tracked && current.stored === undefined;
+        if (isReplaced && isOwnId && current.changeVector === tracked.changeVector) current.changeVector = changeVector;
+        tracked.changeVector = changeVector;
     }
 
     #settlePut(tracked: TrackedEntity, body: string, metadata: Metadata): void {
-        delete tracked.expected;
-        tracked.isForced = false;
         tracked.stored = { body, metadata: metadataState(metadata) };
     }
 
     #addDelete(tracked: TrackedEntity): void {
-        const forget = (): void => {
-            const key = tracked.id.toLowerCase();
-            this.#session.tracked.delete(key);
-            this.#session.byEntity.delete(tracked.entity);
-            this.#session.missing.add(key);
-        };
         // Never stored: there is nothing to delete.
-        if (tracked.changeVector === null && tracked.expected === undefined) return forget();
+        if (tracked.changeVector === null && tracked.expected === undefined) {
+            this.#settleDelete(tracked);
+            return;
+        }
+        this.#deletes.push(tracked);
         this.#writtenIds.push(tracked.id);
-        this.#add({ Type: 'DELETE', Id: tracked.id, ChangeVector: this.#expected(tracked) }, forget);
+        this.#add({ Type: 'DELETE', Id: tracked.id, ChangeVector: this.#expected(tracked) }, () => this.#settleDelete(tracked));
+    }
+
+    #settleDelete(tracked: TrackedEntity): void {
+        const { tracked: all, byEntity, missing } = this.#session;
+        const key = tracked.id.toLowerCase();
+        this.#setVersion(tracked, null);
+        if (all.get(key) !== tracked) return;
+        if (!tracked.isDeleted) {
+            // The application stored it again meanwhile: as one that is new.
+            tracked.stored = undefined;
+            tracked.isForced = true;
+            for (const name of Object.keys(tracked.metadata)) {
+                if (name.startsWith('@') && !GIVEN.has(name)) delete tracked.metadata[name];
+            }
+            return;
+        }
+        all.delete(key);
+        byEntity.delete(tracked.entity);
+        missing.add(key);
     }
 
     #add(command: Record<string, unknown>, settle: (result: CommandResult) => void): void {
@@ -528,18 +651,33 @@ class Save {
         if (!tracked || typeof changeVector !== 'string') return;
         const isChanged = this.#session.advanced.hasChanged(tracked.entity);
         const { ModifiedDocument: patched } = result;
-        if (patched && !isChanged) {
-            // The entity becomes what the patch made of it.
-            for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
-            const { '@metadata': metadata, ...body } = patched as Record<string, unknown>;
-            Object.assign(tracked.entity, body, { [this.#session.conventions.identityProperty]: tracked.id });
-            Object.assign(tracked.metadata, metadata, { '@last-modified': result['@last-modified'] });
-            tracked.stored = textOf(tracked, this.#session.conventions);
-        }
+        if (patched) this.#takePatched(tracked, patched as Record<string, unknown>, result['@last-modified'], isChanged);
         tracked.changeVector = changeVector;
         tracked.metadata['@change-vector'] = changeVector;
         const stored = storedState(tracked);
         if (!isChanged && stored) stored.metadata = metadataState(tracked.metadata);
+    }
+
+    /** The entity becomes what the patch made of it, but for what the application changed meanwhile. */
+    #takePatched(tracked: TrackedEntity, patched: Record<string, unknown>, lastModified: unknown, isChanged: boolean): void {
+        const { conventions } = this.#session;
+        const { '@metadata': metadata, ...body } = patched;
+        const stored = storedState(tracked);
+        if (isChanged && stored) {
+            const was = JSON.parse(stored.body) as Record<string, unknown>;
+            const now = JSON.parse(textOf(tracked, conventions).body) as Record<string, unknown>;
+            for (const name of Object.keys({ ...was, ...body })) {
+                if (JSON.stringify(now[name]) !== JSON.stringify(was[name])) continue;
+                if (name in body) tracked.entity[name] = body[name];
+                else delete tracked.entity[name];
+            }
+            stored.body = JSON.stringify(body);
+        }
+        if (isChanged) return;
+        for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
+        Object.assign(tracked.entity, body, { [conventions.identityProperty]: tracked.id });
+        Object.assign(tracked.metadata, metadata, { '@last-modified': lastModified });
+        tracked.stored = textOf(tracked, conventions);
     }
 
     settle(results: CommandResult[]): void {
@@ -560,15 +698,15 @@ class Save {
             const sent = this.#sent.get(tracked);
             if (!document || !sent) return;
             const stored = toEntity(document, conventions);
-            if (textOf({ ...stored, stored: undefined }, conventions).body === sent.body) {
-                tracked.changeVector = stored.changeVector;
-                tracked.metadata = stored.metadata;
+            const isAsSent = textOf({ ...stored, stored: undefined }, conventions).body === sent.body;
+            if (isAsSent) {
+                this.#setVersion(tracked, stored.changeVector);
+                if (JSON.stringify(tracked.metadata) === sent.metadata) tracked.metadata = stored.metadata;
+                else for (const name of ANSWERED) if (name in stored.metadata) tracked.metadata[name] = stored.metadata[name];
             }
-            this.#settlePut(tracked, sent.body, tracked.metadata);
+            this.#settlePut(tracked, sent.body, isAsSent ? stored.metadata : (JSON.parse(sent.metadata) as Metadata));
         });
-        for (const tracked of [...this.#session.tracked.values()]) {
-            if (tracked.isDeleted) this.#session.tracked.delete(tracked.id.toLowerCase());
-        }
+        for (const tracked of this.#deletes) this.#settleDelete(tracked);
     }
 }
 

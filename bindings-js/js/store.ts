@@ -10,6 +10,7 @@ import { PinyonError, toDetails } from './errors.js';
 import type { IndexTask } from './index_definition.js';
 import { Indexes } from './indexes.js';
 import { LiveDocument, LiveQuery, type LiveSource } from './live.js';
+import { tellAll } from './listeners.js';
 import { Operations } from './operations.js';
 import type { HostOptions, LiveAnswer, LiveRequest, SyncState } from './protocol.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
@@ -80,7 +81,8 @@ export interface SessionEvent {
 export interface StoreEventMap {
     /** Before a document is stored; its entity and metadata may still be changed. */
     beforeStore: SessionEvent & { metadata: Metadata };
-    beforeDelete: SessionEvent;
+    /** Before a document is deleted; without entity where the session has only its id. */
+    beforeDelete: Omit<SessionEvent, 'entity'> & { entity: object | null };
     afterSaveChanges: SessionEvent;
     /** The browser took the storage away: everything that is called fails until a new store is made. */
     storageLost: PinyonError;
@@ -166,7 +168,10 @@ export class DocumentStore {
     }
 
     openSession(options: SessionOptions = {}): DocumentSession {
-        const emit = <E extends keyof StoreEventMap>(event: E) => (value: StoreEventMap[E]): void => this.#emit(event, value);
+        // Whoever saves hears what its listeners throw.
+        const emit = <E extends keyof StoreEventMap>(event: E) => (value: StoreEventMap[E]): void => {
+            for (const listener of this.#listenersOf(event)) listener(value);
+        };
         const events: StoreEvents = {
             beforeStore: emit('beforeStore'),
             beforeDelete: emit('beforeDelete'),
@@ -237,6 +242,11 @@ export class DocumentStore {
     }
 
     /** @internal */
+    get isSyncing(): boolean {
+        return this.#sync !== undefined;
+    }
+
+    /** @internal */
     tellSyncStatus(sync: Sync, status: SyncState | undefined): void {
         if (sync !== this.#sync) return;
         if (status === undefined) this.#sync = undefined;
@@ -266,7 +276,11 @@ export class DocumentStore {
     }
 
     #emit<E extends keyof StoreEventMap>(event: E, value: StoreEventMap[E]): void {
-        for (const listener of [...(this.#listeners.get(event) ?? [])]) (listener as Listener<E>)(value);
+        tellAll(this.#listenersOf(event), value);
+    }
+
+    #listenersOf<E extends keyof StoreEventMap>(event: E): Listener<E>[] {
+        return [...(this.#listeners.get(event) ?? [])] as Listener<E>[];
     }
 
     /** Closes the database (another tab goes on with it) and ends this store. */
@@ -327,6 +341,7 @@ export class DocumentStore {
         connection.events.live = (key, answer) => this.#live.get(key)?.take(answer);
         connection.events.lost = (error) => {
             for (const { take } of [...this.#live.values()]) take({ error: toDetails(error) });
+            this.#sync?.failed(error);
             this.#emit('storageLost', error);
         };
         connection.events.role = (isLeader) => this.#emit('leader', isLeader);

@@ -1,6 +1,7 @@
 // The page's handle on the sync of its database with a server.
 
 import { PinyonError } from './errors.js';
+import { tellAll } from './listeners.js';
 import type { PendingDocument, SyncEvent, SyncOptions, SyncState } from './protocol.js';
 import type { DocumentStore } from './store.js';
 
@@ -63,7 +64,7 @@ export class Sync implements AsyncIterable<SyncState> {
         this.#request = { ...request };
         this.#started = this.#start();
         // Whoever waits hears of a failure; the status says it too.
-        this.#started.catch((reason: unknown) => this.#failed(reason));
+        this.#started.catch((reason: unknown) => this.failed(reason));
     }
 
     /** How things stand now. */
@@ -155,7 +156,8 @@ export class Sync implements AsyncIterable<SyncState> {
         this.detach();
         this.#store.tellSyncStatus(this, undefined);
         await this.#started.catch(() => undefined);
-        await this.#store.call('stopSync');
+        // One that began after it goes on.
+        if (!this.#store.isSyncing) await this.#store.call('stopSync');
     }
 
     /** @internal */
@@ -180,6 +182,7 @@ export class Sync implements AsyncIterable<SyncState> {
         // Without a network a function may have none: the server asks for one when it is reached.
         if (typeof token === 'function') options.token = await this.#askToken().catch(() => '');
         else if (token !== undefined) options.token = token;
+        if (this.#isEnded) return;
         const state = await this.#store.call('startSync', options);
         if (!this.#isEnded) this.tell(state, []);
     }
@@ -196,13 +199,14 @@ export class Sync implements AsyncIterable<SyncState> {
         clearTimeout(this.#renewing);
         this.#renewing = setTimeout(() => {
             this.#askToken().then((token) => this.renewToken(token)).catch((reason: unknown) => {
-                this.#failed(reason);
+                this.failed(reason);
                 if (!this.#isEnded) this.#renewSoon();
             });
         }, delay);
     }
 
-    #failed(reason: unknown): void {
+    /** @internal It cannot go on. */
+    failed(reason: unknown): void {
         if (this.#isEnded) return;
         const code = reason instanceof PinyonError ? reason.code : 'Unavailable';
         this.#setStatus({ ...this.#status, phase: 'error', code, reason: String((reason as Error)?.message ?? reason) });
@@ -217,6 +221,6 @@ export class Sync implements AsyncIterable<SyncState> {
     }
 
     #emit<E extends keyof SyncEventMap>(event: E, value: SyncState | SyncEvent): void {
-        for (const listener of [...(this.#listeners.get(event) ?? [])]) (listener as (event: unknown) => void)(value);
+        tellAll((this.#listeners.get(event) ?? []) as Iterable<(event: unknown) => void>, value);
     }
 }

@@ -214,12 +214,15 @@ test('cleared storage is told to the application', async () => {
         const session = store.openSession();
         await session.store({}, 'a');
         await session.saveChanges();
+        globalThis.sync = store.sync({ url: 'http://127.0.0.1:9', database: 'none' });
+        await sync.pause();
     });
     const protocol = await browser.protocol(page);
     await protocol.send('Storage.clearDataForOrigin', { origin: server.url, storageTypes: 'indexeddb' });
     const [code, message] = await page.evaluate(() => globalThis.lost);
     assert.equal(code, 'Closed');
     assert.match(message, /cleared/);
+    assert.deepEqual(await page.evaluate(() => [sync.status.phase, sync.status.code]), ['error', 'Closed']);
     const afterwards = await page.evaluate(() => store.openSession().load('a').then(() => 'loaded', (error) => error.code));
     assert.equal(afterwards, 'Closed');
     await page.close();

@@ -126,7 +126,7 @@ test('two who write the same document while offline are both heard', async () =>
         await startSync(page, { token: pinyon.token('eva'), prefixes: ['groups/'] });
         await synced(page);
     }
-    await put(first, 'groups/1', { name: 'Bears' });
+    await put(first, 'groups/1', { name: 'Bears', '@metadata': { '@collection': 'Groups' } });
     await until(async () => (await get(second, 'groups/1'))?.name === 'Bears', 'the group in the other browser');
     for (const page of pages) await page.evaluate(() => sync.pause());
     await put(first, 'groups/1', { name: 'Brown bears' });
@@ -156,7 +156,8 @@ test('two who write the same document while offline are both heard', async () =>
         await sync.waitForSync();
     });
     await until(async () => (await get(first, 'groups/1')).name === 'All bears', 'the decision');
-    assert.equal((await pinyon.document('groups/1')).name, 'All bears');
+    const decided = await pinyon.document('groups/1');
+    assert.deepEqual([decided.name, decided['@metadata']['@collection']], ['All bears', 'Groups']);
     assert.equal(await first.evaluate(() => store.conflicts.get('groups/1')), null);
     for (const page of pages) await page.close();
 });
@@ -322,6 +323,43 @@ test('a token that expires: the reason is told, and a fresh one goes on', async 
     await asking.close();
 });
 
+test('a renewed token that allows something else, or is somebody else\'s, begins another connection', async () => {
+    const page = await openApplication(laptop, site, { database: 'renewed' });
+    for (const id of ['open/1', 'closed/1']) {
+        await pinyon.request(`/databases/${DATABASE}/docs?id=renewed/${id}`, { method: 'PUT', body: '{"from":"the server"}' });
+    }
+    await startSync(page, { token: pinyon.token('eva', '--read-prefix', 'renewed/open/'), prefixes: ['renewed/'] });
+    await synced(page);
+    assert.deepEqual([(await get(page, 'renewed/open/1')).from, await get(page, 'renewed/closed/1')], ['the server', null]);
+    const renew = (token) => page.evaluate(async (token) => {
+        states.length = 0;
+        const waiting = sync.waitForSync();
+        await sync.renewToken(token);
+        await Promise.all([waiting, sync.waitForSync()]);
+        return [sync.status.phase, states.filter((it) => it === 'error' || it === 'offline')];
+    }, token);
+    // What it refuses is one connection, and no error.
+    assert.deepEqual(await renew(pinyon.token('eva')), ['live', ['offline']]);
+    assert.equal((await get(page, 'renewed/closed/1')).from, 'the server');
+    assert.deepEqual(await renew(pinyon.token('adam')), ['live', ['offline']]);
+    await put(page, 'renewed/closed/2', { from: 'adam' });
+    await synced(page);
+    assert.equal((await pinyon.document('renewed/closed/2')).from, 'adam');
+    // One that allows the same goes on where it is.
+    assert.deepEqual(await renew(pinyon.token('adam')), ['live', []]);
+    // One that is no token is refused on a connection of its own, and that holds.
+    const error = await page.evaluate(async () => {
+        states.length = 0;
+        await sync.renewToken('a.b.c');
+        const error = await sync.waitForSync().catch((error) => error);
+        return [error.code, error.message, states];
+    });
+    assert.equal(error[0], 'Unauthorized');
+    assert.match(error[1], /no JSON Web Token/);
+    assert.deepEqual(error[2].filter((it, at, all) => it !== all[at - 1]), ['offline', 'connecting', 'error']);
+    await page.close();
+});
+
 test('attachments travel both ways, and a deletion too', async () => {
     const pages = await Promise.all([laptop, tablet].map((it) => openApplication(it, site, { database: 'photos' })));
     const [first, second] = pages;
@@ -390,6 +428,42 @@ test('a tab that crashes while it syncs and a server that is killed lose nothing
         assert.equal((await pinyon.document(id))['@metadata']['@change-vector'], vector);
     }
     await second.close();
+});
+
+test('stopping an earlier sync leaves the one that began after it alone', async () => {
+    const page = await openApplication(tablet, site, { database: 'restarted' });
+    const request = { url: pinyon.url, database: DATABASE, prefixes: ['restarted/'], token: pinyon.token('eva') };
+    const isSynced = async (id) => {
+        await put(page, id, { written: true });
+        await synced(page);
+        return (await pinyon.document(id)).written;
+    };
+    // As effects of components come and go.
+    await page.evaluate((request) => {
+        const first = store.sync(request);
+        const stopped = first.stop();
+        globalThis.sync = store.sync(request);
+        return stopped;
+    }, request);
+    assert.equal(await isSynced('restarted/1'), true);
+    await page.evaluate(async (request) => {
+        const first = sync;
+        globalThis.sync = store.sync(request);
+        await first.stop();
+    }, request);
+    assert.equal(await isSynced('restarted/2'), true);
+    // One whose token comes too late does not begin any more.
+    await page.evaluate(async (request) => {
+        let give;
+        const late = store.sync({ ...request, database: 'another', token: () => new Promise((resolve) => { give = resolve; }) });
+        globalThis.sync = store.sync(request);
+        give('late');
+        await late.stop();
+    }, request);
+    assert.equal(await isSynced('restarted/3'), true);
+    await page.evaluate(() => sync.stop());
+    assert.equal(await page.evaluate(() => sync.waitForSync().catch(({ code }) => code)), 'InvalidRequest');
+    await page.close();
 });
 
 test('the status can be followed in a loop, which ends with the sync', async () => {
