@@ -118,7 +118,19 @@ impl StoredDocument {
         let body = self.record.body_bytes();
         // The body ends in `}`; the metadata goes before it.
         json.extend_from_slice(&body[..body.len().saturating_sub(1)]);
-        if body.len() > 2 {
+        self.write_json_end(json);
+    }
+
+    /// What [`Self::write_json`] writes of the body, for those who need not copy it;
+    /// [`Self::write_json_end`] writes the rest.
+    pub fn json_start(&self) -> Bytes {
+        let body = self.record.body_shared();
+        body.slice(..body.len().saturating_sub(1))
+    }
+
+    /// What [`Self::write_json`] writes after [`Self::json_start`].
+    pub fn write_json_end(&self, json: &mut Vec<u8>) {
+        if self.record.body_bytes().len() > 2 {
             json.push(b',');
         }
         json.extend_from_slice(b"\"@metadata\":");

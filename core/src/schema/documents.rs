@@ -316,6 +316,11 @@ impl DocumentRecord {
         &self.bytes[self.body.clone()]
     }
 
+    /// [`Self::body`] as bytes that are shared with the record.
+    pub fn body_shared(&self) -> Bytes {
+        self.bytes.slice(self.body.clone())
+    }
+
     /// The length of the record.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()

@@ -11,10 +11,10 @@ use pinyon_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::revision_includes::{IncludedRevision, RevisionIncludes, push_included_revisions};
-use super::{json_bytes, push_documents};
+use super::{json_bytes, share_documents, text_bytes};
 use crate::databases::OpenDatabase;
 use crate::http::{
-    Call, QueryString, Reply, empty, etag_value, json_with_etag, not_modified, unescape,
+    Call, JsonPieces, QueryString, Reply, empty, etag_value, json_with_etag, not_modified, unescape,
 };
 
 /// What is asked for.
@@ -97,24 +97,22 @@ pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
     if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
-    let byte_count = json_bytes(loaded.documents.iter().map(Option::as_ref))
-        + json_bytes(loaded.included.iter().map(|(_, it)| it.as_ref()))
-        + json_bytes(loaded.revisions.iter().map(|it| Some(&it.revision)));
+    let documents = || loaded.documents.iter().map(Option::as_ref);
+    let included = || loaded.included.iter().map(|(_, it)| it.as_ref());
+    let revision_bytes = json_bytes(loaded.revisions.iter().map(|it| Some(&it.revision)));
+    let byte_count = json_bytes(documents()) + json_bytes(included()) + revision_bytes;
     call.server.check_response_bytes(byte_count)?;
-    let mut json = Vec::with_capacity(byte_count + 64);
-    json.extend_from_slice(b"{\"Results\":[");
-    push_documents(
-        loaded.documents.iter().map(Option::as_ref),
-        query.metadata_only,
-        &mut json,
-    );
-    json.extend_from_slice(b"],\"Includes\":{");
+    let text_bytes = text_bytes(documents()) + text_bytes(included()) + revision_bytes;
+    let mut json = JsonPieces::with_capacity(text_bytes + 64);
+    json.text().extend_from_slice(b"{\"Results\":[");
+    share_documents(documents(), query.metadata_only, &mut json);
+    json.text().extend_from_slice(b"],\"Includes\":{");
     push_includes(&loaded.included, query.metadata_only, &mut json);
-    json.push(b'}');
+    json.text().push(b'}');
     if !query.revisions.is_empty() {
-        push_included_revisions(&loaded.revisions, &mut json);
+        push_included_revisions(&loaded.revisions, json.text());
     }
-    json.push(b'}');
+    json.text().push(b'}');
     Ok(json_with_etag(json, etag))
 }
 
@@ -131,10 +129,10 @@ async fn load_one(
     if call.has_already(document.change_vector()) {
         return Ok(not_modified(etag));
     }
-    let mut json = Vec::with_capacity(json_bytes([Some(&document)]) + 32);
-    json.extend_from_slice(b"{\"Results\":[");
-    push_documents([Some(&document)], metadata_only, &mut json);
-    json.extend_from_slice(b"],\"Includes\":{}}");
+    let mut json = JsonPieces::with_capacity(text_bytes([Some(&document)]) + 32);
+    json.text().extend_from_slice(b"{\"Results\":[");
+    share_documents([Some(&document)], metadata_only, &mut json);
+    json.text().extend_from_slice(b"],\"Includes\":{}}");
     Ok(json_with_etag(json, etag))
 }
 
@@ -198,14 +196,14 @@ fn hash(query: &LoadQuery<'_>, loaded: &Loaded) -> String {
 fn push_includes(
     included: &[(String, Option<StoredDocument>)],
     metadata_only: bool,
-    json: &mut Vec<u8>,
+    json: &mut JsonPieces,
 ) {
     for (index, (id, document)) in included.iter().enumerate() {
         if index > 0 {
-            json.push(b',');
+            json.text().push(b',');
         }
-        serde_json::to_writer(&mut *json, id).expect("a Vec takes any text");
-        json.push(b':');
-        push_documents([document.as_ref()], metadata_only, json);
+        serde_json::to_writer(json.text(), id).expect("a Vec takes any text");
+        json.text().push(b':');
+        share_documents([document.as_ref()], metadata_only, json);
     }
 }
