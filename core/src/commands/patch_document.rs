@@ -115,11 +115,11 @@ pub(crate) fn report(
 ) -> PatchedDocument {
     let text = stored.map(|it| whole_text(it.body(), it.stored_metadata()));
     PatchedDocument {
-        id: stored.map_or(id, StoredDocument::id).to_owned(),
+        id: stored.map_or(id, |it| it.id()).to_owned(),
         status,
-        collection: stored.map_or("", StoredDocument::collection).to_owned(),
+        collection: stored.map_or("", |it| it.collection()).to_owned(),
         change_vector: stored.map(|it| it.change_vector().to_owned()),
-        last_modified: stored.map(StoredDocument::last_modified),
+        last_modified: stored.map(|it| it.last_modified()),
         document: text.clone(),
         original: text,
         output: Vec::new(),
@@ -171,7 +171,7 @@ impl PatchDocument {
     ) -> Result<PatchedDocument> {
         let id = self.id.as_str();
         let stored = visible(tx, self.id.key()).await?;
-        let actual = stored.as_ref().map(StoredDocument::change_vector);
+        let actual = stored.as_ref().map(|it| it.change_vector());
         if let Err(unexpected) = self.expected.check("the patch", id, actual) {
             if self.skip_if_unexpected {
                 return Ok(report(id, PatchStatus::Skipped, stored.as_ref()));
@@ -288,7 +288,7 @@ impl JsonPatchDocument {
     ) -> Result<PatchedDocument> {
         let id = self.id.as_str();
         let stored = visible(tx, self.id.key()).await?;
-        let actual = stored.as_ref().map(StoredDocument::change_vector);
+        let actual = stored.as_ref().map(|it| it.change_vector());
         self.expected.check("the patch", id, actual)?;
         let Some(stored) = stored else {
             let missing = report(id, PatchStatus::DocumentDoesNotExist, None);

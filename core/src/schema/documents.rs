@@ -221,7 +221,8 @@ impl<'a> DocumentParts<'a> {
     }
 }
 
-/// A stored record with the places of its parts; the texts are checked UTF-8.
+/// A stored record with the places of its parts; the texts are checked UTF-8, but for the body of
+/// one whose body nobody reads.
 #[derive(Debug, Clone)]
 pub struct DocumentRecord {
     bytes: Bytes,
@@ -250,6 +251,17 @@ impl DocumentRecord {
     /// # Errors
     /// `Corrupted` when it does not fit.
     pub fn decode(bytes: Bytes) -> Result<Self> {
+        let record = Self::decode_around_body(bytes)?;
+        record.check_body()?;
+        Ok(record)
+    }
+
+    /// As [`Self::decode`] for who only passes the body on, as bytes. It was text when it was
+    /// stored, and to look at all of it costs more than the rest of a read.
+    ///
+    /// # Errors
+    /// `Corrupted` when what stands before the body does not fit.
+    pub(crate) fn decode_around_body(bytes: Bytes) -> Result<Self> {
         let mut decoder = Decoder::new("documents", &bytes);
         decoder.format(FORMAT)?;
         let etag = decoder.etag()?;
@@ -264,8 +276,6 @@ impl DocumentRecord {
         let (id, collection) = (text_range()?, text_range()?);
         let (attachments, metadata) = (text_range()?, text_range()?);
         let body = decoder.position()..bytes.len();
-        std::str::from_utf8(&bytes[body.clone()])
-            .map_err(|_| Error::corrupted("a document's body is not UTF-8"))?;
         Ok(Self {
             etag,
             last_modified,
@@ -280,6 +290,16 @@ impl DocumentRecord {
             body,
             bytes,
         })
+    }
+
+    /// Makes sure that [`Self::body`] may be called.
+    ///
+    /// # Errors
+    /// `Corrupted` when the body is no text.
+    pub(crate) fn check_body(&self) -> Result<()> {
+        std::str::from_utf8(self.body_bytes())
+            .map(drop)
+            .map_err(|_| Error::corrupted("a document's body is not UTF-8"))
     }
 
     fn text(&self, range: &Range<usize>) -> &str {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
-use pinyon_core::document::{IncludePath, StoredDocument, to_id_key};
+use pinyon_core::document::{IncludePath, ServedDocument, StoredDocument, to_id_key};
 use pinyon_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -76,7 +76,7 @@ fn to_lower_case(name: &str) -> Cow<'_, str> {
 
 /// What was found, from one snapshot.
 struct Loaded {
-    documents: Vec<Option<StoredDocument>>,
+    documents: Vec<Option<ServedDocument>>,
     included: Vec<(String, Option<StoredDocument>)>,
     revisions: Vec<IncludedRevision>,
 }
@@ -98,8 +98,8 @@ pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
         return Ok(not_modified(etag));
     }
     let documents = || loaded.documents.iter().map(Option::as_ref);
-    let included = || loaded.included.iter().map(|(_, it)| it.as_ref());
-    let revision_bytes = json_bytes(loaded.revisions.iter().map(|it| Some(&it.revision)));
+    let included = || loaded.included.iter().map(|(_, it)| it.as_deref());
+    let revision_bytes = json_bytes(loaded.revisions.iter().map(|it| Some(&*it.revision)));
     let byte_count = json_bytes(documents()) + json_bytes(included()) + revision_bytes;
     call.server.check_response_bytes(byte_count)?;
     let text_bytes = text_bytes(documents()) + text_bytes(included()) + revision_bytes;
@@ -122,7 +122,7 @@ async fn load_one(
     id: &str,
     metadata_only: bool,
 ) -> Reply {
-    let Some(document) = database.read().await?.document(id).await? else {
+    let Some(document) = database.read().await?.served_document(id).await? else {
         return Ok(empty(StatusCode::NOT_FOUND));
     };
     let etag = etag_value(document.change_vector())?;
@@ -146,6 +146,13 @@ async fn read(database: &OpenDatabase, query: &LoadQuery<'_>) -> Result<Loaded> 
         .filter(|id: &&str| seen.insert(to_id_key(id)))
         .collect();
     let transaction = database.read().await?;
+    if query.includes.is_empty() && query.revisions.is_empty() {
+        return Ok(Loaded {
+            documents: transaction.served_documents(&ids).await?,
+            included: Vec::new(),
+            revisions: Vec::new(),
+        });
+    }
     let documents = transaction.documents(&ids).await?;
     let included = if query.includes.is_empty() {
         Vec::new()
@@ -154,8 +161,9 @@ async fn read(database: &OpenDatabase, query: &LoadQuery<'_>) -> Result<Loaded> 
         transaction.includes(&found, &query.includes).await?
     };
     let revisions = query.revisions.find(&transaction, &documents).await?;
+    let documents = documents.into_iter().map(|it| it.map(Into::into));
     Ok(Loaded {
-        documents,
+        documents: documents.collect(),
         included,
         revisions,
     })
@@ -175,16 +183,12 @@ fn hash(query: &LoadQuery<'_>, loaded: &Loaded) -> String {
     });
     let missing = "";
     for document in &loaded.documents {
-        add(document.as_ref().map_or(missing, StoredDocument::id));
-        add(document
-            .as_ref()
-            .map_or(missing, StoredDocument::change_vector));
+        add(document.as_ref().map_or(missing, |it| it.id()));
+        add(document.as_ref().map_or(missing, |it| it.change_vector()));
     }
     for (id, document) in &loaded.included {
         add(id);
-        add(document
-            .as_ref()
-            .map_or(missing, StoredDocument::change_vector));
+        add(document.as_ref().map_or(missing, |it| it.change_vector()));
     }
     for included in &loaded.revisions {
         add(included.revision.id());
@@ -204,6 +208,6 @@ fn push_includes(
         }
         serde_json::to_writer(json.text(), id).expect("a Vec takes any text");
         json.text().push(b':');
-        share_documents([document.as_ref()], metadata_only, json);
+        share_documents([document.as_deref()], metadata_only, json);
     }
 }

@@ -7,7 +7,7 @@ pub mod read;
 mod revision_includes;
 pub mod write;
 
-use pinyon_core::document::StoredDocument;
+use pinyon_core::document::ServedDocument;
 
 use crate::http::JsonPieces;
 
@@ -15,7 +15,7 @@ pub use revision_includes::{IncludedRevision, RevisionIncludes, push_included_re
 
 /// Appends documents as a JSON array's inside.
 pub fn push_documents<'a>(
-    documents: impl IntoIterator<Item = Option<&'a StoredDocument>>,
+    documents: impl IntoIterator<Item = Option<&'a ServedDocument>>,
     metadata_only: bool,
     json: &mut Vec<u8>,
 ) {
@@ -33,7 +33,7 @@ pub fn push_documents<'a>(
 
 /// As [`push_documents`], without copying the bodies of large ones.
 pub fn share_documents<'a>(
-    documents: impl IntoIterator<Item = Option<&'a StoredDocument>>,
+    documents: impl IntoIterator<Item = Option<&'a ServedDocument>>,
     metadata_only: bool,
     json: &mut JsonPieces,
 ) {
@@ -51,12 +51,12 @@ pub fn share_documents<'a>(
     }
 }
 
-fn is_shared(document: &StoredDocument) -> bool {
+fn is_shared(document: &ServedDocument) -> bool {
     document.byte_count() >= JsonPieces::SHARED_BYTES
 }
 
 /// About how many bytes of text [`share_documents`] writes.
-pub fn text_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a StoredDocument>>) -> usize {
+pub fn text_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a ServedDocument>>) -> usize {
     let copied = documents.into_iter().map(|it| match it {
         Some(document) if is_shared(document) => METADATA + document.stored_metadata().len(),
         other => json_bytes([other]),
@@ -68,7 +68,7 @@ pub fn text_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a StoredDocum
 const METADATA: usize = 160;
 
 /// About how many bytes documents take as JSON.
-pub fn json_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a StoredDocument>>) -> usize {
+pub fn json_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a ServedDocument>>) -> usize {
     documents
         .into_iter()
         .map(|it| it.map_or(5, |document| document.byte_count() + METADATA))
