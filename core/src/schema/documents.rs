@@ -346,3 +346,50 @@ impl DocumentRecord {
         self.bytes.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::version::IncarnationIndex;
+
+    #[test]
+    fn a_body_that_is_no_text_is_passed_on_but_not_read() {
+        let context = ChangeVector::default();
+        let parts = DocumentParts {
+            etag: Etag::new(1),
+            last_modified: Timestamp::from_ticks(0),
+            flags: DocumentFlags::NONE,
+            context: &context,
+            dot: Dot {
+                incarnation: IncarnationIndex(0),
+                etag: Etag::new(1),
+            },
+            origin: None,
+            id: "",
+            key: b"a/1",
+            collection: "As",
+            attachments: "",
+            metadata: "",
+            body: "{\"a\":\"b\"}",
+        };
+        let whole = parts.encode();
+        assert!(DocumentRecord::decode(whole.clone().into()).is_ok());
+        for (broken_at, is_in_body) in [(3, true), (whole.len() - parts.body.len() - 3, false)] {
+            let mut broken = whole.clone();
+            let at = if is_in_body {
+                whole.len() - broken_at
+            } else {
+                broken_at
+            };
+            broken[at] = 0xff;
+            let error = DocumentRecord::decode(broken.clone().into()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted);
+            let around = DocumentRecord::decode_around_body(broken.into());
+            match around {
+                Ok(record) if is_in_body => assert_eq!(record.body_bytes()[6], 0xff),
+                other => assert!(!is_in_body && other.is_err()),
+            }
+        }
+    }
+}
