@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::conflicts::ConflictsConfiguration;
-use crate::document::{CollectionName, IdPattern, IncludePath, StoredDocument, to_id_key};
+use crate::document::{
+    CollectionName, IdPattern, IncludePath, ServedDocument, StoredDocument, to_id_key,
+};
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
 use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::collections::CollectionStatistics;
@@ -136,12 +138,21 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// Whatever the store reports; `Corrupted` when the record does not fit; `DocumentConflict` when
     /// several versions of it live.
     pub async fn document(&self, id: &str) -> Result<Option<StoredDocument>> {
+        let served = self.served_document(id).await?;
+        served.map(ServedDocument::read).transpose()
+    }
+
+    /// As [`Self::document`], to be sent on.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn served_document(&self, id: &str) -> Result<Option<ServedDocument>> {
         let keys = [to_id_key(id)];
         let value = self.snapshot.get_many(DOCUMENTS, &keys).await?;
         match value.into_iter().next().flatten() {
             Some(value) => {
                 let [key] = keys;
-                StoredDocument::new(key, value, &self.incarnations).map(Some)
+                ServedDocument::new(key, value, &self.incarnations).map(Some)
             }
             None => self.refuse_conflicts(&keys).await.map(|()| None),
         }
@@ -152,8 +163,22 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// As [`Self::document`].
     pub async fn documents<I: AsRef<str>>(&self, ids: &[I]) -> Result<Vec<Option<StoredDocument>>> {
+        let served = self.served_documents(ids).await?.into_iter();
+        served
+            .map(|it| it.map(ServedDocument::read).transpose())
+            .collect()
+    }
+
+    /// As [`Self::documents`], to be sent on.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn served_documents<I: AsRef<str>>(
+        &self,
+        ids: &[I],
+    ) -> Result<Vec<Option<ServedDocument>>> {
         let keys: Vec<Bytes> = ids.iter().map(|id| to_id_key(id.as_ref())).collect();
-        let found = self.documents_by_key(keys.clone()).await?;
+        let found = self.served_by_key(keys.clone()).await?;
         let missing = keys.into_iter().zip(&found).filter(|(_, it)| it.is_none());
         let missing: Vec<Bytes> = missing.map(|(key, _)| key).collect();
         self.refuse_conflicts(&missing).await?;
@@ -164,12 +189,19 @@ impl<S: Snapshot> ReadTransaction<S> {
         &self,
         keys: Vec<Bytes>,
     ) -> Result<Vec<Option<StoredDocument>>> {
+        let served = self.served_by_key(keys).await?.into_iter();
+        served
+            .map(|it| it.map(ServedDocument::read).transpose())
+            .collect()
+    }
+
+    async fn served_by_key(&self, keys: Vec<Bytes>) -> Result<Vec<Option<ServedDocument>>> {
         let values = self.snapshot.get_many(DOCUMENTS, &keys).await?;
         let found = keys.into_iter().zip(values);
         found
             .map(|(key, value)| {
                 value
-                    .map(|value| StoredDocument::new(key, value, &self.incarnations))
+                    .map(|value| ServedDocument::new(key, value, &self.incarnations))
                     .transpose()
             })
             .collect()
@@ -180,6 +212,15 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// As [`Self::document`].
     pub async fn documents_by_prefix(&self, query: &PrefixQuery) -> Result<Vec<StoredDocument>> {
+        let served = self.served_by_prefix(query).await?.into_iter();
+        served.map(ServedDocument::read).collect()
+    }
+
+    /// As [`Self::documents_by_prefix`], to be sent on.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn served_by_prefix(&self, query: &PrefixQuery) -> Result<Vec<ServedDocument>> {
         let prefix_key = to_id_key(&query.prefix);
         let pattern = |text: &str| (!text.is_empty()).then(|| IdPattern::parse(text));
         let (matches, exclude) = (pattern(&query.matches), pattern(&query.exclude));
@@ -215,7 +256,7 @@ impl<S: Snapshot> ReadTransaction<S> {
                     to_skip -= 1;
                     continue;
                 }
-                let document = StoredDocument::new(key, value, &self.incarnations)?;
+                let document = ServedDocument::new(key, value, &self.incarnations)?;
                 let is_last = !room.take(&document);
                 found.push(document);
                 if is_last {
@@ -231,7 +272,7 @@ impl<S: Snapshot> ReadTransaction<S> {
     /// # Errors
     /// As [`Self::document`].
     pub async fn newest_documents(&self, start: usize, size: usize) -> Result<Vec<StoredDocument>> {
-        self.newest(&NewestQuery {
+        self.newest_to_read(&NewestQuery {
             start,
             page_size: size,
             ..NewestQuery::default()
@@ -249,7 +290,7 @@ impl<S: Snapshot> ReadTransaction<S> {
         start: usize,
         size: usize,
     ) -> Result<Vec<StoredDocument>> {
-        self.newest(&NewestQuery {
+        self.newest_to_read(&NewestQuery {
             collection: Some(collection.to_owned()),
             start,
             page_size: size,
@@ -258,11 +299,16 @@ impl<S: Snapshot> ReadTransaction<S> {
         .await
     }
 
-    /// Documents of the database or of a collection, newest first.
+    async fn newest_to_read(&self, query: &NewestQuery) -> Result<Vec<StoredDocument>> {
+        let served = self.served_newest(query).await?.into_iter();
+        served.map(ServedDocument::read).collect()
+    }
+
+    /// Documents of the database or of a collection, newest first, to be sent on.
     ///
     /// # Errors
     /// `InvalidRequest` for an impossible collection; as [`Self::document`].
-    pub async fn newest(&self, query: &NewestQuery) -> Result<Vec<StoredDocument>> {
+    pub async fn served_newest(&self, query: &NewestQuery) -> Result<Vec<ServedDocument>> {
         /// Few enough to waste little when the bytes are used up.
         const LOADED_AT_ONCE: usize = 64;
         let mut found = Vec::new();
@@ -292,7 +338,7 @@ impl<S: Snapshot> ReadTransaction<S> {
                 }
             }
             for keys in keys.chunks(LOADED_AT_ONCE) {
-                for document in self.existing(keys.to_vec()).await? {
+                for document in self.served_existing(keys.to_vec()).await? {
                     let is_last = !room.take(&document);
                     found.push(document);
                     if is_last {
@@ -305,7 +351,12 @@ impl<S: Snapshot> ReadTransaction<S> {
     }
 
     async fn existing(&self, keys: Vec<Bytes>) -> Result<Vec<StoredDocument>> {
-        let documents = self.documents_by_key(keys).await?;
+        let served = self.served_existing(keys).await?.into_iter();
+        served.map(ServedDocument::read).collect()
+    }
+
+    async fn served_existing(&self, keys: Vec<Bytes>) -> Result<Vec<ServedDocument>> {
+        let documents = self.served_by_key(keys).await?;
         documents
             .into_iter()
             .map(|it| it.ok_or_else(|| Error::corrupted("an etag names a missing document")))
@@ -600,7 +651,7 @@ impl Room {
     }
 
     /// Counts `document`; whether another may follow.
-    fn take(&mut self, document: &StoredDocument) -> bool {
+    fn take(&mut self, document: &ServedDocument) -> bool {
         self.documents -= 1;
         self.bytes = self.bytes.saturating_sub(document.byte_count());
         self.documents > 0 && self.bytes > 0

@@ -138,6 +138,10 @@ pub struct Config {
     /// Memory for cached pages of each open database
     #[arg(long, env = "PINYON_CACHE_BYTES", default_value_t = 32 << 20)]
     pub cache_bytes: usize,
+    /// Memory for documents and entries of indexes that were read more than once lately, of all
+    /// databases together; 0 for none
+    #[arg(long, env = "PINYON_VALUE_CACHE_BYTES", default_value_t = 64 << 20)]
+    pub value_cache_bytes: usize,
     /// Databases unused for this long are closed until they are asked for again; 0 for never
     #[arg(long, env = "PINYON_IDLE_DATABASE_TIMEOUT_S", default_value_t = 900)]
     pub idle_database_timeout_s: u64,

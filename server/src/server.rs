@@ -58,6 +58,7 @@ impl Server {
         };
         let options = NativeOptions {
             cache_bytes: config.cache_bytes,
+            value_cache_bytes: config.value_cache_bytes,
             ..NativeOptions::default()
         };
         let directory = config.data_dir.clone();

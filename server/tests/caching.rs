@@ -4,7 +4,8 @@
 
 mod support;
 
-use serde_json::json;
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
 use support::TestServer;
 
 fn tag(server: &TestServer, path: &str) -> String {
@@ -156,4 +157,116 @@ fn figures_change_when_no_document_does() {
             assert_eq!(server.get_if_none_match(path, known).status, 200, "{path}");
         }
     }
+}
+
+/// Once what was written lies in the data file, not only in the journal.
+fn write_to_the_file(server: &TestServer) {
+    // Too large for the journal.
+    let filler = "x".repeat(3 << 20);
+    server.store("filler", &format!(r#"{{"filler":"{filler}"}}"#));
+}
+
+#[test]
+fn large_documents_read_again_and_again_are_the_newest() {
+    let server = TestServer::with_database(&[]);
+    let path = "/databases/Test/docs?id=a/1";
+    let paths = [
+        path,
+        "/databases/Test/docs?id=a/1&id=none",
+        "/databases/Test/docs?startsWith=a/",
+    ];
+    let mut tags: Vec<String> = Vec::new();
+    for round in 0..4 {
+        let body = format!(
+            r#"{{"round":{round},"text":"{}"}}"#,
+            "ö\"".repeat(9_000).replace('"', "\\\"")
+        );
+        server.store("a/1", &body);
+        let sent: Value = serde_json::from_str(&body).unwrap();
+        for part in 0..2 {
+            for path in paths.iter().cycle().take(12) {
+                let answer = server.get(path);
+                let mut found = answer.json()["Results"][0].clone();
+                let metadata = found.as_object_mut().unwrap().remove("@metadata").unwrap();
+                assert_eq!((answer.status, &found), (200, &sent), "{path}");
+                assert_eq!(metadata["@id"], "a/1");
+            }
+            if part == 0 {
+                write_to_the_file(&server);
+            }
+        }
+        for former in &tags {
+            assert_eq!(server.get_if_none_match(path, former).status, 200);
+        }
+        let newest = tag(&server, path);
+        assert_eq!(server.get_if_none_match(path, &newest).status, 304);
+        tags.push(newest);
+        if round % 2 == 1 {
+            assert_eq!(server.delete(path, "").status, 204);
+            write_to_the_file(&server);
+            for _ in 0..3 {
+                assert_eq!(server.get(path).status, 404);
+                assert_eq!(
+                    server.get_if_none_match(path, tags.last().unwrap()).status,
+                    404
+                );
+            }
+        }
+        if round == 2 {
+            server.delete("/databases/Test/docs?id=filler", "");
+        }
+    }
+}
+
+#[test]
+fn a_database_made_anew_shows_nothing_of_the_one_before() {
+    let server = TestServer::with_database(&[]);
+    let path = "/databases/Test/docs?id=a/1";
+    server.store("a/1", &format!(r#"{{"text":"{}"}}"#, "x".repeat(20_000)));
+    write_to_the_file(&server);
+    for _ in 0..4 {
+        assert_eq!(server.get(path).status, 200);
+    }
+    let body = r#"{"DatabaseNames":["Test"],"HardDelete":true}"#;
+    assert_eq!(server.delete("/admin/databases", body).status, 200);
+    let body = r#"{"DatabaseName":"Test"}"#;
+    assert_eq!(server.put("/admin/databases", body).status, 201);
+    for _ in 0..4 {
+        assert_eq!(server.get(path).status, 404);
+    }
+}
+
+/// What goes out in pieces is the same compressed, inside another answer, and with its length.
+#[test]
+fn large_documents_are_whole_however_they_are_sent() {
+    let server = TestServer::with_database(&[]);
+    for (id, count) in [("a/1", 10), ("a/2", 5_000), ("a/3", 9_000), ("a/4", 40_000)] {
+        server.store(
+            id,
+            &format!(r#"{{"text":"{}","Ref":"a/1"}}"#, "x".repeat(count)),
+        );
+    }
+    let ids = "id=a/1&id=a/2&id=none&id=a/3&id=a/4&include=Ref";
+    let path = format!("/databases/Test/docs?{ids}");
+    let plain = server.get(&path);
+    let results = plain.json()["Results"].clone();
+    let lengths: Vec<Option<usize>> = (0..5)
+        .map(|n| results[n]["text"].as_str().map(str::len))
+        .collect();
+    assert_eq!(
+        lengths,
+        [Some(10), Some(5_000), None, Some(9_000), Some(40_000)]
+    );
+    let compressed = server.send("GET", &path, &[("Accept-Encoding", "gzip")], b"");
+    assert_eq!(compressed.header("Content-Encoding"), Some("gzip"));
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut GzDecoder::new(&compressed.body[..]), &mut text).unwrap();
+    assert!(text == plain.body);
+    let body =
+        json!({ "Requests": [{ "Url": "/databases/Test/docs", "Query": format!("?{ids}") }] });
+    let many = server.post("/databases/Test/multi_get", &body.to_string());
+    assert_eq!(many.json()["Results"][0]["Result"], plain.json());
+    let metadata = server.get(&format!("{path}&metadataOnly=true")).json();
+    assert_eq!(metadata["Results"][4]["@metadata"], results[4]["@metadata"]);
+    assert_eq!(metadata["Results"][4].as_object().unwrap().len(), 1);
 }

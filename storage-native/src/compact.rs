@@ -18,6 +18,7 @@ use crate::error::{redb_error, store_error};
 use crate::options::NativeOptions;
 use crate::snapshot::Base;
 use crate::table;
+use crate::value_cache::ValueCache;
 use crate::verify::{PROGRESS_ENTRIES, Progress};
 
 /// The copy, until it takes the old file's place.
@@ -47,6 +48,8 @@ pub(crate) fn compact(
         Arc::clone(directory),
         options.clone(),
         Arc::clone(random),
+        // Everything is read once.
+        &ValueCache::new(0),
     )?;
     engine.checkpoint()?;
     let failed = |reason| store_error(name.as_str(), "compact", reason);

@@ -37,6 +37,7 @@ use crate::journals::Journals;
 use crate::layers::Layers;
 use crate::options::NativeOptions;
 use crate::snapshot::{Base, State};
+use crate::value_cache::{StoreValues, ValueCache};
 use checkpoint::Work;
 
 /// redb takes values below 3 GiB.
@@ -67,6 +68,8 @@ pub(crate) struct Engine {
     unstarted: Option<Arc<Checkpoint>>,
     /// What redb holds, as snapshots read it; opened when it is asked for.
     base: Option<Arc<Base>>,
+    /// What was read of it lately.
+    values: Arc<StoreValues>,
     /// Journal records since the last checkpoint began.
     pending: u64,
     /// Puts and deletes in them.
@@ -83,6 +86,7 @@ impl Engine {
         directory: Arc<dyn Directory>,
         options: NativeOptions,
         random: Arc<dyn Random>,
+        values: &Arc<ValueCache>,
     ) -> Result<Self> {
         let failed = |reason| store_error(name.as_str(), "open", reason);
         if !directory.exists(DATA_FILE).map_err(failed)? {
@@ -111,6 +115,7 @@ impl Engine {
             running: None,
             unstarted: None,
             base: None,
+            values: StoreValues::new(values),
             pending: 0,
             pending_writes: 0,
             torn: false,
@@ -146,7 +151,7 @@ impl Engine {
         let transaction = database
             .begin_read()
             .map_err(|reason| self.redb_failed("begin to read", reason))?;
-        let base = Base::new(self.name.clone(), transaction, self.blocks());
+        let base = Base::new(self.name.clone(), transaction, self.blocks(), &self.values);
         Ok(Arc::clone(self.base.insert(Arc::new(base))))
     }
 
@@ -347,7 +352,12 @@ impl Engine {
             return Err(self.fail(error));
         }
         self.applied = checkpoint.sequence();
-        self.layers.lower = None;
+        let written = self.layers.lower.take();
+        self.values.advance(|forget| {
+            if let Some(written) = &written {
+                written.visit_keys(forget);
+            }
+        });
         self.base = None;
         self.blocks.settle(checkpoint.promised());
         self.journals.free_former(self.applied);
@@ -384,7 +394,14 @@ impl Engine {
         }
         self.sequence = sequence;
         self.applied = sequence;
-        self.layers = Layers::default();
+        let written = std::mem::take(&mut self.layers);
+        self.values.advance(|forget| {
+            written.upper.visit_keys(forget);
+            for write in batch.into_iter().flat_map(WriteBatch::writes) {
+                let (Write::Put { space, key, .. } | Write::Delete { space, key }) = write;
+                forget(*space, key);
+            }
+        });
         self.base = None;
         self.pending = 0;
         self.pending_writes = 0;

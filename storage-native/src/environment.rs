@@ -30,6 +30,7 @@ use crate::error::io_error;
 use crate::options::NativeOptions;
 use crate::store::NativeStore;
 use crate::store_name;
+use crate::value_cache::ValueCache;
 use crate::verify::{self, Progress, VerifyReport};
 
 const FORMAT: &str = "pinyon storage 2\n";
@@ -47,6 +48,8 @@ pub struct NativeEnvironment {
 struct Inner {
     directory: PathBuf,
     options: NativeOptions,
+    /// What was read lately, of all stores.
+    values: Arc<ValueCache>,
     stores: Mutex<Stores>,
     /// What was found wrong with names when it was opened.
     problems: Vec<String>,
@@ -130,6 +133,7 @@ impl NativeEnvironment {
         Self {
             inner: Arc::new(Inner {
                 directory,
+                values: ValueCache::new(options.value_cache_bytes),
                 options,
                 stores: Mutex::new(stores),
                 problems,
@@ -212,7 +216,8 @@ impl NativeEnvironment {
 
     fn open_engine(&self, name: &StoreName, directory: Arc<dyn Directory>) -> Result<Engine> {
         let options = self.inner.options.clone();
-        Engine::open(name.clone(), directory, options, Arc::new(OsRandom))
+        let values = &self.inner.values;
+        Engine::open(name.clone(), directory, options, Arc::new(OsRandom), values)
     }
 
     /// Reads everything in a store that is not open, compares all checksums, and reports what is

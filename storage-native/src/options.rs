@@ -1,10 +1,13 @@
 //! What a host can tune about its files.
 
-/// Sizes and limits of the native backend, per open store.
+/// Sizes and limits of the native backend, per open store where nothing else is said.
 #[derive(Debug, Clone)]
 pub struct NativeOptions {
     /// Memory for cached pages of the B-tree file, in bytes. Taken as needed, not at once.
     pub cache_bytes: usize,
+    /// Memory for values that were read lately and more than once, in bytes, of all stores of an
+    /// environment together. Taken as needed, not at once; 0 for none.
+    pub value_cache_bytes: usize,
     /// How many commits may wait for the writer; the port allows its callers one at a time, so
     /// more than a few is a defect of the caller and is refused.
     pub queued_commits: usize,
@@ -28,6 +31,7 @@ impl Default for NativeOptions {
     fn default() -> Self {
         Self {
             cache_bytes: 32 << 20,
+            value_cache_bytes: 64 << 20,
             queued_commits: 16,
             journal_initial_bytes: 256 << 10,
             journal_bytes: 8 << 20,

@@ -135,6 +135,15 @@ impl Overlay {
         read(&newest.collect::<Vec<_>>())
     }
 
+    /// Calls `visit` with each key that it knows.
+    pub(crate) fn visit_keys(&self, visit: &mut dyn FnMut(KeySpace, &[u8])) {
+        for space in KeySpace::all() {
+            for key in self.read(space).keys() {
+                visit(space, key);
+            }
+        }
+    }
+
     /// What became of the keys in `range` up to `commit`, one after the other.
     pub(crate) fn cursor<'a>(
         &'a self,

@@ -15,8 +15,14 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata,
 use crate::block_file::BlockFile;
 use crate::error::redb_error;
 use crate::layers::{Layers, LayersCursor};
-use crate::value_cache::{Place, ValueCache};
+use crate::value_cache::StoreValues;
 use crate::{table, value};
+
+/// Scans of at most so many entries are pages that somebody looks at, maybe again.
+const PAGE_ENTRIES: usize = 256;
+/// Values of scans from this size on are cheaper to find among those that were read before than to
+/// check and copy.
+const LARGE_BYTES: usize = 2 << 10;
 
 type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type StoredEntry = (
@@ -31,7 +37,10 @@ pub(crate) struct Base {
     blocks: Arc<BlockFile>,
     /// `None` inside: the space was never written.
     tables: [OnceLock<Option<OpenTable>>; KeySpace::COUNT as usize],
-    values: ValueCache,
+    /// What was read of it, while it is the newest.
+    values: Arc<StoreValues>,
+    /// Its number there.
+    number: u64,
 }
 
 impl Base {
@@ -39,13 +48,15 @@ impl Base {
         store: StoreName,
         transaction: ReadTransaction,
         blocks: Arc<BlockFile>,
+        values: &Arc<StoreValues>,
     ) -> Self {
         Self {
             store,
             transaction,
             blocks,
             tables: std::array::from_fn(|_| OnceLock::new()),
-            values: ValueCache::default(),
+            values: Arc::clone(values),
+            number: values.state(),
         }
     }
 
@@ -116,8 +127,8 @@ impl Base {
         let Some(table) = self.table(space)? else {
             return Ok(None);
         };
-        let place = Place::of(space, key);
-        if let Some(value) = self.values.get(place, space, key) {
+        let place = self.values.place(space, key);
+        if let Some(value) = self.values.get(self.number, place, space, key) {
             return Ok(Some(value));
         }
         let found =
@@ -126,8 +137,22 @@ impl Base {
             return Ok(None);
         };
         let value = self.decode(space, key, stored.value())?;
-        self.values.offer(place, space, key, &value);
+        self.values.offer(self.number, place, space, key, &value);
         Ok(Some(value))
+    }
+
+    /// The value of an entry that a scan came to.
+    fn scanned(&self, space: KeySpace, key: &[u8], stored: &[u8], is_kept: bool) -> Result<Bytes> {
+        if !is_kept || stored.len() < LARGE_BYTES {
+            return self.decode(space, key, stored);
+        }
+        let place = self.values.place(space, key);
+        if let Some(value) = self.values.get(self.number, place, space, key) {
+            return Ok(value);
+        }
+        let value = self.decode(space, key, stored)?;
+        self.values.offer(self.number, place, space, key, &value);
+        Ok(value)
     }
 
     fn has(&self, space: KeySpace, key: &[u8]) -> Result<bool> {
@@ -279,7 +304,9 @@ impl Merged<'_> {
             let (key, value) = match (change, entry) {
                 (Some((key, Some(value))), _) => (key, value),
                 (_, Some((key, stored))) => {
-                    let value = self.base.decode(self.space, key.value(), stored.value())?;
+                    let is_kept = self.limits.entries <= PAGE_ENTRIES;
+                    let (space, key_bytes) = (self.space, key.value());
+                    let value = (self.base).scanned(space, key_bytes, stored.value(), is_kept)?;
                     (Bytes::copy_from_slice(key.value()), value)
                 }
                 (_, None) => continue,

@@ -129,11 +129,11 @@ pub(crate) fn report(
 ) -> PatchedDocument {
     let text = stored.map(|it| whole_text(it.body(), it.stored_metadata()));
     PatchedDocument {
-        id: stored.map_or(id, StoredDocument::id).to_owned(),
+        id: stored.map_or(id, |it| it.id()).to_owned(),
         status,
-        collection: stored.map_or("", StoredDocument::collection).to_owned(),
+        collection: stored.map_or("", |it| it.collection()).to_owned(),
         change_vector: stored.map(|it| it.change_vector().to_owned()),
-        last_modified: stored.map(StoredDocument::last_modified),
+        last_modified: stored.map(|it| it.last_modified()),
         document: text.clone(),
         original: text,
         output: Vec::new(),

@@ -23,4 +23,4 @@ pub(crate) use patch::{Run, Seen, keep_number_texts, run_script};
 pub use pattern::IdPattern;
 pub(crate) use schedule::without_property;
 pub use schedule::{EXPIRES, REFRESH, Schedule};
-pub use stored::StoredDocument;
+pub use stored::{ServedDocument, StoredDocument};

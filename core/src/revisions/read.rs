@@ -210,6 +210,6 @@ impl<S: Snapshot> ReadTransaction<S> {
         let first = pages.next(&self.snapshot).await?.unwrap_or_default();
         let keys = first.into_iter().map(|(_, key)| key).take(1).collect();
         let found = self.revisions_by_key(keys).await?;
-        Ok(found.first().map(StoredDocument::last_modified))
+        Ok(found.first().map(|it| it.last_modified()))
     }
 }

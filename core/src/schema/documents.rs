@@ -221,7 +221,8 @@ impl<'a> DocumentParts<'a> {
     }
 }
 
-/// A stored record with the places of its parts; the texts are checked UTF-8.
+/// A stored record with the places of its parts; the texts are checked UTF-8, but for the body of
+/// one whose body nobody reads.
 #[derive(Debug, Clone)]
 pub struct DocumentRecord {
     bytes: Bytes,
@@ -250,6 +251,17 @@ impl DocumentRecord {
     /// # Errors
     /// `Corrupted` when it does not fit.
     pub fn decode(bytes: Bytes) -> Result<Self> {
+        let record = Self::decode_around_body(bytes)?;
+        record.check_body()?;
+        Ok(record)
+    }
+
+    /// As [`Self::decode`] for who only passes the body on, as bytes. It was text when it was
+    /// stored, and to look at all of it costs more than the rest of a read.
+    ///
+    /// # Errors
+    /// `Corrupted` when what stands before the body does not fit.
+    pub(crate) fn decode_around_body(bytes: Bytes) -> Result<Self> {
         let mut decoder = Decoder::new("documents", &bytes);
         decoder.format(FORMAT)?;
         let etag = decoder.etag()?;
@@ -264,8 +276,6 @@ impl DocumentRecord {
         let (id, collection) = (text_range()?, text_range()?);
         let (attachments, metadata) = (text_range()?, text_range()?);
         let body = decoder.position()..bytes.len();
-        std::str::from_utf8(&bytes[body.clone()])
-            .map_err(|_| Error::corrupted("a document's body is not UTF-8"))?;
         Ok(Self {
             etag,
             last_modified,
@@ -280,6 +290,16 @@ impl DocumentRecord {
             body,
             bytes,
         })
+    }
+
+    /// Makes sure that [`Self::body`] may be called.
+    ///
+    /// # Errors
+    /// `Corrupted` when the body is no text.
+    pub(crate) fn check_body(&self) -> Result<()> {
+        std::str::from_utf8(self.body_bytes())
+            .map(drop)
+            .map_err(|_| Error::corrupted("a document's body is not UTF-8"))
     }
 
     fn text(&self, range: &Range<usize>) -> &str {
@@ -316,8 +336,60 @@ impl DocumentRecord {
         &self.bytes[self.body.clone()]
     }
 
+    /// [`Self::body`] as bytes that are shared with the record.
+    pub fn body_shared(&self) -> Bytes {
+        self.bytes.slice(self.body.clone())
+    }
+
     /// The length of the record.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::version::IncarnationIndex;
+
+    #[test]
+    fn a_body_that_is_no_text_is_passed_on_but_not_read() {
+        let context = ChangeVector::default();
+        let parts = DocumentParts {
+            etag: Etag::new(1),
+            last_modified: Timestamp::from_ticks(0),
+            flags: DocumentFlags::NONE,
+            context: &context,
+            dot: Dot {
+                incarnation: IncarnationIndex(0),
+                etag: Etag::new(1),
+            },
+            origin: None,
+            id: "",
+            key: b"a/1",
+            collection: "As",
+            attachments: "",
+            metadata: "",
+            body: "{\"a\":\"b\"}",
+        };
+        let whole = parts.encode();
+        assert!(DocumentRecord::decode(whole.clone().into()).is_ok());
+        for (broken_at, is_in_body) in [(3, true), (whole.len() - parts.body.len() - 3, false)] {
+            let mut broken = whole.clone();
+            let at = if is_in_body {
+                whole.len() - broken_at
+            } else {
+                broken_at
+            };
+            broken[at] = 0xff;
+            let error = DocumentRecord::decode(broken.clone().into()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted);
+            let around = DocumentRecord::decode_around_body(broken.into());
+            match around {
+                Ok(record) if is_in_body => assert_eq!(record.body_bytes()[6], 0xff),
+                other => assert!(!is_in_body && other.is_err()),
+            }
+        }
     }
 }

@@ -273,7 +273,7 @@ impl<S: Snapshot> Exporter<S> {
             .transaction
             .of_kind_after(kind, after, self.page_items)
             .await?;
-        let byte_count: usize = documents.iter().map(StoredDocument::byte_count).sum();
+        let byte_count: usize = documents.iter().map(|it| it.byte_count()).sum();
         if let Some(average) = byte_count.checked_div(documents.len()) {
             let fitting = Self::PAGE_BYTES / average.max(1);
             let most = Self::MAX_PAGE_ITEMS.min(2 * self.page_items);

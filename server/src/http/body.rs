@@ -8,15 +8,17 @@ use futures_util::Stream;
 use hyper::body::{Frame, SizeHint};
 use pinyon_core::Error;
 
+use super::Pieces;
+
 /// Chunks as they come; an error breaks the connection, so that nobody takes a part for the whole.
 pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 /// A response body.
 pub enum Body {
     /// All of it; empty once it is sent.
-    Whole(Bytes),
+    Whole(Pieces),
     /// All of it, sent without its length beforehand; see [`Body::for_wire`].
-    Unmeasured(Bytes),
+    Unmeasured(Pieces),
     /// What comes, when it comes.
     Chunks(Chunks),
 }
@@ -24,7 +26,7 @@ pub enum Body {
 impl Body {
     /// No bytes.
     pub fn empty() -> Self {
-        Self::Whole(Bytes::new())
+        Self::Whole(Pieces::default())
     }
 
     /// Larger bodies go chunked, as RavenDB sends everything. Node's HTTP client breaks when a
@@ -40,13 +42,13 @@ impl Body {
 }
 
 impl hyper::body::Body for Body {
-    type Data = Bytes;
+    type Data = Pieces;
     type Error = Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Pieces>, Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) | Self::Unmeasured(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) | Self::Unmeasured(bytes) => {
@@ -55,7 +57,7 @@ impl hyper::body::Body for Body {
             Self::Chunks(chunks) => chunks
                 .as_mut()
                 .poll_next(context)
-                .map(|next| next.map(|chunk| chunk.map(Frame::data))),
+                .map(|next| next.map(|chunk| chunk.map(|bytes| Frame::data(bytes.into())))),
         }
     }
 

@@ -12,8 +12,8 @@ use hyper::header::{
 use hyper::{HeaderMap as Headers, Response};
 use pinyon_core::Error;
 
-use super::Body;
 use super::body::Chunks;
+use super::{Body, Pieces};
 
 /// Above this, compression would keep other requests of the thread waiting.
 const INLINE_BYTES: usize = 256 << 10;
@@ -53,7 +53,7 @@ pub async fn compress(response: Response<Body>, from_bytes: usize) -> Response<B
             };
             // Nothing can fail in memory; if it did, the plain bytes are as good.
             match compressed {
-                Some(compressed) => Body::Whole(compressed),
+                Some(compressed) => Body::Whole(compressed.into()),
                 None => return Response::from_parts(parts, Body::Whole(bytes)),
             }
         }
@@ -83,9 +83,11 @@ fn is_compressible(headers: &HeaderMap) -> bool {
     is_text && !headers.contains_key(CONTENT_ENCODING) && !headers.contains_key(ACCEPT_RANGES)
 }
 
-fn gzip(bytes: &[u8]) -> Option<Bytes> {
+fn gzip(bytes: &Pieces) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
-    encoder.write_all(bytes).ok()?;
+    for piece in bytes.iter() {
+        encoder.write_all(piece).ok()?;
+    }
     Some(encoder.finish().ok()?.into())
 }
 

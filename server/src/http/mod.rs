@@ -9,6 +9,7 @@ mod compression;
 mod head;
 mod json_object;
 mod origin;
+mod pieces;
 mod query_string;
 mod reply;
 mod request_body;
@@ -20,6 +21,7 @@ pub use body_pieces::BodyPieces;
 pub use call::{Call, as_text, in_place};
 pub use json_object::JsonObject;
 pub use origin::check_origin;
+pub use pieces::{JsonPieces, Pieces};
 pub use query_string::{QueryString, parse_number, unescape};
 pub use reply::{
     Reply, empty, etag_value, json, json_bytes, json_with_etag, not_modified, plain, stream,

@@ -6,8 +6,8 @@ use hyper::{Response, StatusCode};
 use pinyon_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use super::Body;
 use super::body::Chunks;
+use super::{Body, Pieces};
 
 /// What an endpoint answers.
 pub type Reply = Result<Response<Body>>;
@@ -22,7 +22,7 @@ pub fn empty(status: StatusCode) -> Response<Body> {
 }
 
 /// JSON that is written already.
-pub fn json_bytes(status: StatusCode, json: impl Into<Bytes>) -> Response<Body> {
+pub fn json_bytes(status: StatusCode, json: impl Into<Pieces>) -> Response<Body> {
     let mut response = Response::new(Body::Whole(json.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
@@ -30,7 +30,7 @@ pub fn json_bytes(status: StatusCode, json: impl Into<Bytes>) -> Response<Body> 
 }
 
 /// As [`json_bytes`] with status 200 and an entity tag for the client's cache.
-pub fn json_with_etag(json: Vec<u8>, etag: HeaderValue) -> Response<Body> {
+pub fn json_with_etag(json: impl Into<Pieces>, etag: HeaderValue) -> Response<Body> {
     let mut response = json_bytes(StatusCode::OK, json);
     response.headers_mut().insert(ETAG, etag);
     response
@@ -43,7 +43,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
 }
 
 /// Text of some other type.
-pub fn plain(content_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
+pub fn plain(content_type: &'static str, text: impl Into<Pieces>) -> Response<Body> {
     let mut response = Response::new(Body::Whole(text.into()));
     response
         .headers_mut()

@@ -32,7 +32,7 @@ pub fn serve_file(
     if call.has_already(&file.tag) {
         return Ok(not_modified(etag));
     }
-    let mut response = Response::new(Body::Whole(file.content.clone()));
+    let mut response = Response::new(Body::Whole(file.content.clone().into()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, file.content_type.clone());
     headers.insert(ETAG, etag);

@@ -80,7 +80,9 @@ async fn push_answer(call: &Call<'_>, request: &SubRequest<'_>, json: &mut Vec<u
     let (parts, body) = response.into_parts();
     json.extend_from_slice(b"{\"Result\":");
     match body {
-        Body::Whole(bytes) if !bytes.is_empty() => json.extend_from_slice(&bytes),
+        Body::Whole(bytes) if !bytes.is_empty() => {
+            (bytes.iter()).for_each(|piece| json.extend_from_slice(piece));
+        }
         // The Node client cannot read a missing document without a body here.
         Body::Whole(_) if status == StatusCode::NOT_FOUND && is_load(endpoint) => {
             json.extend_from_slice(b"{\"Results\":[null],\"Includes\":{}}");

@@ -383,7 +383,7 @@ impl Shown<'_, '_> {
             serde_json::to_writer(&mut *json, id).expect("a Vec takes any text");
             json.push(b':');
             match document {
-                Some(document) => StoredDocument::write_json(document, json),
+                Some(document) => document.write_json(json),
                 None => json.extend_from_slice(b"null"),
             }
         }

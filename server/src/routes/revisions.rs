@@ -1,5 +1,7 @@
 //! `revisions`: earlier versions of documents, and what is kept of them.
 
+use std::ops::Deref;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
@@ -107,7 +109,7 @@ fn show(call: &Call<'_>, found: &[Option<&StoredDocument>], total: Option<u64>) 
     hash.update(&[u8::from(metadata_only)]);
     hash.update(&total.unwrap_or(0).to_le_bytes());
     for revision in found {
-        let vector = revision.map_or("", StoredDocument::change_vector);
+        let vector = revision.map_or("", |it| it.change_vector());
         hash.update(&(vector.len() as u64).to_le_bytes());
         hash.update(vector.as_bytes());
     }
@@ -116,6 +118,7 @@ fn show(call: &Call<'_>, found: &[Option<&StoredDocument>], total: Option<u64>) 
     if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
+    let served = || found.iter().map(|it| it.map(Deref::deref));
     let byte_count = match metadata_only {
         // Of each, what stands around its own metadata.
         true => {
@@ -123,12 +126,12 @@ fn show(call: &Call<'_>, found: &[Option<&StoredDocument>], total: Option<u64>) 
             let own = shown.map(|it| it.stored_metadata().len() + it.attachments().len());
             own.sum::<usize>() + json_bytes(found.iter().map(|_| None)) + 512 * found.len()
         }
-        false => json_bytes(found.iter().copied()),
+        false => json_bytes(served()),
     };
     call.server.check_response_bytes(byte_count)?;
     let mut json = Vec::with_capacity(byte_count + 64);
     json.extend_from_slice(b"{\"Results\":[");
-    push_documents(found.iter().copied(), metadata_only, &mut json);
+    push_documents(served(), metadata_only, &mut json);
     json.push(b']');
     if let Some(total) = total {
         json.extend_from_slice(format!(",\"TotalResults\":{total}").as_bytes());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
-use pinyon_core::document::StoredDocument;
+use pinyon_core::document::ServedDocument;
 use pinyon_core::{Error, Result};
 
 use super::docs::cursor::Cursor;
@@ -53,7 +53,7 @@ impl Streaming {
         }
         let documents = self.cursor.next().await?;
         self.is_done = documents.is_empty();
-        let byte_count: usize = documents.iter().map(StoredDocument::byte_count).sum();
+        let byte_count: usize = documents.iter().map(ServedDocument::byte_count).sum();
         let mut text = Vec::with_capacity(byte_count + 192 * documents.len() + 32);
         if self.is_first && !self.is_lines {
             text.extend_from_slice(b"{\"Results\":[");

@@ -13,7 +13,14 @@ fn name() -> StoreName {
 fn open(disk: &SimulatedDisk) -> Engine {
     let random = Arc::new(SeededRandom::new(1));
     let directory = Arc::new(disk.clone());
-    Engine::open(name(), directory, NativeOptions::default(), random).unwrap()
+    Engine::open(
+        name(),
+        directory,
+        NativeOptions::default(),
+        random,
+        &ValueCache::new(0),
+    )
+    .unwrap()
 }
 
 fn compact_now(disk: &SimulatedDisk) -> Result<CompactReport> {

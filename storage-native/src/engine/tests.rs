@@ -56,6 +56,7 @@ fn small_options(numbers: &mut Numbers) -> NativeOptions {
         direct_bytes: 40 << 10,
         checkpoint_batches: 1 + numbers.below(20),
         checkpoint_writes: 1 + numbers.below(150),
+        value_cache_bytes: (numbers.below(4) as usize) << 18,
         ..NativeOptions::default()
     }
 }
@@ -73,7 +74,14 @@ fn created() -> SimulatedDisk {
 
 fn open(disk: &SimulatedDisk, options: &NativeOptions, seed: u64) -> Result<Engine> {
     let random = Arc::new(SeededRandom::new(seed));
-    Engine::open(name(), Arc::new(disk.clone()), options.clone(), random)
+    let values = ValueCache::new(options.value_cache_bytes);
+    Engine::open(
+        name(),
+        Arc::new(disk.clone()),
+        options.clone(),
+        random,
+        &values,
+    )
 }
 
 fn read_all(engine: &mut Engine) -> Result<Model> {
@@ -159,6 +167,81 @@ fn snapshots_keep_their_state_over_commits_and_checkpoints() {
             }
         }
     }
+}
+
+/// The values that readers share are those of their state, however old it is.
+#[test]
+fn what_is_read_again_and_again_is_what_the_state_holds() {
+    const SPACE: KeySpace = KeySpace::new(3);
+    let mut found_shared = 0;
+    for seed in 0..rounds(8) {
+        let mut numbers = Numbers(4_000_000 + seed);
+        let disk = created();
+        let options = NativeOptions {
+            value_cache_bytes: 8 << 20,
+            ..small_options(&mut numbers)
+        };
+        let mut engine = open(&disk, &options, seed).unwrap();
+        let keys: Vec<Bytes> = (0..12).map(|key| Bytes::from(vec![key])).collect();
+        let mut model = BTreeMap::new();
+        let mut held: Vec<(State, BTreeMap<Bytes, Bytes>)> = Vec::new();
+        for step in 0..200_u64 {
+            let mut batch = WriteBatch::default();
+            for _ in 0..1 + numbers.below(3) {
+                let key = keys[numbers.below(12) as usize].clone();
+                if numbers.below(4) == 0 {
+                    batch.delete(SPACE, key.clone());
+                    model.remove(&key);
+                } else {
+                    let value = Bytes::from(vec![step as u8; numbers.below(6_000) as usize]);
+                    batch.put(SPACE, key.clone(), value.clone());
+                    model.insert(key, value);
+                }
+            }
+            if numbers.below(20) == 0 {
+                // Too large for the journal.
+                batch.put(KeySpace::new(4), "large", vec![0; 50 << 10]);
+            }
+            engine.commit(&batch, Durability::Relaxed).unwrap();
+            match numbers.below(12) {
+                0 => engine.checkpoint().unwrap(),
+                1..4 => engine.begin_checkpoint().unwrap(),
+                4..7 => engine.finish_checkpoint().unwrap(),
+                7 => {
+                    held.clear();
+                    engine.close().unwrap();
+                    engine = open(&disk, &options, step).unwrap();
+                }
+                _ => {}
+            }
+            if held.len() > 3 {
+                held.swap_remove(numbers.below(3) as usize);
+            }
+            held.push((engine.state().unwrap(), model.clone()));
+            for (state, model) in &held {
+                let limits = PageLimits::default();
+                let limits = PageLimits {
+                    entries: 50,
+                    ..limits
+                };
+                for _ in 0..2 {
+                    let values = state.get_many(SPACE, &keys).unwrap();
+                    let expected: Vec<_> = keys.iter().map(|key| model.get(key).cloned()).collect();
+                    assert!(values == expected, "seed {seed}, step {step}");
+                    let page = state.scan(SPACE, &KeyRange::all(), Direction::Forward, limits);
+                    let entries: BTreeMap<_, _> = page.unwrap().entries.into_iter().collect();
+                    assert!(entries == *model, "seed {seed}, step {step}");
+                }
+            }
+            let newest = engine.values.state();
+            for key in &keys {
+                let place = engine.values.place(SPACE, key);
+                let shared = engine.values.get(newest, place, SPACE, key);
+                found_shared += usize::from(shared.is_some());
+            }
+        }
+    }
+    assert!(found_shared > 1_000, "{found_shared}");
 }
 
 /// Keys that go up in several places at once, as those of collections do, are put in as runs.

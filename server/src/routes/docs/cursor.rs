@@ -1,7 +1,7 @@
 //! Walking many documents of one snapshot in small pages, so that neither memory nor the other
 //! requests of the thread suffer.
 
-use pinyon_core::document::StoredDocument;
+use pinyon_core::document::ServedDocument;
 use pinyon_core::{NewestQuery, PrefixQuery, ReadTransaction, Result};
 use pinyon_storage_native::NativeSnapshot;
 
@@ -38,13 +38,13 @@ impl Cursor {
     ///
     /// # Errors
     /// Whatever the store reports.
-    pub async fn next(&mut self) -> Result<Vec<StoredDocument>> {
+    pub async fn next(&mut self) -> Result<Vec<ServedDocument>> {
         let page_size = self.left.min(PAGE_DOCUMENTS);
         let documents = match &mut self.rest {
             Rest::Prefix(query) => {
                 query.page_size = page_size;
                 query.max_bytes = PAGE_BYTES;
-                let documents = self.transaction.documents_by_prefix(query).await?;
+                let documents = self.transaction.served_by_prefix(query).await?;
                 if let Some(last) = documents.last() {
                     last.id().clone_into(&mut query.start_after);
                     query.start = 0;
@@ -54,7 +54,7 @@ impl Cursor {
             Rest::Newest(query) => {
                 query.page_size = page_size;
                 query.max_bytes = PAGE_BYTES;
-                let documents = self.transaction.newest(query).await?;
+                let documents = self.transaction.served_newest(query).await?;
                 if let Some(last) = documents.last() {
                     query.before = Some(last.etag());
                     query.start = 0;

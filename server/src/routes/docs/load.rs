@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
-use pinyon_core::document::{IncludePath, StoredDocument, to_id_key};
+use pinyon_core::document::{IncludePath, ServedDocument, StoredDocument, to_id_key};
 use pinyon_core::{Error, ErrorKind, Result};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::revision_includes::{IncludedRevision, RevisionIncludes, push_included_revisions};
-use super::{json_bytes, push_documents};
+use super::{json_bytes, share_documents, text_bytes};
 use crate::databases::OpenDatabase;
 use crate::http::{
-    Call, QueryString, Reply, empty, etag_value, json_with_etag, not_modified, unescape,
+    Call, JsonPieces, QueryString, Reply, empty, etag_value, json_with_etag, not_modified, unescape,
 };
 
 /// What is asked for.
@@ -76,7 +76,7 @@ fn to_lower_case(name: &str) -> Cow<'_, str> {
 
 /// What was found, from one snapshot.
 struct Loaded {
-    documents: Vec<Option<StoredDocument>>,
+    documents: Vec<Option<ServedDocument>>,
     included: Vec<(String, Option<StoredDocument>)>,
     revisions: Vec<IncludedRevision>,
 }
@@ -97,24 +97,22 @@ pub async fn load(call: &Call<'_>, query: LoadQuery<'_>) -> Reply {
     if call.has_already(&tag) {
         return Ok(not_modified(etag));
     }
-    let byte_count = json_bytes(loaded.documents.iter().map(Option::as_ref))
-        + json_bytes(loaded.included.iter().map(|(_, it)| it.as_ref()))
-        + json_bytes(loaded.revisions.iter().map(|it| Some(&it.revision)));
+    let documents = || loaded.documents.iter().map(Option::as_ref);
+    let included = || loaded.included.iter().map(|(_, it)| it.as_deref());
+    let revision_bytes = json_bytes(loaded.revisions.iter().map(|it| Some(&*it.revision)));
+    let byte_count = json_bytes(documents()) + json_bytes(included()) + revision_bytes;
     call.server.check_response_bytes(byte_count)?;
-    let mut json = Vec::with_capacity(byte_count + 64);
-    json.extend_from_slice(b"{\"Results\":[");
-    push_documents(
-        loaded.documents.iter().map(Option::as_ref),
-        query.metadata_only,
-        &mut json,
-    );
-    json.extend_from_slice(b"],\"Includes\":{");
+    let text_bytes = text_bytes(documents()) + text_bytes(included()) + revision_bytes;
+    let mut json = JsonPieces::with_capacity(text_bytes + 64);
+    json.text().extend_from_slice(b"{\"Results\":[");
+    share_documents(documents(), query.metadata_only, &mut json);
+    json.text().extend_from_slice(b"],\"Includes\":{");
     push_includes(&loaded.included, query.metadata_only, &mut json);
-    json.push(b'}');
+    json.text().push(b'}');
     if !query.revisions.is_empty() {
-        push_included_revisions(&loaded.revisions, &mut json);
+        push_included_revisions(&loaded.revisions, json.text());
     }
-    json.push(b'}');
+    json.text().push(b'}');
     Ok(json_with_etag(json, etag))
 }
 
@@ -124,17 +122,17 @@ async fn load_one(
     id: &str,
     metadata_only: bool,
 ) -> Reply {
-    let Some(document) = database.read().await?.document(id).await? else {
+    let Some(document) = database.read().await?.served_document(id).await? else {
         return Ok(empty(StatusCode::NOT_FOUND));
     };
     let etag = etag_value(document.change_vector())?;
     if call.has_already(document.change_vector()) {
         return Ok(not_modified(etag));
     }
-    let mut json = Vec::with_capacity(json_bytes([Some(&document)]) + 32);
-    json.extend_from_slice(b"{\"Results\":[");
-    push_documents([Some(&document)], metadata_only, &mut json);
-    json.extend_from_slice(b"],\"Includes\":{}}");
+    let mut json = JsonPieces::with_capacity(text_bytes([Some(&document)]) + 32);
+    json.text().extend_from_slice(b"{\"Results\":[");
+    share_documents([Some(&document)], metadata_only, &mut json);
+    json.text().extend_from_slice(b"],\"Includes\":{}}");
     Ok(json_with_etag(json, etag))
 }
 
@@ -148,6 +146,13 @@ async fn read(database: &OpenDatabase, query: &LoadQuery<'_>) -> Result<Loaded> 
         .filter(|id: &&str| seen.insert(to_id_key(id)))
         .collect();
     let transaction = database.read().await?;
+    if query.includes.is_empty() && query.revisions.is_empty() {
+        return Ok(Loaded {
+            documents: transaction.served_documents(&ids).await?,
+            included: Vec::new(),
+            revisions: Vec::new(),
+        });
+    }
     let documents = transaction.documents(&ids).await?;
     let included = if query.includes.is_empty() {
         Vec::new()
@@ -156,8 +161,9 @@ async fn read(database: &OpenDatabase, query: &LoadQuery<'_>) -> Result<Loaded> 
         transaction.includes(&found, &query.includes).await?
     };
     let revisions = query.revisions.find(&transaction, &documents).await?;
+    let documents = documents.into_iter().map(|it| it.map(Into::into));
     Ok(Loaded {
-        documents,
+        documents: documents.collect(),
         included,
         revisions,
     })
@@ -177,16 +183,12 @@ fn hash(query: &LoadQuery<'_>, loaded: &Loaded) -> String {
     });
     let missing = "";
     for document in &loaded.documents {
-        add(document.as_ref().map_or(missing, StoredDocument::id));
-        add(document
-            .as_ref()
-            .map_or(missing, StoredDocument::change_vector));
+        add(document.as_ref().map_or(missing, |it| it.id()));
+        add(document.as_ref().map_or(missing, |it| it.change_vector()));
     }
     for (id, document) in &loaded.included {
         add(id);
-        add(document
-            .as_ref()
-            .map_or(missing, StoredDocument::change_vector));
+        add(document.as_ref().map_or(missing, |it| it.change_vector()));
     }
     for included in &loaded.revisions {
         add(included.revision.id());
@@ -198,14 +200,14 @@ fn hash(query: &LoadQuery<'_>, loaded: &Loaded) -> String {
 fn push_includes(
     included: &[(String, Option<StoredDocument>)],
     metadata_only: bool,
-    json: &mut Vec<u8>,
+    json: &mut JsonPieces,
 ) {
     for (index, (id, document)) in included.iter().enumerate() {
         if index > 0 {
-            json.push(b',');
+            json.text().push(b',');
         }
-        serde_json::to_writer(&mut *json, id).expect("a Vec takes any text");
-        json.push(b':');
-        push_documents([document.as_ref()], metadata_only, json);
+        serde_json::to_writer(json.text(), id).expect("a Vec takes any text");
+        json.text().push(b':');
+        share_documents([document.as_deref()], metadata_only, json);
     }
 }

@@ -7,13 +7,15 @@ pub mod read;
 mod revision_includes;
 pub mod write;
 
-use pinyon_core::document::StoredDocument;
+use pinyon_core::document::ServedDocument;
+
+use crate::http::JsonPieces;
 
 pub use revision_includes::{IncludedRevision, RevisionIncludes, push_included_revisions};
 
 /// Appends documents as a JSON array's inside.
 pub fn push_documents<'a>(
-    documents: impl IntoIterator<Item = Option<&'a StoredDocument>>,
+    documents: impl IntoIterator<Item = Option<&'a ServedDocument>>,
     metadata_only: bool,
     json: &mut Vec<u8>,
 ) {
@@ -29,9 +31,44 @@ pub fn push_documents<'a>(
     }
 }
 
+/// As [`push_documents`], without copying the bodies of large ones.
+pub fn share_documents<'a>(
+    documents: impl IntoIterator<Item = Option<&'a ServedDocument>>,
+    metadata_only: bool,
+    json: &mut JsonPieces,
+) {
+    for (index, document) in documents.into_iter().enumerate() {
+        if index > 0 {
+            json.text().push(b',');
+        }
+        match document {
+            Some(document) if !metadata_only && is_shared(document) => {
+                json.share(document.json_start());
+                document.write_json_end(json.text());
+            }
+            other => push_documents([other], metadata_only, json.text()),
+        }
+    }
+}
+
+fn is_shared(document: &ServedDocument) -> bool {
+    document.byte_count() >= JsonPieces::SHARED_BYTES
+}
+
+/// About how many bytes of text [`share_documents`] writes.
+pub fn text_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a ServedDocument>>) -> usize {
+    let copied = documents.into_iter().map(|it| match it {
+        Some(document) if is_shared(document) => METADATA + document.stored_metadata().len(),
+        other => json_bytes([other]),
+    });
+    copied.sum()
+}
+
+/// The computed part of `@metadata`, about.
+const METADATA: usize = 160;
+
 /// About how many bytes documents take as JSON.
-pub fn json_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a StoredDocument>>) -> usize {
-    const METADATA: usize = 160;
+pub fn json_bytes<'a>(documents: impl IntoIterator<Item = Option<&'a ServedDocument>>) -> usize {
     documents
         .into_iter()
         .map(|it| it.map_or(5, |document| document.byte_count() + METADATA))

@@ -7,8 +7,8 @@ use pinyon_core::{Error, NewestQuery, PrefixQuery, ReadTransaction, Result};
 use pinyon_storage_native::NativeSnapshot;
 
 use super::cursor::{Cursor, Rest};
-use super::push_documents;
-use crate::http::{Call, QueryString, Reply, etag_value, json_with_etag, not_modified};
+use super::share_documents;
+use crate::http::{Call, JsonPieces, QueryString, Reply, etag_value, json_with_etag, not_modified};
 
 /// What page is asked for.
 pub struct PageQuery {
@@ -82,7 +82,8 @@ async fn write(
     etag: HeaderValue,
 ) -> Reply {
     let mut cursor = Cursor::new(transaction, query.rest, query.page_size);
-    let mut json = b"{\"Results\":[".to_vec();
+    let mut json = JsonPieces::with_capacity(0);
+    json.text().extend_from_slice(b"{\"Results\":[");
     let empty_bytes = json.len();
     loop {
         let documents = cursor.next().await?;
@@ -90,14 +91,15 @@ async fn write(
             break;
         }
         if json.len() > empty_bytes {
-            json.push(b',');
+            json.text().push(b',');
             // The other requests of this thread have waited for a page by now.
             tokio::task::yield_now().await;
         }
-        json.reserve(super::json_bytes(documents.iter().map(Some)));
-        push_documents(documents.iter().map(Some), metadata_only, &mut json);
+        let text_bytes = super::text_bytes(documents.iter().map(Some));
+        json.text().reserve(text_bytes + 2);
+        share_documents(documents.iter().map(Some), metadata_only, &mut json);
         call.server.check_response_bytes(json.len())?;
     }
-    json.extend_from_slice(b"]}");
+    json.text().extend_from_slice(b"]}");
     Ok(json_with_etag(json, etag))
 }

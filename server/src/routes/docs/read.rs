@@ -39,7 +39,7 @@ pub async fn post(call: &mut Call<'_>) -> Reply {
 pub async fn head(call: &mut Call<'_>) -> Reply {
     let id = call.query.require("id")?;
     let database = call.open_database().await?;
-    let Some(document) = database.read().await?.document(&id).await? else {
+    let Some(document) = database.read().await?.served_document(&id).await? else {
         return Ok(empty(StatusCode::NOT_FOUND));
     };
     let etag = etag_value(document.change_vector())?;

@@ -110,7 +110,7 @@ pub fn push_included_revisions(included: &[IncludedRevision], json: &mut Vec<u8>
             push(",\"Before\":", &before.to_text());
         }
         json.extend_from_slice(b",\"Revision\":");
-        push_documents([Some(&it.revision)], false, json);
+        push_documents([Some(&*it.revision)], false, json);
         json.push(b'}');
     }
     json.push(b']');
