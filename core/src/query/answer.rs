@@ -347,7 +347,7 @@ impl<E: Environment> Ready<E> {
     }
 
     /// The entries up to the page's end, in order.
-    async fn sorted(
+    pub(super) async fn sorted(
         &self,
         query: &PreparedQuery,
         evaluation: &Evaluation<'_, DocumentsOf<E>>,
@@ -357,47 +357,6 @@ impl<E: Environment> Ready<E> {
         let wanted = page.skip.saturating_add(page.take);
         let orders = &query.lowered.orders;
         order::sorted(evaluation, found, orders, wanted, self.nonce).await
-    }
-
-    /// The keys of the documents that [`Self::answer`] would show, and how many there are without
-    /// paging; nothing where it shows more than documents, reads them to answer, or would show more
-    /// than `most`.
-    ///
-    /// # Errors
-    /// Whatever the storage reports.
-    pub async fn keys(
-        &self,
-        query: &PreparedQuery,
-        most: usize,
-    ) -> Result<Option<(Vec<Bytes>, u64)>> {
-        let (Plan::Index(index), Some(view)) = (&self.plan, &self.view) else {
-            return Ok(None);
-        };
-        // What is stale may have entries of documents that are gone.
-        if self.is_stale
-            || index.is_map_reduce()
-            || !query.shows_only_documents()
-            || self.counts_once(query, index, view)
-        {
-            return Ok(None);
-        }
-        let evaluation = evaluation_of(index, view);
-        let conditions = self.with_stop_words(&query.lowered.conditions).await?;
-        let found = evaluation.find(&conditions).await?;
-        let (skip, take) = (query.lowered.skip, query.lowered.take);
-        let shown = found.entries.len().saturating_sub(skip as u64);
-        let shown = shown.min(take.map_or(u64::MAX, |it| it as u64));
-        if shown > most as u64 || !found.scores.is_empty() {
-            return Ok(None);
-        }
-        let page = Page {
-            skip,
-            take: take.unwrap_or(most),
-        };
-        let sorted = self.sorted(query, &evaluation, &found, page).await?;
-        let numbers = sorted.get(skip..).unwrap_or_default();
-        let keys = index.sources_of(&view.snapshot, numbers).await?;
-        Ok(Some((keys, found.entries.len())))
     }
 
     /// Whether equal results, or entries of the same document, count once.
