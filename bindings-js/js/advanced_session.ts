@@ -1,9 +1,10 @@
 // What a session offers beyond loading and storing.
 
 import type { DocumentType } from './conventions.js';
-import { differs, readingAgain, textOf, toEntity, type Metadata, type TrackedEntity } from './entity.js';
+import { differs, ofParts, textOf, type Metadata, type TrackedEntity } from './entity.js';
 import { PinyonError } from './errors.js';
 import { RawDocumentQuery } from './query.js';
+import { foundOf, loadDocuments } from './reading.js';
 import type { DocumentSession } from './session.js';
 import { SessionAttachments } from './session_attachments.js';
 import { SessionPatches } from './session_patches.js';
@@ -52,12 +53,7 @@ export class AdvancedSession extends SessionPatches {
         const { documentType, ...query } = options;
         this.#session.requestCount += 1;
         const text = await this.#session.connection.call('startsWith', JSON.stringify({ prefix, ...query }));
-        type Found = { Results: Record<string, unknown>[] };
-        const again = readingAgain<Found>(text);
-        return (JSON.parse(text) as Found).Results.flatMap((document, at) => {
-            const id = (document['@metadata'] as Metadata)['@id'] as string;
-            return (this.#session.track(id, document, documentType, () => again().Results[at]) ?? []) as T[];
-        });
+        return foundOf(text).flatMap((found) => (this.#session.track(found.metadata['@id'] as string, found, documentType) ?? []) as T[]);
     }
 
     /** A query in RQL, with parameters: `rawQuery('from Orders where total > $least')`. */
@@ -70,8 +66,8 @@ export class AdvancedSession extends SessionPatches {
         const tracked = this.#session.tracked.get(id.toLowerCase());
         if (tracked && !tracked.isDeleted) return true;
         this.#session.requestCount += 1;
-        const text = await this.#session.connection.call('load', [id], []);
-        return (JSON.parse(text) as { Results: unknown[] }).Results[0] !== null;
+        const { results } = await loadDocuments(this.#session.connection, [id]);
+        return results[0]?.body !== null;
     }
 
     /** @internal */
@@ -138,10 +134,9 @@ export class AdvancedSession extends SessionPatches {
     async refresh(entity: object): Promise<void> {
         const tracked = this.trackedOf(entity);
         this.#session.requestCount += 1;
-        const text = await this.#session.connection.call('load', [tracked.id], []);
-        const [document] = (JSON.parse(text) as { Results: (Record<string, unknown> | null)[] }).Results;
-        if (!document) throw new PinyonError('NotFound', `'${tracked.id}' has been deleted`);
-        const stored = toEntity(document, this.#session.conventions);
+        const [found] = (await loadDocuments(this.#session.connection, [tracked.id])).results;
+        if (!found?.body) throw new PinyonError('NotFound', `'${tracked.id}' has been deleted`);
+        const stored = ofParts(found.body, found.metadata, this.#session.conventions);
         for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
         Object.assign(tracked.entity, stored.entity);
         const { metadata, changeVector } = stored;

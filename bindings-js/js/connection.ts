@@ -119,12 +119,7 @@ export function connect(wire: Wire, documents = new DocumentCache()): Connection
         events,
         documents,
         call<M extends Method>(method: M, ...args: Parameters<HostMethods[M]>): ReturnType<HostMethods[M]> {
-            const [ids, includes] = args as unknown as Parameters<HostMethods['load']>;
-            const isPlainLoad = method === 'load' && includes.length === 0;
-            const known = isPlainLoad && !ended ? documents.answer(ids) : undefined;
-            if (known !== undefined) return Promise.resolve(known) as ReturnType<HostMethods[M]>;
-            const { moment } = documents;
-            const answer = new Promise<unknown>((resolve, reject) => {
+            return new Promise<unknown>((resolve, reject) => {
                 if (ended) {
                     reject(ended);
                     return;
@@ -132,16 +127,11 @@ export function connect(wire: Wire, documents = new DocumentCache()): Connection
                 const number = next++;
                 waiting.set(number, { askedAt: performance.now(), resolve, reject });
                 wire.send({ type: 'call', number, method, args });
-            });
-            if (!isPlainLoad) return answer as ReturnType<HostMethods[M]>;
-            const kept = answer.then((text) => {
-                documents.keep(ids, text as string, moment);
-                return text;
-            });
-            return kept as ReturnType<HostMethods[M]>;
+            }) as ReturnType<HostMethods[M]>;
         },
         async close(): Promise<void> {
             const reason = new PinyonError('Closed', 'the store was disposed');
+            documents.setHeld(false);
             if (!ended) {
                 ended = reason;
                 wire.send({ type: 'close' });

@@ -6,10 +6,10 @@
 // what it knows of the lease counts for a time only: from when it last asked something that was
 // answered.
 
-import { documentText, type StoredState } from './entity.js';
+import type { StoredState } from './entity.js';
 
 /** A document: its text, or its parts as they were sent; `null` for none. */
-type Kept = string | StoredState | null;
+export type Kept = string | StoredState | null;
 
 interface Entry {
     kept: Kept;
@@ -18,21 +18,21 @@ interface Entry {
 }
 
 /** Characters of all documents that are kept. */
-const MOST_CHARACTERS = 8 << 20;
+const MOST_CHARACTERS = 16 << 20;
 /** What one costs besides its text. */
 const OVERHEAD = 200;
 /** What is known of the lease counts for so long; the worker waits twice as long for an answer. */
 const LEASE_MS = 500;
-const BEFORE = '{"Results":[';
-const AFTER = '],"Includes":{}}';
+/** What comes before the first document in the answer of a load. */
+const BEFORE = '{"Results":['.length;
 
 /** What ids are compared by; `undefined` for those of which JavaScript has other ideas than the database. */
 const keyOf = (id: string): string | undefined => (/^[\x20-\x7e]*$/.test(id) ? id.toLowerCase() : undefined);
 
-function textOf(kept: StoredState | null): string {
-    if (kept === null) return 'null';
-    const metadata = typeof kept.metadata === 'string' ? kept.metadata : JSON.stringify(kept.metadata);
-    return documentText({ body: kept.body, metadata });
+/** As `keyOf` of each; `undefined` if one has none. */
+function keysOf(ids: string[] | undefined): string[] | undefined {
+    const keys = ids?.map(keyOf);
+    return keys?.includes(undefined) ? undefined : (keys as string[] | undefined);
 }
 
 function metadataCharacters(metadata: StoredState['metadata']): number {
@@ -48,9 +48,11 @@ function metadataCharacters(metadata: StoredState['metadata']): number {
 export interface Writing {
     /** The documents it changes, if they can be told beforehand. */
     readonly ids: string[] | undefined;
+    /** What these are compared by. */
+    readonly keys: string[] | undefined;
     /** The lease under which it began. */
     readonly lease: number;
-    /** Whether no other save was under way at any time of it. */
+    /** Whether no other save of the same documents was under way at any time of it. */
     isAlone: boolean;
 }
 
@@ -64,6 +66,9 @@ export class DocumentCache {
     /** When the lease was known to be held. */
     #knownAt = -Infinity;
     readonly #writing = new Set<Writing>();
+    /** How many saves under way change a document, and how many may change any. */
+    readonly #writers = new Map<string, number>();
+    #unboundWriters = 0;
     /** Counts the moments at which what is stored may have become something else. */
     #moment = 0;
 
@@ -95,65 +100,89 @@ export class DocumentCache {
         return this.#moment;
     }
 
-    /** The answer of a load, if all of it is here: then it is one state. */
-    answer(ids: string[]): string | undefined {
+    /** The documents of a load, if all of them are here: then they are one state. */
+    answer(ids: string[]): Kept[] | undefined {
         if (!this.#isHeld || performance.now() - this.#knownAt > LEASE_MS) return undefined;
-        const found: string[] = [];
+        const found: Kept[] = [];
         for (const id of ids) {
             const key = keyOf(id);
-            const entry = key === undefined ? undefined : this.#kept.get(key);
-            if (entry === undefined) return undefined;
-            // Put together once.
-            if (typeof entry.kept === 'object') {
-                entry.kept = textOf(entry.kept);
-                this.#characters += OVERHEAD + entry.kept.length - entry.characters;
-                entry.characters = OVERHEAD + entry.kept.length;
-            }
-            found.push(entry.kept);
+            const kept = key === undefined ? undefined : this.find(key);
+            if (kept === undefined) return undefined;
+            found.push(kept);
         }
-        return BEFORE + found.join(',') + AFTER;
+        return found;
     }
 
-    /** Keeps what a load of one document brought. */
-    keep(ids: string[], answer: string, moment: number): void {
-        const [id] = ids;
-        const isSure = moment === this.#moment && this.#writing.size === 0;
-        if (!this.#isHeld || !isSure || ids.length !== 1 || id === undefined) return;
-        const text = answer.slice(BEFORE.length, -AFTER.length);
-        this.#set(id, text);
+    /**
+     * Since `moment` nothing was written, and nobody else could write: what is here is what was
+     * stored then, and what is answered meanwhile is of the same state.
+     */
+    isSince(moment: number): boolean {
+        return this.#isHeld && moment === this.#moment && this.#writing.size === 0;
+    }
+
+    /** A document by its id in lower case, as the database has it. */
+    find(key: string): Kept | undefined {
+        return this.#kept.get(key)?.kept;
+    }
+
+    /** Keeps what a load brought that was asked at `moment`; `ends` tell where in its answer each document ends. */
+    keep(ids: string[], answer: string, ends: number[], moment: number): void {
+        if (!this.isSince(moment)) return;
+        let start = BEFORE;
+        ids.forEach((id, at) => {
+            const end = ends[at] as number;
+            this.#set(id, answer.slice(start, end));
+            start = end + 1;
+        });
     }
 
     /** Documents are about to be written; without `ids` it may be any. */
     beginWriting(ids: string[] | undefined): Writing {
-        const writing = { ids, lease: this.#lease, isAlone: this.#writing.size === 0 };
-        for (const other of this.#writing) other.isAlone = false;
+        const keys = keysOf(ids);
+        const writing: Writing = { ids, keys, lease: this.#lease, isAlone: keys !== undefined && this.#unboundWriters === 0 };
+        for (const key of keys ?? []) {
+            const others = this.#writers.get(key) ?? 0;
+            this.#writers.set(key, others + 1);
+            if (others === 0) continue;
+            // Of several at once nobody here knows which one was the last.
+            writing.isAlone = false;
+            for (const other of this.#writing) if (other.keys?.includes(key)) other.isAlone = false;
+        }
+        if (keys === undefined) {
+            this.#unboundWriters += 1;
+            for (const other of this.#writing) other.isAlone = false;
+        }
         this.#writing.add(writing);
-        this.#forget(ids);
+        this.#forget(keys);
         return writing;
     }
 
     /** They are written, or not. */
     endWriting(writing: Writing): void {
         this.#writing.delete(writing);
-        this.#forget(writing.ids);
+        for (const key of writing.keys ?? []) {
+            const others = (this.#writers.get(key) ?? 1) - 1;
+            if (others === 0) this.#writers.delete(key);
+            else this.#writers.set(key, others);
+        }
+        if (writing.keys === undefined) this.#unboundWriters -= 1;
+        this.#forget(writing.keys);
     }
 
-    #forget(ids: string[] | undefined): void {
-        const keys = ids?.map(keyOf);
-        if (keys === undefined || keys.includes(undefined)) {
+    #forget(keys: string[] | undefined): void {
+        if (keys === undefined) {
             this.clear();
             return;
         }
         this.#moment += 1;
-        for (const key of keys) this.#remove(key as string);
+        for (const key of keys) this.#remove(key);
     }
 
     /** Keeps a document as it was stored by a save that has just ended. */
     wrote(writing: Writing, id: string, stored: StoredState): void {
-        // Of several at once nobody here knows which one was the last.
-        const isLast = writing.isAlone && this.#writing.size === 0;
         // Between two leases the worker may have written.
-        if (this.#isHeld && isLast && writing.lease === this.#lease) this.#set(id, stored);
+        if (this.#isHeld && writing.isAlone && writing.lease === this.#lease) this.#set(id, stored);
     }
 
     #remove(key: string): void {

@@ -81,13 +81,27 @@ export function documentText({ body, metadata }: { body: string; metadata: strin
     return `${body.slice(0, -1)}${comma}"${METADATA}":${metadata}}`;
 }
 
+/** A document as it is sent, with its metadata apart. */
+export function partsOf(document: Record<string, unknown>): { body: Record<string, unknown>; metadata: Metadata } {
+    const { [METADATA]: metadata, ...body } = document;
+    return { body, metadata: (metadata ?? {}) as Metadata };
+}
+
 /** Makes an entity of a loaded document. */
-export function toEntity(
-    document: Record<string, unknown>,
+export function toEntity(document: Record<string, unknown>, conventions: DocumentConventions, documentType?: DocumentType): Made {
+    const { body, metadata } = partsOf(document);
+    return ofParts(body, metadata, conventions, documentType);
+}
+
+type Made = Omit<TrackedEntity, 'stored'> & { stored: undefined };
+
+/** Makes an entity of the parts of a loaded document; `body` becomes it. */
+export function ofParts(
+    body: Record<string, unknown>,
+    metadata: Metadata,
     conventions: DocumentConventions,
     documentType?: DocumentType,
-): Omit<TrackedEntity, 'stored'> & { stored: undefined } {
-    const { [METADATA]: metadata, ...body } = document as Record<string, unknown> & { [METADATA]: Metadata };
+): Made {
     const id = metadata['@id'] as string;
     const typeName = metadata['Raven-Node-Type'] as string | undefined;
     const entityClass = (typeof documentType === 'function' ? documentType : undefined) ?? conventions.classOf(typeName);

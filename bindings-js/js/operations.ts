@@ -59,7 +59,7 @@ export class Operations {
     #sent<T extends object>(query: OperationQuery<T>, { parameters = {} }: OperationOptions): string {
         if (typeof query === 'string') return JSON.stringify({ query, parameters });
         const built = query(this.#store.openSession());
-        return built.toWire(false);
+        return JSON.stringify(built.toWire(false));
     }
 
     async #patchByFunction<T extends object>(query: OperationQuery<T>, patch: PatchFunction<T>, options: OperationOptions): Promise<OperationResult> {

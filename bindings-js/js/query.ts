@@ -1,10 +1,10 @@
 // Queries: built call by call, or written in RQL.
 
 import type { DocumentType } from './conventions.js';
-import { readingAgain, type Metadata } from './entity.js';
 import { PinyonError } from './errors.js';
 import { instanceOf, type IndexTask } from './index_definition.js';
 import { LiveQuery } from './live.js';
+import { answerQuery, type Answered } from './reading.js';
 import type { DocumentSession } from './session.js';
 
 /** What a query is over. */
@@ -32,15 +32,6 @@ export type OrderingType = 'String' | 'Long' | 'Double' | 'AlphaNumeric';
 const ORDERINGS: Record<OrderingType, string> = {
     String: '', Long: ' as long', Double: ' as double', AlphaNumeric: ' as alphanumeric',
 };
-
-interface Answer {
-    TotalResults: number;
-    IndexName: string;
-    IsStale: boolean;
-    ResultEtag: string;
-    Results: Record<string, unknown>[];
-    Includes: Record<string, Record<string, unknown> | null>;
-}
 
 /** A query, however it is written. */
 abstract class AskedQuery<T extends object> {
@@ -85,42 +76,36 @@ abstract class AskedQuery<T extends object> {
     }
 
     /** @internal */
-    toWire(waits: boolean): string {
-        return JSON.stringify({ query: this.toString(), parameters: this.parameters, waitForNonStaleResults: waits });
+    toWire(waits: boolean): Record<string, unknown> {
+        return { query: this.toString(), parameters: this.parameters, waitForNonStaleResults: waits };
     }
 
     /** @internal The ids of the results that are documents. */
     async ids(): Promise<string[]> {
-        const { answer } = await this.#answer();
-        return answer.Results.flatMap((it) => ((it['@metadata'] as Metadata | undefined)?.['@id'] as string | undefined) ?? []);
+        const { results } = await this.#answer();
+        return results.flatMap(({ metadata }) => (metadata['@id'] as string | undefined) ?? []);
     }
 
-    async #answer(): Promise<{ answer: Answer; again: () => Answer }> {
+    #answer(): Promise<Answered> {
         this.session.requestCount += 1;
-        const text = await this.session.connection.call('query', this.toWire(this.#waits));
-        return { answer: JSON.parse(text) as Answer, again: readingAgain<Answer>(text) };
+        return answerQuery(this.session.connection, this.toWire(this.#waits));
     }
 
     /** @internal */
     protected async ask(): Promise<T[]> {
         const { session } = this;
-        const { answer, again } = await this.#answer();
+        const { facts, results, includes } = await this.#answer();
         this.#tell({
-            totalResults: answer.TotalResults,
-            indexName: answer.IndexName,
-            isStale: answer.IsStale,
-            resultEtag: answer.ResultEtag,
+            totalResults: facts.TotalResults,
+            indexName: facts.IndexName,
+            isStale: facts.IsStale,
+            resultEtag: facts.ResultEtag,
         });
-        if (!session.options.noTracking) {
-            for (const [id, document] of Object.entries(answer.Includes)) session.track(id, document, undefined, () => again().Includes[id]);
-        }
-        return answer.Results.flatMap((result, at) => {
-            const metadata = (result['@metadata'] ?? {}) as Metadata;
-            if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') {
-                const { '@metadata': _, ...projection } = result;
-                return projection as T;
-            }
-            return (session.track(metadata['@id'], result, this.documentType, () => again().Results[at]) ?? []) as T[];
+        if (!session.options.noTracking) for (const [id, found] of includes) session.track(id, found, undefined);
+        return results.flatMap((found) => {
+            const { body, metadata } = found;
+            if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') return body as T;
+            return (session.track(metadata['@id'], found, this.documentType) ?? []) as T[];
         });
     }
 }

@@ -5,11 +5,12 @@ import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
 import type { Writing } from './document_cache.js';
 import {
-    documentText, metadataState, readingAgain, storedState, textOf, toEntity, type Metadata, type StoredState, type TrackedEntity,
+    documentText, metadataState, ofParts, storedState, textOf, type Metadata, type StoredState, type TrackedEntity,
 } from './entity.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
 import type { LiveSource } from './live.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
+import { loadDocuments, type Found } from './reading.js';
 import type { StoreEvents } from './store.js';
 
 /** Choices for one session. */
@@ -63,12 +64,6 @@ function givenIds(ids: string | string[]): string[] {
 const LEAST_PACKED = 8192;
 const encoder = new TextEncoder();
 
-/** The answer of `load`. */
-interface Loaded {
-    Results: (Record<string, unknown> | null)[];
-    Includes: Record<string, Record<string, unknown> | null>;
-}
-
 /** Documents to delete of which the session knows the ids only. */
 type DeletedIds = Map<string, { id: string; changeVector: string | null }>;
 
@@ -89,8 +84,9 @@ export class DocumentSession {
     readonly options: SessionOptions;
     /** @internal */
     readonly tracked = new Map<string, TrackedEntity>();
-    /** @internal */
-    readonly byEntity = new WeakMap<object, TrackedEntity>();
+    readonly #byEntity = new WeakMap<object, TrackedEntity>();
+    /** What is not in there yet. */
+    readonly #unlisted: TrackedEntity[] = [];
     /** @internal Ids known to have no document. */
     readonly missing = new Set<string>();
     /** @internal */
@@ -140,17 +136,13 @@ export class DocumentSession {
         const loaded = new Map<string, object>();
         if (unknown.length > 0) {
             this.requestCount += 1;
-            const text = await this.connection.call('load', unknown, includes);
-            const { Results, Includes } = JSON.parse(text) as Loaded;
-            const again = readingAgain<Loaded>(text);
-            Results.forEach((document, at) => {
+            const { results, includes: included } = await loadDocuments(this.connection, unknown, includes);
+            results.forEach((found, at) => {
                 const id = unknown[at] as string;
-                const entity = this.track(id, document, documentType, () => again().Results[at]);
+                const entity = this.track(id, found, documentType);
                 if (entity) loaded.set(id.toLowerCase(), entity);
             });
-            if (!this.options.noTracking) {
-                for (const [id, document] of Object.entries(Includes)) this.track(id, document, undefined, () => again().Includes[id]);
-            }
+            if (!this.options.noTracking) for (const [id, found] of included) this.track(id, found, undefined);
         }
         const found = (id: string): T | null => {
             const key = id.toLowerCase();
@@ -315,31 +307,35 @@ export class DocumentSession {
         }
     }
 
-    /** @internal Takes in a document as it is stored; `again` gives it once more, untouched. */
-    track<T extends object>(
-        id: string,
-        document: Record<string, unknown> | null,
-        documentType: DocumentType<T> | undefined,
-        again: () => Record<string, unknown> | null | undefined,
-    ): object | undefined {
+    /** @internal Takes in a document as it is stored. */
+    track<T extends object>(id: string, found: Found, documentType: DocumentType<T> | undefined): object | undefined {
         const key = id.toLowerCase();
         if (this.#deletedIds.has(key)) return undefined;
-        if (document === null) {
+        if (found.body === null) {
             if (!this.options.noTracking && !this.tracked.has(key)) this.missing.add(key);
             return undefined;
         }
         const known = this.tracked.get(key);
         if (known) return known.isDeleted ? undefined : known.entity;
-        const tracked: TrackedEntity = toEntity(document, this.conventions, documentType);
+        const tracked: TrackedEntity = ofParts(found.body, found.metadata, this.conventions, documentType);
         if (this.options.noTracking) return tracked.entity;
-        tracked.stored = () => textOf(toEntity(again() as Record<string, unknown>, this.conventions, documentType), this.conventions);
+        tracked.stored = () => {
+            const { body, metadata } = found.again();
+            return textOf(ofParts(body as Record<string, unknown>, metadata, this.conventions, documentType), this.conventions);
+        };
         this.#remember(key, tracked);
         return tracked.entity;
     }
 
     #remember(key: string, tracked: TrackedEntity): void {
         this.tracked.set(key, tracked);
-        this.byEntity.set(tracked.entity, tracked);
+        this.#unlisted.push(tracked);
+    }
+
+    /** @internal What is known of an entity; most are read and never asked about. */
+    get byEntity(): WeakMap<object, TrackedEntity> {
+        for (const tracked of this.#unlisted.splice(0)) this.#byEntity.set(tracked.entity, tracked);
+        return this.#byEntity;
     }
 
     /** @internal An entity as the document that storing it would make. */
@@ -691,13 +687,12 @@ class Save {
      */
     async settleUnanswered(): Promise<void> {
         const { connection, conventions } = this.#session;
-        const text = await connection.call('load', this.puts.map((it) => it.id), []);
-        const { Results } = JSON.parse(text) as { Results: (Record<string, unknown> | null)[] };
+        const { results } = await loadDocuments(connection, this.puts.map((it) => it.id));
         this.puts.forEach((tracked, at) => {
-            const document = Results[at];
+            const { body, metadata } = results[at] as Found;
             const sent = this.#sent.get(tracked);
-            if (!document || !sent) return;
-            const stored = toEntity(document, conventions);
+            if (!body || !sent) return;
+            const stored = ofParts(body, metadata, conventions);
             const isAsSent = textOf({ ...stored, stored: undefined }, conventions).body === sent.body;
             if (isAsSent) {
                 this.#setVersion(tracked, stored.changeVector);

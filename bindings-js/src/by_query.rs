@@ -38,7 +38,7 @@ impl Database {
     }
 
     async fn change_found(&self, sent: &str, allows_stale: bool) -> Result<Value, Error> {
-        let (mut query, _) = parse_query(sent)?;
+        let mut query = parse_query(sent)?.query;
         let change = match query.query.update {
             Some(_) => FoundChange::take_patch(&mut query)?,
             None => FoundChange::delete(&query)?,
@@ -63,7 +63,12 @@ impl Database {
     /// Runs the `update` of a query on each document that it finds: JSON.
     #[wasm_bindgen(js_name = patchByQuery)]
     pub async fn patch_by_query(&self, query: String, allows_stale: bool) -> JsResult<String> {
-        let has_update = parse_query(&query).map_err(to_js)?.0.query.update.is_some();
+        let has_update = parse_query(&query)
+            .map_err(to_js)?
+            .query
+            .query
+            .update
+            .is_some();
         if !has_update {
             let message = "a query that patches ends in update { … }";
             return Err(to_js(Error::invalid(message)));
@@ -75,7 +80,12 @@ impl Database {
     /// Deletes each document that a query finds: JSON.
     #[wasm_bindgen(js_name = deleteByQuery)]
     pub async fn delete_by_query(&self, query: String, allows_stale: bool) -> JsResult<String> {
-        let has_update = parse_query(&query).map_err(to_js)?.0.query.update.is_some();
+        let has_update = parse_query(&query)
+            .map_err(to_js)?
+            .query
+            .query
+            .update
+            .is_some();
         if has_update {
             let message = "a query that deletes has no 'update'";
             return Err(to_js(Error::invalid(message)));

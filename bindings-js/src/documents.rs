@@ -19,10 +19,12 @@ struct StartsWith {
     page_size: Option<usize>,
 }
 
+/// Appends a list of documents; answers where each ends.
 pub(crate) fn push_documents<'a>(
     documents: impl IntoIterator<Item = Option<&'a StoredDocument>>,
     json: &mut Vec<u8>,
-) {
+) -> Vec<usize> {
+    let mut ends = Vec::new();
     json.push(b'[');
     for (at, document) in documents.into_iter().enumerate() {
         if at > 0 {
@@ -32,8 +34,25 @@ pub(crate) fn push_documents<'a>(
             Some(document) => document.write_json(json),
             None => json.extend_from_slice(b"null"),
         }
+        ends.push(json.len());
     }
     json.push(b']');
+    ends
+}
+
+/// Places in a text as JavaScript counts them, in units of UTF-16.
+fn count_units(json: &[u8], places: &mut [usize]) {
+    if json.is_ascii() {
+        return;
+    }
+    let (mut from, mut units) = (0, 0);
+    for place in places {
+        // Where a character begins, and again where it takes two.
+        let of = |byte: &u8| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0);
+        units += json[from..*place].iter().map(of).sum::<usize>();
+        from = *place;
+        *place = units;
+    }
 }
 
 impl Database {
@@ -46,7 +65,8 @@ impl Database {
         let found = read.documents(ids).await?;
         let present: Vec<&StoredDocument> = found.iter().flatten().collect();
         let mut json = b"{\"Results\":".to_vec();
-        push_documents(found.iter().map(Option::as_ref), &mut json);
+        let mut ends = push_documents(found.iter().map(Option::as_ref), &mut json);
+        count_units(&json, &mut ends);
         json.extend_from_slice(b",\"Includes\":{");
         for (at, (id, included)) in read.includes(&present, &paths).await?.iter().enumerate() {
             if at > 0 {
@@ -59,7 +79,10 @@ impl Database {
                 None => json.extend_from_slice(b"null"),
             }
         }
-        json.extend_from_slice(b"}}");
+        json.extend_from_slice(b"},\"Ends\":");
+        // The page keeps the texts of the documents, and need not look for their ends.
+        serde_json::to_writer(&mut json, &ends).expect("a Vec takes any number");
+        json.push(b'}');
         Ok(json)
     }
 

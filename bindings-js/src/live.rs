@@ -43,7 +43,7 @@ impl Database {
     /// Reads a query, given with its parameters as JSON, to be asked many times.
     #[wasm_bindgen(js_name = prepareLive)]
     pub fn prepare_live(&self, query: String) -> JsResult<LiveQuery> {
-        let (query, _) = parse_query(&query).map_err(to_js)?;
+        let query = parse_query(&query).map_err(to_js)?.query;
         Ok(LiveQuery {
             asking: self.asking(),
             query,

@@ -34,7 +34,20 @@ struct SentQuery {
     parameters: Parameters,
     #[serde(default)]
     wait_for_non_stale_results: bool,
+    /// Of documents their keys are enough: the page may have them.
+    #[serde(default)]
+    only_keys: bool,
 }
+
+/// A query that was sent, and how it is to be answered.
+pub(crate) struct Question {
+    pub(crate) query: PreparedQuery,
+    pub(crate) waits: bool,
+    only_keys: bool,
+}
+
+/// Documents of more keys than this are sent themselves.
+const MOST_KEYS: usize = 1024;
 
 /// The indexes of a database, opened when somebody needs them first: documents are read before.
 #[derive(Clone)]
@@ -293,19 +306,46 @@ impl Asking {
     }
 }
 
-async fn answer_json(
-    query: &PreparedQuery,
-    ready: &Ready<BrowserEnvironment>,
-) -> Result<Vec<u8>, Error> {
-    let answer = ready.answer(query, usize::MAX).await?;
+/// What is known of an answer, as a JSON object that is not closed.
+fn facts_json(query: &PreparedQuery, ready: &Ready<BrowserEnvironment>, total: u64) -> Vec<u8> {
     let facts = json!({
-        "TotalResults": answer.total,
+        "TotalResults": total,
         "IndexName": ready.plan().index_name(query),
         "IsStale": ready.is_stale(),
         "ResultEtag": ready.etag().to_string(),
     });
     let mut json = facts.to_string().into_bytes();
     json.pop();
+    json
+}
+
+/// The answer with keys in place of documents, where that is all there is to tell.
+async fn keys_json(
+    query: &PreparedQuery,
+    ready: &Ready<BrowserEnvironment>,
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some((keys, total)) = ready.keys(query, MOST_KEYS).await? else {
+        return Ok(None);
+    };
+    let mut json = facts_json(query, ready, total);
+    json.extend_from_slice(b",\"Keys\":[");
+    for (at, key) in keys.iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        let key = std::str::from_utf8(key).map_err(|_| Error::corrupted("an id is not UTF-8"))?;
+        serde_json::to_writer(&mut json, key).expect("a Vec takes any text");
+    }
+    json.extend_from_slice(b"]}");
+    Ok(Some(json))
+}
+
+async fn answer_json(
+    query: &PreparedQuery,
+    ready: &Ready<BrowserEnvironment>,
+) -> Result<Vec<u8>, Error> {
+    let answer = ready.answer(query, usize::MAX).await?;
+    let mut json = facts_json(query, ready, answer.total);
     json.extend_from_slice(b",\"Results\":[");
     for (at, result) in answer.results.iter().enumerate() {
         if at > 0 {
@@ -348,8 +388,8 @@ fn check_moves(plan: &Plan<BrowserStore>) -> Result<(), Error> {
     ))
 }
 
-/// Reads a query that was sent, and whether it waits.
-pub(crate) fn parse_query(sent: &str) -> Result<(PreparedQuery, bool), Error> {
+/// Reads a query that was sent.
+pub(crate) fn parse_query(sent: &str) -> Result<Question, Error> {
     let sent: SentQuery = serde_json::from_str(sent)
         .map_err(|reason| Error::invalid(format!("the query does not fit: {reason}")))?;
     let query = PreparedQuery::parse(&sent.query, sent.parameters)?;
@@ -359,7 +399,11 @@ pub(crate) fn parse_query(sent: &str) -> Result<(PreparedQuery, bool), Error> {
             "including revisions in a query is not implemented here; load them by their ids",
         ));
     }
-    Ok((query, sent.wait_for_non_stale_results))
+    Ok(Question {
+        query,
+        waits: sent.wait_for_non_stale_results,
+        only_keys: sent.only_keys,
+    })
 }
 
 impl Database {
@@ -372,12 +416,24 @@ impl Database {
     }
 
     async fn query_json(&self, sent: &str) -> Result<Vec<u8>, Error> {
-        let (query, waits) = parse_query(sent)?;
+        let Question {
+            query,
+            waits,
+            only_keys,
+        } = parse_query(sent)?;
         let ready = self.asking().ready(&query, waits).await?;
         if let Some(json) = self.last_answers.find(sent, ready.etag()) {
             return Ok(json);
         }
-        let json = answer_json(&query, &ready).await?;
+        // With the whole module pages answer nothing themselves, and so ask for no keys.
+        let keys = match only_keys && !IS_WHOLE {
+            true => keys_json(&query, &ready).await?,
+            false => None,
+        };
+        let json = match keys {
+            Some(json) => json,
+            None => answer_json(&query, &ready).await?,
+        };
         if query.is_repeatable() {
             self.last_answers.keep(sent, ready.etag(), &json);
         }

@@ -46,14 +46,14 @@ const PARTS: &[Part] = &[
         folder: "dist/wasm",
         module: SMALL,
         most_packed_kib: 537,
-        most_dev_kib: 7_775,
+        most_dev_kib: 7_850,
     },
     // Last: its compilation is what `compile_package` finds done next time.
     Part {
         folder: "dist/whole",
         module: WHOLE,
         most_packed_kib: 977,
-        most_dev_kib: 12_640,
+        most_dev_kib: 12_720,
     },
 ];
 

@@ -337,21 +337,26 @@ impl<E: Environment> Ready<E> {
                 .one_by_one(query, index, view, &found, page, is_distinct)
                 .await;
         }
-        let wanted = page.skip.saturating_add(page.take);
-        let sorted = order::sorted(
-            &evaluation,
-            &found,
-            &query.lowered.orders,
-            wanted,
-            self.nonce,
-        )
-        .await?;
+        let sorted = self.sorted(query, &evaluation, &found, page).await?;
         let numbers = sorted.get(page.skip..).unwrap_or_default();
         let mut results = Vec::with_capacity(numbers.len());
         for chunk in numbers.chunks(CHUNK) {
             results.extend(self.rows_of(query, index, view, &found, chunk).await?);
         }
         Ok(Listed::new(results, found.entries.len()))
+    }
+
+    /// The entries up to the page's end, in order.
+    pub(super) async fn sorted(
+        &self,
+        query: &PreparedQuery,
+        evaluation: &Evaluation<'_, DocumentsOf<E>>,
+        found: &Found,
+        page: Page,
+    ) -> Result<Vec<u64>> {
+        let wanted = page.skip.saturating_add(page.take);
+        let orders = &query.lowered.orders;
+        order::sorted(evaluation, found, orders, wanted, self.nonce).await
     }
 
     /// Whether equal results, or entries of the same document, count once.

@@ -15,6 +15,7 @@ mod field_check;
 mod filter;
 mod found_change;
 mod highlight;
+mod keys;
 mod lower;
 mod lucene;
 mod more_like_this;

@@ -114,6 +114,18 @@ impl PreparedQuery {
         only_ids(&self.lowered.conditions)
     }
 
+    /// Whether results are whole documents, and nothing but the index decides which.
+    pub(super) fn shows_only_documents(&self) -> bool {
+        let mut orders = self.lowered.orders.iter();
+        matches!(self.lowered.output, Output::Rows)
+            && matches!(self.projection, Projection::Whole)
+            && self.lowered.filter.is_none()
+            && self.includes.is_empty()
+            && self.highlights.is_empty()
+            && !self.with_explanations
+            && !orders.any(|it| matches!(it.by, OrderKey::Distance { .. }))
+    }
+
     /// Whether the same states always give the same answer.
     pub fn is_repeatable(&self) -> bool {
         let mut orders = self.lowered.orders.iter();

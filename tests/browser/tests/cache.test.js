@@ -23,8 +23,10 @@ async function openKnowing(options) {
     await page.evaluate(async (options) => {
         const { postMessage } = Worker.prototype;
         globalThis.messages = 0;
+        globalThis.calls = [];
         Worker.prototype.postMessage = function count(...args) {
             globalThis.messages += 1;
+            for (const { method, args: given } of args[0]) if (method) globalThis.calls.push([method, given]);
             return postMessage.apply(this, args);
         };
         await globalThis.open(options);
@@ -133,6 +135,138 @@ test('whatever a page does, it loads what the database has', async () => {
     await page.close();
 });
 
+test('a query brings the documents that the page does not have', async () => {
+    const page = await openKnowing({ database: 'queried' });
+    const found = await page.evaluate(async () => {
+        const session = store.openSession();
+        for (let number = 0; number < 40; number += 1) {
+            await session.store({ number, kind: number % 2 ? 'odd' : 'even', text: 'kůň 🐎' }, `Things/${number}`);
+            session.advanced.getMetadataFor(await session.load(`Things/${number}`))['@collection'] = 'Things';
+        }
+        await session.saveChanges();
+        const ask = async (kind) => {
+            const asking = store.openSession();
+            const query = asking.query({ collection: 'Things' }).whereEquals('kind', kind).orderBy('number', 'Long').waitForNonStaleResults();
+            let statistics;
+            const results = await query.statistics((it) => { statistics = it; }).all();
+            const known = results.map((it) => [it, asking.advanced.getMetadataFor(it), asking.advanced.hasChanged(it)]);
+            return { json: JSON.stringify(known), count: results.length, total: statistics.totalResults, isStale: statistics.isStale };
+        };
+        await ask('odd');
+        const callsOf = async (work) => { calls.length = 0; const result = await work(); return [calls.map(([method, args]) => [method, method === 'load' ? args[0].length : args[0].includes('"onlyKeys":true')]), result]; };
+        // What was saved is known.
+        const known = await callsOf(() => ask('odd'));
+        return { known };
+    });
+    assert.deepEqual(found.known[0], [['query', true]]);
+    assert.equal(found.known[1].count, 20);
+    await page.evaluate(() => store.dispose());
+    // A page that begins anew knows nothing, and then what it was told.
+    await page.evaluate(() => globalThis.open({ database: 'queried' }));
+    await until(() => knows(page), 'the page to answer itself');
+    const again = await page.evaluate(async () => {
+        const ask = async () => {
+            const asking = store.openSession();
+            const query = asking.query({ collection: 'Things' }).whereEquals('kind', 'odd').orderBy('number', 'Long').waitForNonStaleResults();
+            const results = await query.all();
+            return JSON.stringify(results.map((it) => [it, asking.advanced.getMetadataFor(it), asking.advanced.hasChanged(it)]));
+        };
+        const answers = [];
+        const asked = [];
+        for (let at = 0; at < 2; at += 1) {
+            calls.length = 0;
+            answers.push(await ask());
+            asked.push(calls.map(([method, args]) => (method === 'load' ? args[0].length : method)));
+        }
+        const [result] = await store.openSession().query({ collection: 'Things' }).whereEquals('number', 7).waitForNonStaleResults().all();
+        return { answers, asked, result };
+    });
+    assert.deepEqual(again.asked, [['query', 20], ['query']]);
+    const sorted = (json) => JSON.parse(json).map(([entity, metadata, hasChanged]) => [entity, Object.entries(metadata).sort(), hasChanged]);
+    for (const answer of again.answers) assert.deepEqual(sorted(answer), sorted(found.known[1].json));
+    assert.deepEqual(again.result, { number: 7, kind: 'odd', text: 'kůň 🐎', id: 'Things/7' });
+    await page.close();
+});
+
+test('each answer of a query is one state, whatever is saved meanwhile', async () => {
+    const page = await openKnowing({ database: 'transfers' });
+    const { totals, known, poor } = await page.evaluate(async () => {
+        const ACCOUNTS = 12;
+        const session = store.openSession();
+        for (let number = 0; number < ACCOUNTS; number += 1) {
+            const account = { amount: 100, number };
+            await session.store(account, `accounts/${number}`);
+            session.advanced.getMetadataFor(account)['@collection'] = 'Accounts';
+        }
+        await session.saveChanges();
+        let state = 11;
+        const below = (end) => { state = (Math.imul(state, 1103515245) + 12345) >>> 0; return (state >>> 16) % end; };
+        const ask = async () => {
+            const found = await store.openSession().query({ collection: 'Accounts' }).whereGreaterThan('amount', -1e9).waitForNonStaleResults().all();
+            return found.reduce((sum, { amount }) => sum + amount, 0) + (found.length === ACCOUNTS ? 0 : 1e6);
+        };
+        let poor = 0;
+        const askRich = async () => {
+            const found = await store.openSession().query({ collection: 'Accounts' }).whereGreaterThan('amount', 99).waitForNonStaleResults().all();
+            poor += found.filter(({ amount }) => amount < 100).length;
+        };
+        await askRich();
+        const transfer = async () => {
+            const session = store.openSession();
+            const [from, to] = [below(ACCOUNTS), below(ACCOUNTS)];
+            const accounts = await session.load([`accounts/${from}`, `accounts/${to}`]);
+            const amount = below(50);
+            accounts[`accounts/${from}`].amount -= amount;
+            accounts[`accounts/${to}`].amount += amount;
+            await session.saveChanges();
+        };
+        calls.length = 0;
+        const totals = new Set();
+        for (let step = 0; step < 150; step += 1) {
+            // One transfer at a time: two of one account would lose one of them.
+            const under = transfer();
+            const asking = [ask(), ask()];
+            const askingRich = [askRich(), askRich()];
+            await under;
+            asking.push(ask());
+            for (const total of await Promise.all(asking)) totals.add(total);
+            await Promise.all([...askingRich, askRich()]);
+        }
+        const known = calls.filter(([method, args]) => method === 'query' && args[0].includes('"onlyKeys":true')).length;
+        return { totals: [...totals], known, poor };
+    });
+    assert.deepEqual(totals, [1200]);
+    assert.equal(poor, 0, 'documents that the query does not find');
+    assert.ok(known > 100, `${known} queries for keys`);
+    // Several saves at once: of each document what was saved last is what is loaded and found.
+    const wrong = await page.evaluate(async () => {
+        let state = 5;
+        const below = (end) => { state = (Math.imul(state, 1103515245) + 12345) >>> 0; return (state >>> 16) % end; };
+        const wrong = [];
+        for (let step = 0; step < 60; step += 1) {
+            const saves = Array.from({ length: 6 }, async (_, at) => {
+                const session = store.openSession();
+                const ids = new Set([`many/${below(8)}`, `many/${below(8)}`]);
+                for (const id of ids) {
+                    const document = { step, at, sum: step * 10 + at };
+                    await session.store(document, id, { changeVector: null });
+                    session.advanced.getMetadataFor(document)['@collection'] = 'Many';
+                }
+                await session.saveChanges();
+            });
+            await Promise.all(saves);
+            const truth = await store.openSession().advanced.loadStartingWith('many/', { pageSize: 99 });
+            const text = (all) => JSON.stringify(all.map((it) => [it.id, it.step, it.at]).sort());
+            const loaded = await store.openSession().load(truth.map((it) => it.id));
+            const found = await store.openSession().query({ collection: 'Many' }).whereGreaterThan('sum', -1).waitForNonStaleResults().all();
+            if (text(truth) !== text(Object.values(loaded)) || text(truth) !== text(found)) wrong.push([step, text(truth), text(Object.values(loaded)), text(found)]);
+        }
+        return wrong;
+    });
+    assert.deepEqual(wrong, []);
+    await page.close();
+});
+
 test('a page with another tab beside it sees what that one saved', async () => {
     const first = await openKnowing({ database: 'beside' });
     const save = (page, number) => page.evaluate(async (number) => {
@@ -146,9 +280,15 @@ test('a page with another tab beside it sees what that one saved', async () => {
     await save(first, 0);
     assert.equal(await load(first), 0);
     const second = await openApplication(browser, server, { database: 'beside' });
+    const find = (page) => page.evaluate(async () => {
+        const found = await store.openSession().advanced.rawQuery("from @all_docs where number >= 0").waitForNonStaleResults().all();
+        return found.map((it) => it.number);
+    });
+    assert.deepEqual(await find(first), [0]);
     for (let number = 1; number < 60; number += 2) {
         await save(second, number);
         assert.equal(await load(first), number);
+        assert.deepEqual(await find(first), [number]);
         await save(first, number + 1);
         assert.equal(await load(second), number + 1);
     }
