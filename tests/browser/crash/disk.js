@@ -1,0 +1,76 @@
+// A place for one profile, and how its machine goes down.
+import { execFileSync } from 'node:child_process';
+import { openSync, closeSync, fdatasyncSync, ftruncateSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const POWER_CUT = fileURLToPath(new URL('../../crash/power_cut.py', import.meta.url));
+const IMAGE_BYTES = 1 << 30;
+
+export class Disk {
+    /** `fault` is `power-cut`, which needs root and loop devices, or `kill`. */
+    constructor(fault) {
+        this.fault = fault;
+        this.folder = mkdtempSync(path.join(tmpdir(), 'pinyon-browser-crash-'));
+        this.point = path.join(this.folder, 'disk');
+        mkdirSync(this.point);
+        if (fault !== 'power-cut') return;
+        this.image = path.join(this.folder, 'disk.ext4');
+        const image = openSync(this.image, 'wx');
+        ftruncateSync(image, IMAGE_BYTES);
+        closeSync(image);
+        execFileSync('mkfs.ext4', ['-q', '-F', this.image]);
+        this.mount();
+    }
+
+    get profile() {
+        return path.join(this.point, 'profile');
+    }
+
+    mount() {
+        execFileSync('mount', ['-o', 'loop', this.image, this.point]);
+        this.isMounted = true;
+    }
+
+    /** All that was not synced is gone, and nothing more gets onto the disk. */
+    cutPower() {
+        if (this.image) execFileSync('python3', [POWER_CUT, this.point]);
+    }
+
+    /** What an operating system does at any time: writes down a part of what it was given. */
+    writeSome(chance) {
+        if (!this.image) return;
+        const files = readdirSync(this.profile, { recursive: true, withFileTypes: true });
+        for (const file of files) {
+            if (!file.isFile() || !chance()) continue;
+            let handle;
+            try {
+                handle = openSync(path.join(file.parentPath, file.name), 'r');
+            } catch (error) {
+                // The browser has removed it meanwhile.
+                if (error.code === 'ENOENT') continue;
+                throw error;
+            }
+            fdatasyncSync(handle);
+            closeSync(handle);
+        }
+    }
+
+    /** After the browser is dead: what a restarted machine finds. */
+    restart() {
+        if (!this.image) return;
+        this.unmount();
+        this.mount();
+    }
+
+    unmount() {
+        execFileSync('umount', [this.point]);
+        this.isMounted = false;
+    }
+
+    remove() {
+        if (this.isMounted) this.unmount();
+        rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+}
