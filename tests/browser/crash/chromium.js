@@ -24,13 +24,13 @@ export async function startChromium(profile) {
         });
         child.once('exit', (code) => reject(new Error(`Chromium ended with ${code}:\n${log.join('\n')}`)));
     });
-    const browser = await chromium.connectOverCDP(address);
+    const browser = await connect(address, child);
     return {
         newPage: () => browser.contexts()[0].newPage(),
         /** Kills all of its processes, and waits until none is left. */
         async kill() {
             for (;;) {
-                const left = processesOf(profile);
+                const left = processesOf(child.pid);
                 if (!left.length) break;
                 for (const pid of left) {
                     try {
@@ -49,30 +49,35 @@ export async function startChromium(profile) {
             const protocol = await browser.newBrowserCDPSession();
             await protocol.send('Browser.close').catch(() => 'it has gone before it could answer');
             await ended;
-            while (processesOf(profile).length) await new Promise((resolve) => setTimeout(resolve, 5));
+            while (processesOf(child.pid).length) await new Promise((resolve) => setTimeout(resolve, 5));
         },
     };
 }
 
-/** The processes that name this profile: of a browser all do, or are children of those. */
-function processesOf(profile) {
-    const parents = new Map();
-    const found = new Set();
-    for (const entry of readdirSync('/proc')) {
-        if (!/^\d+$/.test(entry)) continue;
+/** A browser that starts after a crash sometimes answers the first one to ask never. */
+async function connect(address, child) {
+    for (let tries = 1; ; tries += 1) {
         try {
-            const [state, parent] = readFileSync(`/proc/${entry}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-            if (state === 'Z') continue;
-            parents.set(Number(entry), Number(parent));
-            if (readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes(`--user-data-dir=${profile}`)) found.add(Number(entry));
+            return await chromium.connectOverCDP(address, { timeout: 15_000 });
         } catch (error) {
-            // It ended while we looked.
-            if (!['ENOENT', 'ESRCH'].includes(error.code)) throw error;
+            if (tries === 3) {
+                process.kill(-child.pid, 'SIGKILL');
+                throw error;
+            }
         }
     }
-    for (let size = -1; size !== found.size;) {
-        size = found.size;
-        for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid);
-    }
-    return [...found];
+}
+
+/** The living processes of the group that `leader` leads or led. */
+function processesOf(leader) {
+    return readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).map(Number).filter((pid) => {
+        try {
+            const [state, , group] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+            return Number(group) === leader && state !== 'Z';
+        } catch (error) {
+            // It ended while we looked.
+            if (['ENOENT', 'ESRCH'].includes(error.code)) return false;
+            throw error;
+        }
+    });
 }

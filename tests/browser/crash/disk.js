@@ -65,8 +65,16 @@ export class Disk {
     }
 
     unmount() {
-        execFileSync('umount', [this.point]);
-        this.isMounted = false;
+        // The last threads of what was killed hold it for a moment.
+        for (let tries = 1; this.isMounted; tries += 1) {
+            try {
+                execFileSync('umount', [this.point], { stdio: 'pipe' });
+                this.isMounted = false;
+            } catch (error) {
+                if (tries === 100) throw error;
+                Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+            }
+        }
     }
 
     remove() {

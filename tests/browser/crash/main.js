@@ -9,10 +9,16 @@ const { values } = parseArgs({ options: {
     crashes: { type: 'string', default: '20' },
     'crashes-per-disk': { type: 'string', default: '20' },
     'private-files': { type: 'string', default: 'true' },
+    'partial-sync': { type: 'string', default: 'true' },
+    keep: { type: 'boolean', default: false },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
 } });
 if (!['power-cut', 'kill'].includes(values.fault)) throw new Error(`the fault '${values.fault}' is neither 'power-cut' nor 'kill'`);
+const isPartlySynced = values['partial-sync'] === 'true';
 const privateFiles = values['private-files'] === 'true';
+/** What Chromium says, before anything of the package runs, when it removes all databases of a site; or it has
+ * done that already and lists none. */
+const DISCARDED = 'Internal error opening backing store for indexedDB.open';
 const WRITERS = 3;
 const DATABASE = 'crash';
 
@@ -43,7 +49,7 @@ class History {
         if (what === 'failed') {
             this.failures.push(number);
         } else if (what === 'begun') {
-            if (isStrict) this.openStrict.set(writer, [...this.acknowledged]);
+            this.openStrict.set(writer, [...this.acknowledged]);
         } else {
             this.acknowledged[writer] = number + 1;
             if (!isStrict) return;
@@ -62,7 +68,7 @@ class History {
 }
 
 const server = await startServer();
-const totals = { crashes: 0, saves: 0, strict: 0, relaxedLost: 0, whileOpening: 0, states: {}, problems: [] };
+const totals = { crashes: 0, saves: 0, strict: 0, relaxedLost: 0, whileOpening: 0, states: {}, discardedByBrowser: 0, problems: [] };
 
 async function openPage(browser, history) {
     const page = await browser.newPage();
@@ -94,6 +100,7 @@ async function liveUntilCrash(browser, disk, history, isLast) {
     const next = new History();
     const page = await openPage(browser, next);
     const journal = await page.evaluate((name) => globalThis.journalState(name), DATABASE);
+    if (!journal && history.durable.some((it) => it > 0)) throw new Error(DISCARDED);
     totals.states[journal] = (totals.states[journal] ?? 0) + 1;
     if (!isLast && chance() < 0.2) {
         const opening = openStore(page).catch(() => 'it is cut short');
@@ -104,6 +111,7 @@ async function liveUntilCrash(browser, disk, history, isLast) {
     }
     await openStore(page);
     const found = await page.evaluate((writers) => globalThis.readBack(writers), WRITERS);
+    console.log(`after ${totals.crashes} crashes, ${totals.saves} saves: journal ${journal}, found ${found}, sure ${history.durable}, told ${history.acknowledged}`);
     const problems = history.judge(found, disk.fault);
     for (const problem of problems) totals.problems.push(`crash ${totals.crashes}: ${problem} (journal: ${journal})`);
     totals.relaxedLost += history.acknowledged.reduce((sum, it, at) => sum + Math.max(0, it - found[at]), 0);
@@ -114,7 +122,7 @@ async function liveUntilCrash(browser, disk, history, isLast) {
     }
     await page.evaluate(([firsts, seed]) => globalThis.startWriting(firsts, seed), [found, Math.floor(chance() * 2 ** 31)]);
     await sleep(100 + chance() * 900);
-    if (chance() < 0.5) {
+    if (isPartlySynced && chance() < 0.5) {
         disk.writeSome(() => chance() < 0.3);
         await sleep(chance() * 300);
     }
@@ -131,20 +139,28 @@ async function liveUntilCrash(browser, disk, history, isLast) {
 
 const crashes = Number(values.crashes);
 console.log(`${values.fault}, private files: ${privateFiles}, seed ${values.seed}`);
-while (totals.crashes < crashes && !totals.problems.length) {
+while (totals.crashes < crashes) {
     const disk = new Disk(values.fault);
     let history = new History();
+    const before = totals.problems.length;
     try {
         for (let life = 0; life <= Number(values['crashes-per-disk']); life += 1) {
             const isLast = life === Number(values['crashes-per-disk']) || totals.crashes === crashes;
             history = await crashOnce(disk, history, isLast);
-            if (isLast || totals.problems.length) break;
+            if (isLast || totals.problems.length > before) break;
             totals.crashes += 1;
         }
     } catch (error) {
-        totals.problems.push(`crash ${totals.crashes}: ${error.stack}`);
+        if (error.message.includes(DISCARDED)) {
+            totals.discardedByBrowser += 1;
+            console.log(`after ${totals.crashes} crashes: the browser found its IndexedDB damaged and discards it`);
+        } else {
+            totals.problems.push(`crash ${totals.crashes}: ${error.stack}`);
+        }
     }
-    if (totals.problems.length) {
+    const found = totals.problems.slice(before);
+    if (found.length) console.log(found.join('\n'));
+    if (values.keep && found.length) {
         if (disk.isMounted) disk.unmount();
         console.log(`what is left: ${disk.folder}`);
     } else {

@@ -1,10 +1,10 @@
 // The page that is brought down: writers whose saves are told to the test, and what they left.
 import { DocumentStore } from '/pinyon/index.js';
 
-/** Where the database comes from: how far the journal is, before anything is opened. */
+/** How far the journal is, before anything is opened; `undefined` where the browser knows no such database. */
 async function journalState(database) {
     const known = (await indexedDB.databases()).find(({ name }) => name === `pinyon/${database}`);
-    if (!known) return 'none';
+    if (!known) return undefined;
     const connection = await new Promise((resolve, reject) => {
         const request = indexedDB.open(known.name);
         request.onsuccess = () => resolve(request.result);
@@ -74,11 +74,14 @@ function startWriting(store, writer, first, seed) {
             if (next() < 0.005) pause = new Promise((resolve) => { setTimeout(resolve, 700); });
             const isStrict = next() < 0.15;
             const session = store.openSession({ durability: isStrict ? 'strict' : 'relaxed' });
-            await session.store({ value: number + 1 }, `counters/${writer}`, 'Counter');
+            const counter = await session.load(`counters/${writer}`);
+            if (counter) counter.value = number + 1;
+            else await session.store({ value: number + 1 }, `counters/${writer}`, 'Counter');
             await session.store({ writer, number, text: textOf(writer, number) }, `writes/${writer}/${String(number).padStart(8, '0')}`, 'Write');
-            globalThis.tell(['begun', writer, number, isStrict]);
+            if (isStrict) globalThis.tell(['begun', writer, number, isStrict]);
             await session.saveChanges();
-            globalThis.tell(['saved', writer, number, isStrict]);
+            // Until it is heard nothing goes on: what is known must not lag behind what is stored.
+            await globalThis.tell(['saved', writer, number, isStrict]);
         }
     })().catch((error) => globalThis.tell(['failed', writer, `${error.code ?? error.name}: ${error.message}`]));
 }
