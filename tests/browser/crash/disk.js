@@ -8,19 +8,42 @@ import { fileURLToPath } from 'node:url';
 const POWER_CUT = fileURLToPath(new URL('../../crash/power_cut.py', import.meta.url));
 const IMAGE_BYTES = 1 << 30;
 
+/** What a living browser may have removed since it was seen. */
+function unlessGone(look) {
+    try {
+        return look();
+    } catch (error) {
+        if (error.code === 'ENOENT') return undefined;
+        throw error;
+    }
+}
+
+function filesIn(folder) {
+    const entries = unlessGone(() => readdirSync(folder, { withFileTypes: true })) ?? [];
+    return entries.flatMap((entry) => {
+        const name = path.join(folder, entry.name);
+        if (entry.isDirectory()) return filesIn(name);
+        return entry.isFile() ? [name] : [];
+    });
+}
+
 export class Disk {
-    /** `fault` is `power-cut`, which needs root and loop devices, or `kill`. */
-    constructor(fault) {
+    /** `fault` is `power-cut`, which needs root and loop devices, or `kill`; `copied` is a disk to begin with. */
+    constructor(fault, copied) {
         this.fault = fault;
         this.folder = mkdtempSync(path.join(tmpdir(), 'pinyon-browser-crash-'));
         this.point = path.join(this.folder, 'disk');
         mkdirSync(this.point);
         if (fault !== 'power-cut') return;
         this.image = path.join(this.folder, 'disk.ext4');
-        const image = openSync(this.image, 'wx');
-        ftruncateSync(image, IMAGE_BYTES);
-        closeSync(image);
-        execFileSync('mkfs.ext4', ['-q', '-F', this.image]);
+        if (copied) {
+            execFileSync('cp', ['--sparse=always', copied.image, this.image]);
+        } else {
+            const image = openSync(this.image, 'wx');
+            ftruncateSync(image, IMAGE_BYTES);
+            closeSync(image);
+            execFileSync('mkfs.ext4', ['-q', '-F', this.image]);
+        }
         this.mount();
     }
 
@@ -41,19 +64,13 @@ export class Disk {
     /** What an operating system does at any time: writes down a part of what it was given. */
     writeSome(chance) {
         if (!this.image) return;
-        const files = readdirSync(this.profile, { recursive: true, withFileTypes: true });
-        for (const file of files) {
-            if (!file.isFile() || !chance()) continue;
-            let handle;
-            try {
-                handle = openSync(path.join(file.parentPath, file.name), 'r');
-            } catch (error) {
-                // The browser has removed it meanwhile.
-                if (error.code === 'ENOENT') continue;
-                throw error;
-            }
-            fdatasyncSync(handle);
-            closeSync(handle);
+        for (const file of filesIn(this.profile)) {
+            if (!chance()) continue;
+            unlessGone(() => {
+                const handle = openSync(file, 'r');
+                fdatasyncSync(handle);
+                closeSync(handle);
+            });
         }
     }
 

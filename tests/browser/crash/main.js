@@ -10,6 +10,7 @@ const { values } = parseArgs({ options: {
     'crashes-per-disk': { type: 'string', default: '20' },
     'private-files': { type: 'string', default: 'true' },
     'partial-sync': { type: 'string', default: 'true' },
+    proven: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
 } });
@@ -137,10 +138,27 @@ async function liveUntilCrash(browser, disk, history, isLast) {
     return next;
 }
 
+/** A disk of which the browser was ended in order, and the journal is proven. */
+async function makeProvenDisk() {
+    const disk = new Disk(values.fault);
+    for (const wait_ms of [61_000, 0]) {
+        const browser = await startChromium(disk.profile);
+        const page = await openPage(browser, new History());
+        await openStore(page);
+        await page.evaluate((writers) => globalThis.readBack(writers), WRITERS);
+        await page.close();
+        await browser.stop();
+        await sleep(wait_ms);
+    }
+    disk.unmount();
+    return disk;
+}
+
 const crashes = Number(values.crashes);
 console.log(`${values.fault}, private files: ${privateFiles}, seed ${values.seed}`);
+const provenDisk = values.proven ? await makeProvenDisk() : undefined;
 while (totals.crashes < crashes) {
-    const disk = new Disk(values.fault);
+    const disk = new Disk(values.fault, provenDisk);
     let history = new History();
     const before = totals.problems.length;
     try {
@@ -167,6 +185,7 @@ while (totals.crashes < crashes) {
         disk.remove();
     }
 }
+provenDisk?.remove();
 console.log(JSON.stringify(totals, null, 2));
 await server.close();
 process.exitCode = totals.problems.length ? 1 : 0;
