@@ -27,6 +27,10 @@ pub(crate) struct FileContent {
     pub(crate) bytes: Vec<u8>,
     /// What of it survives a power cut.
     pub(crate) flushed: Vec<u8>,
+    /// How often it was flushed.
+    pub(crate) flushes: usize,
+    /// How many flushes fail from now on; those after them seem to succeed, as on real disks.
+    pub(crate) failing_flushes: usize,
 }
 
 impl SimulatedFile {
@@ -59,6 +63,11 @@ impl JournalFile for SimulatedFile {
 
     fn flush(&self) -> Result<()> {
         let mut content = lock(&self.content);
+        content.flushes += 1;
+        if content.failing_flushes > 0 {
+            content.failing_flushes -= 1;
+            return Err(Error::new(ErrorKind::Closed, "the simulated disk failed"));
+        }
         content.flushed = content.bytes.clone();
         Ok(())
     }

@@ -564,6 +564,60 @@ fn damage_in_the_journal_is_named_and_a_torn_end_is_not_damage() {
 }
 
 #[test]
+fn after_a_failed_flush_nothing_is_said_to_be_on_the_disk() {
+    block_on(async {
+        let tables = with_proven_journal().await;
+        let stores = Stores::load(tables.clone(), SMALL).await.unwrap();
+        let failing = open_store(&stores, "failing").await.unwrap();
+        let other = open_store(&stores, "other").await.unwrap();
+        put(&failing, 0, Durability::Durable).await.unwrap();
+        put(&failing, 1, Durability::Relaxed).await.unwrap();
+        super::lock(&tables.files[0]).failing_flushes = 1;
+        let flushed = super::lock(&tables.files[0]).flushed.clone();
+        for number in 2..4 {
+            let failure = put(&failing, number, Durability::Durable).await.err();
+            assert_eq!(failure.map(|it| it.kind()), Some(ErrorKind::Closed));
+        }
+        // The end is not orderly, of no store: the header would say that all is on the disk.
+        for opening in [&other, &failing] {
+            let failure = opening.close().await.err();
+            assert_eq!(failure.map(|it| it.kind()), Some(ErrorKind::Closed));
+        }
+        drop((failing, other, stores));
+        tables.cut_power(|file| file.flushed.clone());
+        assert_eq!(super::lock(&tables.files[0]).bytes, flushed);
+        let stores = Stores::load(tables, SMALL).await.unwrap();
+        let failing = open_store(&stores, "failing").await.unwrap();
+        assert_eq!(count(&failing, 4).await, 1);
+    });
+}
+
+#[test]
+fn many_stores_that_close_say_once_that_the_journal_is_whole() {
+    block_on(async {
+        let tables = with_proven_journal().await;
+        let stores = Stores::load(tables.clone(), SMALL).await.unwrap();
+        let mut openings = Vec::new();
+        for name in ["one", "other", "third"] {
+            openings.push(open_store(&stores, name).await.unwrap());
+        }
+        for opening in &openings {
+            put(opening, 0, Durability::Durable).await.unwrap();
+        }
+        let flushes = || super::lock(&tables.files[0]).flushes;
+        let before = flushes();
+        openings[0].close().await.unwrap();
+        let closed_one = flushes();
+        assert!(closed_one > before, "the header is");
+        openings[1].close().await.unwrap();
+        assert_eq!(flushes(), closed_one, "nothing was appended since");
+        put(&openings[2], 1, Durability::Relaxed).await.unwrap();
+        openings[2].close().await.unwrap();
+        assert!(flushes() > closed_one, "what came since is flushed");
+    });
+}
+
+#[test]
 fn a_store_that_writes_little_keeps_no_file_and_loses_nothing() {
     block_on(async {
         let tables = SimulatedTables::new().with_files(FileAccess::Open);

@@ -5,8 +5,8 @@ await load();
 globalThis.caseNames = caseNames;
 
 /** A store in a worker, with the methods of one in the page. */
-async function openInWorker(...args) {
-    const worker = new Worker(`store-worker.js?ahead=${Number(localStorage.ahead ?? 0)}`, { type: 'module' });
+async function openInWorker(name, isSmall, broken = '') {
+    const worker = new Worker(`store-worker.js?ahead=${Number(localStorage.ahead ?? 0)}&broken=${broken}`, { type: 'module' });
     // Each worker of a browser lives half a minute after the one before.
     localStorage.ahead = Number(localStorage.ahead ?? 0) + 30_000;
     const waiting = new Map();
@@ -21,11 +21,11 @@ async function openInWorker(...args) {
         waiting.set(next, { resolve, reject });
         worker.postMessage({ number: next++, method, args });
     });
-    await ask('open')(...args);
+    await ask('open')(name, isSmall);
     return { put: ask('put'), count: ask('count'), lost: ask('lost'), close: ask('close') };
 }
 
-globalThis.openStore = (name, isSmall, inWorker) => (inWorker ? openInWorker(name, isSmall) : TestStore.open(name, isSmall));
+globalThis.openStore = (name, isSmall, inWorker, broken) => (inWorker ? openInWorker(name, isSmall, broken) : TestStore.open(name, isSmall));
 
 /** Without `hasFiles`, as where a browser gives a worker no files. */
 globalThis.runCase = (name, isSmall, hasFiles) =>

@@ -6,6 +6,20 @@ const now = Date.now;
 let ahead_ms = Number(new URL(globalThis.location).searchParams.get('ahead') ?? 0);
 Date.now = () => now() + (ahead_ms += 30_000);
 
+/** Browsers that do otherwise than they should. */
+const broken = {
+    'never finds': () => { navigator.storage.getDirectory = () => new Promise(() => {}); },
+    'never opens': () => { FileSystemFileHandle.prototype.createSyncAccessHandle = () => new Promise(() => {}); },
+    'reads too little': () => {
+        const { read } = FileSystemSyncAccessHandle.prototype;
+        FileSystemSyncAccessHandle.prototype.read = function (bytes, place) { return read.call(this, bytes.subarray(1), place); };
+    },
+};
+broken[new URL(globalThis.location).searchParams.get('broken')]?.();
+// Whoever waits for an answer that never comes waits ten seconds; a test has no time for that.
+const wait = globalThis.setTimeout;
+globalThis.setTimeout = (handler, ms) => wait(handler, ms < 10_000 ? ms : 300);
+
 let store;
 
 globalThis.onmessage = async ({ data: { number, method, args } }) => {

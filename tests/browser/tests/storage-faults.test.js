@@ -18,10 +18,10 @@ async function openPage(inBrowser = browser) {
     return page;
 }
 
-const openStore = (page, name, { isSmall = true, inWorker = false } = {}) =>
+const openStore = (page, name, { isSmall = true, inWorker = false, broken = '' } = {}) =>
     page.evaluate(async (it) => {
         globalThis.store = await globalThis.openStore(...it);
-    }, [name, isSmall, inWorker]);
+    }, [name, isSmall, inWorker, broken]);
 
 /** In a page a store is in IndexedDB alone; in a worker it has files beside. */
 const everywhere = (title, story) => {
@@ -174,3 +174,59 @@ test('a store goes between pages and workers, and none of it is lost', async () 
         await page.close();
     }
 });
+
+/** A store whose journal has a commit that nothing else has. */
+async function leaveInJournal(name) {
+    const page = await openPage();
+    await openStore(page, name, { inWorker: true });
+    await page.evaluate(() => globalThis.store.put(0, 100, false));
+    await page.close();
+}
+
+/** Opens it in another page: what was committed is there. */
+async function findsAll(name, options) {
+    const page = await openPage();
+    await openStore(page, name, options);
+    assert.equal(await count(page, 10), 1);
+    await page.close();
+}
+
+for (const [broken, expected] of [
+    ['never finds', /Unavailable.*has not opened the files of the journal/],
+    ['never opens', /Unavailable.*has not opened the files of the journal/],
+    ['reads too little', /Closed.*gave \d+ of its \d+ bytes/],
+]) {
+    test(`a browser that ${broken}: a store in a worker says so, and has lost nothing`, async () => {
+        const name = `browser ${broken}`;
+        await leaveInJournal(name);
+        const page = await openPage();
+        assert.match(await failureOf(openStore(page, name, { inWorker: true, broken })), expected);
+        await page.close();
+        await findsAll(name, { inWorker: true });
+    });
+}
+
+for (const [what, breakIt, expected] of [
+    ['never answers', () => {
+        navigator.storage.getDirectory = () => new Promise(() => {});
+        const wait = globalThis.setTimeout;
+        globalThis.setTimeout = (handler, ms) => wait(handler, ms < 10_000 ? ms : 300);
+    }, /Unavailable.*has not opened the files of the journal/],
+    ['refuses', () => {
+        navigator.storage.getDirectory = () => Promise.reject(new DOMException('not here', 'SecurityError'));
+    }, /Unavailable.*cannot read \(SecurityError: not here\); let the site store data/],
+    ['gives too little', () => {
+        const { arrayBuffer } = Blob.prototype;
+        Blob.prototype.arrayBuffer = function () { return arrayBuffer.call(this.slice(0, this.size - 1)); };
+    }, /Unavailable.*cannot read .*not read whole/],
+]) {
+    test(`a browser that ${what} when a page reads the journal: it is told, and nothing is lost`, async () => {
+        const name = `page ${what}`;
+        await leaveInJournal(name);
+        const page = await openPage();
+        await page.evaluate(breakIt);
+        assert.match(await failureOf(openStore(page, name)), expected);
+        await page.close();
+        await findsAll(name);
+    });
+}
