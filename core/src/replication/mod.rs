@@ -22,6 +22,7 @@ mod merge_replicated;
 mod merge_rule;
 mod messages;
 mod mint_incarnation;
+mod outbox;
 mod outgoing;
 mod records;
 mod scope;
