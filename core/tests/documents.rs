@@ -72,6 +72,28 @@ fn ids_are_chosen_by_the_four_rules() {
 }
 
 #[test]
+fn ids_that_are_made_here_never_meet_documents_that_came_from_elsewhere() {
+    Story::new().run(async |database| {
+        for at in [2, 3] {
+            let id = format!("people/{at:019}-A");
+            written(&database, put(&id, r#"{"from":"a dump"}"#)).await;
+        }
+        written(&database, put("people/1", "{}")).await;
+        // The sixth etag is the next one.
+        written(&database, put(&format!("People/{:019}-a", 6), "{}")).await;
+        written(&database, put("other", "{}")).await;
+        let made = written(&database, put("people/", "{}")).await;
+        assert_eq!(
+            (made.id, made.etag),
+            ("people/0000000000000000007-A".to_owned(), Etag::new(7))
+        );
+        let dumped = read_json(&database, &format!("people/{:019}-A", 2)).await;
+        assert_eq!(dumped.unwrap()["from"], "a dump");
+        assert_eq!(database.next_identity("people").await.unwrap(), 2);
+    });
+}
+
+#[test]
 fn expected_versions_are_checked_and_named() {
     Story::new().run(async |database| {
         let first = written(&database, put("a", "{}")).await;

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::Transaction;
+use super::store_version::Previous;
 use crate::document::{IdRequest, to_id_key};
 use crate::schema::identities::Identity;
-use crate::schema::{DOCUMENTS, IDENTITIES};
+use crate::schema::IDENTITIES;
 use crate::storage::Snapshot;
 use crate::{Error, Result};
 
@@ -29,10 +30,7 @@ pub struct SeedIdentity {
 
 impl NextIdentity {
     pub(crate) async fn run<S: Snapshot>(&self, tx: &mut Transaction<S>) -> Result<i64> {
-        let (key, mut identity) = load(tx, &self.name).await?;
-        advance(&mut identity)?;
-        tx.put(IDENTITIES, key, identity.encode());
-        Ok(identity.value)
+        Ok(next_free(tx, &self.name).await?.1)
     }
 }
 
@@ -47,18 +45,22 @@ impl SeedIdentity {
     }
 }
 
-/// The next id of identity `name` under which no document is stored: an identity never overwrites.
+/// The next id of identity `name` under which nothing is stored: an identity never overwrites.
 pub(super) async fn next_free_id<S: Snapshot>(
     tx: &mut Transaction<S>,
     name: &str,
 ) -> Result<String> {
+    Ok(next_free(tx, name).await?.0)
+}
+
+async fn next_free<S: Snapshot>(tx: &mut Transaction<S>, name: &str) -> Result<(String, i64)> {
     let (key, mut identity) = load(tx, name).await?;
     loop {
         advance(&mut identity)?;
         let id = IdRequest::identity_id(name, identity.value);
-        if tx.get(DOCUMENTS, &to_id_key(&id)).await?.is_none() {
+        if !Previous::find(tx, &to_id_key(&id)).await?.is_taken() {
             tx.put(IDENTITIES, key, identity.encode());
-            return Ok(id);
+            return Ok((id, identity.value));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::store_version::{NewVersion, Previous, store_version};
 use super::{ExpectedVersion, Transaction};
-use crate::document::{CollectionName, DocumentId, DocumentText, IdRequest};
+use crate::document::{CollectionName, DocumentId, DocumentText, IdRequest, to_id_key};
 use crate::host::Timestamp;
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::storage::Snapshot;
@@ -18,6 +18,20 @@ pub struct PutDocument {
     pub expected: ExpectedVersion,
     /// The document.
     pub document: DocumentText,
+}
+
+/// The next server-side id of `prefix` under which nothing is stored: a dump of another database may
+/// have brought documents whose numbers are yet to come here.
+async fn free_server_side_id<S: Snapshot>(tx: &mut Transaction<S>, prefix: &str) -> Result<String> {
+    let suffix = tx.id_suffix();
+    loop {
+        let id = IdRequest::server_side_id(prefix, tx.peek_etag(), &suffix);
+        if !Previous::find(tx, &to_id_key(&id)).await?.is_taken() {
+            return Ok(id);
+        }
+        // The document's etag is the number in its id, so the next one need not look here again.
+        tx.take_etag();
+    }
 }
 
 /// What became of a stored document.
@@ -78,9 +92,7 @@ impl PutDocument {
         let text = match &self.id {
             IdRequest::Semantic(id) => return Ok(id.clone()),
             IdRequest::Random => IdRequest::random_id(&*tx.host.random)?,
-            IdRequest::ServerSide(prefix) => {
-                IdRequest::server_side_id(prefix, tx.peek_etag(), &tx.id_suffix())
-            }
+            IdRequest::ServerSide(prefix) => free_server_side_id(tx, prefix).await?,
             IdRequest::Identity(name) => super::change_identity::next_free_id(tx, name).await?,
         };
         DocumentId::new(text, max_bytes)

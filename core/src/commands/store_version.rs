@@ -59,6 +59,16 @@ impl Previous {
         }
     }
 
+    /// Whether a new document of this id would replace what somebody wrote: a live document, or the
+    /// versions of one in conflict.
+    pub(crate) fn is_taken(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Document(_) => true,
+            Self::Tombstone(tombstone) => tombstone.is_conflict(),
+        }
+    }
+
     pub(crate) fn document(&self) -> Option<&DocumentRecord> {
         match self {
             Self::Document(record) => Some(record),

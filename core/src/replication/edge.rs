@@ -5,13 +5,13 @@
 //! then [`EdgeSession::on_tick`]. When a call fails, or the socket breaks, the session is over: the
 //! host makes a new one after a while. Nothing is lost by that, whenever it happens.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
+use super::outbox::Outbox;
 use super::sync_round::SyncRounds;
 use super::wire::{
     EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire,
@@ -69,7 +69,7 @@ pub struct EdgeStatus {
     pub remaining: u64,
     /// Writes the server has taken so far.
     pub sent: u64,
-    /// Writes that wait to be sent or answered.
+    /// Documents of which a write waits to be sent or answered.
     pub waiting: usize,
     /// The last of the rounds that found everything here.
     pub rounds: u64,
@@ -124,18 +124,18 @@ struct Arriving<S: Store> {
     contents: ContentFetch<S>,
 }
 
+/// Writes to send, with the documents they are of.
+type Gathered = (Vec<(Bytes, Origin)>, Vec<EdgeWrite>);
+
 /// One connection's edge side.
 pub struct EdgeSession<S: Store> {
     database: Database<S>,
     options: EdgeOptions,
     hub: Option<Hub>,
     phase: EdgePhase,
-    /// What is to be sent, by sequence.
-    queue: BTreeMap<u64, Bytes>,
+    outbox: Outbox,
+    /// The last sequence of what was queued.
     listed_up_to: u64,
-    in_flight: HashMap<Origin, Bytes>,
-    /// What the server cannot take yet; tried again with the next tick.
-    behind: Vec<(u64, Bytes)>,
     arriving: Option<Arriving<S>>,
     received: u64,
     sent: u64,
@@ -164,10 +164,8 @@ impl<S: Store> EdgeSession<S> {
             options,
             hub: None,
             phase: EdgePhase::Connecting,
-            queue: BTreeMap::new(),
+            outbox: Outbox::default(),
             listed_up_to: 0,
-            in_flight: HashMap::new(),
-            behind: Vec::new(),
             arriving: None,
             received: 0,
             sent: 0,
@@ -283,7 +281,7 @@ impl<S: Store> EdgeSession<S> {
         if self.hub.is_none() {
             return Ok(Vec::new());
         }
-        self.queue.extend(self.behind.drain(..));
+        self.outbox.retry();
         let mut messages = self.push().await?;
         self.rounds.on_ping();
         messages.push(Message::Ping);
@@ -319,7 +317,7 @@ impl<S: Store> EdgeSession<S> {
             received: self.received,
             remaining: self.remaining,
             sent: self.sent,
-            waiting: self.queue.len() + self.in_flight.len() + self.behind.len(),
+            waiting: self.outbox.documents(),
             rounds: self.rounds.done(),
         }
     }
@@ -332,9 +330,7 @@ impl<S: Store> EdgeSession<S> {
     async fn hello(&mut self) -> Result<Message> {
         self.hub = None;
         self.phase = EdgePhase::Connecting;
-        self.queue.clear();
-        self.in_flight.clear();
-        self.behind.clear();
+        self.outbox = Outbox::default();
         self.listed_up_to = 0;
         self.arriving = None;
         let read = self.database.read().await?;
@@ -457,12 +453,12 @@ impl<S: Store> EdgeSession<S> {
         let mut settled = Vec::with_capacity(outcomes.len());
         let mut is_forked = false;
         for outcome in outcomes {
-            let Some(key) = self.in_flight.remove(&outcome.origin) else {
+            let Some(key) = self.outbox.answer(&outcome.origin) else {
                 continue;
             };
             match &outcome.verdict {
                 Verdict::Accepted { .. } => self.sent += 1,
-                Verdict::Behind => self.behind.push((outcome.origin.sequence, key.clone())),
+                Verdict::Behind => self.outbox.postpone(outcome.origin.sequence, key.clone()),
                 Verdict::Forked => is_forked = true,
                 Verdict::Refused(refusal) => self.events.push(EdgeEvent::Refused {
                     id: String::from_utf8_lossy(&key).into_owned(),
@@ -502,7 +498,7 @@ impl<S: Store> EdgeSession<S> {
             for ((key, origin), write) in marks.into_iter().zip(writes) {
                 // One that was written again meanwhile is in the queue by its new sequence.
                 if keys.contains(&key) {
-                    self.in_flight.insert(origin, key);
+                    self.outbox.send(origin, key);
                     leaving.push(write);
                 }
             }
@@ -523,53 +519,49 @@ impl<S: Store> EdgeSession<S> {
         while let Some(page) = pages.next(&read.snapshot).await? {
             for (order, key) in page {
                 let sequence = edge::decode_order_key(&order)?;
-                self.queue.insert(sequence, key);
+                self.outbox.insert(sequence, key);
                 self.listed_up_to = sequence;
             }
         }
         Ok(())
     }
 
-    /// The next writes to send; at most one of each document is on its way.
-    async fn gather(
-        &mut self,
-        read: &ReadTransaction<S::Snapshot>,
-    ) -> Result<Option<(Vec<(Bytes, Origin)>, Vec<EdgeWrite>)>> {
+    /// The next writes to send; none only when there is nothing that can be sent now.
+    async fn gather(&mut self, read: &ReadTransaction<S::Snapshot>) -> Result<Option<Gathered>> {
         let limits = self.hub.as_ref();
         let (max_bytes, max_writes) =
             limits.map_or((0, 0), |it| (it.max_frame_bytes, it.max_writes));
-        let on_their_way: Vec<Bytes> = self.in_flight.values().cloned().collect();
-        let waiting: Vec<(u64, Bytes)> = self
-            .queue
-            .iter()
-            .filter(|(_, key)| !on_their_way.contains(key))
-            .take(Self::MAX_IN_FLIGHT.saturating_sub(self.in_flight.len()))
-            .take(max_writes)
-            .map(|(sequence, key)| (*sequence, key.clone()))
-            .collect();
         let (mut marks, mut writes, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for (sequence, key) in waiting {
-            if bytes >= Self::MAX_PUSH_BYTES {
-                break;
+        // There may be many in the queue that need no sending before one that does.
+        while marks.is_empty() {
+            let free = Self::MAX_IN_FLIGHT.saturating_sub(self.outbox.in_flight());
+            let waiting = self.outbox.next(free.min(max_writes));
+            if waiting.is_empty() {
+                return Ok(None);
             }
-            let Some((origin, write)) = self.load_write(read, sequence, &key).await? else {
-                self.queue.remove(&sequence);
-                continue;
-            };
-            let size = write.frame_bytes();
-            if Self::FRAME_BYTES + bytes + size > max_bytes && !writes.is_empty() {
-                break;
+            for (sequence, key) in waiting {
+                if bytes >= Self::MAX_PUSH_BYTES {
+                    break;
+                }
+                let Some((origin, write)) = self.load_write(read, sequence, &key).await? else {
+                    self.outbox.remove(sequence);
+                    continue;
+                };
+                let size = write.frame_bytes();
+                if Self::FRAME_BYTES + bytes + size > max_bytes && !writes.is_empty() {
+                    break;
+                }
+                self.outbox.remove(sequence);
+                if Self::FRAME_BYTES + size > max_bytes {
+                    self.refuse_too_large(key, origin, size, max_bytes).await?;
+                    continue;
+                }
+                bytes += size;
+                marks.push((key, origin));
+                writes.push(write);
             }
-            self.queue.remove(&sequence);
-            if Self::FRAME_BYTES + size > max_bytes {
-                self.refuse_too_large(key, origin, size, max_bytes).await?;
-                continue;
-            }
-            bytes += size;
-            marks.push((key, origin));
-            writes.push(write);
         }
-        Ok((!marks.is_empty()).then_some((marks, writes)))
+        Ok(Some((marks, writes)))
     }
 
     /// A frame that the server does not take would end the connection, and the next one again: so

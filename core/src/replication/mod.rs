@@ -24,6 +24,7 @@ mod merge_replicated;
 mod merge_rule;
 mod messages;
 mod mint_incarnation;
+mod outbox;
 mod outgoing;
 mod records;
 mod scope;

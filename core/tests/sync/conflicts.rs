@@ -67,6 +67,32 @@ fn concurrent_edits_are_a_conflict_that_everybody_sees_and_one_settles() {
 }
 
 #[test]
+fn ids_that_are_made_never_meet_a_document_in_conflict() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        let ids = ["nums/1".to_owned(), format!("nums/{:019}-A", 40)];
+        for id in &ids {
+            put(&eva, id, "Eva").await;
+            put(&hub, id, "Hub").await;
+        }
+        line.sync().await;
+        let state = hub.read().await.unwrap().state().await.unwrap();
+        for next in state.last_etag.number() + 1..40 {
+            put(&hub, "filler", &next.to_string()).await;
+        }
+        put(&hub, "nums/", "Server-side").await;
+        put(&hub, "nums|", "Identity").await;
+        let read = hub.read().await.unwrap();
+        assert!(read.conflict(&ids[0]).await.unwrap().is_some());
+        assert!(read.conflict(&ids[1]).await.unwrap().is_some());
+        assert_eq!(name(&hub, "nums/2").await.as_deref(), Some("Identity"));
+        let after = format!("nums/{:019}-A", 41);
+        assert_eq!(name(&hub, &after).await.as_deref(), Some("Server-side"));
+    });
+}
+
+#[test]
 fn an_edit_against_a_deletion_is_a_conflict_too() {
     story(async |world| {
         let (hub, eva) = (world.database().await, world.database().await);
