@@ -206,7 +206,7 @@ fn many_writers_share_commits() {
         });
         join_all(writes).await;
         let commits = story.plan.commits() - before.0;
-        assert_eq!(database.commit_count() - before.1, commits as u64);
+        assert_eq!(database.commit_count() - before.1, commits);
         commits
     });
     assert!(commits <= 20, "1,000 writes took {commits} commits");

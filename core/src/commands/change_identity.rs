@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::Transaction;
 use super::store_version::Previous;
 use crate::document::{IdRequest, to_id_key};
-use crate::schema::identities::Identity;
 use crate::schema::IDENTITIES;
+use crate::schema::identities::Identity;
 use crate::storage::Snapshot;
 use crate::{Error, Result};
 
