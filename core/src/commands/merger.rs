@@ -254,6 +254,7 @@ impl<S: Store> Merger<S> {
                     Arc::clone(in_flight),
                     self.shared.host.clone(),
                     Arc::clone(&self.shared.limits),
+                    self.shared.is_device,
                 )
                 .await?
             }
