@@ -95,6 +95,7 @@ impl Database {
         let store = environment.open(&name).await?;
         let core_options = DatabaseOptions {
             node_tag: NodeTag::new(options.node_tag.as_deref().unwrap_or("EDGE"))?,
+            is_device: true,
             durability,
             ..DatabaseOptions::default()
         };

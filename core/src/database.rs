@@ -9,7 +9,7 @@ use crate::attachments::{AttachmentUpload, SweepLooseContents};
 use crate::commands::patch_batch::PatchLanes;
 use crate::commands::{
     BatchCommand, CleanTombstones, CommandOutcome, Configure, HiloRange, Merger, NextHiloRange,
-    NextIdentity, Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity,
+    NextIdentity, Operation, Outcome, Queue, ReturnHiloRange, SeedIdentity, id_suffix,
 };
 use crate::document::{CollectionName, to_id_key};
 use crate::expiration::{SweepExpired, SweepRefreshes};
@@ -24,6 +24,7 @@ use crate::revisions::{
 };
 use crate::schema::DATABASE;
 use crate::schema::database_state::{DatabaseState, STATE_KEY};
+use crate::schema::edge::{EDGE_KEY, EdgeRecord};
 use crate::storage::{Durability, Snapshot, Store, WriteBatch};
 use crate::version::{
     Dot, Etag, Incarnation, IncarnationId, IncarnationIndex, Incarnations, NodeTag,
@@ -33,8 +34,11 @@ use crate::{Error, ErrorKind, Result};
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct DatabaseOptions {
-    /// The label of the node, part of generated ids and change vectors.
+    /// The label of the node, part of change vectors and of the ids that a server makes.
     pub node_tag: NodeTag,
+    /// Whether this is one of many devices and no server: its label is then not its own, and ids made
+    /// here end in what it is known by since its founding.
+    pub is_device: bool,
     /// What the database accepts.
     pub limits: Limits,
     /// When writes are acknowledged, unless an operation says otherwise.
@@ -45,6 +49,7 @@ impl Default for DatabaseOptions {
     fn default() -> Self {
         Self {
             node_tag: NodeTag::new("A").expect("A is a tag"),
+            is_device: false,
             limits: Limits::default(),
             durability: Durability::Durable,
         }
@@ -56,6 +61,7 @@ pub(crate) struct Shared<S: Store> {
     pub(crate) store: S,
     pub(crate) host: Host,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) is_device: bool,
     pub(crate) queue: Queue,
     pub(crate) notices: Notices,
     /// Tells whoever follows the documents that there is something new.
@@ -126,6 +132,7 @@ impl<S: Store> Database<S> {
             store,
             host,
             limits,
+            is_device: options.is_device,
             queue,
             notices: Notices::default(),
             committed: event_listener::Event::new(),
@@ -154,6 +161,19 @@ impl<S: Store> Database<S> {
     /// The identity of this life of the database.
     pub fn incarnation(&self) -> Incarnation {
         self.incarnations().own_row().clone()
+    }
+
+    /// What ids end in that are made here.
+    pub(crate) async fn id_suffix(&self, read: &ReadTransaction<S::Snapshot>) -> Result<String> {
+        let keys = [Bytes::from_static(EDGE_KEY)];
+        let stored = read.snapshot.get_many(DATABASE, &keys).await?.pop();
+        let edge = stored.flatten().map(|it| EdgeRecord::decode(&it));
+        let is_device = self.shared.is_device;
+        Ok(id_suffix(
+            read.incarnations(),
+            edge.transpose()?.as_ref(),
+            is_device,
+        ))
     }
 
     fn incarnations(&self) -> Arc<Incarnations> {

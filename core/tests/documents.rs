@@ -94,6 +94,25 @@ fn ids_that_are_made_here_never_meet_documents_that_came_from_elsewhere() {
 }
 
 #[test]
+fn a_device_has_ids_of_its_own_before_it_ever_met_a_server() {
+    let made = |seed| {
+        let mut story = Story::new();
+        story.options.is_device = true;
+        let make = async |database| written(&database, put("visits/", "{}")).await.id;
+        let first = story.run_seeded(seed, make);
+        let again = story.run_seeded(seed + 100, make);
+        let suffix = |id: &str| id.rsplit_once('-').unwrap().1.to_owned();
+        assert_eq!(suffix(&first), suffix(&again), "its own since its founding");
+        first
+    };
+    let (one, other) = (made(1), made(2));
+    assert!(one.starts_with("visits/0000000000000000001-"), "{one}");
+    assert!(other.starts_with("visits/0000000000000000001-"), "{other}");
+    assert_ne!(one, other);
+    assert_eq!(one.len(), "visits/".len() + 19 + 1 + 16);
+}
+
+#[test]
 fn expected_versions_are_checked_and_named() {
     Story::new().run(async |database| {
         let first = written(&database, put("a", "{}")).await;

@@ -1089,3 +1089,28 @@ fn writes_that_are_refused_do_not_hold_up_those_behind_them() {
         assert_eq!(line.edge.status().waiting, 0);
     });
 }
+
+#[test]
+fn a_device_that_syncs_gives_out_no_numbers_that_others_take() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        put(&eva, "nums|", "before it met a server").await;
+        drop(world.connect(&hub, &eva, EdgeOptions::default()).await);
+        assert_eq!(
+            name(&hub, "nums/1").await.as_deref(),
+            Some("before it met a server")
+        );
+        let refused = PutDocument {
+            id: IdRequest::parse("nums|", 512).unwrap(),
+            expected: ExpectedVersion::Any,
+            document: parse_document("{}", &Limits::default()).unwrap(),
+        };
+        let refused = eva.write_batch(vec![BatchCommand::Put(refused)]).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
+        put(&hub, "nums|", "the server knows").await;
+        assert_eq!(
+            name(&hub, "nums/2").await.as_deref(),
+            Some("the server knows")
+        );
+    });
+}

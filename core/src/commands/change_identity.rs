@@ -8,7 +8,7 @@ use crate::document::{IdRequest, to_id_key};
 use crate::schema::IDENTITIES;
 use crate::schema::identities::Identity;
 use crate::storage::Snapshot;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Takes the next number of an identity.
 #[derive(Debug, Clone)]
@@ -54,6 +54,16 @@ pub(super) async fn next_free_id<S: Snapshot>(
 }
 
 async fn next_free<S: Snapshot>(tx: &mut Transaction<S>, name: &str) -> Result<(String, i64)> {
+    if tx.edge().is_some() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the identity '{name}' is not given out here: a device that syncs cannot know which \
+                 numbers others take. Store the document without an id, or with a prefix that ends \
+                 in /"
+            ),
+        ));
+    }
     let (key, mut identity) = load(tx, name).await?;
     loop {
         advance(&mut identity)?;

@@ -255,6 +255,7 @@ impl<S: Store> Merger<S> {
                     self.shared.host.clone(),
                     Arc::clone(&self.shared.limits),
                     Arc::clone(&self.shared.acknowledged),
+                    self.shared.is_device,
                 )
                 .await?
             }

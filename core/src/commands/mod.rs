@@ -40,6 +40,7 @@ pub(crate) use queue::Queue;
 pub use remember_request::{DoneAlready, RememberRequest};
 pub use run_batch::{BatchCommand, CommandOutcome};
 pub use transaction::Transaction;
+pub(crate) use transaction::id_suffix;
 pub use verify_versions::VerifyVersions;
 pub use write_outputs::{OutputDocument, WriteOutputs};
 

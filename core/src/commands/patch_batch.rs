@@ -207,14 +207,14 @@ impl<S: Store> Database<S> {
             patch.prepared = None;
             return Ok(());
         };
-        let tag = self.incarnation().tag;
+        let id_suffix = self.id_suffix(read).await?;
         let run = Run {
             engine,
             read,
             limits: self.limits(),
             now: self.host().clock.now(),
             next_etag: Etag::new(read.state().await?.last_etag.number() + 1 + offset),
-            node_tag: tag.as_str(),
+            id_suffix: &id_suffix,
         };
         let ran = run_script(&run, script, id, known).await;
         let (seen, effect) = ran.map_err(|error| named(id, error))?;

@@ -22,8 +22,27 @@ use crate::schema::edge::{EDGE_KEY, EdgeRecord};
 use crate::schema::etags::{self, ItemKind};
 use crate::schema::{COLLECTIONS, DATABASE, ETAGS};
 use crate::storage::{Direction, KeyRange, KeySpace, PageLimits, Snapshot};
-use crate::version::{Dot, Entry, Etag, IncarnationId, IncarnationIndex, Incarnations, NodeTag};
+use crate::version::{
+    Dot, Entry, Etag, IncarnationId, IncarnationIndex, Incarnations, NodeTag, ReplicaId,
+};
 use crate::{Error, Result};
+
+/// What keeps ids made in a database apart from those made elsewhere: a server's tag, or what is left
+/// of an edge's identity when it must fit into an id. A device has one before it ever met a server.
+pub(crate) fn id_suffix(
+    incarnations: &Incarnations,
+    edge: Option<&EdgeRecord>,
+    is_device: bool,
+) -> String {
+    let own = incarnations.own_row();
+    let identity = match edge {
+        Some(edge) => edge.replica,
+        None if is_device => ReplicaId::from_bytes(*own.id.bytes()),
+        None => return own.tag.to_string(),
+    };
+    // Hexadecimal: ids that differ only in case are the same id.
+    identity.to_string()[..16].to_owned()
+}
 
 /// What operations run in.
 pub struct Transaction<S> {
@@ -49,6 +68,7 @@ pub struct Transaction<S> {
     pub(crate) host: Host,
     pub(crate) limits: Arc<Limits>,
     pub(crate) acknowledged: Arc<Acknowledged>,
+    is_device: bool,
 }
 
 impl<S: Snapshot> Transaction<S> {
@@ -58,6 +78,7 @@ impl<S: Snapshot> Transaction<S> {
         host: Host,
         limits: Arc<Limits>,
         acknowledged: Arc<Acknowledged>,
+        is_device: bool,
     ) -> Result<Self> {
         let keys = [STATE_KEY, EDGE_KEY].map(Bytes::from_static);
         let mut stored = snapshot.get_many(DATABASE, &keys).await?;
@@ -91,6 +112,7 @@ impl<S: Snapshot> Transaction<S> {
             host,
             limits,
             acknowledged,
+            is_device,
         })
     }
 
@@ -180,13 +202,9 @@ impl<S: Snapshot> Transaction<S> {
         self.edge.as_ref()
     }
 
-    /// What keeps ids made here apart from those made elsewhere: a server's tag, or what is left of
-    /// an edge's identity when it must fit into an id.
+    /// What keeps ids made here apart from those made elsewhere.
     pub fn id_suffix(&self) -> String {
-        match &self.edge {
-            None => self.incarnations().own_row().tag.to_string(),
-            Some(edge) => edge.replica.to_string()[..16].to_owned(),
-        }
+        id_suffix(self.incarnations(), self.edge.as_ref(), self.is_device)
     }
 
     /// Changes who it is.

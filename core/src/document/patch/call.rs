@@ -75,7 +75,7 @@ pub(crate) struct Run<'a, S> {
     pub(crate) limits: &'a Limits,
     pub(crate) now: Timestamp,
     pub(crate) next_etag: Etag,
-    pub(crate) node_tag: &'a str,
+    pub(crate) id_suffix: &'a str,
 }
 
 /// Runs `script` on the document `id`. Documents are those of `known` where it has them, else those
@@ -151,7 +151,7 @@ fn input<S>(run: &Run<'_, S>, script: &PatchScript, id: &str, seen: &[Seen]) -> 
         "id": id,
         "names": &*script.names,
         "nextEtag": run.next_etag.number(),
-        "nodeTag": run.node_tag,
+        "idSuffix": run.id_suffix,
     });
     let mut json = input.to_string();
     json.pop();

@@ -70,7 +70,7 @@ globalThis.main = (() => {
         const prefix = id;
         // Another script, running at the same time, may have taken the number.
         do {
-          id = `${prefix}${String(call.nextEtag++).padStart(19, "0")}-${call.nodeTag}`;
+          id = `${prefix}${String(call.nextEtag++).padStart(19, "0")}-${call.idSuffix}`;
         } while (stored(id));
       }
       call.actions.push({ kind: "put", id, document: text, changeVector: changeVector ?? null });
@@ -135,7 +135,7 @@ globalThis.main = (() => {
     call = {
       known: input.known,
       nextEtag: input.nextEtag,
-      nodeTag: input.nodeTag,
+      idSuffix: input.idSuffix,
       changed: new Map(),
       actions: [],
       needs: [],
