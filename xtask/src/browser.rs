@@ -45,15 +45,15 @@ const PARTS: &[Part] = &[
     Part {
         folder: "dist/wasm",
         module: SMALL,
-        most_packed_kib: 537,
-        most_dev_kib: 7_850,
+        most_packed_kib: 552,
+        most_dev_kib: 7_900,
     },
     // Last: its compilation is what `compile_package` finds done next time.
     Part {
         folder: "dist/whole",
         module: WHOLE,
-        most_packed_kib: 977,
-        most_dev_kib: 12_720,
+        most_packed_kib: 995,
+        most_dev_kib: 12_800,
     },
 ];
 
