@@ -30,7 +30,7 @@ fn writes_that_are_refused_do_not_hold_up_those_behind_them() {
         let (hub, eva) = (world.database().await, world.database().await);
         let allowed = grants(Scope::everything(), scope(&["good/"], &[]));
         *world.grants.lock().unwrap() = vec![(String::new(), allowed)];
-        for at in 0..300 {
+        for at in 0..1_500 {
             put(&eva, &format!("bad/{at}"), "Eva").await;
         }
         drop(world.connect(&hub, &eva, EdgeOptions::default()).await);
