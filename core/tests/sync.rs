@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "sync/access.rs"]
+mod access;
+#[path = "sync/attachments.rs"]
+mod attachments;
 #[path = "sync/conflicts.rs"]
 mod conflicts;
 #[path = "sync/pushes.rs"]
@@ -11,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
-use pinyon_core::attachments::{AttachmentName, CopyAttachment, DeleteAttachment, PutAttachment};
+use pinyon_core::attachments::{AttachmentName, PutAttachment};
 use pinyon_core::commands::{
     BatchCommand, CommandOutcome, Configure, DeleteDocument, ExpectedVersion, PutDocument,
 };
@@ -24,7 +28,6 @@ use pinyon_core::host::{
 use pinyon_core::replication::edge::{EdgeEvent, EdgeOptions, EdgePhase, EdgeSession};
 use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
 use pinyon_core::replication::{Message, Scope, StreamLimits};
-use pinyon_core::revisions::{CollectionRevisions, RevisionsConfiguration};
 use pinyon_core::storage::{Environment, MemoryEnvironment, MemoryStore, StoreName};
 use pinyon_core::validation::ValidationConfiguration;
 use pinyon_core::verify::verify;
@@ -594,121 +597,6 @@ fn a_write_that_is_on_its_way_is_undone_when_it_is_given_up() {
     });
 }
 
-/// What one loses before another gets it, in one push and in one part of the stream.
-#[test]
-fn an_attachment_moves_from_one_document_to_another() {
-    story(async |world| {
-        let (hub, eva, adam) = (
-            world.database().await,
-            world.database().await,
-            world.database().await,
-        );
-        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
-        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
-        put(&eva, "people/1", "first").await;
-        put(&eva, "people/2", "second").await;
-        attach(&eva, "people/1", "x", &vec![5; 50_000]).await;
-        to_eva.sync().await;
-        to_adam.sync().await;
-        let moved = CopyAttachment {
-            id: DocumentId::new("people/1", 512).unwrap(),
-            name: AttachmentName::new("x").unwrap(),
-            expected: ExpectedVersion::Any,
-            destination_id: DocumentId::new("people/2", 512).unwrap(),
-            destination_name: AttachmentName::new("y").unwrap(),
-            is_move: true,
-        };
-        eva.write_batch(vec![BatchCommand::CopyAttachment(moved)])
-            .await
-            .unwrap();
-        to_eva.sync().await;
-        to_adam.sync().await;
-        assert_eq!(pending(&eva).await, 0);
-        for database in [&hub, &adam] {
-            assert_eq!(attachment(database, "people/1", "x").await, None);
-            let y = attachment(database, "people/2", "y").await;
-            assert_eq!(y, Some(vec![5; 50_000]));
-        }
-        assert_sound(&[&hub, &eva, &adam]).await;
-    });
-}
-
-#[test]
-fn a_write_of_what_is_not_seen_ends_though_it_is_in_conflict() {
-    story(async |world| {
-        let (hub, eva) = (world.database().await, world.database().await);
-        let (read, write) = (scope(&["in/"], &[]), scope(&[], &[]));
-        *world.grants.lock().unwrap() = vec![("eva".to_owned(), grants(read, write))];
-        put(&hub, "out/1", "Hub").await;
-        put(&hub, "in/1", "Hub").await;
-        let mut line = world.connect(&hub, &eva, with_token("eva")).await;
-        put(&eva, "out/1", "Eva").await;
-        line.sync().await;
-        assert_eq!(pending(&eva).await, 0);
-        assert_eq!(name(&eva, "out/1").await.as_deref(), Some("Eva"));
-        let conflict = hub.read().await.unwrap().conflict("out/1").await.unwrap();
-        assert_eq!(conflict.unwrap().set.live.len(), 2);
-        // It goes on from its own version: there are still two.
-        put(&eva, "out/1", "Eva again").await;
-        line.sync().await;
-        assert_eq!(pending(&eva).await, 0);
-        let conflict = hub.read().await.unwrap().conflict("out/1").await.unwrap();
-        let mut bodies: Vec<String> = conflict
-            .unwrap()
-            .set
-            .live
-            .into_iter()
-            .map(|it| it.value.body)
-            .collect();
-        bodies.sort();
-        assert_eq!(bodies, [r#"{"Name":"Eva again"}"#, r#"{"Name":"Hub"}"#]);
-        // What it sees comes as ever.
-        put(&eva, "in/1", "Eva").await;
-        line.sync().await;
-        assert_eq!(name(&eva, "in/1").await.as_deref(), Some("Eva"));
-        assert_sound(&[&hub, &eva]).await;
-    });
-}
-
-#[test]
-fn attachments_alone_are_deleted_and_replaced() {
-    story(async |world| {
-        let (hub, eva) = (world.database().await, world.database().await);
-        put(&hub, "people/1", "Base").await;
-        for name in ["a", "b", "c"] {
-            attach(
-                &hub,
-                "people/1",
-                name,
-                format!("server's {name}").as_bytes(),
-            )
-            .await;
-        }
-        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
-        let delete = |name: &str| {
-            BatchCommand::DeleteAttachment(DeleteAttachment {
-                id: DocumentId::new("people/1", 512).unwrap(),
-                name: AttachmentName::new(name).unwrap(),
-                expected: ExpectedVersion::Any,
-            })
-        };
-        eva.write_batch(vec![delete("a")]).await.unwrap();
-        line.sync().await;
-        attach(&eva, "people/1", "b", b"another").await;
-        line.sync().await;
-        assert_eq!(attachment(&hub, "people/1", "a").await, None);
-        let b = attachment(&hub, "people/1", "b").await;
-        assert_eq!(b.as_deref(), Some(&b"another"[..]));
-        // Given up, what was deleted is back.
-        eva.write_batch(vec![delete("c")]).await.unwrap();
-        eva.discard_pending("people/1").await.unwrap();
-        let c = attachment(&eva, "people/1", "c").await;
-        assert_eq!(c.as_deref(), Some(&b"server's c"[..]));
-        line.sync().await;
-        assert_sound(&[&hub, &eva]).await;
-    });
-}
-
 fn grants(read: Scope, write: Scope) -> Grants {
     Grants {
         read,
@@ -726,187 +614,6 @@ fn with_token(token: &str) -> EdgeOptions {
         token: token.to_owned(),
         ..EdgeOptions::default()
     }
-}
-
-#[test]
-fn nobody_sees_or_writes_what_is_not_granted() {
-    story(async |world| {
-        let (hub, eva) = (world.database().await, world.database().await);
-        let grants = grants(
-            scope(&["groups/", "users/eva/"], &[]),
-            scope(&["users/eva/"], &["Notes"]),
-        );
-        *world.grants.lock().unwrap() = vec![("eva".to_owned(), grants)];
-        put(&hub, "groups/1", "Bees").await;
-        put(&hub, "users/adam/1", "secret").await;
-        put(&hub, "users/eva/7", "a person's record").await;
-        put_in(&eva, "users/eva/1", "mine", "Notes").await;
-        put_in(&eva, "users/adam/2", "not mine", "Notes").await;
-        put(&eva, "users/eva/2", "wrong collection").await;
-        put_in(&eva, "users/eva/7", "not a note before", "Notes").await;
-        let line = world.connect(&hub, &eva, with_token("eva")).await;
-        assert!(line.refused.is_none());
-        assert_eq!(name(&hub, "users/eva/1").await.as_deref(), Some("mine"));
-        assert_eq!(name(&hub, "users/adam/2").await, None);
-        assert_eq!(name(&hub, "users/eva/2").await, None);
-        assert_eq!(
-            name(&hub, "users/eva/7").await.as_deref(),
-            Some("a person's record")
-        );
-        assert_eq!(name(&eva, "groups/1").await.as_deref(), Some("Bees"));
-        assert_eq!(name(&eva, "users/adam/1").await, None);
-        assert_eq!(pending(&eva).await, 3);
-        let stranger = world
-            .connect(&hub, &world.database().await, with_token("x"))
-            .await;
-        assert_eq!(stranger.refused.unwrap().kind(), ErrorKind::Unauthorized);
-        assert_eq!(stranger.edge.status().phase, EdgePhase::Refused);
-        assert_sound(&[&hub, &eva]).await;
-    });
-}
-
-#[test]
-fn access_withdrawn_purges_and_access_granted_backfills() {
-    story(async |world| {
-        let (hub, eva) = (world.database().await, world.database().await);
-        let reads = |prefix: &str| {
-            let read = scope(&[prefix], &[]);
-            let write = scope(&[], &[]);
-            vec![("eva".to_owned(), grants(read, write))]
-        };
-        for group in 1..=5 {
-            put(&hub, &format!("a/{group}"), "A").await;
-            put(&hub, &format!("b/{group}"), "B").await;
-        }
-        *world.grants.lock().unwrap() = reads("a/");
-        drop(world.connect(&hub, &eva, with_token("eva")).await);
-        assert_eq!(
-            (name(&eva, "a/5").await.is_some(), name(&eva, "b/5").await),
-            (true, None)
-        );
-        put(&eva, "a/1", "changed while away").await;
-        *world.grants.lock().unwrap() = reads("b/");
-        let mut line = world.connect(&hub, &eva, with_token("eva")).await;
-        assert!(line.edge.take_events().contains(&EdgeEvent::Resynced));
-        assert_eq!(
-            (name(&eva, "a/5").await, name(&eva, "b/5").await.is_some()),
-            (None, true)
-        );
-        // What was written was not lost by it.
-        assert_eq!(
-            name(&hub, "a/1").await.as_deref(),
-            Some("changed while away")
-        );
-        assert_sound(&[&hub, &eva]).await;
-    });
-}
-
-/// Parents of a conflict are kept without any configuration, deleted documents by one.
-#[test]
-fn access_withdrawn_leaves_nothing_of_what_documents_were() {
-    story(async |world| {
-        let (hub, eva, adam) = (
-            world.database().await,
-            world.database().await,
-            world.database().await,
-        );
-        let all = CollectionRevisions::default();
-        let kept = RevisionsConfiguration {
-            default: Some(all),
-            ..RevisionsConfiguration::default()
-        };
-        eva.configure(Configure::Revisions(kept)).await.unwrap();
-        let reads = |prefixes: &[&str]| {
-            let (read, write) = (scope(prefixes, &[]), scope(&[], &[]));
-            vec![("eva".to_owned(), grants(read, write))]
-        };
-        *world.grants.lock().unwrap() = reads(&["open/", "secret/"]);
-        let mut to_eva = world.connect(&hub, &eva, with_token("eva")).await;
-        let mut to_adam = world.connect(&hub, &adam, with_token("eva")).await;
-        for id in ["open/1", "secret/1", "secret/2"] {
-            put(&adam, id, "Adam").await;
-            put(&eva, id, "Eva").await;
-            attach(&eva, id, "photo.png", &vec![7; 100_000]).await;
-        }
-        to_adam.sync().await;
-        to_eva.sync().await;
-        put(&eva, "open/1", "Both").await;
-        put(&eva, "secret/1", "Both").await;
-        delete(&eva, "secret/2").await;
-        to_eva.sync().await;
-        let revisions = async |id: &str| {
-            let read = eva.read().await.unwrap();
-            read.revisions(id, 0, 10).await.unwrap().len()
-        };
-        let before = [revisions("open/1").await, revisions("secret/1").await];
-        assert!(before.iter().all(|it| *it >= 3), "{before:?}");
-        assert!(revisions("secret/2").await > 0);
-        *world.grants.lock().unwrap() = reads(&["open/"]);
-        let mut again = world.connect(&hub, &eva, with_token("eva")).await;
-        assert!(again.edge.take_events().contains(&EdgeEvent::Resynced));
-        assert_eq!(name(&eva, "secret/1").await, None);
-        assert_eq!(
-            [revisions("secret/1").await, revisions("secret/2").await],
-            [0, 0]
-        );
-        assert_eq!(revisions("open/1").await, before[0]);
-        let read = eva.read().await.unwrap();
-        assert!(
-            read.revision_bin(pinyon_core::version::Etag::ZERO, 0, 10)
-                .await
-                .unwrap()
-                .is_empty()
-        );
-        drop(read);
-        assert_sound(&[&hub, &eva]).await;
-        // And back: nothing of before is in the way.
-        *world.grants.lock().unwrap() = reads(&["open/", "secret/"]);
-        drop(world.connect(&hub, &eva, with_token("eva")).await);
-        assert_eq!(name(&eva, "secret/1").await.as_deref(), Some("Both"));
-        assert_eq!(name(&eva, "secret/2").await, None);
-        assert_sound(&[&hub, &eva]).await;
-    });
-}
-
-#[test]
-fn who_was_away_for_longer_than_deletions_are_remembered_revives_nothing() {
-    story(async |world| {
-        let (hub, eva) = (world.database().await, world.database().await);
-        for id in ["people/1", "people/2", "people/3"] {
-            put(&hub, id, "Base").await;
-        }
-        drop(world.connect(&hub, &eva, EdgeOptions::default()).await);
-        put(&eva, "people/2", "edited offline").await;
-        delete(&hub, "people/1").await;
-        delete(&hub, "people/2").await;
-        world.clock.advance_ms(1000 * 3600 * 24 * 30);
-        let state = hub.read().await.unwrap().state().await.unwrap();
-        let now = Timestamp::parse("2026-01-31T00:00:00Z").unwrap();
-        let cleaned = hub
-            .clean_tombstones_step(state.last_etag, now, 100)
-            .await
-            .unwrap();
-        assert_eq!(cleaned, 2);
-        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
-        assert!(line.edge.take_events().contains(&EdgeEvent::Resynced));
-        assert_eq!(
-            (name(&eva, "people/1").await, name(&hub, "people/1").await),
-            (None, None)
-        );
-        assert_eq!(seen(&eva, "people/3").await, seen(&hub, "people/3").await);
-        // What was edited meanwhile is not revived without a word.
-        let conflict = hub
-            .read()
-            .await
-            .unwrap()
-            .conflict("people/2")
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(conflict.set.live.len(), 2);
-        assert_eq!(pending(&eva).await, 0);
-        assert_sound(&[&hub, &eva]).await;
-    });
 }
 
 async fn attach(database: &Memory, id: &str, name: &str, bytes: &[u8]) {
@@ -938,89 +645,6 @@ async fn attachment(database: &Memory, id: &str, name: &str) -> Option<Vec<u8>> 
         bytes.extend(read.content_at(&blob, bytes.len() as u64).await.unwrap());
     }
     Some(bytes)
-}
-
-/// A server may take smaller frames than the pieces that contents are stored in.
-#[test]
-fn contents_come_in_pieces_that_the_server_takes() {
-    story(async |world| {
-        let (hub, eva) = (world.database().await, world.database().await);
-        let small = HubOptions {
-            max_frame_bytes: 20_000,
-            ..world.hub_options()
-        };
-        let mut line = world
-            .connect_with(&hub, &eva, EdgeOptions::default(), small)
-            .await;
-        put(&eva, "people/1", "Eva").await;
-        let photo: Vec<u8> = (0..600_000).map(|at| (at % 251) as u8).collect();
-        attach(&eva, "people/1", "photo.png", &photo).await;
-        line.sync().await;
-        assert!(line.largest_to_hub <= 20_000, "{}", line.largest_to_hub);
-        assert_eq!(pending(&eva).await, 0);
-        assert_eq!(attachment(&hub, "people/1", "photo.png").await, Some(photo));
-    });
-}
-
-#[test]
-fn attachments_travel_with_their_documents_both_ways() {
-    story(async |world| {
-        let (hub, eva, adam) = (
-            world.database().await,
-            world.database().await,
-            world.database().await,
-        );
-        let photo: Vec<u8> = (0..700_000u32).map(|it| (it % 251) as u8).collect();
-        put(&eva, "people/1", "Eva").await;
-        attach(&eva, "people/1", "photo.png", &photo).await;
-        put(&hub, "people/2", "Adam").await;
-        attach(&hub, "people/2", "note.txt", b"small").await;
-        let mut to_eva = world.connect(&hub, &eva, EdgeOptions::default()).await;
-        let mut to_adam = world.connect(&hub, &adam, EdgeOptions::default()).await;
-        for database in [&hub, &eva, &adam] {
-            assert_eq!(
-                attachment(database, "people/1", "photo.png")
-                    .await
-                    .as_deref(),
-                Some(&photo[..])
-            );
-            assert_eq!(
-                attachment(database, "people/2", "note.txt")
-                    .await
-                    .as_deref(),
-                Some(&b"small"[..])
-            );
-        }
-        // In a conflict, too, nothing of it is lost.
-        attach(&eva, "people/2", "eva.txt", b"of eva").await;
-        attach(&adam, "people/2", "adam.txt", b"of adam").await;
-        to_eva.sync().await;
-        to_adam.sync().await;
-        to_eva.sync().await;
-        assert!(
-            eva.read()
-                .await
-                .unwrap()
-                .conflict("people/2")
-                .await
-                .unwrap()
-                .is_some()
-        );
-        assert_sound(&[&hub, &eva, &adam]).await;
-        put(&eva, "people/2", "settled").await;
-        to_eva.sync().await;
-        to_adam.sync().await;
-        assert_eq!(name(&adam, "people/2").await.as_deref(), Some("settled"));
-        for (file, content) in [
-            ("note.txt", "small"),
-            ("eva.txt", "of eva"),
-            ("adam.txt", "of adam"),
-        ] {
-            let kept = attachment(&adam, "people/2", file).await.unwrap();
-            assert_eq!(kept, content.as_bytes(), "{file}");
-        }
-        assert_sound(&[&hub, &eva, &adam]).await;
-    });
 }
 
 #[test]

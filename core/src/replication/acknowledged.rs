@@ -151,14 +151,14 @@ mod tests {
         };
         let known = Acknowledged::default();
         let key = |number: usize| Bytes::from(format!("people/{number}"));
-        for number in 0..2 * KEPT {
+        for number in 0..=2 * KEPT {
             known.note(
                 &key(number),
                 Etag::new(number as u64),
                 dot(number as u64 + 100),
             );
         }
-        let last = 2 * KEPT - 1;
+        let last = 2 * KEPT;
         let now = dot(last as u64 + 100);
         assert_eq!(known.before(&key(last), now), Some(Etag::new(last as u64)));
         assert_eq!(known.before(&key(last), dot(5)), None);

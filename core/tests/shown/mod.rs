@@ -15,7 +15,7 @@ use pinyon_core::storage::StoreName;
 use serde_json::{Value, json};
 
 use super::order;
-use super::story::indexes::{TestIndexes, ask, catch_up, define, open, write};
+use super::story::indexes::{TestIndexes, ask, catch_up, define, ids, open, write};
 use super::story::{Story, put};
 
 fn shown(results: Vec<Value>) -> Vec<Value> {
