@@ -46,14 +46,14 @@ const PARTS: &[Part] = &[
         folder: "dist/wasm",
         module: SMALL,
         most_packed_kib: 552,
-        most_dev_kib: 7_900,
+        most_dev_kib: 7_950,
     },
     // Last: its compilation is what `compile_package` finds done next time.
     Part {
         folder: "dist/whole",
         module: WHOLE,
         most_packed_kib: 995,
-        most_dev_kib: 12_800,
+        most_dev_kib: 12_950,
     },
 ];
 
