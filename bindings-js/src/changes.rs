@@ -39,11 +39,13 @@ impl Database {
                         "id": tombstone.id,
                         "collectionName": tombstone.collection,
                         "changeVector": tombstone.context.to_text(read.incarnations())?,
-                        "isKnown": self.database.is_acknowledged(
-                            &tombstone.id,
-                            tombstone.dot,
-                            told,
-                        ),
+                        // A conflict goes by the name of one of its versions, which may be known.
+                        "isKnown": !tombstone.is_conflict()
+                            && self.database.is_acknowledged(
+                                &tombstone.id,
+                                tombstone.dot,
+                                told,
+                            ),
                     }));
                 }
                 Item::Revision(revision) => last = revision.etag().number(),
