@@ -58,18 +58,18 @@ impl Database {
     }
 }
 
+/// Whether a query that was sent changes what it finds.
+fn has_update(sent: &str) -> JsResult<bool> {
+    let question = parse_query(sent).map_err(to_js)?;
+    Ok(question.query.query.update.is_some())
+}
+
 #[wasm_bindgen(wasm_bindgen_futures = crate::promises)]
 impl Database {
     /// Runs the `update` of a query on each document that it finds: JSON.
     #[wasm_bindgen(js_name = patchByQuery)]
     pub async fn patch_by_query(&self, query: String, allows_stale: bool) -> JsResult<String> {
-        let has_update = parse_query(&query)
-            .map_err(to_js)?
-            .query
-            .query
-            .update
-            .is_some();
-        if !has_update {
+        if !has_update(&query)? {
             let message = "a query that patches ends in update { … }";
             return Err(to_js(Error::invalid(message)));
         }
@@ -80,13 +80,7 @@ impl Database {
     /// Deletes each document that a query finds: JSON.
     #[wasm_bindgen(js_name = deleteByQuery)]
     pub async fn delete_by_query(&self, query: String, allows_stale: bool) -> JsResult<String> {
-        let has_update = parse_query(&query)
-            .map_err(to_js)?
-            .query
-            .query
-            .update
-            .is_some();
-        if has_update {
+        if has_update(&query)? {
             let message = "a query that deletes has no 'update'";
             return Err(to_js(Error::invalid(message)));
         }
