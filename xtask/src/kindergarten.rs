@@ -14,6 +14,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Written last, so that its time is that of the whole.
 const LAST_FILE: &str = "service-worker.js";
 
+/// Whether it was ever built, though something may have changed since.
+pub fn is_built(workspace: &Workspace) -> bool {
+    workspace.target("kindergarten").join(LAST_FILE).exists()
+}
+
 /// For `run`: with the optimised package, built anew only when something of it changed.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.target("kindergarten");
@@ -42,9 +47,14 @@ pub fn assemble(workspace: &Workspace, folder: &Path) -> Result<()> {
     process::run_required(&mut build, LIMIT)
 }
 
-/// A key of this machine's own beside the databases, made by the server's program.
+/// A key of this machine's own beside the databases, made by the server's program. Not among them:
+/// a server founds them in an empty folder only.
 pub fn keys(workspace: &Workspace, program: &Path, data_dir: &Path) -> Result<PathBuf> {
-    let keys = data_dir.join("development-keys.json");
+    let keys = data_dir.with_extension("keys.json");
+    let keys_of_before = data_dir.join("development-keys.json");
+    if keys_of_before.exists() {
+        fs::rename(&keys_of_before, &keys).with_context(|| keys.display().to_string())?;
+    }
     if !keys.exists() {
         let mut make = workspace.program(program);
         make.args(["edge-token", "--new-keys"]).arg(&keys);

@@ -37,13 +37,18 @@ pub struct Finished {
 /// From now on an interrupt also ends the programs that [`run`] waits for.
 pub fn stop_on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
-        for group in running().iter() {
-            // The group may have ended by itself just now; either way it is gone.
-            let _gone = killpg(*group, Signal::SIGTERM);
-        }
+        stop_running();
         std::process::exit(EXIT_INTERRUPTED);
     })
     .context("could not install the interrupt handler")
+}
+
+/// Tells the programs that [`run`] waits for to end.
+pub fn stop_running() {
+    for group in running().iter() {
+        // The group may have ended by itself just now; either way it is gone.
+        let _gone = killpg(*group, Signal::SIGTERM);
+    }
 }
 
 /// Runs `command` to its end, at most for `limit`, passing on what it prints.

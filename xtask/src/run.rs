@@ -43,6 +43,9 @@ pub struct RunArguments {
     /// Start this program instead of building the server
     #[arg(long, value_name = "PROGRAM")]
     server: Option<PathBuf>,
+    /// Serve the demonstration from this folder instead of building it
+    #[arg(long, value_name = "FOLDER")]
+    pages: Option<PathBuf>,
 }
 
 /// Builds and starts the server, loads the sample unless it is there, and waits for Ctrl-C.
@@ -51,13 +54,13 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
         Some(program) => program.clone(),
         None => build(workspace)?,
     };
-    // Who only loads data needs no page.
-    let pages = match arguments.load_only {
-        true => None,
-        false => {
-            println!("building the demonstration");
-            Some(kindergarten::build(workspace)?)
-        }
+    let pages = match &arguments.pages {
+        Some(pages) => Some(pages.clone()),
+        // Who only loads data needs no page.
+        None if arguments.load_only => None,
+        // The first time takes minutes, in which there is something else to look at.
+        None if !kindergarten::is_built(workspace) => None,
+        None => Some(kindergarten::build(workspace)?),
     };
     // Another server there would answer in place of ours.
     TcpListener::bind(arguments.listen).with_context(|| {
@@ -70,18 +73,90 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
     ctrlc::set_handler(move || {
         // If nobody listens any more, the program is ending already.
         let _ending = interrupt.send(());
+        process::stop_running();
     })?;
-    let mut running = Running::start(workspace, &program, arguments, pages.as_deref())?;
-    let mut outcome = serve(workspace, &mut running, arguments, &interrupts);
-    if outcome.is_err() {
-        // If the server died, that is the reason, not that it did not answer.
-        outcome = running.require_alive().and(outcome);
+    let place = Place {
+        workspace,
+        program: &program,
+        arguments,
+        interrupts: &interrupts,
+    };
+    let mut status = None;
+    let mut pages = pages;
+    if pages.is_none() && !arguments.load_only {
+        status = Some(place.run_server(None, |_| {
+            pages = build_pages(workspace, &interrupts)?;
+            Ok(())
+        })?);
     }
-    let stopped = running.stop();
-    outcome?;
-    let status = stopped?;
-    println!("the server stopped: {status}");
-    Ok(ExitCode::from(u8::from(!status.success())))
+    if pages.is_some() || arguments.load_only {
+        let pages = pages.as_deref();
+        status = Some(
+            place.run_server(pages, |running| match arguments.load_only {
+                true => Ok(()),
+                false => {
+                    println!("  Stop it with                 Ctrl-C\n");
+                    running.wait_for_end(&interrupts)
+                }
+            })?,
+        );
+    }
+    let is_good = status.is_some_and(|it| it.success());
+    Ok(ExitCode::from(u8::from(!is_good)))
+}
+
+/// The demonstration, built while a server runs without it; `None` if someone asked to stop.
+fn build_pages(workspace: &Workspace, interrupts: &Receiver<()>) -> Result<Option<PathBuf>> {
+    println!(
+        "\nbuilding the demonstration of an offline-first application (some minutes); the server \
+         starts again with it"
+    );
+    let built = kindergarten::build(workspace);
+    if interrupts.try_recv().is_ok() {
+        return Ok(None);
+    }
+    built.map(Some)
+}
+
+/// What a server is run with.
+struct Place<'a> {
+    workspace: &'a Workspace,
+    program: &'a Path,
+    arguments: &'a RunArguments,
+    interrupts: &'a Receiver<()>,
+}
+
+impl Place<'_> {
+    /// Runs a server until the sample is loaded and `then` is over, or someone asks to stop.
+    fn run_server(
+        &self,
+        pages: Option<&Path>,
+        then: impl FnOnce(&mut Running) -> Result<()>,
+    ) -> Result<ExitStatus> {
+        let mut running = Running::start(self.workspace, self.program, self.arguments, pages)?;
+        let served = serve(
+            self.workspace,
+            &mut running,
+            self.arguments,
+            self.interrupts,
+        );
+        let mut outcome = served.and_then(|is_loaded| match is_loaded {
+            true => {
+                show_places(&running, self.arguments, pages.is_some());
+                then(&mut running)
+            }
+            false => Ok(()),
+        });
+        if outcome.is_err() {
+            // If the server died, that is the reason, not that it did not answer.
+            outcome = running.require_alive().and(outcome);
+        }
+        let stopped = running.stop();
+        outcome?;
+        let status = stopped?;
+        println!("the server stopped: {status}");
+        Ok(status)
+    }
 }
 
 /// The release profile without its slow finishing steps: loading 171,000 documents with an
@@ -95,17 +170,17 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target("quick/pinyon"))
 }
 
-/// Everything between start and stop; returns when it is time to stop.
+/// Loads the sample, unless it is there; `false` if someone asked to stop first.
 fn serve(
     workspace: &Workspace,
     running: &mut Running,
     arguments: &RunArguments,
     interrupts: &Receiver<()>,
-) -> Result<()> {
+) -> Result<bool> {
     let url = format!("http://{}", arguments.listen);
     let server = Server::new(url.clone());
     if !running.wait_until_ready(&server, interrupts)? {
-        return Ok(());
+        return Ok(false);
     }
     let samples: [(&str, MakeDocuments); 2] = [
         (sample::KINDERGARTEN, sample::kindergarten_documents),
@@ -119,12 +194,18 @@ fn serve(
         let documents = documents(workspace)?;
         let is_interrupted = || interrupts.try_recv().is_ok();
         if server.upload(database, &documents, is_interrupted)? == Uploaded::Interrupted {
-            return Ok(());
+            return Ok(false);
         }
         server.require_stored(database, &documents)?;
     }
+    Ok(true)
+}
+
+/// Where to look.
+fn show_places(running: &Running, arguments: &RunArguments, has_pages: bool) {
+    let url = format!("http://{}", arguments.listen);
     println!("\n  Browse the databases         {url}/");
-    if !arguments.load_only {
+    if has_pages {
         println!("  The kindergarten, offline    {url}/kindergarten/");
     }
     println!(
@@ -139,11 +220,6 @@ fn serve(
         "  Log of the server            {}",
         running.log_path.display()
     );
-    if arguments.load_only {
-        return Ok(());
-    }
-    println!("  Stop it with                 Ctrl-C\n");
-    running.wait_for_end(interrupts)
 }
 
 /// The server's process.

@@ -1,4 +1,4 @@
-//! The stage that does what a newcomer does first: `cargo xtask run`, twice.
+//! The stage that does what a newcomer does first: `cargo xtask run`, twice, with pages to serve.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,6 +19,15 @@ pub fn test_sample(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     let data_dir = workspace.target("test-sample");
     if data_dir.exists() {
         fs::remove_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
+    }
+    // As the server starts for the demonstration, whose files the browser stage builds and opens.
+    let pages = workspace.target("test-sample-pages");
+    fs::create_dir_all(&pages).with_context(|| pages.display().to_string())?;
+    let page = pages.join("index.html");
+    fs::write(&page, "<!doctype html>").with_context(|| page.display().to_string())?;
+    let keys = data_dir.with_extension("keys.json");
+    if keys.exists() {
+        fs::remove_file(&keys).with_context(|| keys.display().to_string())?;
     }
     let first = start_and_stop(workspace, &server, &data_dir, "loading ", limit)?;
     let second = start_and_stop(workspace, &server, &data_dir, "there already", limit)?;
@@ -41,7 +50,9 @@ fn start_and_stop(
         .arg("--server")
         .arg(server)
         .arg("--data-dir")
-        .arg(data_dir);
+        .arg(data_dir)
+        .arg("--pages")
+        .arg(workspace.target("test-sample-pages"));
     let finished = process::run(&mut command, limit)?;
     let said_so = finished.output.contains(expected);
     if !said_so {
