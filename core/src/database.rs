@@ -17,7 +17,7 @@ use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::{Notice, Notices};
 use crate::reader::ReadTransaction;
-use crate::replication::Acknowledged;
+use crate::replication::{Acknowledged, Opening};
 use crate::revisions::{
     AdoptRevisions, AdoptedRevisions, EnforceRevisions, EnforcedRevisions, RevertDatabase,
     RevertedDatabase, SweepRevisionBin, SweptRevisionBin,
@@ -66,6 +66,8 @@ pub(crate) struct Shared<S: Store> {
     pub(crate) notices: Notices,
     /// Tells whoever follows the documents that there is something new.
     pub(crate) committed: event_listener::Event,
+    /// This opening, for edges that follow it.
+    opening: Opening,
     /// What edges' writes were called before a server had them.
     pub(crate) acknowledged: Arc<Acknowledged>,
     /// Commits of the merger since the database was opened.
@@ -122,6 +124,12 @@ impl<S: Store> Database<S> {
     /// `Corrupted` when the database's own record does not fit; whatever the store reports.
     pub async fn open(store: S, host: Host, options: DatabaseOptions) -> Result<(Self, Merger<S>)> {
         let state = load_or_found(&store, &host, &options).await?;
+        let mut mark = [0; 8];
+        host.random.fill(&mut mark)?;
+        let opening = Opening {
+            mark: u64::from_le_bytes(mark),
+            from: state.last_etag,
+        };
         let limits = Arc::new(options.limits);
         let (queue, requests) = Queue::new(
             limits.max_queued_operations,
@@ -136,6 +144,7 @@ impl<S: Store> Database<S> {
             queue,
             notices: Notices::default(),
             committed: event_listener::Event::new(),
+            opening,
             acknowledged: Arc::default(),
             commit_count: AtomicU64::new(0),
             patch_lanes: PatchLanes::default(),
@@ -156,6 +165,10 @@ impl<S: Store> Database<S> {
 
     pub(crate) fn host(&self) -> &Host {
         &self.shared.host
+    }
+
+    pub(crate) fn opening(&self) -> Opening {
+        self.shared.opening
     }
 
     /// The identity of this life of the database.

@@ -10,6 +10,8 @@ mod attachments;
 mod conflicts;
 #[path = "sync/pushes.rs"]
 mod pushes;
+#[path = "sync/restores.rs"]
+mod restores;
 
 use std::sync::{Arc, Mutex};
 
@@ -75,6 +77,10 @@ impl World {
             .open(&StoreName::new("documents").unwrap())
             .await
             .unwrap();
+        self.database_in(store).await
+    }
+
+    async fn database_in(&self, store: MemoryStore) -> Memory {
         self.seeds.set(self.seeds.get() + 1);
         let host = Host {
             clock: Arc::clone(&self.clock) as _,

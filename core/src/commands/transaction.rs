@@ -132,6 +132,11 @@ impl<S: Snapshot> Transaction<S> {
         self.state.incarnations.own = self.state.incarnations.intern(id, tag);
     }
 
+    /// Notes that of `incarnation` only what it wrote up to `etag` is here under its name.
+    pub(crate) fn lower_seen(&mut self, incarnation: IncarnationIndex, etag: Etag) {
+        self.state.incarnations.rows[incarnation.number() as usize].seen = etag;
+    }
+
     /// Makes sure that the state is written though no record changes.
     pub(crate) fn put_state_marker(&mut self) {
         let state = self.state.encode();

@@ -13,7 +13,7 @@ use super::local_write::LocalWrite;
 use super::records::{
     Stored, facts_of, hold_contents, install, let_go_of_contents, load, put_fact, settle_by_rule,
 };
-use super::wire::{EdgeWrite, Verdict, WriteOutcome, entry_to_wire, vector_to_wire};
+use super::wire::{EdgeWrite, Verdict, WireEntry, WriteOutcome, entry_to_wire, vector_to_wire};
 use super::{Facts, ReplicationOutcome, Scope};
 use crate::attachments::{AttachmentContent, AttachmentName, ListedAttachment, parse_hash};
 use crate::commands::Transaction;
@@ -156,7 +156,11 @@ impl AcceptWrites {
                 configuration: validation.as_ref(),
                 judgement: self.judgements.get(at).and_then(Option::as_ref),
             };
-            let accepting = self.accept(tx, write, origin, judged, &record, &mut told);
+            let known_as = match &write.lost {
+                Some(lost) => lost.name_of_lost(write.hash),
+                None => origin,
+            };
+            let accepting = self.accept(tx, write, known_as, judged, &record, &mut told);
             let verdict = match accepting.await {
                 Ok(verdict) => verdict,
                 Err(Hindrance::Verdict(verdict)) => verdict,
@@ -206,7 +210,15 @@ impl AcceptWrites {
         if stored.set.live.iter().any(is_foreign) {
             return refuse("Forbidden", format!("'{}' may not be changed", id.as_str()));
         }
-        let offer = self.offer(tx, write, origin)?;
+        if let Some(lost) = &write.lost
+            && let Some(verdict) = self.find_lost(tx, lost, &stored)?
+        {
+            return Ok(verdict);
+        }
+        let mut offer = self.offer(tx, write, origin)?;
+        if write.lost.is_none() {
+            self.replace_what_went_back(tx, &mut offer, &stored);
+        }
         let origins = stored
             .set
             .live
@@ -219,7 +231,9 @@ impl AcceptWrites {
             accept_rule::Verdict::Known(dot) => return answer(tx, &stored.set, &offer, dot),
             accept_rule::Verdict::Behind => return Ok(Verdict::Behind),
             accept_rule::Verdict::New => {
-                self.refuse_fork(tx, origin, record).await?;
+                if write.lost.is_none() {
+                    self.refuse_fork(tx, origin, record).await?;
+                }
                 let version = self.checked(tx, &id, write, &stored).await?;
                 validated.check(&stored.set, &version)?;
                 self.take_in(tx, &key, stored, (&offer, &facts), version)
@@ -232,6 +246,47 @@ impl AcceptWrites {
             told.push(document_etag(tx, &key).await?);
         }
         answer(tx, &set, &offer, dot)
+    }
+
+    /// Whether what an edge believes lost is here, or may come.
+    fn find_lost<S: Snapshot>(
+        &self,
+        tx: &Transaction<S>,
+        lost: &WireEntry,
+        stored: &Stored,
+    ) -> Result<Option<Verdict>, Hindrance> {
+        if self.members.contains(&lost.name.id) {
+            return refuse("InvalidDocument", "a server that lives has lost nothing");
+        }
+        let known = tx.known_entry(lost);
+        Ok(match known {
+            Some(dot) if stored.set.context.contains(dot) => Some(Verdict::Accepted {
+                dot: lost.clone(),
+                sole: None,
+            }),
+            _ => None,
+        })
+    }
+
+    /// What stands here is older than what the author had, because a server was restored: the author
+    /// had seen it, by its context, though under none of the names that are here.
+    fn replace_what_went_back<S: Snapshot>(
+        &self,
+        tx: &Transaction<S>,
+        offer: &mut Offer,
+        stored: &Stored,
+    ) {
+        let names = tx.incarnations();
+        let is_lost = |entry: &Entry| {
+            let row = names.row(entry.incarnation);
+            row.is_ok_and(|row| !self.members.contains(&row.id) && entry.etag > row.seen)
+        };
+        if !offer.base.entries().iter().any(is_lost) {
+            return;
+        }
+        let seen = stored.set.live.iter().map(|live| live.dot);
+        let seen: Vec<Dot> = seen.filter(|dot| offer.base.contains(*dot)).collect();
+        offer.replaces.extend(seen);
     }
 
     /// The offer in this store's terms: what it names and nobody here knows, nobody here has.

@@ -16,7 +16,8 @@ use super::end_resync::mark_of;
 use super::local_write::{
     keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
 };
-use super::records::{Stored, hold_contents, install, let_go_of_contents, load};
+use super::lost_write::{Departed, name_of_pending, offer_lost_again};
+use super::records::{hold_contents, install, let_go_of_contents, load};
 use super::wire::{Name, WireState};
 use crate::attachments::AttachmentContent;
 use crate::commands::Transaction;
@@ -37,6 +38,10 @@ pub struct ApplyPull {
     pub filter: u64,
     /// The incarnations that live.
     pub members: Arc<[IncarnationId]>,
+    /// The mark of the server's opening.
+    pub opening: u64,
+    /// The incarnations that live no more.
+    pub departed: Arc<[Departed]>,
     /// The documents.
     pub states: Vec<WireState>,
     /// Contents of attachments that came with them.
@@ -75,6 +80,7 @@ impl ApplyPull {
         edge.cursors.push(HubCursor {
             hub,
             etag: self.up_to,
+            opening: self.opening,
             filter: self.filter,
             resync_until: self.resync_until,
         });
@@ -90,39 +96,38 @@ impl ApplyPull {
     ) -> Result<bool> {
         let remote = tx.learn_set(state);
         let pending = load_pending(tx, key).await?;
-        let Stored {
-            previous,
-            set: local,
-        } = load(tx, key).await?;
+        let stored = load(tx, key).await?;
         let Some(pending) = pending else {
+            let local = &stored.set;
             let own = tx.incarnations().own();
             let context = shared_context(&local.context, own);
             let is_same = context == local.context && context == remote.context;
             if is_same || !self.covers(tx, &remote.context, &context) {
                 return Ok(false);
             }
+            if offer_lost_again(tx, key, &stored, &remote, &self.departed).await? {
+                return Ok(false);
+            }
             let etag = tx.take_etag();
-            install(tx, key, &previous, &remote, etag).await?;
+            install(tx, key, &stored.previous, &remote, etag).await?;
             return Ok(true);
         };
+        let previous = stored.previous;
         let known = known_context(tx, key, &pending).await?;
         if !self.covers(tx, &remote.context, &known) {
             return Ok(false);
         }
-        let contains_it = remote
-            .live
-            .iter()
-            .any(|it| it.origin == Some(pending.origin))
-            || pending
-                .accepted
-                .is_some_and(|dot| remote.context.contains(dot));
+        let name = name_of_pending(&pending, tx.incarnations())?;
+        let dots = [pending.accepted, pending.lost];
+        let contains_it = remote.live.iter().any(|it| it.origin == Some(name))
+            || (dots.iter().flatten()).any(|dot| remote.context.contains(*dot));
         if !contains_it {
             put_state(tx, EdgeStateKind::Pulled, key, Some(&remote)).await?;
             return Ok(false);
         }
         let etag = tx.take_etag();
         install(tx, key, &previous, &remote, etag).await?;
-        note_acknowledged(tx, key, &previous, pending.origin, &remote);
+        note_acknowledged(tx, key, &previous, name, &remote);
         keep_conflict_base(tx, key, &remote).await?;
         remove_pending(tx, key, &pending).await?;
         Ok(true)

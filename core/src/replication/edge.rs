@@ -10,8 +10,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
+use super::lost_write::{Departed, lost_before};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::outbox::Outbox;
+pub use super::pending_document::PendingDocument;
+use super::pending_document::{current_version, pending_of};
 use super::sync_round::SyncRounds;
 use super::wire::{
     EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire,
@@ -21,15 +24,11 @@ use super::{
     ReplicationOutcome, ResyncEnd, RetryRefused, SettleWrites,
 };
 use crate::commands::{Operation, Outcome};
-use crate::conflicts::{of_record, of_tombstone};
 use crate::database::Database;
 use crate::document::to_id_key;
 use crate::reader::Pages;
-use crate::schema::conflicts::DocumentVersion;
-use crate::schema::documents::DocumentRecord;
-use crate::schema::edge::{self, EDGE_KEY, EdgeRecord, PendingWrite, Refusal};
-use crate::schema::tombstones::Tombstone;
-use crate::schema::{DATABASE, DOCUMENTS, PENDING, PENDING_ORDER, TOMBSTONES};
+use crate::schema::edge::{self, EDGE_KEY, EdgeRecord, Refusal};
+use crate::schema::{DATABASE, PENDING_ORDER};
 use crate::storage::{Direction, KeyRange, Snapshot, Store};
 use crate::version::{Etag, IncarnationId, Origin};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
@@ -110,6 +109,8 @@ pub enum EdgeEvent {
 struct Hub {
     name: Name,
     members: Arc<[IncarnationId]>,
+    opening: u64,
+    departed: Arc<[Departed]>,
     filter: u64,
     resync_until: Option<Etag>,
     max_frame_bytes: usize,
@@ -339,6 +340,7 @@ impl<S: Store> EdgeSession<S> {
             Ok(Position {
                 hub: read.incarnations().row(cursor.hub)?.id,
                 etag: cursor.etag,
+                opening: cursor.opening,
                 filter: cursor.filter,
                 resync_until: cursor.resync_until,
             })
@@ -359,6 +361,8 @@ impl<S: Store> EdgeSession<S> {
             version,
             hub,
             members,
+            opening,
+            departed,
             known,
             filter,
             from,
@@ -381,6 +385,8 @@ impl<S: Store> EdgeSession<S> {
         self.hub = Some(Hub {
             name: hub,
             members,
+            opening,
+            departed,
             filter,
             resync_until,
             max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
@@ -420,6 +426,8 @@ impl<S: Store> EdgeSession<S> {
             hub: hub.name.clone(),
             filter: hub.filter,
             members: Arc::clone(&hub.members),
+            opening: hub.opening,
+            departed: Arc::clone(&hub.departed),
             states: arrived.states,
             contents: arrived.contents.fetched,
             up_to: arrived.up_to,
@@ -432,7 +440,7 @@ impl<S: Store> EdgeSession<S> {
         }
         if hub.resync_until.is_some_and(|until| arrived.up_to >= until) {
             hub.resync_until = None;
-            end_resync(&self.database, &hub.name).await?;
+            end_resync(&self.database, &hub.name, &hub.departed).await?;
             self.events.push(EdgeEvent::Resynced);
         }
         let (up_to, last_etag) = (arrived.up_to, arrived.last_etag);
@@ -589,6 +597,11 @@ impl<S: Store> EdgeSession<S> {
         replicate(&self.database, settle).await.map(drop)
     }
 
+    fn departed(&self) -> Arc<[Departed]> {
+        let hub = self.hub.as_ref();
+        hub.map_or_else(Arc::default, |hub| Arc::clone(&hub.departed))
+    }
+
     /// A pending write, if it still is one and there is a point in sending it.
     async fn load_write(
         &self,
@@ -617,13 +630,19 @@ impl<S: Store> EdgeSession<S> {
         let to_wire = |dots: &[_]| -> Result<Vec<_>> {
             dots.iter().map(|dot| entry_to_wire(*dot, names)).collect()
         };
+        let mut chain = pending.chain;
+        chain.extend(lost_before(read, key, &pending.replaces, &self.departed()).await?);
         let write = EdgeWrite {
             sequence,
             hash: pending.origin.hash,
             base: vector_to_wire(&pending.base, names)?,
             replaces: to_wire(&pending.replaces)?,
             replaced_origins: pending.replaced_origins,
-            chain: pending.chain,
+            chain,
+            lost: pending
+                .lost
+                .map(|dot| entry_to_wire(dot, names))
+                .transpose()?,
             version,
         };
         Ok(Some((pending.origin, write)))
@@ -650,11 +669,16 @@ async fn replicate<S: Store>(
     }
 }
 
-async fn end_resync<S: Store>(database: &Database<S>, hub: &Name) -> Result<()> {
+async fn end_resync<S: Store>(
+    database: &Database<S>,
+    hub: &Name,
+    departed: &Arc<[Departed]>,
+) -> Result<()> {
     let mut at = ResyncEnd::Documents(None);
     loop {
         let end = EndResync {
             hub: hub.clone(),
+            departed: Arc::clone(departed),
             at,
         };
         match replicate(database, ReplicationCommand::EndResync(end)).await? {
@@ -669,92 +693,6 @@ async fn edge_record<S: Snapshot>(read: &ReadTransaction<S>) -> Result<EdgeRecor
     let stored = read.snapshot.get_many(DATABASE, &[key]).await?;
     let stored = stored.into_iter().next().flatten();
     EdgeRecord::decode(&stored.ok_or_else(super::apply_pull::no_edge)?)
-}
-
-async fn pending_of<S: Snapshot>(
-    read: &ReadTransaction<S>,
-    key: &Bytes,
-) -> Result<Option<PendingWrite>> {
-    let stored = read
-        .snapshot
-        .get_many(PENDING, std::slice::from_ref(key))
-        .await?;
-    let stored = stored.into_iter().next().flatten();
-    stored.map(|value| PendingWrite::decode(&value)).transpose()
-}
-
-async fn current_version<S: Snapshot>(
-    read: &ReadTransaction<S>,
-    key: &Bytes,
-) -> Result<DocumentVersion> {
-    let keys = std::slice::from_ref(key);
-    let document = read
-        .snapshot
-        .get_many(DOCUMENTS, keys)
-        .await?
-        .pop()
-        .flatten();
-    let set = match document {
-        Some(value) => of_record(key, &DocumentRecord::decode(value)?),
-        None => {
-            let tombstone = read
-                .snapshot
-                .get_many(TOMBSTONES, keys)
-                .await?
-                .pop()
-                .flatten();
-            let missing = || Error::corrupted("a pending write has neither document nor tombstone");
-            of_tombstone(&Tombstone::decode(&tombstone.ok_or_else(missing)?)?)
-        }
-    };
-    let [live] = <[_; 1]>::try_from(set.live).map_err(|_| Error::corrupted("no single version"))?;
-    Ok(live.value)
-}
-
-/// A write that no server is known to have, for an application to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingDocument {
-    /// The document, lower-cased.
-    pub id: String,
-    /// Which write.
-    pub sequence: u64,
-    /// Whether it is a deletion.
-    pub is_deletion: bool,
-    /// Why a server refused it.
-    pub refusal: Option<Refusal>,
-}
-
-impl<S: Snapshot> ReadTransaction<S> {
-    /// What is pending on this edge, oldest first, after `sequence`, at most `limit`.
-    ///
-    /// # Errors
-    /// Whatever the store reports; `Corrupted` when a record does not fit.
-    pub async fn pending_documents(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<PendingDocument>> {
-        let range = KeyRange::all().after(edge::order_key(after));
-        let mut pages = Pages::new(PENDING_ORDER, range, Direction::Forward, limit);
-        let mut found = Vec::new();
-        while let Some(page) = pages.next(&self.snapshot).await? {
-            for (_, key) in page {
-                if found.len() >= limit {
-                    return Ok(found);
-                }
-                let Some(pending) = pending_of(self, &key).await? else {
-                    continue;
-                };
-                found.push(PendingDocument {
-                    id: String::from_utf8_lossy(&key).into_owned(),
-                    sequence: pending.origin.sequence,
-                    is_deletion: current_version(self, &key).await?.is_deletion,
-                    refusal: pending.refusal,
-                });
-            }
-        }
-        Ok(found)
-    }
 }
 
 impl<S: Store> Database<S> {

@@ -9,12 +9,13 @@ use super::local_write::{
     LocalWrite, follow_own, keep_conflict_base, load_pending, next_origin, put_pending, put_state,
     rebase, remove_pending,
 };
+use super::lost_write::name_of_pending;
 use super::records::{Stored, install, load};
 use super::wire::{Verdict, WriteOutcome};
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
 use crate::schema::conflicts::DocumentVersion;
-use crate::schema::edge::{EdgeRecord, EdgeStateKind, PendingWrite, order_key};
+use crate::schema::edge::{EdgeRecord, EdgeStateKind, PendingWrite, Refusal, order_key};
 use crate::schema::{DOCUMENTS, PENDING, PENDING_ORDER};
 use crate::storage::{KeyRange, Snapshot};
 use crate::version::{Live, Origin, ReplicaId, Siblings};
@@ -148,6 +149,7 @@ async fn settle<S: Snapshot>(
                 }
                 return Ok(());
             }
+            let name = name_of_pending(&pending, tx.incarnations())?;
             let Stored { previous, mut set } = load(tx, key).await?;
             let mut arrived = pulled(tx, key).await?;
             arrived = arrived.filter(|it| it.context.contains(dot));
@@ -155,7 +157,7 @@ async fn settle<S: Snapshot>(
                 (Some(arrived), _) => {
                     let etag = tx.take_etag();
                     install(tx, key, &previous, &arrived, etag).await?;
-                    note_acknowledged(tx, key, &previous, outcome.origin, &arrived);
+                    note_acknowledged(tx, key, &previous, name, &arrived);
                     keep_conflict_base(tx, key, &arrived).await?;
                 }
                 (None, Some((context, last_modified))) => {
@@ -165,11 +167,11 @@ async fn settle<S: Snapshot>(
                         return Err(Error::corrupted("a pending write is a conflict"));
                     };
                     live.dot = dot;
-                    live.origin = Some(outcome.origin);
+                    live.origin = Some(name);
                     live.value.last_modified = *last_modified;
                     let etag = tx.take_etag();
                     install(tx, key, &previous, &set, etag).await?;
-                    note_acknowledged(tx, key, &previous, outcome.origin, &set);
+                    note_acknowledged(tx, key, &previous, name, &set);
                 }
                 (None, None) => {
                     pending.accepted = Some(dot);
@@ -178,6 +180,9 @@ async fn settle<S: Snapshot>(
                 }
             }
             remove_pending(tx, key, &pending).await
+        }
+        Verdict::Refused(refusal) if is_current && pending.lost.is_some() => {
+            refuse_lost(tx, key, pending, refusal).await
         }
         Verdict::Refused(refusal) if is_current => {
             pending.refusal = Some(refusal.clone());
@@ -209,13 +214,15 @@ impl RenewReplica {
             };
             let Siblings { live, .. } = load(tx, &key).await?.set;
             let Some(live) = live.first() else { continue };
-            // The other life may have sent it.
-            match pending.accepted {
-                Some(dot) => {
-                    let taken = pending.origin;
-                    rebase(&mut pending, taken, dot);
+            // The other life may have sent it. What a server lost is known by that name.
+            if pending.lost.is_none() {
+                match pending.accepted {
+                    Some(dot) => {
+                        let taken = pending.origin;
+                        rebase(&mut pending, taken, dot);
+                    }
+                    None => pending.chain.push(pending.origin),
                 }
-                None => pending.chain.push(pending.origin),
             }
             let write = LocalWrite::of_version(&live.value);
             pending.origin = next_origin(&mut edge, &key, &write);
@@ -245,7 +252,7 @@ impl DiscardPending {
         let Some(pending) = load_pending(tx, &self.key).await? else {
             return Ok(ReplicationOutcome::Done);
         };
-        let Stored { previous, mut set } = load(tx, &self.key).await?;
+        let Stored { previous, set } = load(tx, &self.key).await?;
         let server = match pulled(tx, &self.key).await? {
             Some(pulled) => Some(pulled),
             None => super::local_write::base(tx, &self.key).await?,
@@ -257,15 +264,8 @@ impl DiscardPending {
             self.undo(tx, &previous, pending, set, server).await?;
             return Ok(ReplicationOutcome::Done);
         }
-        let etag = tx.take_etag();
-        match server {
-            Some(server) => install(tx, &self.key, &previous, &server, etag).await?,
-            None => {
-                set.live.iter_mut().for_each(|it| empty(&mut it.value));
-                install(tx, &self.key, &previous, &set, etag).await?;
-            }
-        }
-        remove_pending(tx, &self.key, &pending).await?;
+        let stored = Stored { previous, set };
+        become_server(tx, &self.key, &pending, stored, server).await?;
         Ok(ReplicationOutcome::Done)
     }
 
@@ -296,7 +296,7 @@ impl DiscardPending {
         };
         let write = LocalWrite::of_version(&restored);
         tx.delete(PENDING_ORDER, order_key(old.origin.sequence));
-        follow_own(&mut old);
+        follow_own(&mut old, tx.incarnations())?;
         if let Some(server) = &server {
             old.base.merge(&server.context);
             old.replaces.extend(server.live.iter().map(|it| it.dot));
@@ -309,6 +309,7 @@ impl DiscardPending {
             is_sent: false,
             accepted: None,
             refusal: None,
+            lost: None,
             ..old
         };
         tx.set_edge(edge);
@@ -327,6 +328,43 @@ impl DiscardPending {
         }];
         install(tx, &self.key, previous, &set, dot.etag).await
     }
+}
+
+/// Makes a document what the server has, without its pending write.
+async fn become_server<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    pending: &PendingWrite,
+    stored: Stored,
+    server: Option<Siblings<DocumentVersion>>,
+) -> Result<()> {
+    let Stored { previous, mut set } = stored;
+    let etag = tx.take_etag();
+    let new = server.unwrap_or_else(|| {
+        set.live.iter_mut().for_each(|it| empty(&mut it.value));
+        set
+    });
+    install(tx, key, &previous, &new, etag).await?;
+    remove_pending(tx, key, pending).await
+}
+
+/// A server does not take back what it lost. Whoever wrote it keeps it, with the reason; of others'
+/// writes the server decides.
+async fn refuse_lost<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    mut pending: PendingWrite,
+    refusal: &Refusal,
+) -> Result<()> {
+    let stored = load(tx, key).await?;
+    let author = stored.set.sole().and_then(|it| it.origin);
+    if author.is_some_and(|it| it.replica == pending.origin.replica) {
+        pending.refusal = Some(refusal.clone());
+        tx.put(PENDING, key.clone(), pending.encode());
+        return Ok(());
+    }
+    let server = pulled(tx, key).await?;
+    become_server(tx, key, &pending, stored, server).await
 }
 
 /// Makes a version a deletion.

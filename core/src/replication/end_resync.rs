@@ -7,10 +7,13 @@
 //!   revisions, nor what only they hold of attachments;
 //! - a pending write stays with its document.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
 use super::apply_pull::no_edge;
+use super::lost_write::{Departed, offer_lost_again};
 use super::records::{Stored, install, load};
 use super::wire::Name;
 use crate::Result;
@@ -21,7 +24,7 @@ use crate::schema::edge::{EdgeStateKind, state_key};
 use crate::schema::tombstones::Tombstone;
 use crate::schema::{CONFLICTS, DOCUMENTS, EDGE_STATES, PENDING, TOMBSTONES};
 use crate::storage::{KeyRange, Snapshot};
-use crate::version::{Dot, Entry, Etag, Live};
+use crate::version::{Dot, Entry, Etag, Live, Siblings};
 
 /// How many documents one step looks at.
 const SWEPT_AT_ONCE: usize = 1024;
@@ -49,6 +52,8 @@ pub enum ResyncEnd {
 pub struct EndResync {
     /// The server.
     pub hub: Name,
+    /// The lives of servers that are over.
+    pub departed: Arc<[Departed]>,
     /// Where the last step ended.
     pub at: ResyncEnd,
 }
@@ -65,7 +70,7 @@ impl EndResync {
         let next = match (&self.at, resync) {
             (ResyncEnd::Documents(after), Some((filter, until))) => {
                 let mark = mark_of(filter, until);
-                forget_documents(tx, after.as_ref(), &mark).await?
+                forget_documents(tx, after.as_ref(), &mark, &self.departed).await?
             }
             (ResyncEnd::Revisions(after), Some((filter, until))) => {
                 forget_revisions(tx, after, &mark_of(filter, until)).await?
@@ -99,6 +104,7 @@ async fn forget_documents<S: Snapshot>(
     tx: &mut Transaction<S>,
     after: Option<&Bytes>,
     mark: &Bytes,
+    departed: &[Departed],
 ) -> Result<ResyncEnd> {
     let mut range = KeyRange::all();
     if let Some(after) = after {
@@ -112,7 +118,7 @@ async fn forget_documents<S: Snapshot>(
     keys.truncate(SWEPT_AT_ONCE);
     for key in &keys {
         if is_unmet(tx, key, mark).await? {
-            forget(tx, key).await?;
+            forget(tx, key, departed).await?;
         }
     }
     Ok(match keys.pop() {
@@ -153,9 +159,20 @@ async fn is_unmet<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes, mark: &Byte
     Ok(met.is_none_or(|it| !it.is_empty() && it != *mark))
 }
 
-/// Forgets a document.
-async fn forget<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes) -> Result<()> {
-    let Stored { previous, mut set } = load(tx, key).await?;
+/// Forgets a document, unless the server only lost it.
+async fn forget<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    key: &Bytes,
+    departed: &[Departed],
+) -> Result<()> {
+    let stored = load(tx, key).await?;
+    // Of a life that was never followed to its end nobody knows what it deleted.
+    let lives = departed.iter().filter(|it| it.remembered > Etag::ZERO);
+    let lives: Vec<Departed> = lives.copied().collect();
+    if offer_lost_again(tx, key, &stored, &Siblings::default(), &lives).await? {
+        return Ok(());
+    }
+    let Stored { previous, mut set } = stored;
     // Indexes and listeners hear of it as of a deletion; no server does.
     let Some(first) = set.live.first().cloned() else {
         return Ok(());

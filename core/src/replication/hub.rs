@@ -15,10 +15,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
+use super::lost_write::Departed;
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
+use super::openings::end_of;
 use super::outgoing::{Selection, StreamLimits};
 use super::wire::{EdgeWrite, Verdict, WireEntry, WriteOutcome};
-use super::{AcceptWrites, MintIncarnation, ReplicationCommand, ReplicationOutcome, Scope};
+use super::{
+    AcceptWrites, MintIncarnation, NoteOpening, RenameWrites, ReplicationCommand,
+    ReplicationOutcome, Scope,
+};
 use crate::commands::{Operation, Outcome};
 use crate::database::Database;
 use crate::document::to_id_key;
@@ -352,15 +357,23 @@ impl<S: Store> HubSession<S> {
         let read = self.database.read().await?;
         let state = read.state().await?;
         let hub = state.incarnations.own_row();
+        let mut members: Vec<IncarnationId> = self.options.peers.to_vec();
+        members.push(hub.id);
+        let departed = state.incarnations.rows().iter();
+        let departed = departed.filter(|it| !members.contains(&it.id));
+        let departed: Vec<Departed> = departed
+            .map(|it| Departed {
+                id: it.id,
+                remembered: it.seen,
+            })
+            .collect();
         let (from, resync_until) = self.starting_point(
             &positions,
             &scope,
             read.purged().await?,
             state.last_etag,
-            hub.id,
+            (hub.id, &departed),
         );
-        let mut members: Vec<IncarnationId> = self.options.peers.to_vec();
-        members.push(hub.id);
         let key = Bytes::copy_from_slice(replica.bytes());
         let known = read.snapshot.get_many(REPLICAS, &[key]).await?;
         let known = known.into_iter().next().flatten();
@@ -387,6 +400,8 @@ impl<S: Store> HubSession<S> {
             version: PROTOCOL_VERSION,
             hub: hub.into(),
             members: members.into(),
+            opening: self.database.opening().mark,
+            departed: departed.into(),
             known: known.filter(|it| it.sequence > 0).map(|it| Known {
                 sequence: it.sequence,
                 hash: it.hash,
@@ -407,7 +422,7 @@ impl<S: Store> HubSession<S> {
         scope: &Scope,
         purged: Etag,
         last_etag: Etag,
-        own: IncarnationId,
+        (own, departed): (IncarnationId, &[Departed]),
     ) -> (Etag, Option<Etag>) {
         let filter = scope.fingerprint();
         let here = positions.iter().find(|it| it.hub == own);
@@ -421,21 +436,39 @@ impl<S: Store> HubSession<S> {
             }
             // What it may see is not what it was, here or elsewhere.
             _ if positions.iter().any(|it| it.filter != filter) => (Etag::ZERO, Some(last_etag)),
+            // It may have what was lost with a disk, of documents of which nothing is here.
+            _ if positions.iter().any(|it| is_ahead_of(it, departed)) => {
+                (Etag::ZERO, Some(last_etag))
+            }
             _ if purged > Etag::ZERO && !positions.is_empty() => (Etag::ZERO, Some(last_etag)),
             _ => (Etag::ZERO, None),
         }
     }
 
     async fn begin_new_life_if_rolled_back(&mut self, positions: &[Position]) -> Result<()> {
-        let state = self.database.read().await?.state().await?;
+        let opening = NoteOpening(self.database.opening());
+        self.replicate(ReplicationCommand::NoteOpening(opening))
+            .await?;
+        let read = self.database.read().await?;
+        let state = read.state().await?;
+        let openings = read.openings().await?;
         let own = state.incarnations.own_row().id;
-        let is_ahead = |it: &Position| it.hub == own && it.etag > state.last_etag;
-        if !positions.iter().any(is_ahead) || !self.options.may_mint {
-            return Ok(());
+        let here = positions.iter().filter(|it| it.hub == own);
+        let restored_to = here.filter_map(|it| {
+            let end = end_of(&openings, it.opening).unwrap_or(state.last_etag);
+            (it.etag > end).then_some(end)
+        });
+        let restored_to = restored_to.min();
+        if restored_to.is_some() && self.options.may_mint {
+            self.minted = true;
+            let mint = MintIncarnation { restored_to };
+            self.replicate(ReplicationCommand::MintIncarnation(mint))
+                .await?;
         }
-        self.minted = true;
-        let mint = ReplicationCommand::MintIncarnation(MintIncarnation);
-        self.replicate(mint).await.map(|_| ())
+        // Also what a crash has cut off.
+        let rename = || ReplicationCommand::RenameWrites(RenameWrites);
+        while let ReplicationOutcome::Continue(_) = self.replicate(rename()).await? {}
+        Ok(())
     }
 
     fn on_token(&mut self, token: &str) -> Result<Vec<Message>> {
@@ -527,6 +560,12 @@ impl<S: Store> HubSession<S> {
             )),
         }
     }
+}
+
+/// Whether an edge has followed a life further than it is remembered.
+fn is_ahead_of(position: &Position, departed: &[Departed]) -> bool {
+    let mut lives = departed.iter();
+    lives.any(|it| it.id == position.hub && position.etag > it.remembered)
 }
 
 fn check_versions((lowest, highest): (u64, u64)) -> Result<()> {

@@ -10,6 +10,7 @@ use blake2::digest::consts::U8;
 use blake2::{Blake2b, Digest};
 use bytes::Bytes;
 
+use super::lost_write::name_of_pending;
 use crate::Result;
 use crate::commands::Transaction;
 use crate::commands::store_version::{NewVersion, Previous};
@@ -18,7 +19,7 @@ use crate::schema::conflicts;
 use crate::schema::edge::{EdgeRecord, EdgeStateKind, PendingWrite, order_key, state_key};
 use crate::schema::{EDGE_STATES, PENDING, PENDING_ORDER};
 use crate::storage::Snapshot;
-use crate::version::{ChangeVector, Dot, IncarnationIndex, Origin};
+use crate::version::{ChangeVector, Dot, IncarnationIndex, Incarnations, Origin};
 
 /// What was written, as far as its hash is made of it.
 pub(crate) struct LocalWrite<'a> {
@@ -211,12 +212,13 @@ pub(crate) async fn follow_local_write<S: Snapshot>(
     let pending = match old {
         Some(mut old) => {
             tx.delete(PENDING_ORDER, order_key(old.origin.sequence));
-            follow_own(&mut old);
+            follow_own(&mut old, tx.incarnations())?;
             PendingWrite {
                 origin,
                 is_sent: false,
                 accepted: None,
                 refusal: None,
+                lost: None,
                 ..old
             }
         }
@@ -227,12 +229,15 @@ pub(crate) async fn follow_local_write<S: Snapshot>(
 }
 
 /// The write that comes after `old` replaces it, wherever it is.
-pub(super) fn follow_own(old: &mut PendingWrite) {
+pub(super) fn follow_own(old: &mut PendingWrite, names: &Incarnations) -> Result<()> {
+    let name = name_of_pending(old, names)?;
     match old.accepted {
-        Some(dot) => rebase(old, old.origin, dot),
-        None if old.is_sent => old.chain.push(old.origin),
+        Some(dot) => rebase(old, name, dot),
+        // What a server lost, other edges offer again too.
+        None if old.is_sent || old.lost.is_some() => old.chain.push(name),
         None => {}
     }
+    Ok(())
 }
 
 /// A server has taken an earlier write of this edge, by `dot`: later ones are based on it, and what
@@ -267,5 +272,6 @@ async fn first_of<S: Snapshot>(
         is_sent: false,
         accepted: None,
         refusal: None,
+        lost: None,
     })
 }

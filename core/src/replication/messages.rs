@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::lost_write::Departed;
 use super::wire::{EdgeWrite, Name, Verdict, WireState, WriteOutcome};
 use super::wire_codec::{FrameReader, FrameWriter};
 use crate::schema::edge::Refusal;
@@ -15,7 +16,7 @@ use crate::version::{Etag, IncarnationId, Origin, ReplicaId};
 use crate::{Error, Result};
 
 /// The version of the protocol that this library speaks.
-pub const PROTOCOL_VERSION: u64 = 1;
+pub const PROTOCOL_VERSION: u64 = 2;
 
 /// How far an edge has followed one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Position {
     pub hub: IncarnationId,
     /// Its etag.
     pub etag: Etag,
+    /// The mark of the opening under which it was reached; zero where none is known.
+    pub opening: u64,
     /// What was let through, hashed.
     pub filter: u64,
     /// While a resync runs: where it ends.
@@ -83,6 +86,10 @@ pub enum Message {
         hub: Name,
         /// The incarnations that live.
         members: Arc<[IncarnationId]>,
+        /// The mark of this opening of the server's database.
+        opening: u64,
+        /// The lives that are over.
+        departed: Arc<[Departed]>,
         /// What it knows of the edge.
         known: Option<Known>,
         /// What it lets through, hashed.
@@ -245,6 +252,8 @@ impl Message {
             version,
             hub,
             members,
+            opening,
+            departed,
             known,
             filter,
             from,
@@ -259,6 +268,11 @@ impl Message {
         frame.fields.varint(*version);
         frame.name(hub);
         frame.list(members, |frame, id| frame.fields.raw(id.bytes()));
+        frame.fields.raw(&opening.to_le_bytes());
+        frame.list(departed, |frame, life| {
+            frame.fields.raw(life.id.bytes());
+            frame.fields.etag(life.remembered);
+        });
         frame.option(known.as_ref(), |frame, known| {
             frame.fields.varint(known.sequence);
             frame.fields.raw(&known.hash);
@@ -356,6 +370,8 @@ fn read_welcome(frame: &mut FrameReader<'_>) -> Result<Message> {
         members: frame
             .list(|frame| frame.array().map(IncarnationId::from_bytes))?
             .into(),
+        opening: u64::from_le_bytes(frame.array()?),
+        departed: frame.list(read_departed)?.into(),
         known: frame.option(|frame| {
             Ok(Known {
                 sequence: frame.fields.varint()?,
@@ -368,6 +384,13 @@ fn read_welcome(frame: &mut FrameReader<'_>) -> Result<Message> {
         resync_until: frame.option(|frame| frame.fields.etag())?,
         max_frame_bytes: frame.fields.varint()?,
         max_writes: frame.fields.varint()?,
+    })
+}
+
+fn read_departed(frame: &mut FrameReader<'_>) -> Result<Departed> {
+    Ok(Departed {
+        id: IncarnationId::from_bytes(frame.array()?),
+        remembered: frame.fields.etag()?,
     })
 }
 

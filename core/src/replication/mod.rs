@@ -20,12 +20,15 @@ mod end_resync;
 mod facts;
 pub mod hub;
 mod local_write;
+mod lost_write;
 mod merge_replicated;
 mod merge_rule;
 mod messages;
 mod mint_incarnation;
+mod openings;
 mod outbox;
 mod outgoing;
+mod pending_document;
 mod records;
 mod scope;
 mod sync_round;
@@ -45,10 +48,14 @@ pub use edge_steps::{
 pub use end_resync::{EndResync, ResyncEnd};
 pub use facts::Facts;
 pub(crate) use local_write::{LocalWrite, follow_local_write, forget_conflict_base};
+pub use lost_write::Departed;
 pub use merge_replicated::MergeReplicated;
 pub use merge_rule::merge;
 pub use messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
-pub use mint_incarnation::MintIncarnation;
+pub use mint_incarnation::{MintIncarnation, RenameWrites};
+pub(crate) use mint_incarnation::{RENAMING_KEY, Renaming};
+pub use openings::{NoteOpening, Opening};
+pub(crate) use openings::{OPENINGS_KEY, decode_openings};
 pub use outgoing::{StreamLimits, StreamPart};
 pub(crate) use records::{note_purged, parse_purged};
 pub use scope::Scope;
@@ -70,6 +77,10 @@ pub enum ReplicationCommand {
     Merge(MergeReplicated),
     /// A server begins a new life.
     MintIncarnation(MintIncarnation),
+    /// A server's writes get names of its new life.
+    RenameWrites(RenameWrites),
+    /// A server was opened.
+    NoteOpening(NoteOpening),
     /// A database becomes an edge.
     BecomeEdge(BecomeEdge),
     /// An edge takes in a part of a server's stream.
@@ -153,6 +164,8 @@ impl ReplicationCommand {
                 Self::AcceptWrites(accept) => accept.run(tx).await,
                 Self::Merge(merge) => merge.run(tx).await,
                 Self::MintIncarnation(mint) => mint.run(tx),
+                Self::RenameWrites(rename) => rename.run(tx).await,
+                Self::NoteOpening(note) => note.run(tx).await,
                 _ => Err(crate::commands::not_a_server()),
             }
         })

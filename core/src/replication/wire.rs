@@ -89,6 +89,8 @@ pub struct EdgeWrite {
     pub replaced_origins: Vec<Origin>,
     /// Earlier writes of this edge that it replaces.
     pub chain: Vec<Origin>,
+    /// The dot by which a server had taken it and lost it, if that is what it is.
+    pub lost: Option<WireEntry>,
     /// What was written.
     pub version: DocumentVersion,
 }

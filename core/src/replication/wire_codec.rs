@@ -75,6 +75,7 @@ impl FrameWriter {
     pub(super) fn position(&mut self, position: &Position) {
         self.fields.raw(position.hub.bytes());
         self.fields.etag(position.etag);
+        self.fields.raw(&position.opening.to_le_bytes());
         self.fields.raw(&position.filter.to_le_bytes());
         self.option(position.resync_until.as_ref(), |frame, etag| {
             frame.fields.etag(*etag)
@@ -88,6 +89,7 @@ impl FrameWriter {
         self.list(&write.replaces, Self::entry);
         self.origins(&write.replaced_origins);
         self.origins(&write.chain);
+        self.option(write.lost.as_ref(), Self::entry);
         write.version.write(&mut self.fields);
     }
 
@@ -172,6 +174,7 @@ impl<'a> FrameReader<'a> {
         Ok(Position {
             hub: IncarnationId::from_bytes(self.array()?),
             etag: self.fields.etag()?,
+            opening: u64::from_le_bytes(self.array()?),
             filter: u64::from_le_bytes(self.array()?),
             resync_until: self.option(|frame| frame.fields.etag())?,
         })
@@ -185,6 +188,7 @@ impl<'a> FrameReader<'a> {
             replaces: self.list(Self::entry)?,
             replaced_origins: self.fields.origins()?,
             chain: self.fields.origins()?,
+            lost: self.option(Self::entry)?,
             version: DocumentVersion::read(&mut self.fields)?,
         })
     }

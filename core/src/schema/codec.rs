@@ -200,8 +200,12 @@ impl<'a> Decoder<'a> {
         )))
     }
 
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.position == self.bytes.len()
+    }
+
     pub(crate) fn end(&self) -> Result<()> {
-        if self.position == self.bytes.len() {
+        if self.is_at_end() {
             Ok(())
         } else {
             Err(self.broken())

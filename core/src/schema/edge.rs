@@ -23,6 +23,8 @@ pub struct HubCursor {
     pub hub: IncarnationIndex,
     /// Its etag up to which everything was taken in.
     pub etag: Etag,
+    /// The mark of the server's opening under which it was told that; zero where none is known.
+    pub opening: u64,
     /// What the server let through, hashed.
     pub filter: u64,
     /// While a full resync runs: the etag with which it is complete.
@@ -68,6 +70,9 @@ impl EdgeRecord {
             encoder.raw(&cursor.filter.to_le_bytes());
             encoder.etag(cursor.resync_until.unwrap_or(Etag::ZERO));
         }
+        for cursor in &self.cursors {
+            encoder.raw(&cursor.opening.to_le_bytes());
+        }
         encoder.finish()
     }
 
@@ -98,9 +103,17 @@ impl EdgeRecord {
             cursors.push(HubCursor {
                 hub: IncarnationIndex(hub),
                 etag,
+                opening: 0,
                 filter: u64::from_le_bytes(filter),
                 resync_until: (until != Etag::ZERO).then_some(until),
             });
+        }
+        // Records of before have none.
+        if !decoder.is_at_end() {
+            for cursor in &mut cursors {
+                let mark = decoder.raw(8)?.try_into().expect("raw(8) gives 8 bytes");
+                cursor.opening = u64::from_le_bytes(mark);
+            }
         }
         decoder.end()?;
         Ok(Self {
@@ -141,13 +154,20 @@ pub struct PendingWrite {
     pub accepted: Option<Dot>,
     /// Why a server refused it.
     pub refusal: Option<Refusal>,
+    /// The dot of a write that a server had taken and lost, when that is what is offered again.
+    pub lost: Option<Dot>,
 }
 
 impl PendingWrite {
     /// The lowest sequence for which an answer still matters.
     pub fn oldest_sequence(&self) -> u64 {
-        let chain = self.chain.iter().map(|origin| origin.sequence);
-        chain.fold(self.origin.sequence, u64::min)
+        // What is called by the dot of a lost write has no sequence of this edge.
+        let own = self
+            .chain
+            .iter()
+            .filter(|it| it.replica == self.origin.replica);
+        own.map(|origin| origin.sequence)
+            .fold(self.origin.sequence, u64::min)
     }
 
     /// The stored form.
@@ -175,6 +195,10 @@ impl PendingWrite {
         if let Some(refusal) = &self.refusal {
             encoder.text(&refusal.code);
             encoder.text(&refusal.reason);
+        }
+        // Not there at all where nothing was lost, as in records of before.
+        if let Some(dot) = self.lost {
+            encoder.entry(dot);
         }
         encoder.finish()
     }
@@ -206,6 +230,10 @@ impl PendingWrite {
             }),
             false => None,
         };
+        let lost = match decoder.is_at_end() {
+            true => None,
+            false => Some(decoder.entry()?),
+        };
         decoder.end()?;
         Ok(Self {
             origin,
@@ -216,6 +244,7 @@ impl PendingWrite {
             is_sent,
             accepted,
             refusal,
+            lost,
         })
     }
 }

@@ -7,6 +7,7 @@ use super::table_scan::TableScan;
 use super::{Verification, VerifyProgress};
 use crate::conflicts::ConflictsConfiguration;
 use crate::expiration::{ExpirationConfiguration, RefreshConfiguration};
+use crate::replication::{OPENINGS_KEY, RENAMING_KEY, Renaming, decode_openings};
 use crate::revisions::{RevisionBinConfiguration, RevisionsConfiguration};
 use crate::schema::DATABASE;
 use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
@@ -99,10 +100,14 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
 
 /// What is wrong with a record of `DATABASE` that is not the state.
 fn configuration_problem(key: &[u8], value: &[u8]) -> Option<String> {
-    if key == EDGE_KEY {
-        return EdgeRecord::decode(value)
-            .err()
-            .map(|error| error.to_string());
+    let decoded = match key {
+        EDGE_KEY => Some(EdgeRecord::decode(value).map(drop)),
+        OPENINGS_KEY => Some(decode_openings(value).map(drop)),
+        RENAMING_KEY => Some(Renaming::decode(value).map(drop)),
+        _ => None,
+    };
+    if let Some(decoded) = decoded {
+        return decoded.err().map(|error| error.to_string());
     }
     let Ok(text) = std::str::from_utf8(value) else {
         return Some("it is not UTF-8".to_owned());

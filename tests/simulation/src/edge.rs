@@ -71,7 +71,9 @@ impl Edge {
             named: None,
             heard: None,
         };
-        connection.send(&hello, &self.deletions, history)?;
+        connection
+            .send(&hello, &self.replica, &self.deletions, history)
+            .await?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -84,11 +86,16 @@ impl Edge {
         };
         match which % 5 {
             0 | 1 => connection.hub_receives(history).await,
-            2 => connection.edge_receives(&self.deletions, history).await,
+            2 => {
+                let (replica, own) = (&self.replica, &self.deletions);
+                connection.edge_receives(replica, own, history).await
+            }
             3 => connection.pump().await,
             _ => {
                 let frames = connection.edge_side.on_local_write().await?;
-                connection.send(&frames, &self.deletions, history)?;
+                connection
+                    .send(&frames, &self.replica, &self.deletions, history)
+                    .await?;
                 Ok(!frames.is_empty())
             }
         }
@@ -98,7 +105,9 @@ impl Edge {
     pub(crate) async fn tick(&mut self, history: &mut History) -> Result<()> {
         if let Some(connection) = &mut self.connection {
             let frames = connection.edge_side.on_tick().await?;
-            connection.send(&frames, &self.deletions, history)?;
+            connection
+                .send(&frames, &self.replica, &self.deletions, history)
+                .await?;
         }
         Ok(())
     }
@@ -149,25 +158,46 @@ impl Connection {
         Ok(true)
     }
 
-    async fn edge_receives(&mut self, own: &OwnDeletions, history: &mut History) -> Result<bool> {
+    async fn edge_receives(
+        &mut self,
+        replica: &Replica,
+        own: &OwnDeletions,
+        history: &mut History,
+    ) -> Result<bool> {
         let Some(frame) = self.to_edge.pop_front() else {
             return Ok(false);
         };
         let answers = self.edge_side.on_frame(&frame).await?;
-        self.send(&answers, own, history)?;
+        self.send(&answers, replica, own, history).await?;
         Ok(true)
     }
 
     /// Puts frames of the edge on their way, and notes what the deletions in them will be called.
-    fn send(&mut self, frames: &[Bytes], own: &OwnDeletions, history: &mut History) -> Result<()> {
+    async fn send(
+        &mut self,
+        frames: &[Bytes],
+        replica: &Replica,
+        own: &OwnDeletions,
+        history: &mut History,
+    ) -> Result<()> {
         for frame in frames {
             match Message::decode(frame)? {
                 Message::Hello { replica, .. } => self.named = Some(replica),
                 Message::Push { writes, .. } => {
                     for write in writes.iter().filter(|it| it.version.is_deletion) {
+                        let name = name_of(&origin_of(self.named, write));
+                        if write.lost.is_some() {
+                            // Anybody's, that a server has lost.
+                            replica.plan.heal();
+                            let id = &write.version.id;
+                            for event in replica.live_events(id, history, own).await? {
+                                history.name_deletion(event, name.clone());
+                            }
+                            continue;
+                        }
                         let event = own.get(&write.version.id);
                         let event = *event.expect("an edge sends its own deletions");
-                        history.name_deletion(event, name_of(&origin_of(self.named, write)));
+                        history.name_deletion(event, name);
                     }
                 }
                 _ => {}
@@ -187,6 +217,13 @@ impl Connection {
 }
 
 fn origin_of(replica: Option<ReplicaId>, write: &EdgeWrite) -> Origin {
+    if let Some(lost) = &write.lost {
+        return Origin {
+            replica: ReplicaId::from_bytes(*lost.name.id.bytes()),
+            sequence: lost.etag.number(),
+            hash: write.hash,
+        };
+    }
     Origin {
         replica: replica.expect("an edge says hello first"),
         sequence: write.sequence,

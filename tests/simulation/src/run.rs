@@ -61,6 +61,10 @@ pub struct Report {
     pub lost: usize,
     /// Pairs that live side by side although one author had seen the other.
     pub false_conflicts: usize,
+    /// Events that a server lost with its disk, and that no other had.
+    pub lost_with_disk: usize,
+    /// Those of them that live on all the same, because edges still had them.
+    pub brought_back: usize,
     /// Documents that differ between replicas at the end.
     pub diverged: usize,
     /// Writes that are still pending at the end.
@@ -79,6 +83,8 @@ impl Report {
         self.accepted += other.accepted;
         self.lost += other.lost;
         self.false_conflicts += other.false_conflicts;
+        self.lost_with_disk += other.lost_with_disk;
+        self.brought_back += other.brought_back;
         self.diverged += other.diverged;
         self.stuck += other.stuck;
         self.longest_vector = self.longest_vector.max(other.longest_vector);
@@ -442,6 +448,9 @@ impl Run {
             }
         }
         report.lost = self.history.lost(&live).len();
+        let lost_with_disk = &self.history.lost_with_disk;
+        report.brought_back = lost_with_disk.intersection(&live).count();
+        report.lost_with_disk = lost_with_disk.len();
         for edge in &self.edges {
             report.stuck += edge.pending().await?;
         }

@@ -122,7 +122,7 @@ impl Server {
             return Ok(());
         };
         self.replica = Replica::open(world, &self.tag, backup).await?;
-        let mint = ReplicationCommand::MintIncarnation(MintIncarnation);
+        let mint = ReplicationCommand::MintIncarnation(MintIncarnation::default());
         let minted = self.replica.replicate(mint).await?;
         assert!(matches!(minted, ReplicationOutcome::Minted(_)));
         self.life += 1;

@@ -1,0 +1,103 @@
+//! When a server's database was opened: what tells that its files were put back to an older state.
+//!
+//! A copy of older files goes on under the same identity and gives out the same etags once more, and
+//! with some writes it is soon as far as it was. So each opening has a mark, and an edge's position
+//! says under which it was reached: one that is further than its opening went is of a life that these
+//! files know nothing of.
+//!
+//! Invariants:
+//! - marks are written down before an edge hears of them;
+//! - an opening ends with the etag at which the next one began.
+
+use bytes::Bytes;
+
+use super::ReplicationOutcome;
+use crate::commands::Transaction;
+use crate::schema::{DATABASE, Decoder, Encoder};
+use crate::storage::Snapshot;
+use crate::version::Etag;
+use crate::{ReadTransaction, Result};
+
+/// The key of the list in `DATABASE`.
+pub(crate) const OPENINGS_KEY: &[u8] = b"openings";
+const FORMAT: u8 = 1;
+/// Positions from openings before these count by their etags alone.
+const KEPT: usize = 256;
+
+/// One opening of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// A random number.
+    pub mark: u64,
+    /// Where the database stood.
+    pub from: Etag,
+}
+
+/// Writes down that the database was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoteOpening(
+    /// The opening.
+    pub Opening,
+);
+
+impl NoteOpening {
+    pub(super) async fn run<S: Snapshot>(
+        self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        let key = Bytes::from_static(OPENINGS_KEY);
+        let stored = tx.get(DATABASE, &key).await?;
+        let mut openings = decode_openings(&stored.unwrap_or_default())?;
+        if openings.last() != Some(&self.0) {
+            openings.push(self.0);
+            let from = openings.len().saturating_sub(KEPT);
+            tx.put(DATABASE, key, encode(&openings[from..]));
+        }
+        Ok(ReplicationOutcome::Done)
+    }
+}
+
+impl<S: Snapshot> ReadTransaction<S> {
+    /// The openings in their order, as far as edges heard of them.
+    pub(super) async fn openings(&self) -> Result<Vec<Opening>> {
+        let key = [Bytes::from_static(OPENINGS_KEY)];
+        let stored = self.snapshot.get_many(DATABASE, &key).await?;
+        decode_openings(&stored.into_iter().next().flatten().unwrap_or_default())
+    }
+}
+
+/// How far the opening `mark` went; `None` for the last one, and for one that is not known.
+pub(super) fn end_of(openings: &[Opening], mark: u64) -> Option<Etag> {
+    let at = openings.iter().position(|it| it.mark == mark)?;
+    openings.get(at + 1).map(|next| next.from)
+}
+
+fn encode(openings: &[Opening]) -> Vec<u8> {
+    let mut encoder = Encoder::with_capacity(2 + 12 * openings.len());
+    encoder.byte(FORMAT);
+    encoder.varint(openings.len() as u64);
+    for opening in openings {
+        encoder.raw(&opening.mark.to_le_bytes());
+        encoder.etag(opening.from);
+    }
+    encoder.finish()
+}
+
+/// Reads the list; what is not there is empty.
+pub(crate) fn decode_openings(bytes: &[u8]) -> Result<Vec<Opening>> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut decoder = Decoder::new("openings", bytes);
+    decoder.format(FORMAT)?;
+    let mut openings = Vec::new();
+    for _ in 0..decoder.length()? {
+        let mark = decoder.raw(8)?.try_into().expect("raw(8) gives 8 bytes");
+        openings.push(Opening {
+            mark: u64::from_le_bytes(mark),
+            from: decoder.etag()?,
+        });
+    }
+    decoder.end()?;
+    Ok(openings)
+}

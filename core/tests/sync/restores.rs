@@ -1,0 +1,296 @@
+//! A server's files are put back to an older state: what edges still have comes back.
+
+use pinyon_core::storage::{
+    Direction, Durability, KeyRange, KeySpace, PageLimits, Snapshot, Store, WriteBatch,
+};
+
+use super::*;
+
+/// Everything that is stored.
+type Backup = Vec<(KeySpace, bytes::Bytes, bytes::Bytes)>;
+
+async fn backup_of(database: &Memory) -> Backup {
+    let read = database.read().await.unwrap();
+    let mut backup = Backup::new();
+    for space in KeySpace::all() {
+        let range = KeyRange::all();
+        let limits = PageLimits {
+            entries: usize::MAX,
+            bytes: usize::MAX,
+        };
+        let page = read
+            .snapshot()
+            .scan(space, &range, Direction::Forward, limits)
+            .await
+            .unwrap();
+        let entries = page.entries.into_iter();
+        backup.extend(entries.map(|(key, value)| (space, key, value)));
+    }
+    backup
+}
+
+impl World {
+    async fn restore(&self, backup: &Backup) -> Memory {
+        let environment = MemoryEnvironment::new();
+        let name = StoreName::new("documents").unwrap();
+        let store = environment.open(&name).await.unwrap();
+        let mut batch = WriteBatch::default();
+        for (space, key, value) in backup {
+            batch.put(*space, key.clone(), value.clone());
+        }
+        store.commit(batch, Durability::Durable).await.unwrap();
+        self.database_in(store).await
+    }
+
+    async fn join(&self, hub: &Memory, edge: &Memory) -> Line {
+        self.connect(hub, edge, EdgeOptions::default()).await
+    }
+}
+
+async fn is_in_conflict(database: &Memory, id: &str) -> bool {
+    let read = database.read().await.unwrap();
+    read.conflict(id).await.unwrap().is_some()
+}
+
+async fn assert_same(databases: &[&Memory], ids: &[&str]) {
+    for id in ids {
+        let first = seen(databases[0], id).await;
+        for other in &databases[1..] {
+            assert_eq!(seen(other, id).await, first, "{id}");
+        }
+    }
+    assert_sound(databases).await;
+}
+
+/// A server that was backed up, and then went on with two edges that follow it.
+struct Before {
+    backup: Backup,
+    eva: Memory,
+    adam: Memory,
+}
+
+async fn go_on_after_a_backup(world: &World) -> Before {
+    let (hub, eva, adam) = (
+        world.database().await,
+        world.database().await,
+        world.database().await,
+    );
+    let mut to_eva = world.join(&hub, &eva).await;
+    let mut to_adam = world.join(&hub, &adam).await;
+    put(&hub, "people/1", "One").await;
+    put(&hub, "people/2", "Two").await;
+    to_eva.sync().await;
+    to_adam.sync().await;
+    let backup = backup_of(&hub).await;
+    put(&eva, "people/1", "One of Eva").await;
+    delete(&eva, "people/2").await;
+    put(&eva, "people/3", "Three of Eva").await;
+    put(&hub, "people/4", "Four of the server").await;
+    to_eva.sync().await;
+    to_adam.sync().await;
+    assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+    assert_same(&[&hub, &eva, &adam], &["people/1", "people/3", "people/4"]).await;
+    Before { backup, eva, adam }
+}
+
+const ALL: [&str; 4] = ["people/1", "people/2", "people/3", "people/4"];
+
+#[test]
+fn what_a_restored_server_lost_comes_back_from_its_edges() {
+    story(async |world| {
+        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
+        let hub = world.restore(&backup).await;
+        // Adam comes first: he wrote nothing of it.
+        let mut to_adam = world.join(&hub, &adam).await;
+        to_adam.sync().await;
+        let found = name(&hub, "people/1").await;
+        assert_eq!(found.as_deref(), Some("One of Eva"));
+        let mut to_eva = world.join(&hub, &eva).await;
+        to_eva.sync().await;
+        to_adam.sync().await;
+        assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+        assert_eq!(name(&hub, "people/2").await, None);
+        let three = name(&hub, "people/3").await;
+        assert_eq!(three.as_deref(), Some("Three of Eva"));
+        let four = name(&hub, "people/4").await;
+        assert_eq!(four.as_deref(), Some("Four of the server"));
+        for id in ALL {
+            assert!(!is_in_conflict(&hub, id).await, "{id}");
+        }
+        assert_same(&[&hub, &eva, &adam], &ALL).await;
+        // And from there on all is as ever.
+        put(&adam, "people/1", "One of Adam").await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        assert_eq!(name(&eva, "people/1").await.as_deref(), Some("One of Adam"));
+        assert_same(&[&hub, &eva, &adam], &ALL).await;
+    });
+}
+
+#[test]
+fn an_edge_that_comes_later_does_not_bring_back_what_was_replaced_since() {
+    story(async |world| {
+        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
+        let hub = world.restore(&backup).await;
+        let mut to_adam = world.join(&hub, &adam).await;
+        to_adam.sync().await;
+        put(&adam, "people/1", "One of Adam").await;
+        delete(&adam, "people/3").await;
+        put(&adam, "people/2", "Two again").await;
+        to_adam.sync().await;
+        let mut to_eva = world.join(&hub, &eva).await;
+        to_eva.sync().await;
+        assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+        for id in ALL {
+            assert!(!is_in_conflict(&hub, id).await, "{id}");
+        }
+        let one = name(&eva, "people/1").await;
+        assert_eq!(one.as_deref(), Some("One of Adam"));
+        assert_eq!(name(&eva, "people/2").await.as_deref(), Some("Two again"));
+        assert_eq!(name(&eva, "people/3").await, None);
+        assert_same(&[&hub, &eva, &adam], &ALL).await;
+    });
+}
+
+#[test]
+fn an_edit_of_what_was_lost_replaces_it_whoever_comes_first() {
+    for eva_first in [true, false] {
+        story(async |world| {
+            let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
+            put(&eva, "people/1", "One, edited").await;
+            put(&eva, "people/4", "Four, edited").await;
+            let hub = world.restore(&backup).await;
+            let order = match eva_first {
+                true => [&eva, &adam, &eva],
+                false => [&adam, &eva, &adam],
+            };
+            for edge in order {
+                world.join(&hub, edge).await.sync().await;
+            }
+            assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+            for id in ALL {
+                assert!(!is_in_conflict(&hub, id).await, "{id}, {eva_first}");
+            }
+            assert_eq!(
+                name(&adam, "people/1").await.as_deref(),
+                Some("One, edited")
+            );
+            assert_eq!(
+                name(&adam, "people/4").await.as_deref(),
+                Some("Four, edited")
+            );
+            assert_same(&[&hub, &eva, &adam], &ALL).await;
+        });
+    }
+}
+
+#[test]
+fn what_was_written_after_the_restore_meets_what_was_lost() {
+    story(async |world| {
+        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
+        let hub = world.restore(&backup).await;
+        // So many that it is further than anybody has seen it.
+        for number in 0..300 {
+            put(&hub, &format!("others/{number}"), "Other").await;
+        }
+        put(&hub, "people/1", "One after the restore").await;
+        put(&hub, "people/5", "Five after the restore").await;
+        let mut to_eva = world.join(&hub, &eva).await;
+        to_eva.sync().await;
+        let mut to_adam = world.join(&hub, &adam).await;
+        to_adam.sync().await;
+        to_eva.sync().await;
+        // Both were made without the other: a person decides.
+        for database in [&hub, &eva, &adam] {
+            let read = database.read().await.unwrap();
+            let conflict = read.conflict("people/1").await.unwrap().unwrap();
+            let mut names: Vec<_> = conflict.set.live.iter().map(|it| &*it.value.body).collect();
+            names.sort_unstable();
+            let both = [
+                r#"{"Name":"One after the restore"}"#,
+                r#"{"Name":"One of Eva"}"#,
+            ];
+            assert_eq!(names, both);
+        }
+        let four = name(&hub, "people/4").await;
+        assert_eq!(four.as_deref(), Some("Four of the server"));
+        let ids = ["people/2", "people/3", "people/4", "people/5", "others/7"];
+        assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+        assert_same(&[&hub, &eva, &adam], &ids).await;
+    });
+}
+
+#[test]
+fn a_server_that_only_opens_again_keeps_its_life() {
+    story(async |world| {
+        let Before { eva, .. } = go_on_after_a_backup(&world).await;
+        let hub = world.database().await;
+        let mut line = world.join(&hub, &eva).await;
+        put(&hub, "people/9", "Nine").await;
+        line.sync().await;
+        for round in 0..3 {
+            let again = world.restore(&backup_of(&hub).await).await;
+            put(&again, "people/9", &format!("Nine {round}")).await;
+            let edge = world.restore(&backup_of(&eva).await).await;
+            let line = world.join(&again, &edge).await;
+            assert!(!line.hub.has_minted());
+            let nine = name(&edge, "people/9").await;
+            assert_eq!(nine, Some(format!("Nine {round}")));
+        }
+    });
+}
+
+#[test]
+fn who_may_not_write_follows_the_server() {
+    story(async |world| {
+        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
+        let reader = Grants {
+            write: Scope::nothing(),
+            ..Grants::everything()
+        };
+        let tokens = &world.grants;
+        tokens.lock().unwrap().push(("reader".to_owned(), reader));
+        let hub = world.restore(&backup).await;
+        let token = |token: &str| EdgeOptions {
+            token: token.to_owned(),
+            ..EdgeOptions::default()
+        };
+        world
+            .connect(&hub, &adam, token("reader"))
+            .await
+            .sync()
+            .await;
+        assert_eq!(pending(&adam).await, 0);
+        assert_same(&[&hub, &adam], &ALL).await;
+        assert_eq!(name(&adam, "people/1").await.as_deref(), Some("One"));
+        assert_eq!(name(&adam, "people/4").await, None);
+        // What she wrote herself stays with her, with the reason; what is not hers does not.
+        world
+            .connect(&hub, &eva, token("reader"))
+            .await
+            .sync()
+            .await;
+        let read = eva.read().await.unwrap();
+        let refused = read.pending_documents(0, 10).await.unwrap();
+        let ids: Vec<_> = refused
+            .iter()
+            .map(|it| (&*it.id, it.refusal.is_some()))
+            .collect();
+        assert_eq!(
+            ids,
+            [("people/1", true), ("people/2", true), ("people/3", true)]
+        );
+        assert_eq!(name(&eva, "people/4").await, None);
+        // With the right to write they are taken.
+        eva.retry_refused().await.unwrap();
+        world.join(&hub, &eva).await.sync().await;
+        world
+            .connect(&hub, &adam, token("reader"))
+            .await
+            .sync()
+            .await;
+        assert_eq!(pending(&eva).await, 0);
+        assert_eq!(name(&adam, "people/1").await.as_deref(), Some("One of Eva"));
+        assert_same(&[&hub, &eva, &adam], &ALL).await;
+    });
+}
