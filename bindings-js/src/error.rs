@@ -16,6 +16,7 @@ fn code(kind: ErrorKind) -> &'static str {
         ErrorKind::LimitExceeded => "LimitExceeded",
         ErrorKind::Unsupported => "Unsupported",
         ErrorKind::NotLoaded => "NotLoaded",
+        ErrorKind::NotLocal => "NotLocal",
         ErrorKind::Unauthorized => "Unauthorized",
         ErrorKind::Unavailable => "Unavailable",
         ErrorKind::TimedOut => "TimedOut",

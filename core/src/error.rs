@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Unsupported,
     /// This build leaves the part out: load the whole.
     NotLoaded,
+    /// The content of an attachment was left on the server: fetch it through the sync.
+    NotLocal,
     /// The caller may not do this.
     Unauthorized,
     /// It cannot be done now: retry later, or elsewhere.

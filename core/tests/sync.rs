@@ -8,6 +8,8 @@ mod access;
 mod attachments;
 #[path = "sync/conflicts.rs"]
 mod conflicts;
+#[path = "sync/on_demand.rs"]
+mod on_demand;
 #[path = "sync/pushes.rs"]
 mod pushes;
 #[path = "sync/restores.rs"]
@@ -120,6 +122,7 @@ impl World {
             hub: HubSession::new(hub.clone(), hub_options),
             refused: None,
             largest_to_hub: 0,
+            frames_to_hub: 0,
         };
         line.exchange(hello.iter().map(|it| it.to_vec()).collect())
             .await;
@@ -134,6 +137,7 @@ struct Line {
     refused: Option<Error>,
     /// The largest frame from the edge.
     largest_to_hub: usize,
+    frames_to_hub: usize,
 }
 
 impl Line {
@@ -141,6 +145,7 @@ impl Line {
         loop {
             let mut to_edge: Vec<Vec<u8>> = Vec::new();
             for frame in to_hub.drain(..) {
+                self.frames_to_hub += 1;
                 self.largest_to_hub = self.largest_to_hub.max(frame.len());
                 match self.hub.on_frame(&frame).await {
                     Ok(frames) => to_edge.extend(frames.iter().map(|it| it.to_vec())),

@@ -46,6 +46,7 @@ fn wire_form(kind: ErrorKind) -> WireForm {
             "Raven.Client.Exceptions.Security.AuthorizationException",
         ),
         ErrorKind::Unavailable => (503, "Raven.Client.Exceptions.RavenException"),
+        ErrorKind::NotLocal => (503, "Raven.Client.Exceptions.RavenException"),
         ErrorKind::TimedOut => (408, "System.TimeoutException"),
         ErrorKind::StorageFull => (507, "System.IO.IOException"),
         ErrorKind::Corrupted => (500, "System.IO.InvalidDataException"),

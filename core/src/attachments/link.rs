@@ -1,4 +1,7 @@
 //! References to contents: counted, and loose again when the last one goes.
+//!
+//! An edge counts references also to contents that it left on the server. The first copy of such a
+//! content that comes, from wherever, makes it present for all that refer to it.
 
 use bytes::Bytes;
 
@@ -6,7 +9,7 @@ use super::count::{count_attachments, count_content};
 use super::{AttachmentContent, AttachmentName, ImportedAttachment, ListedAttachment, parse_hash};
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
-use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash};
+use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, ContentHash, ContentId};
 use crate::schema::documents::DocumentFlags;
 use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS, LOOSE_CONTENTS};
 use crate::storage::Snapshot;
@@ -87,6 +90,11 @@ pub(crate) async fn link<S: Snapshot>(
             )));
         }
         blob.references += 1;
+        let is_stored = matches!(content, AttachmentContent::Stored { .. });
+        if !blob.is_here() && !is_stored {
+            blob.content = store_pieces(tx, content).await?;
+            count_content(tx, 1, blob.size).await?;
+        }
         tx.put(BLOBS, key, blob.encode());
         // The second copy stays loose, and may be swept at once.
         if let AttachmentContent::Uploaded { content, .. } = content
@@ -97,19 +105,31 @@ pub(crate) async fn link<S: Snapshot>(
         }
         return Ok(());
     }
-    let id = match content {
+    let blob = BlobRecord {
+        content: store_pieces(tx, content).await?,
+        size: content.size(),
+        references: 1,
+    };
+    tx.put(BLOBS, key, blob.encode());
+    count_content(tx, 1, blob.size).await
+}
+
+/// Makes a content that came one that is kept; answers where it is.
+async fn store_pieces<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    content: &AttachmentContent,
+) -> Result<ContentId> {
+    match content {
         AttachmentContent::Uploaded { content, .. } => {
             let loose = Bytes::copy_from_slice(content);
             check_whole(tx, &loose).await?;
             tx.delete(LOOSE_CONTENTS, loose);
-            *content
+            Ok(*content)
         }
-        AttachmentContent::Stored { hash, .. } => {
-            return Err(Error::invalid(format!(
-                "the content {} is not here",
-                super::hash_text(hash)
-            )));
-        }
+        AttachmentContent::Stored { hash, .. } => Err(Error::invalid(format!(
+            "the content {} is not here",
+            super::hash_text(hash)
+        ))),
         AttachmentContent::Inline { bytes, .. } => {
             let mut id = [0; 16];
             tx.host.random.fill(&mut id)?;
@@ -118,16 +138,42 @@ pub(crate) async fn link<S: Snapshot>(
                 let index = u32::try_from(index).expect("inline contents are small");
                 tx.put(CHUNKS, blobs::chunk_key(&id, index), bytes.slice(at..end));
             }
-            id
+            Ok(id)
         }
-    };
+    }
+}
+
+/// Adds one reference to a content of a server, which is known from here on if it was not.
+pub(crate) async fn link_absent<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    hash: &ContentHash,
+    size: u64,
+) -> Result<()> {
+    if find_blob(tx, hash).await?.is_some() {
+        let stored = AttachmentContent::Stored { hash: *hash, size };
+        return link(tx, &stored).await;
+    }
     let blob = BlobRecord {
-        content: id,
-        size: content.size(),
+        content: blobs::ABSENT,
+        size,
         references: 1,
     };
-    tx.put(BLOBS, key, blob.encode());
-    count_content(tx, 1, blob.size).await
+    tx.put(BLOBS, blob_key(hash), blob.encode());
+    Ok(())
+}
+
+/// Puts a content where it was known but absent. Answers whether anything still refers to it; if
+/// not, what was uploaded stays loose.
+pub(crate) async fn fill_in<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    content: &AttachmentContent,
+) -> Result<bool> {
+    let is_known = find_blob(tx, content.hash()).await?.is_some();
+    if is_known {
+        link(tx, content).await?;
+        unlink(tx, content.hash()).await?;
+    }
+    Ok(is_known)
 }
 
 async fn change_references<S: Snapshot>(
@@ -143,6 +189,9 @@ async fn change_references<S: Snapshot>(
         return Ok(());
     }
     tx.delete(BLOBS, blob_key(hash));
+    if !blob.is_here() {
+        return Ok(());
+    }
     let loose = Bytes::copy_from_slice(&blob.content);
     tx.put(LOOSE_CONTENTS, loose, blobs::encode_loose(tx.now()));
     count_content(tx, -1, blob.size).await
@@ -228,16 +277,16 @@ pub(crate) async fn unlink<S: Snapshot>(tx: &mut Transaction<S>, hash: &ContentH
     change_references(tx, hash, -1).await
 }
 
-/// Adds one reference to the content with `hash`, if it is here. Answers whether it is.
-pub(crate) async fn link_present<S: Snapshot>(
+/// Adds one reference to the content with `hash`, if it is known. Answers whether it is.
+pub(crate) async fn link_known<S: Snapshot>(
     tx: &mut Transaction<S>,
     hash: &ContentHash,
 ) -> Result<bool> {
-    let is_present = find_blob(tx, hash).await?.is_some();
-    if is_present {
+    let is_known = find_blob(tx, hash).await?.is_some();
+    if is_known {
         link_again(tx, hash).await?;
     }
-    Ok(is_present)
+    Ok(is_known)
 }
 
 /// Adds one reference to the content with `hash`.

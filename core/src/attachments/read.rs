@@ -9,7 +9,7 @@ use crate::schema::attachment_counts::{self, ATTACHMENT_COUNTS_KEY};
 use crate::schema::blobs::{self, AttachmentRecord, BlobRecord, CHUNK_BYTES, ContentHash};
 use crate::schema::{ATTACHMENTS, BLOBS, CHUNKS, DATABASE};
 use crate::storage::{Direction, KeyRange, Snapshot};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 impl<S: Snapshot> ReadTransaction<S> {
     /// An attachment by its document and name, both of any case.
@@ -48,12 +48,34 @@ impl<S: Snapshot> ReadTransaction<S> {
         found.map(|value| BlobRecord::decode(&value)).transpose()
     }
 
+    /// The content of an attachment of the document `id`.
+    ///
+    /// # Errors
+    /// `NotLocal` when it was left on the server; `Corrupted` when it is missing.
+    pub async fn content_of(&self, id: &str, attachment: &AttachmentRecord) -> Result<BlobRecord> {
+        match self.content(&attachment.hash).await? {
+            Some(content) if content.is_here() => Ok(content),
+            Some(_) => Err(not_local(id, &attachment.name)),
+            None => Err(Error::corrupted(format!(
+                "the content of '{}' of '{id}' is missing",
+                attachment.name
+            ))),
+        }
+    }
+
     /// The bytes of a content from `offset` to the end of the piece that holds it; empty at the
     /// end of the content. Call it again behind what it gave to go on.
     ///
     /// # Errors
-    /// `Corrupted` when the piece is missing or too short.
+    /// `NotLocal` when the content was left on the server; `Corrupted` when the piece is missing or
+    /// too short.
     pub async fn content_at(&self, content: &BlobRecord, offset: u64) -> Result<Bytes> {
+        if !content.is_here() {
+            return Err(Error::new(
+                ErrorKind::NotLocal,
+                "the content is not on this device",
+            ));
+        }
         if offset >= content.size {
             return Ok(Bytes::new());
         }
@@ -111,10 +133,20 @@ impl<S: Snapshot> ReadTransaction<S> {
                 let blob = BlobRecord::decode(&value)?;
                 let hash = key[..].try_into().map(|hash: ContentHash| hash_text(&hash));
                 hash.map_err(|_| Error::corrupted("a key of 'blobs' is no hash"))?;
-                statistics.content_count += 1;
-                statistics.content_bytes += blob.size;
+                if blob.is_here() {
+                    statistics.content_count += 1;
+                    statistics.content_bytes += blob.size;
+                }
             }
         }
         Ok(statistics)
     }
+}
+
+/// What reading an attachment says whose content was left on the server.
+pub(crate) fn not_local(id: &str, name: &str) -> Error {
+    Error::new(
+        ErrorKind::NotLocal,
+        format!("the content of '{name}' of '{id}' is not on this device"),
+    )
 }

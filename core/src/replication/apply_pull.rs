@@ -17,7 +17,7 @@ use super::local_write::{
     keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
 };
 use super::lost_write::{Departed, name_of_pending, offer_lost_again};
-use super::records::{hold_contents, install, let_go_of_contents, load};
+use super::records::{hold_absent, hold_contents, install, let_go_of_contents, load};
 use super::wire::{Name, WireState};
 use crate::attachments::AttachmentContent;
 use crate::commands::Transaction;
@@ -46,6 +46,8 @@ pub struct ApplyPull {
     pub states: Vec<WireState>,
     /// Contents of attachments that came with them.
     pub contents: Vec<AttachmentContent>,
+    /// Whether contents that did not come stay on the server until they are asked for.
+    pub is_on_demand: bool,
     /// Everything that the edge may have up to this etag is in this part or came before.
     pub up_to: Etag,
     /// While a resync runs: where it ends.
@@ -65,7 +67,11 @@ impl ApplyPull {
         let hub = tx.learn_name(&self.hub);
         let mut changed = 0;
         let lists = self.states.iter().flat_map(|it| lists_of(&it.live));
-        let held = hold_contents(tx, &self.contents, lists).await?;
+        let mut held = hold_contents(tx, &self.contents, lists).await?;
+        if self.is_on_demand {
+            let lists = self.states.iter().flat_map(|it| lists_of(&it.live));
+            hold_absent(tx, lists, &mut held).await?;
+        }
         for state in &self.states {
             let key = to_id_key(&state.id);
             if let Some(until) = self.resync_until {

@@ -11,13 +11,15 @@ use super::wire::WireVersion;
 use crate::attachments::{AttachmentContent, AttachmentUpload, ListedAttachment, parse_hash};
 use crate::database::Database;
 use crate::schema::BLOBS;
-use crate::schema::blobs::ContentHash;
+use crate::schema::blobs::{BlobRecord, ContentHash};
 use crate::storage::{Snapshot, Store};
 use crate::{Error, ReadTransaction, Result};
 
 /// Contents that are being fetched.
 pub(super) struct ContentFetch<S: Store> {
     missing: VecDeque<ContentHash>,
+    /// The document of which they are asked for; none where the other side expects it.
+    document: Option<String>,
     current: Option<(ContentHash, u64, AttachmentUpload<S>)>,
     pub(super) fetched: Vec<AttachmentContent>,
 }
@@ -44,15 +46,18 @@ pub(super) async fn piece<S: Snapshot>(
     read: &ReadTransaction<S>,
     hash: ContentHash,
     offset: u64,
+    document: Option<String>,
     max_bytes: usize,
 ) -> Result<Message> {
-    let (size, mut bytes) = match read.content(&hash).await? {
+    let content = read.content(&hash).await?;
+    let (size, mut bytes) = match content.filter(BlobRecord::is_here) {
         None => (None, Bytes::new()),
         Some(blob) => (Some(blob.size), read.content_at(&blob, offset).await?),
     };
     bytes.truncate(max_bytes);
     Ok(Message::Content {
         hash,
+        document,
         size,
         offset,
         bytes,
@@ -67,14 +72,28 @@ impl<S: Store> ContentFetch<S> {
             let keys: Vec<Bytes> = hashes.iter().map(|it| Bytes::copy_from_slice(it)).collect();
             let read = database.read().await?;
             let found = read.snapshot().get_many(BLOBS, &keys).await?;
-            let absent = hashes.iter().zip(found).filter(|(_, it)| it.is_none());
-            missing.extend(absent.map(|(hash, _)| *hash));
+            for (hash, blob) in hashes.iter().zip(found) {
+                let blob = blob.map(|it| BlobRecord::decode(&it)).transpose()?;
+                if !blob.is_some_and(|it| it.is_here()) {
+                    missing.push_back(*hash);
+                }
+            }
         }
-        Ok(Self {
+        Ok(Self::of_missing(missing, None))
+    }
+
+    /// One content, asked for as one of a document.
+    pub(super) fn of_document(id: String, hash: ContentHash) -> Self {
+        Self::of_missing([hash].into(), Some(id))
+    }
+
+    fn of_missing(missing: VecDeque<ContentHash>, document: Option<String>) -> Self {
+        Self {
             missing,
+            document,
             current: None,
             fetched: Vec::new(),
-        })
+        }
     }
 
     /// What to ask for next; `None` when everything is here.
@@ -89,6 +108,7 @@ impl<S: Store> ContentFetch<S> {
         Ok(current.map(|(hash, offset, _)| Message::Want {
             hash: *hash,
             offset: *offset,
+            document: self.document.clone(),
         }))
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::content_demand::ContentDemand;
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 use super::lost_write::{Departed, lost_before};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
@@ -27,11 +28,22 @@ use crate::commands::{Operation, Outcome};
 use crate::database::Database;
 use crate::document::to_id_key;
 use crate::reader::Pages;
+use crate::schema::blobs::ContentHash;
 use crate::schema::edge::{self, EDGE_KEY, EdgeRecord, Refusal};
 use crate::schema::{DATABASE, PENDING_ORDER};
 use crate::storage::{Direction, KeyRange, Snapshot, Store};
 use crate::version::{Etag, IncarnationId, Origin};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
+
+/// When contents of attachments come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AttachmentFetch {
+    /// Before the documents that have them.
+    #[default]
+    WithDocuments,
+    /// When somebody asks for them, by [`EdgeSession::fetch_content`].
+    OnDemand,
+}
 
 /// What an edge asks of a server.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +54,8 @@ pub struct EdgeOptions {
     pub prefixes: Vec<String>,
     /// Only documents of these collections; none for all that may be seen.
     pub collections: Vec<String>,
+    /// When contents of attachments come.
+    pub attachments: AttachmentFetch,
 }
 
 /// Where a session stands.
@@ -96,6 +110,22 @@ pub enum EdgeEvent {
     /// Everything was compared: the edge had been away for longer than deletions are remembered,
     /// or what it may see has changed.
     Resynced,
+    /// A content that was asked for is here.
+    Fetched {
+        /// Its hash.
+        hash: ContentHash,
+    },
+    /// A content that was asked for cannot be had.
+    NotFetched {
+        /// The document of which it was asked for.
+        id: String,
+        /// Its hash.
+        hash: ContentHash,
+        /// For a program: `NotFound` where the document has it no more, here or there.
+        kind: ErrorKind,
+        /// For a person.
+        reason: String,
+    },
     /// The server does not go on.
     Closed {
         /// For a program.
@@ -138,6 +168,7 @@ pub struct EdgeSession<S: Store> {
     /// The last sequence of what was queued.
     listed_up_to: u64,
     arriving: Option<Arriving<S>>,
+    demand: ContentDemand<S>,
     received: u64,
     sent: u64,
     remaining: u64,
@@ -168,6 +199,7 @@ impl<S: Store> EdgeSession<S> {
             outbox: Outbox::default(),
             listed_up_to: 0,
             arriving: None,
+            demand: ContentDemand::new(),
             received: 0,
             sent: 0,
             remaining: 0,
@@ -218,8 +250,13 @@ impl<S: Store> EdgeSession<S> {
                 last_etag,
             } => {
                 self.rounds.on_part(last_etag);
-                let lists = states.iter().flat_map(|it| lists_of(&it.live));
-                let contents = ContentFetch::of(&self.database, &hashes_of(lists)).await?;
+                let hashes = match self.options.attachments {
+                    AttachmentFetch::WithDocuments => {
+                        hashes_of(states.iter().flat_map(|it| lists_of(&it.live)))
+                    }
+                    AttachmentFetch::OnDemand => Vec::new(),
+                };
+                let contents = ContentFetch::of(&self.database, &hashes).await?;
                 self.arriving = Some(Arriving {
                     states,
                     up_to,
@@ -230,6 +267,18 @@ impl<S: Store> EdgeSession<S> {
             }
             Message::Content {
                 hash,
+                document: Some(_),
+                size,
+                offset,
+                bytes,
+            } => {
+                let piece = (size, offset, &bytes);
+                let next = self.demand.take(&self.database, hash, piece).await;
+                Ok(Vec::from_iter(next))
+            }
+            Message::Content {
+                hash,
+                document: None,
                 size,
                 offset,
                 bytes,
@@ -241,11 +290,15 @@ impl<S: Store> EdgeSession<S> {
                 arriving.contents.take(hash, size, offset, &bytes).await?;
                 self.go_on_arriving().await
             }
-            Message::Want { hash, offset } => {
+            Message::Want {
+                hash,
+                offset,
+                document,
+            } => {
                 let hub = self.hub.as_ref().ok_or_else(unexpected)?;
                 let room = hub.max_frame_bytes.saturating_sub(Self::FRAME_BYTES).max(1);
                 let read = self.database.read().await?;
-                Ok(vec![piece(&read, hash, offset, room).await?])
+                Ok(vec![piece(&read, hash, offset, document, room).await?])
             }
             Message::Ping => Ok(vec![Message::Pong]),
             Message::Pong => {
@@ -305,6 +358,17 @@ impl<S: Store> EdgeSession<S> {
         self.on_local_write().await
     }
 
+    /// Asks the server for a content that was left there, as one of the document `id`; answers what
+    /// to send. Once it is here or cannot be had, an event tells so.
+    pub async fn fetch_content(&mut self, id: &str, hash: ContentHash) -> Vec<Bytes> {
+        self.demand.add(id, hash);
+        if self.hub.is_none() || self.demand.is_asking() {
+            return Vec::new();
+        }
+        let next = self.demand.next(&self.database).await;
+        next.iter().map(|it| it.encode().into()).collect()
+    }
+
     /// Shows the server a new token.
     pub fn renew_token(&mut self, token: String) -> Bytes {
         self.options.token.clone_from(&token);
@@ -325,7 +389,9 @@ impl<S: Store> EdgeSession<S> {
 
     /// What happened since the last call.
     pub fn take_events(&mut self) -> Vec<EdgeEvent> {
-        std::mem::take(&mut self.events)
+        let mut events = std::mem::take(&mut self.events);
+        events.append(&mut self.demand.events);
+        events
     }
 
     async fn hello(&mut self) -> Result<Message> {
@@ -334,6 +400,7 @@ impl<S: Store> EdgeSession<S> {
         self.outbox = Outbox::default();
         self.listed_up_to = 0;
         self.arriving = None;
+        self.demand.restart();
         let read = self.database.read().await?;
         let edge = edge_record(&read).await?;
         let positions = edge.cursors.iter().map(|cursor| {
@@ -394,7 +461,9 @@ impl<S: Store> EdgeSession<S> {
         });
         self.remaining = last_etag.number().saturating_sub(from.number());
         self.phase = EdgePhase::CatchingUp;
-        self.push().await
+        let mut messages = self.push().await?;
+        messages.extend(self.demand.next(&self.database).await);
+        Ok(messages)
     }
 
     /// Whether the server knows writes of this replica that it did not make in this life.
@@ -430,6 +499,7 @@ impl<S: Store> EdgeSession<S> {
             departed: Arc::clone(&hub.departed),
             states: arrived.states,
             contents: arrived.contents.fetched,
+            is_on_demand: self.options.attachments == AttachmentFetch::OnDemand,
             up_to: arrived.up_to,
             resync_until: hub.resync_until,
         };
@@ -653,7 +723,7 @@ fn unexpected() -> Error {
     Error::invalid("the server sent something out of turn")
 }
 
-async fn replicate<S: Store>(
+pub(super) async fn replicate<S: Store>(
     database: &Database<S>,
     command: ReplicationCommand,
 ) -> Result<ReplicationOutcome> {

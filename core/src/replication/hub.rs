@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - at most one part of the stream is on its way, so a slow edge costs the memory of one;
-//! - nothing leaves that the grants do not let through, contents of attachments included.
+//! - nothing leaves that the grants do not let through, contents of attachments included: they go
+//!   with the part that lists them, or on demand with a document that has them now.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -235,20 +236,17 @@ impl<S: Store> HubSession<S> {
                 size,
                 offset,
                 bytes,
+                document: _,
             } => {
                 let arriving = self.arriving.as_mut().ok_or_else(unexpected)?;
                 arriving.contents.take(hash, size, offset, &bytes).await?;
                 self.go_on_arriving().await
             }
-            Message::Want { hash, offset } => {
-                let edge = self.edge.as_ref().ok_or_else(unexpected)?;
-                if !edge.shown.contains(&hash) {
-                    return Err(Error::invalid("a content was asked for that was not shown"));
-                }
-                // An edge takes frames of any size.
-                let read = self.database.read().await?;
-                Ok(vec![piece(&read, hash, offset, usize::MAX).await?])
-            }
+            Message::Want {
+                hash,
+                offset,
+                document,
+            } => Ok(vec![self.on_want(hash, offset, document).await?]),
             Message::Applied { up_to } => {
                 let edge = self.edge.as_mut().ok_or_else(unexpected)?;
                 edge.is_waiting = false;
@@ -265,6 +263,37 @@ impl<S: Store> HubSession<S> {
             Message::Pong => Ok(Vec::new()),
             _ => Err(unexpected()),
         }
+    }
+
+    /// A piece of what the part on its way shows, or of what a document has that the edge may see.
+    async fn on_want(
+        &self,
+        hash: ContentHash,
+        offset: u64,
+        document: Option<String>,
+    ) -> Result<Message> {
+        let edge = self.edge.as_ref().ok_or_else(unexpected)?;
+        let read = self.database.read().await?;
+        if let Some(id) = &document {
+            if !read
+                .shows_content(&to_id_key(id), &hash, &edge.scope)
+                .await?
+            {
+                // It may have changed since the edge heard of it; whether it is there at all is not
+                // for everybody to know.
+                return Ok(Message::Content {
+                    hash,
+                    document,
+                    size: None,
+                    offset,
+                    bytes: Bytes::new(),
+                });
+            }
+        } else if !edge.shown.contains(&hash) {
+            return Err(Error::invalid("a content was asked for that was not shown"));
+        }
+        // An edge takes frames of any size.
+        piece(&read, hash, offset, document, usize::MAX).await
     }
 
     /// The next part of the stream, if there is one and the edge has taken in the last.

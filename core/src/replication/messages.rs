@@ -147,11 +147,16 @@ pub enum Message {
         hash: [u8; 32],
         /// Where the piece begins.
         offset: u64,
+        /// The document of which an edge asks for it; none for what stands in the part or push on
+        /// its way.
+        document: Option<String>,
     },
     /// A piece of a content.
     Content {
         /// Of which.
         hash: [u8; 32],
+        /// As it was asked for.
+        document: Option<String>,
         /// The length of the whole; `None` when the sender does not have it.
         size: Option<u64>,
         /// Where the piece begins.
@@ -228,17 +233,24 @@ impl Message {
             Self::Applied { up_to } => frame.fields.etag(*up_to),
             Self::Ping | Self::Pong => {}
             Self::Token(token) => frame.fields.text(token),
-            Self::Want { hash, offset } => {
+            Self::Want {
+                hash,
+                offset,
+                document,
+            } => {
                 frame.fields.raw(hash);
                 frame.fields.varint(*offset);
+                frame.option(document.as_ref(), |frame, id| frame.fields.text(id));
             }
             Self::Content {
                 hash,
+                document,
                 size,
                 offset,
                 bytes,
             } => {
                 frame.fields.raw(hash);
+                frame.option(document.as_ref(), |frame, id| frame.fields.text(id));
                 frame.option(size.as_ref(), |frame, size| frame.fields.varint(*size));
                 frame.fields.varint(*offset);
                 frame.fields.varint(bytes.len() as u64);
@@ -334,9 +346,11 @@ impl Message {
             11 => Self::Want {
                 hash: frame.array()?,
                 offset: frame.fields.varint()?,
+                document: frame.option(FrameReader::text)?,
             },
             12 => Self::Content {
                 hash: frame.array()?,
+                document: frame.option(FrameReader::text)?,
                 size: frame.option(|frame| frame.fields.varint())?,
                 offset: frame.fields.varint()?,
                 bytes: {

@@ -13,6 +13,7 @@ mod accept_rule;
 mod accept_writes;
 mod acknowledged;
 mod apply_pull;
+mod content_demand;
 mod content_fetch;
 pub mod edge;
 mod edge_steps;
@@ -42,6 +43,7 @@ pub use accept_rule::{Offer, admit, facts_of, judge};
 pub use accept_writes::AcceptWrites;
 pub(crate) use acknowledged::Acknowledged;
 pub use apply_pull::ApplyPull;
+pub use content_demand::FillContent;
 pub use edge_steps::{
     BecomeEdge, DiscardPending, MarkSent, RenewReplica, RetryRefused, SettleWrites,
 };
@@ -85,6 +87,8 @@ pub enum ReplicationCommand {
     BecomeEdge(BecomeEdge),
     /// An edge takes in a part of a server's stream.
     ApplyPull(ApplyPull),
+    /// An edge takes in a content that it had left on the server.
+    FillContent(FillContent),
     /// An edge ends a resync.
     EndResync(EndResync),
     /// An edge sends writes.
@@ -142,6 +146,7 @@ impl ReplicationCommand {
         match self {
             Self::BecomeEdge(join) => join.run(tx).await,
             Self::ApplyPull(apply) => apply.run(tx).await,
+            Self::FillContent(fill) => fill.run(tx).await,
             Self::EndResync(end) => end.run(tx).await,
             Self::MarkSent(mark) => mark.run(tx).await,
             Self::SettleWrites(settle) => settle.run(tx).await,
@@ -176,6 +181,7 @@ impl ReplicationCommand {
             Self::AcceptWrites(accept) => accept.byte_count(),
             Self::Merge(merge) => merge.byte_count(),
             Self::ApplyPull(apply) => apply.byte_count(),
+            Self::FillContent(fill) => fill.byte_count(),
             _ => 256,
         }
     }

@@ -9,9 +9,11 @@ use std::collections::{BTreeSet, HashMap};
 use bytes::Bytes;
 
 use super::Scope;
+use super::content_fetch::hashes_of;
 use super::wire::{WireFact, WireState, fact_to_wire, set_to_wire};
 use crate::conflicts::{of_record, of_tombstone};
 use crate::reader::Pages;
+use crate::schema::blobs::ContentHash;
 use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::documents::{DocumentFlags, DocumentRecord};
 use crate::schema::etags::{self, ItemKind};
@@ -220,6 +222,25 @@ impl<S: Snapshot> ReadTransaction<S> {
 
     /// Whether an edge that sees `scope` gets the document with this lower-cased id.
     pub(super) async fn shows(&self, key: &Bytes, scope: &Scope) -> Result<bool> {
+        Ok(self.shown(key, scope).await?.is_some())
+    }
+
+    /// Whether an edge that sees `scope` gets a document that has a content with `hash`.
+    pub(super) async fn shows_content(
+        &self,
+        key: &Bytes,
+        hash: &ContentHash,
+        scope: &Scope,
+    ) -> Result<bool> {
+        let Some(set) = self.shown(key, scope).await? else {
+            return Ok(false);
+        };
+        let lists = set.live.iter().map(|it| it.value.attachments.as_str());
+        Ok(hashes_of(lists).contains(hash))
+    }
+
+    /// What an edge that sees `scope` gets of a document.
+    async fn shown(&self, key: &Bytes, scope: &Scope) -> Result<Option<Siblings<DocumentVersion>>> {
         let told = BTreeSet::new();
         let selection = Selection {
             scope: Some(scope),
@@ -230,10 +251,13 @@ impl<S: Snapshot> ReadTransaction<S> {
             let found = self.snapshot.get_many(space, keys).await?;
             if let Some(value) = found.into_iter().next().flatten() {
                 let shown = self.item(space, key.clone(), value, &selection).await?;
-                return Ok(shown.is_some());
+                return Ok(match shown {
+                    Some(Item::State(set)) => Some(set),
+                    _ => None,
+                });
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Up to where tombstones may be gone.

@@ -6,7 +6,8 @@ use super::Facts;
 use super::content_fetch::hashes_of;
 use crate::Result;
 use crate::attachments::{
-    AttachmentContent, hold_last, link, link_present, release, replace_all, unlink,
+    AttachmentContent, ListedAttachment, hold_last, link, link_absent, link_known, parse_hash,
+    release, replace_all, unlink,
 };
 use crate::commands::Transaction;
 use crate::commands::delete_document::bury_replicated;
@@ -122,11 +123,29 @@ pub(super) async fn hold_contents<S: Snapshot>(
         held.push(*content.hash());
     }
     for hash in hashes_of(lists) {
-        if !held.contains(&hash) && link_present(tx, &hash).await? {
+        if !held.contains(&hash) && link_known(tx, &hash).await? {
             held.push(hash);
         }
     }
     Ok(held)
+}
+
+/// Holds, beside what is `held`, the contents in these lists that are to be left on the server.
+pub(super) async fn hold_absent<S: Snapshot>(
+    tx: &mut Transaction<S>,
+    lists: impl Iterator<Item = &str>,
+    held: &mut Vec<ContentHash>,
+) -> Result<()> {
+    for list in lists {
+        for listed in ListedAttachment::parse_list(list)? {
+            let hash = parse_hash(&listed.hash)?;
+            if !held.contains(&hash) {
+                link_absent(tx, &hash, listed.size).await?;
+                held.push(hash);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Lets go of them: what nothing refers to is loose again.

@@ -5,7 +5,8 @@
 //! [`BlobRecord`]. `CHUNKS`: key: the content's random id, then the piece's index big-endian;
 //! value: its bytes, [`CHUNK_BYTES`] of them in all pieces but the last. `LOOSE_CONTENTS`: key: a
 //! content's id; value: when it was last touched. A content is loose while nothing refers to it:
-//! during its upload, and after its last reference went.
+//! during its upload, and after its last reference went. A blob with the content id [`ABSENT`] has
+//! no pieces: an edge knows of it and counts its references, but left it on the server.
 
 use bytes::Bytes;
 
@@ -30,6 +31,9 @@ pub type ContentHash = [u8; 32];
 /// The random id under which a content's pieces are kept.
 pub type ContentId = [u8; 16];
 
+/// The content id of what is not on this device; only edges have such blobs.
+pub const ABSENT: ContentId = [0; 16];
+
 /// One attachment of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachmentRecord {
@@ -50,7 +54,7 @@ pub struct AttachmentRecord {
 /// One stored content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobRecord {
-    /// Where its pieces are.
+    /// Where its pieces are; [`ABSENT`] when they are not here.
     pub content: ContentId,
     /// Its length in bytes.
     pub size: u64,
@@ -192,6 +196,11 @@ impl BlobRecord {
         };
         decoder.end()?;
         Ok(record)
+    }
+
+    /// Whether its pieces are on this device.
+    pub fn is_here(&self) -> bool {
+        self.content != ABSENT
     }
 
     /// How many pieces the content has.

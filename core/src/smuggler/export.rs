@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::Selection;
-use crate::attachments::{ListedAttachment, parse_hash};
+use crate::attachments::{ListedAttachment, not_local, parse_hash};
 use crate::document::{CollectionName, StoredDocument, to_id_key};
 use crate::indexes::{IndexRecord, REPLACEMENT_PREFIX, to_name_key};
 use crate::reader::{Pages, ReadTransaction};
@@ -150,7 +150,8 @@ impl<S: Snapshot> Exporter<S> {
     /// Appends the next piece to `text`; `false` when the export was complete before.
     ///
     /// # Errors
-    /// Whatever the store reports; `Corrupted` when a record does not fit.
+    /// Whatever the store reports; `Corrupted` when a record does not fit; `NotLocal` when a dump
+    /// would lack the content of an attachment, because this edge left it on the server.
     pub async fn write_next(&mut self, text: &mut Vec<u8>) -> Result<bool> {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Done => return Ok(false),
@@ -352,6 +353,9 @@ impl<S: Snapshot> Exporter<S> {
                 let (name, id) = (&listed.name, document.id());
                 Error::corrupted(format!("the content of '{name}' of '{id}' is missing"))
             })?;
+            if !blob.is_here() {
+                return Err(not_local(document.id(), &listed.name));
+            }
             if blob.references > 1 {
                 self.written.insert(hash);
             } else {

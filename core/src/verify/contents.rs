@@ -11,6 +11,7 @@ use super::table_scan::{Reference, TableScan};
 use super::{OWNERS_AT_ONCE, Verification, VerifyProgress};
 use crate::schema::attachment_counts::{ATTACHMENT_COUNTS_KEY, AttachmentStatistics};
 use crate::schema::blobs::{self, BlobRecord, CHUNK_BYTES, ContentHash, ContentId};
+use crate::schema::edge::EDGE_KEY;
 use crate::schema::{BLOBS, CHUNKS, DATABASE, LOOSE_CONTENTS};
 use crate::storage::{Direction, KeyRange, PageLimits, Snapshot};
 
@@ -22,6 +23,11 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
         let mut scan = TableScan::new(BLOBS);
         let mut blobs_are_complete = true;
         let mut content_bytes = 0_u64;
+        let mut absent = 0;
+        let edge = self
+            .get_many(DATABASE, &[Bytes::from_static(EDGE_KEY)])
+            .await;
+        let is_edge = edge.iter().flatten().next().is_some();
         while let Some(page) = self.next_page(&mut scan).await {
             let mut of_loose = Vec::new();
             for (key, value) in page {
@@ -39,8 +45,19 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
                         continue;
                     }
                 };
-                content_bytes = content_bytes.saturating_add(blob.size);
                 Self::add_stored(&mut stored, &hash, &blob);
+                if blob.references == 0 {
+                    self.add_problem(BLOBS, &key, "nothing refers to it, and it is not loose");
+                }
+                if !blob.is_here() {
+                    absent += 1;
+                    if !is_edge {
+                        let what = "its content is not here, and this database is no edge";
+                        self.add_problem(BLOBS, &key, what);
+                    }
+                    continue;
+                }
+                content_bytes = content_bytes.saturating_add(blob.size);
                 of_loose.push(Reference {
                     key: key.clone(),
                     entry: Bytes::copy_from_slice(&blob.content),
@@ -50,9 +67,9 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             }
             self.check_references(BLOBS, LOOSE_CONTENTS, of_loose).await;
         }
-        self.report.contents = self.progress.entries_of(BLOBS);
+        self.report.contents = self.progress.entries_of(BLOBS) - absent;
         if blobs_are_complete {
-            let blobs = self.report.contents;
+            let blobs = self.report.contents + absent;
             self.check_references_of_blobs(stored, blobs).await;
             self.check_attachment_counts(content_bytes);
         }
@@ -113,9 +130,6 @@ impl<S: Snapshot, P: FnMut(&VerifyProgress)> Verification<'_, S, P> {
             self.add_problem(BLOBS, key, what);
         } else if ContentHash::from(hasher.finalize()) != *hash {
             self.add_problem(BLOBS, key, "its content has another hash");
-        }
-        if blob.references == 0 {
-            self.add_problem(BLOBS, key, "nothing refers to it, and it is not loose");
         }
         index > 0
     }
