@@ -33,6 +33,8 @@ export interface ConflictSummary {
 /** Conflicts, and how they are settled: `store.conflicts`. */
 export class Conflicts {
     readonly #store: DocumentStore;
+    /** Of which document a version is. */
+    readonly #ids = new WeakMap<ConflictVersion, string>();
 
     /** @internal */
     constructor(store: DocumentStore) {
@@ -47,7 +49,10 @@ export class Conflicts {
     /** The versions of a document; `null` when it is not in conflict. */
     async get(id: string): Promise<Conflict | null> {
         const text = await this.#store.call('conflict', id);
-        return text === undefined ? null : (JSON.parse(text) as Conflict);
+        if (text === undefined) return null;
+        const conflict = JSON.parse(text) as Conflict;
+        for (const version of conflict.versions) this.#ids.set(version, conflict.id);
+        return conflict;
     }
 
     /** An attachment as one of the versions has it; `null` when it has none of this name. */
@@ -55,7 +60,7 @@ export class Conflicts {
         const metadata = version.document?.['@metadata'] as { '@attachments'?: { Name: string }[] } | undefined;
         const key = name.toLowerCase();
         const listed = metadata?.['@attachments']?.find((it) => it.Name.toLowerCase() === key);
-        return (listed && (await this.#store.call('content', JSON.stringify(listed)))) ?? null;
+        return (listed && (await this.#store.call('content', JSON.stringify(listed), this.#ids.get(version) ?? ''))) ?? null;
     }
 
     /**

@@ -7,6 +7,8 @@ export type ErrorCode =
     | 'LimitExceeded'
     | 'Unsupported'
     | 'NotLoaded'
+    /** The content of an attachment is not on this device, and cannot be had now: try again online. */
+    | 'NotLocal'
     | 'Unauthorized'
     | 'Unavailable'
     | 'TimedOut'

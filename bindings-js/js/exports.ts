@@ -45,7 +45,7 @@ export {
     type PatchRequest,
 } from './session_patches.js';
 export { Live, LiveDocument, LiveQuery, type LiveDocumentState, type LiveResults, type LiveState } from './live.js';
-export type { DocumentChange, PendingDocument, SyncEvent, SyncState } from './protocol.js';
+export type { AttachmentFetch, DocumentChange, PendingDocument, SyncEvent, SyncState } from './protocol.js';
 export {
     DocumentSession,
     LoaderWithInclude,

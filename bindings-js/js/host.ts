@@ -177,21 +177,38 @@ export class DatabaseHost {
     async attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined> {
         const details = await this.#database.attachment(id, name);
         if (details === undefined) return undefined;
-        const content = await this.content(details);
+        const content = await this.content(details, id);
         return content && { details, content };
     }
 
-    async content(details: string): Promise<Blob | undefined> {
-        const { Hash, Size, ContentType } = JSON.parse(details) as { Hash: string; Size: number; ContentType: string };
+    async content(details: string, id: string): Promise<Blob | undefined> {
+        const { Name, Hash, Size, ContentType } = JSON.parse(details) as
+            { Name: string; Hash: string; Size: number; ContentType: string };
+        const at = (offset: number): Promise<unknown> => this.#database.contentAt(Hash, offset);
         const pieces: Uint8Array<ArrayBuffer>[] = [];
         for (let offset = 0; offset < Size; ) {
-            const piece = (await this.#database.contentAt(Hash, offset)) as Uint8Array<ArrayBuffer> | undefined;
+            const piece = (await at(offset).catch(async (reason: unknown) => {
+                if (toDetails(reason).code !== 'NotLocal') throw reason;
+                await this.#fetch(id, Name, Hash);
+                return at(offset);
+            })) as Uint8Array<ArrayBuffer> | undefined;
             // Deleted since: the next look would not find it either.
             if (!piece?.length) return undefined;
             pieces.push(piece);
             offset += piece.length;
         }
         return new Blob(pieces, { type: ContentType });
+    }
+
+    /** Gets a content from the server where it was left. */
+    async #fetch(id: string, name: string, hash: string): Promise<void> {
+        try {
+            if (!this.#link) throw new PinyonError('NotLocal', 'the database does not sync');
+            await this.#link.fetchContent(id, hash);
+        } catch (reason) {
+            const { code, message } = toDetails(reason);
+            throw new PinyonError(code, `the content of '${name}' of '${id}' is not on this device: ${message}`);
+        }
     }
 
     attachmentDetails(id: string, name: string): Promise<string | undefined> {
@@ -426,8 +443,8 @@ export class DatabaseHost {
     /** Starts the sync, or joins it; what another caller asked before gives way. */
     async #startSync(caller: string, options: SyncOptions): Promise<SyncState> {
         this.#syncing.add(caller);
-        const target = ({ url, database, prefixes, collections }: SyncOptions): string =>
-            JSON.stringify([url, database, prefixes ?? [], collections ?? []]);
+        const target = ({ url, database, prefixes, collections, attachments }: SyncOptions): string =>
+            JSON.stringify([url, database, prefixes ?? [], collections ?? [], attachments === 'onDemand']);
         let link = this.#link;
         if (link && target(link.options) === target(options)) {
             if (options.token !== undefined) link.renewToken(options.token);

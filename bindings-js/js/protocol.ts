@@ -49,6 +49,9 @@ export interface DocumentChange {
     changeVector: string;
 }
 
+/** When contents of attachments come. */
+export type AttachmentFetch = 'withDocuments' | 'onDemand';
+
 /** Which server, and what is asked of it. */
 export interface SyncOptions {
     url: string;
@@ -56,6 +59,7 @@ export interface SyncOptions {
     token?: string;
     prefixes?: string[];
     collections?: string[];
+    attachments?: AttachmentFetch;
     isPaused?: boolean;
     canRenewToken?: boolean;
 }
@@ -106,8 +110,8 @@ export interface HostMethods {
     /** `documents` are texts one after the other; a command of puts says where each ends. */
     batch(commands: string, contents: Blob[], durability?: string, request?: WriteRequest, documents?: Uint8Array): Promise<string>;
     attachment(id: string, name: string): Promise<{ details: string; content: Blob } | undefined>;
-    /** The content that an entry of `@attachments` describes. */
-    content(details: string): Promise<Blob | undefined>;
+    /** The content that an entry of the `@attachments` of document `id` describes. */
+    content(details: string, id: string): Promise<Blob | undefined>;
     attachmentDetails(id: string, name: string): Promise<string | undefined>;
     revisions(id: string, start: number, size: number): Promise<string>;
     revisionsByVector(changeVectors: string[]): Promise<string>;

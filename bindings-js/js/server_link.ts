@@ -34,6 +34,21 @@ interface Waiter {
     round?: number;
 }
 
+/** A content that somebody waits for. */
+interface Ask {
+    id: string;
+    hash: string;
+    resolve(): void;
+    reject(reason: unknown): void;
+}
+
+/** What a session tells: for applications, and for the link itself. */
+type SessionEvent =
+    | SyncEvent
+    | { type: 'closed'; code: ErrorCode; reason: string }
+    | { type: 'fetched'; hash: string }
+    | { type: 'not-fetched'; id: string; hash: string; code: ErrorCode; reason: string };
+
 /** Where frames go: `http://host/` becomes `ws://host/databases/{database}/sync`. */
 export function syncUrl({ url, database }: SyncOptions): string {
     const target = new URL(url);
@@ -49,6 +64,7 @@ export class ServerLink {
     /** Runs what may change documents. */
     readonly #writing: <T>(write: () => Promise<T>) => Promise<T>;
     readonly #waiters = new Set<Waiter>();
+    readonly #asks = new Set<Ask>();
     #options: SyncOptions;
     #line: Line | undefined;
     #queue: Promise<unknown> = Promise.resolve();
@@ -174,6 +190,44 @@ export class ServerLink {
         });
     }
 
+    /**
+     * Gets a content that was left on the server, as one of a document. It needs a connection, or
+     * one that is being made: what breaks meanwhile is not tried again.
+     */
+    fetchContent(id: string, hash: string): Promise<void> {
+        return new Promise((resolve, reject) => {
+            const line = this.#line;
+            if (!line) {
+                reject({ code: 'NotLocal', message: `there is no connection to the server (${this.#state.phase})` });
+                return;
+            }
+            const ask: Ask = { id, hash, resolve, reject };
+            this.#asks.add(ask);
+            // A session that begins asks for all of them.
+            void this.#enqueue(async () => { if (this.#asks.has(ask)) await this.#ask(line, ask); });
+        });
+    }
+
+    async #ask(line: Line, { id, hash }: Ask): Promise<void> {
+        await this.#exchange(line, () => (line.session as SyncSession).fetchContent(id, hash));
+    }
+
+    /** Tells those who wait for a content what came of it. */
+    #answerAsks(event: SessionEvent): void {
+        for (const ask of this.#asks) {
+            if (event.type === 'fetched' && ask.hash === event.hash) ask.resolve();
+            else if (event.type === 'not-fetched' && ask.hash === event.hash && ask.id === event.id) {
+                ask.reject({ code: event.code, message: event.reason });
+            } else continue;
+            this.#asks.delete(ask);
+        }
+    }
+
+    #rejectAsks(): void {
+        for (const { reject } of this.#asks) reject({ code: 'NotLocal', message: 'the connection to the server ended' });
+        this.#asks.clear();
+    }
+
     async close(): Promise<void> {
         this.#isClosed = true;
         globalThis.removeEventListener?.('online', this.#online);
@@ -215,9 +269,11 @@ export class ServerLink {
         socket.onopen = () => {
             void this.#enqueue(async () => {
                 if (line !== this.#line) return;
-                const { token = '', prefixes = [], collections = [] } = this.#options;
-                line.session = await this.#database.beginSync(JSON.stringify({ token, prefixes, collections }));
+                const { token = '', prefixes = [], collections = [], attachments } = this.#options;
+                const onDemand = attachments === 'onDemand';
+                line.session = await this.#database.beginSync(JSON.stringify({ token, prefixes, collections, onDemand }));
                 await this.#exchange(line, async () => (line.session as SyncSession).takeGreeting());
+                for (const ask of this.#asks) await this.#ask(line, ask);
             });
         };
         socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
@@ -241,10 +297,11 @@ export class ServerLink {
         // Paused or broken meanwhile; the next session begins from what is stored.
         if (line !== this.#line) return;
         for (const frame of frames) line.socket.send(frame);
-        const events = JSON.parse(line.session.takeEvents()) as (SyncEvent | { type: 'closed'; code: ErrorCode; reason: string })[];
+        const events = JSON.parse(line.session.takeEvents()) as SessionEvent[];
         const told: SyncEvent[] = [];
         for (const event of events) {
-            if (event.type !== 'closed') told.push(event);
+            if (event.type === 'fetched' || event.type === 'not-fetched') this.#answerAsks(event);
+            else if (event.type !== 'closed') told.push(event);
         }
         const closed = events.find((it) => it.type === 'closed');
         if (closed) {
@@ -289,6 +346,7 @@ export class ServerLink {
     #end(line: Line | undefined): void {
         if (!line) return;
         if (line === this.#line) this.#line = undefined;
+        this.#rejectAsks();
         line.socket.onopen = line.socket.onmessage = line.socket.onclose = null;
         line.socket.close();
         // Not while a step of it runs.

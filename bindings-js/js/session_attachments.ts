@@ -77,7 +77,11 @@ export class SessionAttachments {
         this.move(entityOrId, name, entityOrId, newName);
     }
 
-    /** An attachment with its content, or `null`. */
+    /**
+     * An attachment with its content, or `null`. A content that was left on the server (see
+     * `SyncRequest.attachments`) is fetched; that rejects with the code `NotLocal` where there is no
+     * connection to the server, and with `NotFound` where the document has changed there.
+     */
     async get(entityOrId: object | string, name: string): Promise<Attachment | null> {
         const id = this.#idOf(entityOrId);
         this.#session.requestCount += 1;
@@ -88,6 +92,13 @@ export class SessionAttachments {
     async exists(entityOrId: object | string, name: string): Promise<boolean> {
         this.#session.requestCount += 1;
         return (await this.#session.connection.call('attachmentDetails', this.#idOf(entityOrId), name)) !== undefined;
+    }
+
+    /** Whether the content of an attachment is on this device, so that it can be read offline. */
+    async isLocal(entityOrId: object | string, name: string): Promise<boolean> {
+        this.#session.requestCount += 1;
+        const details = await this.#session.connection.call('attachmentDetails', this.#idOf(entityOrId), name);
+        return details !== undefined && (JSON.parse(details) as { IsLocal: boolean }).IsLocal;
     }
 
     /** The attachments that a loaded entity had when it was loaded. */

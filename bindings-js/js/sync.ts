@@ -2,7 +2,7 @@
 
 import { PinyonError } from './errors.js';
 import { tellAll } from './listeners.js';
-import type { PendingDocument, SyncEvent, SyncOptions, SyncState } from './protocol.js';
+import type { AttachmentFetch, PendingDocument, SyncEvent, SyncOptions, SyncState } from './protocol.js';
 import type { DocumentStore } from './store.js';
 
 /** A token, or what gives one: asked at the start, and when the server wants another. */
@@ -20,6 +20,13 @@ export interface SyncRequest {
     prefixes?: string[];
     /** Only documents of these collections. */
     collections?: string[];
+    /**
+     * When contents of attachments come: `withDocuments`, before the documents that have them, so
+     * that all of them can be read offline (the default); or `onDemand`, when they are first read.
+     * Contents that were left on the server stay there, whatever a later sync says, until they are
+     * read or come with another document.
+     */
+    attachments?: AttachmentFetch;
 }
 
 /** What listeners are told. */
@@ -60,6 +67,9 @@ export class Sync implements AsyncIterable<SyncState> {
             throw new PinyonError('InvalidRequest', `the url of the server to sync with is none: '${request.url}'`);
         }
         if (!request.database) throw new PinyonError('InvalidRequest', 'a sync needs the name of a database on the server');
+        if (!['withDocuments', 'onDemand', undefined].includes(request.attachments)) {
+            throw new PinyonError('InvalidRequest', `attachments come 'withDocuments' or 'onDemand', not '${request.attachments}'`);
+        }
         this.#store = store;
         this.#request = { ...request };
         this.#started = this.#start();

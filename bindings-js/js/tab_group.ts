@@ -33,7 +33,7 @@ interface Outcome {
 }
 
 /** Methods that may wait long, and whose waiting can begin anew. */
-const WAITING: Method[] = ['query', 'waitForIndexes', 'waitForSync'];
+const WAITING: Method[] = ['query', 'waitForIndexes', 'waitForSync', 'attachment', 'content'];
 
 /** A page that does not answer for so long runs nothing: another tab's write does not wait for it any more. */
 const LET_GO_MS = 1000;

@@ -92,6 +92,7 @@ impl Database {
             "Hash": hash_text(&record.hash),
             "Size": record.size,
             "ChangeVector": read.attachment_change_vector(&record)?,
+            "IsLocal": read.content_of(id, &record).await.is_ok(),
         });
         Ok(Some(details.to_string()))
     }

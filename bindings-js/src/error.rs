@@ -7,7 +7,7 @@ use pinyon_core::{ConcurrencyViolation, Error, ErrorKind};
 use wasm_bindgen::JsValue;
 
 /// The code of each kind; part of the package's interface.
-fn code(kind: ErrorKind) -> &'static str {
+pub(crate) fn code(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "NotFound",
         ErrorKind::ConcurrencyConflict => "ConcurrencyConflict",

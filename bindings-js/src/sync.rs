@@ -5,15 +5,18 @@
 use bytes::Bytes;
 use js_sys::{Array, Uint8Array};
 use pinyon_core::Error;
+use pinyon_core::attachments::{hash_text, parse_hash};
 use pinyon_core::replication::RefusalCode;
-use pinyon_core::replication::edge::{EdgeEvent, EdgeOptions, EdgePhase, EdgeSession};
+use pinyon_core::replication::edge::{
+    AttachmentFetch, EdgeEvent, EdgeOptions, EdgePhase, EdgeSession,
+};
 use pinyon_storage_browser::BrowserStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
 use crate::database::Database;
-use crate::error::{JsResult, to_js};
+use crate::error::{self, JsResult, to_js};
 
 /// What is asked of the server.
 #[derive(Deserialize, Default)]
@@ -22,6 +25,7 @@ struct Options {
     token: String,
     prefixes: Vec<String>,
     collections: Vec<String>,
+    on_demand: bool,
 }
 
 /// One connection's session; what fails is thrown away, and the next begins from what is stored.
@@ -69,6 +73,19 @@ fn event_json(event: EdgeEvent) -> Value {
         EdgeEvent::CaughtUp => json!({ "type": "caught-up" }),
         EdgeEvent::Renewed => json!({ "type": "renewed" }),
         EdgeEvent::Resynced => json!({ "type": "resynced" }),
+        EdgeEvent::Fetched { hash } => json!({ "type": "fetched", "hash": hash_text(&hash) }),
+        EdgeEvent::NotFetched {
+            id,
+            hash,
+            kind,
+            reason,
+        } => json!({
+            "type": "not-fetched",
+            "id": id,
+            "hash": hash_text(&hash),
+            "code": error::code(kind),
+            "reason": reason,
+        }),
         EdgeEvent::Closed {
             code: refused,
             reason,
@@ -129,6 +146,14 @@ impl SyncSession {
         }
     }
 
+    /// Asks for a content that was left on the server, as one of a document; answers the frames to
+    /// send. An event tells what came of it.
+    #[wasm_bindgen(js_name = fetchContent)]
+    pub async fn fetch_content(&mut self, id: String, hash: String) -> JsResult<Array> {
+        let hash = parse_hash(&hash).map_err(to_js)?;
+        Ok(to_array(&self.session.fetch_content(&id, hash).await))
+    }
+
     /// The frame that shows the server a new token.
     #[wasm_bindgen(js_name = renewToken)]
     pub fn renew_token(&mut self, token: String) -> Uint8Array {
@@ -181,6 +206,10 @@ impl Database {
                 token: options.token,
                 prefixes: options.prefixes,
                 collections: options.collections,
+                attachments: match options.on_demand {
+                    true => AttachmentFetch::OnDemand,
+                    false => AttachmentFetch::WithDocuments,
+                },
             };
             EdgeSession::begin(self.database.clone(), options).await
         };

@@ -16,6 +16,7 @@ mod apply_pull;
 mod content_demand;
 mod content_fetch;
 pub mod edge;
+mod edge_events;
 mod edge_steps;
 mod end_resync;
 mod facts;

@@ -454,12 +454,13 @@ fn verify_names_a_content_that_no_server_has() {
         put(&hub, "people/1", "Adam").await;
         attach(&hub, "people/1", "photo.png", b"small").await;
         let hash = hash_of(&hub, "people/1", "photo.png").await;
-        let key = bytes::Bytes::copy_from_slice(&hash);
+        let key = [bytes::Bytes::copy_from_slice(&hash)];
         let snapshot = store.snapshot().await.unwrap();
-        let found = snapshot.get_many(BLOBS, &[key.clone()]).await.unwrap();
+        let found = snapshot.get_many(BLOBS, &key).await.unwrap();
         let mut blob = BlobRecord::decode(found[0].as_ref().unwrap()).unwrap();
         blob.content = ABSENT;
         let mut batch = WriteBatch::default();
+        let [key] = key;
         batch.put(BLOBS, key, blob.encode());
         store.commit(batch, Durability::Durable).await.unwrap();
         let report = verify(hub.read().await.unwrap().snapshot(), |_| {}).await;
