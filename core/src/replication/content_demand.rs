@@ -112,7 +112,7 @@ impl<S: Store> ContentDemand<S> {
                     continue;
                 }
             };
-            let outcome = match current.fetch.next(database) {
+            let outcome = match current.fetch.next(database).await {
                 Ok(Some(want)) => {
                     self.current = Some(current);
                     return Some(want);

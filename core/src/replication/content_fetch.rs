@@ -1,6 +1,7 @@
 //! Getting the contents of attachments before what refers to them is stored.
 //!
-//! One piece is asked for at a time, so neither side holds more than that in memory.
+//! One piece is asked for at a time, so neither side holds more than that in memory. That takes a
+//! while, in which what was here at the beginning may go: it is looked for again at the end.
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,8 @@ use crate::{Error, ReadTransaction, Result};
 
 /// Contents that are being fetched.
 pub(super) struct ContentFetch<S: Store> {
+    /// All that must be here at the end, but for what the other side does not have.
+    needed: Vec<ContentHash>,
     missing: VecDeque<ContentHash>,
     /// The document of which they are asked for; none where the other side expects it.
     document: Option<String>,
@@ -64,41 +67,59 @@ pub(super) async fn piece<S: Snapshot>(
     })
 }
 
+/// What of `hashes` is not here.
+async fn missing_of<S: Store>(
+    database: &Database<S>,
+    hashes: &[ContentHash],
+) -> Result<VecDeque<ContentHash>> {
+    let mut missing = VecDeque::new();
+    if hashes.is_empty() {
+        return Ok(missing);
+    }
+    let keys: Vec<Bytes> = hashes.iter().map(|it| Bytes::copy_from_slice(it)).collect();
+    let read = database.read().await?;
+    let found = read.snapshot().get_many(BLOBS, &keys).await?;
+    for (hash, blob) in hashes.iter().zip(found) {
+        let blob = blob.map(|it| BlobRecord::decode(&it)).transpose()?;
+        if !blob.is_some_and(|it| it.is_here()) {
+            missing.push_back(*hash);
+        }
+    }
+    Ok(missing)
+}
+
 impl<S: Store> ContentFetch<S> {
     /// What of `hashes` is not here.
     pub(super) async fn of(database: &Database<S>, hashes: &[ContentHash]) -> Result<Self> {
-        let mut missing = VecDeque::new();
-        if !hashes.is_empty() {
-            let keys: Vec<Bytes> = hashes.iter().map(|it| Bytes::copy_from_slice(it)).collect();
-            let read = database.read().await?;
-            let found = read.snapshot().get_many(BLOBS, &keys).await?;
-            for (hash, blob) in hashes.iter().zip(found) {
-                let blob = blob.map(|it| BlobRecord::decode(&it)).transpose()?;
-                if !blob.is_some_and(|it| it.is_here()) {
-                    missing.push_back(*hash);
-                }
-            }
-        }
-        Ok(Self::of_missing(missing, None))
+        Ok(Self {
+            missing: missing_of(database, hashes).await?,
+            needed: hashes.to_vec(),
+            document: None,
+            current: None,
+            fetched: Vec::new(),
+        })
     }
 
     /// One content, asked for as one of a document.
     pub(super) fn of_document(id: String, hash: ContentHash) -> Self {
-        Self::of_missing([hash].into(), Some(id))
-    }
-
-    fn of_missing(missing: VecDeque<ContentHash>, document: Option<String>) -> Self {
         Self {
-            missing,
-            document,
+            missing: [hash].into(),
+            needed: Vec::new(),
+            document: Some(id),
             current: None,
             fetched: Vec::new(),
         }
     }
 
     /// What to ask for next; `None` when everything is here.
-    pub(super) fn next(&mut self, database: &Database<S>) -> Result<Option<Message>> {
+    pub(super) async fn next(&mut self, database: &Database<S>) -> Result<Option<Message>> {
         if self.current.is_none() {
+            if self.missing.is_empty() && !self.fetched.is_empty() {
+                self.missing = missing_of(database, &self.needed).await?;
+                let fetched = &self.fetched;
+                self.missing
+                    .retain(|hash| !fetched.iter().any(|it| it.hash() == hash));
+            }
             let Some(hash) = self.missing.pop_front() else {
                 return Ok(None);
             };
@@ -129,7 +150,10 @@ impl<S: Store> ContentFetch<S> {
             ));
         }
         // What the other side does not have, nobody can wait for.
-        let Some(size) = size else { return Ok(()) };
+        let Some(size) = size else {
+            self.needed.retain(|it| *it != wanted);
+            return Ok(());
+        };
         upload.write(bytes).await?;
         let at = offset + bytes.len() as u64;
         if at < size && !bytes.is_empty() {

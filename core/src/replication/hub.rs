@@ -515,7 +515,7 @@ impl<S: Store> HubSession<S> {
 
     async fn go_on_arriving(&mut self) -> Result<Vec<Message>> {
         let arriving = self.arriving.as_mut().ok_or_else(unexpected)?;
-        if let Some(want) = arriving.contents.next(&self.database)? {
+        if let Some(want) = arriving.contents.next(&self.database).await? {
             return Ok(vec![want]);
         }
         let arrived = self.arriving.take().ok_or_else(unexpected)?;

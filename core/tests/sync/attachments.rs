@@ -164,3 +164,31 @@ fn attachments_travel_with_their_documents_both_ways() {
         assert_sound(&[&hub, &eva, &adam]).await;
     });
 }
+
+/// What was here when a part of the stream came may be gone when its other contents are here.
+#[test]
+fn a_content_that_goes_while_others_come_is_fetched_too() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let to_vecs = |frames: &[bytes::Bytes]| -> Vec<Vec<u8>> {
+            frames.iter().map(|it| it.to_vec()).collect()
+        };
+        let mut line = world.connect(&hub, &eva, EdgeOptions::default()).await;
+        put(&hub, "people/1", "Adam").await;
+        attach(&hub, "people/1", "x", &vec![5; 50_000]).await;
+        attach(&hub, "people/1", "y", &vec![6; 50_000]).await;
+        put(&eva, "mine/1", "Eva").await;
+        attach(&eva, "mine/1", "x", &vec![5; 50_000]).await;
+        let part = line.hub.pump().await.unwrap().unwrap();
+        let asked = to_vecs(&line.edge.on_frame(&part).await.unwrap());
+        assert_eq!(asked.len(), 1, "for the one that is not here");
+        delete(&eva, "mine/1").await;
+        line.exchange(asked).await;
+        line.sync().await;
+        for (name, byte) in [("x", 5), ("y", 6)] {
+            let here = attachment(&eva, "people/1", name).await;
+            assert_eq!(here, Some(vec![byte; 50_000]), "{name}");
+        }
+        assert_sound(&[&hub, &eva]).await;
+    });
+}

@@ -468,3 +468,147 @@ fn verify_names_a_content_that_no_server_has() {
         assert!(what.iter().any(|it| it.contains("no edge")), "{what:?}");
     });
 }
+
+/// Numbers as good as random, from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) % sides
+    }
+
+    fn id(&mut self) -> String {
+        format!("people/{}", self.roll(4))
+    }
+
+    /// Few contents, so that documents share them; some in pieces, one empty.
+    fn content(&mut self) -> Vec<u8> {
+        let seed = self.roll(5);
+        vec![seed as u8; 45_000 * seed as usize]
+    }
+}
+
+/// One step of somebody; what cannot be done is no matter.
+async fn step(database: &Memory, dice: &mut Dice) {
+    let (id, name) = (dice.id(), ["a", "b"][dice.roll(2) as usize]);
+    let found = database.read().await.unwrap().document(&id).await;
+    let exists = matches!(found, Ok(Some(_)));
+    let attachment = AttachmentName::new(name).unwrap();
+    let document = DocumentId::new(&id, 512).unwrap();
+    let command = match dice.roll(8) {
+        0 | 1 => return put(database, &id, &format!("{}", dice.roll(100))).await,
+        2 | 3 if exists => {
+            let content = dice.content();
+            return attach(database, &id, name, &content).await;
+        }
+        4 => BatchCommand::DeleteAttachment(DeleteAttachment {
+            id: document,
+            name: attachment,
+            expected: ExpectedVersion::Any,
+        }),
+        5 | 6 => BatchCommand::CopyAttachment(CopyAttachment {
+            id: document,
+            name: attachment,
+            expected: ExpectedVersion::Any,
+            destination_id: DocumentId::new(dice.id(), 512).unwrap(),
+            destination_name: AttachmentName::new(["a", "b"][dice.roll(2) as usize]).unwrap(),
+            is_move: dice.roll(2) == 0,
+        }),
+        7 if dice.roll(3) == 0 => BatchCommand::Delete(DeleteDocument {
+            id: document,
+            expected: ExpectedVersion::Any,
+        }),
+        _ => return,
+    };
+    let _ = database.write_batch(vec![command]).await;
+}
+
+/// Fetches, or tries to, what `id` has; how many came.
+async fn fetch_all(line: &mut Line, edge: &Memory, id: &str) -> usize {
+    let mut came = 0;
+    for name in ["a", "b"] {
+        let read = edge.read().await.unwrap();
+        let Ok(Some(record)) = read.attachment(id, name).await else {
+            continue;
+        };
+        came += usize::from(line.fetch(id, record.hash).await.is_ok());
+    }
+    came
+}
+
+#[test]
+fn whatever_people_do_contents_are_here_or_can_be_had() {
+    let mut came = 0;
+    for seed in 0..30 {
+        story(async |world| {
+            let mut dice = Dice(seed);
+            let hub = world.database().await;
+            let edges = [world.database().await, world.database().await];
+            for database in [&hub, &edges[0], &edges[1]] {
+                let revisions = RevisionsConfiguration {
+                    default: (dice.roll(2) == 0).then(CollectionRevisions::default),
+                    ..RevisionsConfiguration::default()
+                };
+                let configure = Configure::Revisions(revisions);
+                database.configure(configure).await.unwrap();
+            }
+            let mut lines = [
+                world.connect(&hub, &edges[0], on_demand()).await,
+                world.connect(&hub, &edges[1], on_demand()).await,
+            ];
+            for _ in 0..60 {
+                let who = dice.roll(3) as usize;
+                step([&hub, &edges[0], &edges[1]][who], &mut dice).await;
+                let at = dice.roll(2) as usize;
+                match dice.roll(6) {
+                    0 | 1 => lines[at].sync().await,
+                    2 => came += fetch_all(&mut lines[at], &edges[at], &dice.id()).await,
+                    3 => {
+                        let options = match dice.roll(4) {
+                            0 => EdgeOptions::default(),
+                            _ => on_demand(),
+                        };
+                        lines[at] = world.connect(&hub, &edges[at], options).await;
+                    }
+                    _ => {}
+                }
+                assert!(lines[at].refused.is_none());
+                assert_sound(&[&hub, &edges[0], &edges[1]]).await;
+            }
+            // Everything is settled: then everything can be had.
+            for _ in 0..3 {
+                for (edge, line) in edges.iter().zip(&mut lines) {
+                    line.sync().await;
+                    for number in 0..4 {
+                        // Not while a conflict is on its way.
+                        let _ = edge.discard_pending(&format!("people/{number}")).await;
+                    }
+                    line.sync().await;
+                }
+                for number in 0..4 {
+                    put(&hub, &format!("people/{number}"), "settled").await;
+                }
+            }
+            for (edge, line) in edges.iter().zip(&mut lines) {
+                for _ in 0..3 {
+                    line.sync().await;
+                }
+                for number in 0..4 {
+                    let id = format!("people/{number}");
+                    fetch_all(line, edge, &id).await;
+                    assert_eq!(seen(edge, &id).await, seen(&hub, &id).await, "{seed}");
+                    for name in ["a", "b"] {
+                        let here = attachment(edge, &id, name).await;
+                        assert_eq!(here, attachment(&hub, &id, name).await, "{seed}");
+                    }
+                }
+            }
+            assert_sound(&[&hub, &edges[0], &edges[1]]).await;
+        });
+    }
+    assert!(came > 50, "{came}");
+}
