@@ -224,7 +224,7 @@ export class ServerLink {
     }
 
     #rejectAsks(): void {
-        for (const { reject } of this.#asks) reject({ code: 'NotLocal', message: 'the connection to the server ended' });
+        for (const { reject } of this.#asks) reject({ code: 'NotLocal', message: 'the server cannot be reached' });
         this.#asks.clear();
     }
 
@@ -267,6 +267,7 @@ export class ServerLink {
         this.#roundsDone = 0;
         this.#setState({ ...this.#state, phase: 'connecting' });
         socket.onopen = () => {
+            line.silentTicks = 0;
             void this.#enqueue(async () => {
                 if (line !== this.#line) return;
                 const { token = '', prefixes = [], collections = [], attachments } = this.#options;
@@ -356,8 +357,14 @@ export class ServerLink {
     #tick(): void {
         const line = this.#line;
         const session = line?.session;
-        if (!line || !session) return;
+        if (!line) return;
         line.silentTicks += 1;
+        if (!session) {
+            // A connection that is not made may take minutes to fail; nobody waits that long to see
+            // a content.
+            if (line.silentTicks > 1) this.#rejectAsks();
+            return;
+        }
         if (line.silentTicks > SILENT_TICKS) this.#fail(line, 'the server says nothing any more', 'TimedOut');
         else void this.#enqueue(() => this.#exchange(line, () => session.onTick()));
     }
