@@ -30,7 +30,7 @@ use crate::reader::Pages;
 use crate::schema::edge::{self, EDGE_KEY, EdgeRecord, Refusal};
 use crate::schema::{DATABASE, PENDING_ORDER};
 use crate::storage::{Direction, KeyRange, Snapshot, Store};
-use crate::version::{Etag, IncarnationId, Origin};
+use crate::version::{Entry, Etag, IncarnationId, Origin};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
 
 /// What an edge asks of a server.
@@ -123,6 +123,18 @@ struct Arriving<S: Store> {
     up_to: Etag,
     last_etag: Etag,
     contents: ContentFetch<S>,
+}
+
+/// What is to be done with a pending write.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, on its way into a list"
+)]
+enum Sendable {
+    /// It is none any more, or there is no point in sending it.
+    Never,
+    WhenCaughtUp,
+    Now(Origin, EdgeWrite),
 }
 
 /// Writes to send, with the documents they are of.
@@ -447,6 +459,7 @@ impl<S: Store> EdgeSession<S> {
         self.remaining = last_etag.number().saturating_sub(up_to.number());
         if self.remaining == 0 && self.phase == EdgePhase::CatchingUp {
             self.phase = EdgePhase::Live;
+            self.outbox.retry();
             self.events.push(EdgeEvent::CaughtUp);
         }
         let mut answers = vec![Message::Applied { up_to }];
@@ -551,9 +564,17 @@ impl<S: Store> EdgeSession<S> {
                 if bytes >= Self::MAX_PUSH_BYTES {
                     break;
                 }
-                let Some((origin, write)) = self.load_write(read, sequence, &key).await? else {
-                    self.outbox.remove(sequence);
-                    continue;
+                let (origin, write) = match self.load_write(read, sequence, &key).await? {
+                    Sendable::Now(origin, write) => (origin, write),
+                    Sendable::WhenCaughtUp => {
+                        self.outbox.remove(sequence);
+                        self.outbox.postpone(sequence, key);
+                        continue;
+                    }
+                    Sendable::Never => {
+                        self.outbox.remove(sequence);
+                        continue;
+                    }
                 };
                 let size = write.frame_bytes();
                 if Self::FRAME_BYTES + bytes + size > max_bytes && !writes.is_empty() {
@@ -608,9 +629,9 @@ impl<S: Store> EdgeSession<S> {
         read: &ReadTransaction<S::Snapshot>,
         sequence: u64,
         key: &Bytes,
-    ) -> Result<Option<(Origin, EdgeWrite)>> {
+    ) -> Result<Sendable> {
         let Some(pending) = pending_of(read, key).await? else {
-            return Ok(None);
+            return Ok(Sendable::Never);
         };
         let names = read.incarnations();
         let is_answered = match pending.accepted {
@@ -624,7 +645,13 @@ impl<S: Store> EdgeSession<S> {
             }
         };
         if pending.origin.sequence != sequence || pending.refusal.is_some() || is_answered {
-            return Ok(None);
+            return Ok(Sendable::Never);
+        }
+        // It replaces what the server has instead of what it lost, which is not known before.
+        let mut base = pending.base.entries().iter();
+        let is_lost = |entry: &Entry| Departed::has_lost(&self.departed(), *entry, names);
+        if self.phase == EdgePhase::CatchingUp && pending.lost.is_none() && base.any(is_lost) {
+            return Ok(Sendable::WhenCaughtUp);
         }
         let version = current_version(read, key).await?;
         let to_wire = |dots: &[_]| -> Result<Vec<_>> {
@@ -645,7 +672,7 @@ impl<S: Store> EdgeSession<S> {
                 .transpose()?,
             version,
         };
-        Ok(Some((pending.origin, write)))
+        Ok(Sendable::Now(pending.origin, write))
     }
 }
 
