@@ -5,18 +5,17 @@
 //! - a pending write stays what is seen until a state that contains it is here;
 //! - states, position and the end of pending writes are one commit.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
 use super::acknowledged::note_acknowledged;
 use super::content_fetch::lists_of;
 use super::end_resync::mark_of;
+use super::lives::Lives;
 use super::local_write::{
     base, keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
 };
-use super::lost_write::{Departed, name_of_pending, offer_lost_again};
+use super::lost_write::{name_of_pending, offer_lost_again};
 use super::records::{hold_contents, install, let_go_of_contents, load};
 use super::wire::{Name, WireState};
 use crate::attachments::AttachmentContent;
@@ -26,7 +25,7 @@ use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::edge::{EdgeStateKind, HubCursor, PendingWrite, state_key};
 use crate::schema::{EDGE_STATES, PENDING};
 use crate::storage::Snapshot;
-use crate::version::{ChangeVector, Dot, Etag, IncarnationId, Siblings};
+use crate::version::{ChangeVector, Dot, Etag, Siblings};
 use crate::{Error, Result};
 
 /// A part of a server's stream.
@@ -36,12 +35,10 @@ pub struct ApplyPull {
     pub hub: Name,
     /// What it lets through, hashed.
     pub filter: u64,
-    /// The incarnations that live.
-    pub members: Arc<[IncarnationId]>,
+    /// The lives of servers.
+    pub lives: Lives,
     /// The mark of the server's opening.
     pub opening: u64,
-    /// The incarnations that live no more.
-    pub departed: Arc<[Departed]>,
     /// The documents.
     pub states: Vec<WireState>,
     /// Contents of attachments that came with them.
@@ -105,7 +102,7 @@ impl ApplyPull {
             if is_same || !self.covers(tx, &remote.context, &context) {
                 return Ok(false);
             }
-            if offer_lost_again(tx, key, &stored, &remote, &self.departed).await? {
+            if offer_lost_again(tx, key, &stored, &remote, &self.lives).await? {
                 return Ok(false);
             }
             let etag = tx.take_etag();
@@ -146,7 +143,7 @@ impl ApplyPull {
     ) -> Result<()> {
         let names = tx.incarnations();
         let mut entries = pending.base.entries().iter();
-        if !entries.any(|it| Departed::has_lost(&self.departed, *it, names)) {
+        if !entries.any(|it| self.lives.has_lost(*it, names)) {
             return Ok(());
         }
         let Some(before) = base(tx, key).await? else {
@@ -174,7 +171,7 @@ impl ApplyPull {
         let names = tx.incarnations();
         local.entries().iter().all(|entry| {
             let row = names.row(entry.incarnation);
-            remote.contains(*entry) || row.is_ok_and(|row| !self.members.contains(&row.id))
+            remote.contains(*entry) || row.is_ok_and(|row| !self.lives.goes_on(&row.id))
         })
     }
 }

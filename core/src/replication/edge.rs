@@ -5,12 +5,11 @@
 //! then [`EdgeSession::on_tick`]. When a call fails, or the socket breaks, the session is over: the
 //! host makes a new one after a while. Nothing is lost by that, whenever it happens.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
-use super::lost_write::{Departed, lost_before};
+use super::lives::Lives;
+use super::lost_write::lost_before;
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::outbox::Outbox;
 pub use super::pending_document::PendingDocument;
@@ -30,7 +29,7 @@ use crate::reader::Pages;
 use crate::schema::edge::{self, EDGE_KEY, EdgeRecord, Refusal};
 use crate::schema::{DATABASE, PENDING_ORDER};
 use crate::storage::{Direction, KeyRange, Snapshot, Store};
-use crate::version::{Entry, Etag, IncarnationId, Origin};
+use crate::version::{Entry, Etag, Origin};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
 
 /// What an edge asks of a server.
@@ -108,9 +107,8 @@ pub enum EdgeEvent {
 /// What the server said about itself.
 struct Hub {
     name: Name,
-    members: Arc<[IncarnationId]>,
+    lives: Lives,
     opening: u64,
-    departed: Arc<[Departed]>,
     filter: u64,
     resync_until: Option<Etag>,
     max_frame_bytes: usize,
@@ -372,9 +370,8 @@ impl<S: Store> EdgeSession<S> {
         let Message::Welcome {
             version,
             hub,
-            members,
+            lives,
             opening,
-            departed,
             known,
             filter,
             from,
@@ -396,9 +393,8 @@ impl<S: Store> EdgeSession<S> {
         }
         self.hub = Some(Hub {
             name: hub,
-            members,
+            lives,
             opening,
-            departed,
             filter,
             resync_until,
             max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
@@ -437,9 +433,8 @@ impl<S: Store> EdgeSession<S> {
         let apply = ApplyPull {
             hub: hub.name.clone(),
             filter: hub.filter,
-            members: Arc::clone(&hub.members),
+            lives: hub.lives.clone(),
             opening: hub.opening,
-            departed: Arc::clone(&hub.departed),
             states: arrived.states,
             contents: arrived.contents.fetched,
             up_to: arrived.up_to,
@@ -452,7 +447,7 @@ impl<S: Store> EdgeSession<S> {
         }
         if hub.resync_until.is_some_and(|until| arrived.up_to >= until) {
             hub.resync_until = None;
-            end_resync(&self.database, &hub.name, &hub.departed).await?;
+            end_resync(&self.database, &hub.name, &hub.lives).await?;
             self.events.push(EdgeEvent::Resynced);
         }
         let (up_to, last_etag) = (arrived.up_to, arrived.last_etag);
@@ -618,9 +613,9 @@ impl<S: Store> EdgeSession<S> {
         replicate(&self.database, settle).await.map(drop)
     }
 
-    fn departed(&self) -> Arc<[Departed]> {
+    fn lives(&self) -> Lives {
         let hub = self.hub.as_ref();
-        hub.map_or_else(Arc::default, |hub| Arc::clone(&hub.departed))
+        hub.map(|hub| hub.lives.clone()).unwrap_or_default()
     }
 
     /// A pending write, if it still is one and there is a point in sending it.
@@ -639,9 +634,7 @@ impl<S: Store> EdgeSession<S> {
             // A server that is no more cannot send what it had taken.
             Some(dot) => {
                 let id = names.row(dot.incarnation)?.id;
-                self.hub
-                    .as_ref()
-                    .is_some_and(|hub| hub.members.contains(&id))
+                self.hub.as_ref().is_some_and(|hub| hub.lives.goes_on(&id))
             }
         };
         if pending.origin.sequence != sequence || pending.refusal.is_some() || is_answered {
@@ -649,7 +642,8 @@ impl<S: Store> EdgeSession<S> {
         }
         // It replaces what the server has instead of what it lost, which is not known before.
         let mut base = pending.base.entries().iter();
-        let is_lost = |entry: &Entry| Departed::has_lost(&self.departed(), *entry, names);
+        let lives = self.lives();
+        let is_lost = |entry: &Entry| lives.has_lost(*entry, names);
         if self.phase == EdgePhase::CatchingUp && pending.lost.is_none() && base.any(is_lost) {
             return Ok(Sendable::WhenCaughtUp);
         }
@@ -658,7 +652,7 @@ impl<S: Store> EdgeSession<S> {
             dots.iter().map(|dot| entry_to_wire(*dot, names)).collect()
         };
         let mut chain = pending.chain;
-        chain.extend(lost_before(read, key, &pending.replaces, &self.departed()).await?);
+        chain.extend(lost_before(read, key, &pending.replaces, &lives).await?);
         let write = EdgeWrite {
             sequence,
             hash: pending.origin.hash,
@@ -696,16 +690,12 @@ async fn replicate<S: Store>(
     }
 }
 
-async fn end_resync<S: Store>(
-    database: &Database<S>,
-    hub: &Name,
-    departed: &Arc<[Departed]>,
-) -> Result<()> {
+async fn end_resync<S: Store>(database: &Database<S>, hub: &Name, lives: &Lives) -> Result<()> {
     let mut at = ResyncEnd::Documents(None);
     loop {
         let end = EndResync {
             hub: hub.clone(),
-            departed: Arc::clone(departed),
+            lives: lives.clone(),
             at,
         };
         match replicate(database, ReplicationCommand::EndResync(end)).await? {

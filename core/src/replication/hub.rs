@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
-use super::lost_write::Departed;
+use super::lives::Life;
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::openings::end_of;
 use super::outgoing::{Selection, StreamLimits};
@@ -357,22 +357,28 @@ impl<S: Store> HubSession<S> {
         let read = self.database.read().await?;
         let state = read.state().await?;
         let hub = state.incarnations.own_row();
-        let mut members: Vec<IncarnationId> = self.options.peers.to_vec();
-        members.push(hub.id);
-        let departed = state.incarnations.rows().iter();
-        let departed = departed.filter(|it| !members.contains(&it.id));
-        let departed: Vec<Departed> = departed
-            .map(|it| Departed {
-                id: it.id,
-                remembered: it.seen,
-            })
-            .collect();
+        let is_over = |id: &IncarnationId| *id != hub.id && !self.options.peers.contains(id);
+        let lives = state.incarnations.rows().iter().map(|row| Life {
+            id: row.id,
+            seen: row.seen,
+            is_over: is_over(&row.id),
+        });
+        let mut lives: Vec<Life> = lives.collect();
+        for peer in &*self.options.peers {
+            if state.incarnations.find(peer).is_none() {
+                lives.push(Life {
+                    id: *peer,
+                    seen: Etag::ZERO,
+                    is_over: false,
+                });
+            }
+        }
         let (from, resync_until) = self.starting_point(
             &positions,
             &scope,
             read.purged().await?,
             state.last_etag,
-            (hub.id, &departed),
+            (hub.id, &lives),
         );
         let key = Bytes::copy_from_slice(replica.bytes());
         let known = read.snapshot.get_many(REPLICAS, &[key]).await?;
@@ -399,9 +405,8 @@ impl<S: Store> HubSession<S> {
         Ok(Message::Welcome {
             version: PROTOCOL_VERSION,
             hub: hub.into(),
-            members: members.into(),
+            lives: lives.into(),
             opening: self.database.opening().mark,
-            departed: departed.into(),
             known: known.filter(|it| it.sequence > 0).map(|it| Known {
                 sequence: it.sequence,
                 hash: it.hash,
@@ -422,7 +427,7 @@ impl<S: Store> HubSession<S> {
         scope: &Scope,
         purged: Etag,
         last_etag: Etag,
-        (own, departed): (IncarnationId, &[Departed]),
+        (own, lives): (IncarnationId, &[Life]),
     ) -> (Etag, Option<Etag>) {
         let filter = scope.fingerprint();
         let here = positions.iter().find(|it| it.hub == own);
@@ -437,9 +442,7 @@ impl<S: Store> HubSession<S> {
             // What it may see is not what it was, here or elsewhere.
             _ if positions.iter().any(|it| it.filter != filter) => (Etag::ZERO, Some(last_etag)),
             // It may have what was lost with a disk, of documents of which nothing is here.
-            _ if positions.iter().any(|it| is_ahead_of(it, departed)) => {
-                (Etag::ZERO, Some(last_etag))
-            }
+            _ if positions.iter().any(|it| is_ahead_of(it, lives)) => (Etag::ZERO, Some(last_etag)),
             _ if purged > Etag::ZERO && !positions.is_empty() => (Etag::ZERO, Some(last_etag)),
             _ => (Etag::ZERO, None),
         }
@@ -562,10 +565,12 @@ impl<S: Store> HubSession<S> {
     }
 }
 
-/// Whether an edge has followed a life further than it is remembered.
-fn is_ahead_of(position: &Position, departed: &[Departed]) -> bool {
-    let mut lives = departed.iter();
-    lives.any(|it| it.id == position.hub && position.etag > it.remembered)
+/// Whether an edge has followed a life that is over further than it is remembered.
+fn is_ahead_of(position: &Position, lives: &[Life]) -> bool {
+    let mut over = lives
+        .iter()
+        .filter(|it| it.is_over && it.id == position.hub);
+    over.any(|it| position.etag > it.seen)
 }
 
 fn check_versions((lowest, highest): (u64, u64)) -> Result<()> {
