@@ -467,6 +467,7 @@ impl<S: Store> EdgeSession<S> {
 
     async fn on_outcomes(&mut self, outcomes: Vec<WriteOutcome>) -> Result<Vec<Message>> {
         let mut settled = Vec::with_capacity(outcomes.len());
+        let mut refused = Vec::new();
         let mut is_forked = false;
         for outcome in outcomes {
             let Some(key) = self.outbox.answer(&outcome.origin) else {
@@ -476,19 +477,35 @@ impl<S: Store> EdgeSession<S> {
                 Verdict::Accepted { .. } => self.sent += 1,
                 Verdict::Behind => self.outbox.postpone(outcome.origin.sequence, key.clone()),
                 Verdict::Forked => is_forked = true,
-                Verdict::Refused(refusal) => self.events.push(EdgeEvent::Refused {
-                    id: String::from_utf8_lossy(&key).into_owned(),
-                    refusal: refusal.clone(),
-                }),
+                Verdict::Refused(_) => refused.push(key.clone()),
             }
             settled.push((key, outcome));
         }
         let settle = SettleWrites { outcomes: settled };
         replicate(&self.database, ReplicationCommand::SettleWrites(settle)).await?;
+        self.tell_refused(refused).await?;
         if is_forked {
             return self.renew().await;
         }
         self.push().await
+    }
+
+    /// What was refused and is still there: what a server had lost and others wrote is given up.
+    async fn tell_refused(&mut self, keys: Vec<Bytes>) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let read = self.database.read().await?;
+        for key in keys {
+            let pending = pending_of(&read, &key).await?;
+            if let Some(refusal) = pending.and_then(|it| it.refusal) {
+                self.events.push(EdgeEvent::Refused {
+                    id: String::from_utf8_lossy(&key).into_owned(),
+                    refusal,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// As [`Self::on_local_write`], with messages.
