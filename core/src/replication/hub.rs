@@ -458,7 +458,7 @@ impl<S: Store> HubSession<S> {
         let own = state.incarnations.own_row().id;
         let here = positions.iter().filter(|it| it.hub == own);
         let restored_to = here.filter_map(|it| {
-            let end = end_of(&openings, it.opening).unwrap_or(state.last_etag);
+            let end = end_of(&openings, it.opening, state.last_etag);
             (it.etag > end).then_some(end)
         });
         let restored_to = restored_to.min();

@@ -74,7 +74,12 @@ struct Before {
 }
 
 async fn go_on_after_a_backup(world: &World) -> Before {
-    let (hub, eva, adam) = (
+    go_on(world, false).await
+}
+
+/// `reopens`: whether the server goes on after it was opened again.
+async fn go_on(world: &World, reopens: bool) -> Before {
+    let (mut hub, eva, adam) = (
         world.database().await,
         world.database().await,
         world.database().await,
@@ -86,6 +91,12 @@ async fn go_on_after_a_backup(world: &World) -> Before {
     to_eva.sync().await;
     to_adam.sync().await;
     let backup = backup_of(&hub).await;
+    if reopens {
+        hub = world.restore(&backup).await;
+        to_eva = world.join(&hub, &eva).await;
+        to_adam = world.join(&hub, &adam).await;
+        assert!(!to_eva.hub.has_minted());
+    }
     put(&eva, "people/1", "One of Eva").await;
     delete(&eva, "people/2").await;
     put(&eva, "people/3", "Three of Eva").await;
@@ -190,38 +201,41 @@ fn an_edit_of_what_was_lost_replaces_it_whoever_comes_first() {
 
 #[test]
 fn what_was_written_after_the_restore_meets_what_was_lost() {
-    story(async |world| {
-        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
-        let hub = world.restore(&backup).await;
-        // So many that it is further than anybody has seen it.
-        for number in 0..300 {
-            put(&hub, &format!("others/{number}"), "Other").await;
-        }
-        put(&hub, "people/1", "One after the restore").await;
-        put(&hub, "people/5", "Five after the restore").await;
-        let mut to_eva = world.join(&hub, &eva).await;
-        to_eva.sync().await;
-        let mut to_adam = world.join(&hub, &adam).await;
-        to_adam.sync().await;
-        to_eva.sync().await;
-        // Both were made without the other: a person decides.
-        for database in [&hub, &eva, &adam] {
-            let read = database.read().await.unwrap();
-            let conflict = read.conflict("people/1").await.unwrap().unwrap();
-            let mut names: Vec<_> = conflict.set.live.iter().map(|it| &*it.value.body).collect();
-            names.sort_unstable();
-            let both = [
-                r#"{"Name":"One after the restore"}"#,
-                r#"{"Name":"One of Eva"}"#,
-            ];
-            assert_eq!(names, both);
-        }
-        let four = name(&hub, "people/4").await;
-        assert_eq!(four.as_deref(), Some("Four of the server"));
-        let ids = ["people/2", "people/3", "people/4", "people/5", "others/7"];
-        assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
-        assert_same(&[&hub, &eva, &adam], &ids).await;
-    });
+    for reopens in [false, true] {
+        story(async |world| {
+            let Before { backup, eva, adam } = go_on(&world, reopens).await;
+            let hub = world.restore(&backup).await;
+            // So many that it is further than anybody has seen it.
+            for number in 0..300 {
+                put(&hub, &format!("others/{number}"), "Other").await;
+            }
+            put(&hub, "people/1", "One after the restore").await;
+            put(&hub, "people/5", "Five after the restore").await;
+            let mut to_eva = world.join(&hub, &eva).await;
+            to_eva.sync().await;
+            let mut to_adam = world.join(&hub, &adam).await;
+            to_adam.sync().await;
+            to_eva.sync().await;
+            // Both were made without the other: a person decides.
+            for database in [&hub, &eva, &adam] {
+                let read = database.read().await.unwrap();
+                let conflict = read.conflict("people/1").await.unwrap().unwrap();
+                let mut names: Vec<_> =
+                    conflict.set.live.iter().map(|it| &*it.value.body).collect();
+                names.sort_unstable();
+                let both = [
+                    r#"{"Name":"One after the restore"}"#,
+                    r#"{"Name":"One of Eva"}"#,
+                ];
+                assert_eq!(names, both);
+            }
+            let four = name(&hub, "people/4").await;
+            assert_eq!(four.as_deref(), Some("Four of the server"));
+            let ids = ["people/2", "people/3", "people/4", "people/5", "others/7"];
+            assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+            assert_same(&[&hub, &eva, &adam], &ids).await;
+        });
+    }
 }
 
 #[test]
