@@ -1,5 +1,6 @@
 // Changing or deleting many documents, found by a query: `store.operations`.
 
+import { withoutDates } from './dates.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
 import type { DocumentSession } from './session.js';
@@ -57,7 +58,7 @@ export class Operations {
     }
 
     #sent<T extends object>(query: OperationQuery<T>, { parameters = {} }: OperationOptions): string {
-        if (typeof query === 'string') return JSON.stringify({ query, parameters });
+        if (typeof query === 'string') return JSON.stringify({ query, parameters: withoutDates(parameters) });
         const built = query(this.#store.openSession());
         return JSON.stringify(built.toWire(false));
     }
