@@ -14,7 +14,7 @@ use super::lost_write::{Departed, lost_before};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::outbox::Outbox;
 pub use super::pending_document::PendingDocument;
-use super::pending_document::{current_version, pending_of};
+use super::pending_document::{current_version, pending_of, written_id};
 use super::sync_round::SyncRounds;
 use super::wire::{
     EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire,
@@ -84,7 +84,7 @@ pub enum EdgeEvent {
     },
     /// The server did not take a write; it stays pending.
     Refused {
-        /// The document, lower-cased.
+        /// The document, as its id was written.
         id: String,
         /// Why.
         refusal: Refusal,
@@ -468,10 +468,7 @@ impl<S: Store> EdgeSession<S> {
                 Verdict::Accepted { .. } => self.sent += 1,
                 Verdict::Behind => self.outbox.postpone(outcome.origin.sequence, key.clone()),
                 Verdict::Forked => is_forked = true,
-                Verdict::Refused(refusal) => self.events.push(EdgeEvent::Refused {
-                    id: String::from_utf8_lossy(&key).into_owned(),
-                    refusal: refusal.clone(),
-                }),
+                Verdict::Refused(refusal) => self.tell_refused(&key, refusal.clone()).await?,
             }
             settled.push((key, outcome));
         }
@@ -585,16 +582,19 @@ impl<S: Store> EdgeSession<S> {
             code: "LimitExceeded".to_owned(),
             reason: format!("it takes {size} bytes; the server takes {max_bytes} at once"),
         };
-        self.events.push(EdgeEvent::Refused {
-            id: String::from_utf8_lossy(&key).into_owned(),
-            refusal: refusal.clone(),
-        });
+        self.tell_refused(&key, refusal.clone()).await?;
         let verdict = Verdict::Refused(refusal);
         let settle = SettleWrites {
             outcomes: vec![(key, WriteOutcome { origin, verdict })],
         };
         let settle = ReplicationCommand::SettleWrites(settle);
         replicate(&self.database, settle).await.map(drop)
+    }
+
+    async fn tell_refused(&mut self, key: &Bytes, refusal: Refusal) -> Result<()> {
+        let id = written_id(&self.database.read().await?, key).await?;
+        self.events.push(EdgeEvent::Refused { id, refusal });
+        Ok(())
     }
 
     fn departed(&self) -> Arc<[Departed]> {

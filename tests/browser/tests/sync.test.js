@@ -231,7 +231,7 @@ test("a collection's function refuses a document alone, the app reads why, and a
     const page = await openApplication(tablet, site, { database: 'diaries' });
     const diary = (id, text) => put(page, id, { text, '@metadata': { '@collection': 'Diaries' } });
     await diary('diaries/1', 'fine');
-    await diary('diaries/2', '');
+    await diary('Diaries/2', '');
     await diary('diaries/3', 'fine too');
     await startSync(page, { token: pinyon.token('eva'), prefixes: ['diaries/'] });
     await page.evaluate(() => {
@@ -239,8 +239,8 @@ test("a collection's function refuses a document alone, the app reads why, and a
         sync.on('refused', ({ id, code, reason }) => refused.push([id, code, reason]));
         return sync.waitForSync();
     });
-    const why = ['ValidationFailed', 'diaries/2: eva, a diary has a text'];
-    assert.deepEqual(await page.evaluate(() => refused), [['diaries/2', ...why]]);
+    const why = ['ValidationFailed', 'Diaries/2: eva, a diary has a text'];
+    assert.deepEqual(await page.evaluate(() => refused), [['Diaries/2', ...why]]);
     assert.deepEqual(await Promise.all([1, 2, 3].map(async (it) => (await pinyon.document(`diaries/${it}`))?.text)),
         ['fine', undefined, 'fine too']);
     // It stays here, with the reason, over a reload.
@@ -251,7 +251,7 @@ test("a collection's function refuses a document alone, the app reads why, and a
     await startSync(page, { token: pinyon.token('eva'), prefixes: ['diaries/'] });
     await synced(page);
     const [pending] = await page.evaluate(() => sync.pending());
-    assert.deepEqual([pending.id, pending.refusal.code, pending.refusal.reason], ['diaries/2', ...why]);
+    assert.deepEqual([pending.id, pending.refusal.code, pending.refusal.reason], ['Diaries/2', ...why]);
     await diary('diaries/2', 'mended');
     await until(async () => (await pinyon.document('diaries/2'))?.text === 'mended', 'the mended diary');
     assert.equal((await configure({})).ok, true);
