@@ -1,7 +1,7 @@
 // What a session knows of an entity: its id, its version, and what it looked like.
 
 import type { DocumentConventions, DocumentType, EntityClass } from './conventions.js';
-import { bodyText, noteDates, reviveDates } from './dates.js';
+import { bodyText, noteTypes, reviveTypes, type NestedTypes } from './nested_types.js';
 import { PinyonError } from './errors.js';
 
 /** A document's metadata: what the application puts there, and what the database adds. */
@@ -60,22 +60,22 @@ export function differs(tracked: TrackedEntity, conventions: DocumentConventions
     return now.body !== stored.body || now.metadata !== stored.metadata;
 }
 
-/** The parts of an entity's document. Its metadata say from now on where its dates are. */
+/** The parts of an entity's document. Its metadata say from now on what of it JSON does not have. */
 export function textOf(tracked: TrackedEntity, conventions: DocumentConventions): { body: string; metadata: string } {
     let body: string | undefined;
-    let dates: string[];
+    let types: NestedTypes;
     try {
         const { entity } = tracked;
         // A copy without the two names: a replacer function would be called for every value inside.
         const { [conventions.identityProperty]: _id, [METADATA]: _metadata, ...rest } = (
             typeof entity.toJSON === 'function' ? (entity.toJSON as () => Record<string, unknown>)() : entity
         );
-        ({ text: body, dates } = bodyText(rest));
+        ({ text: body, types } = bodyText(rest));
     } catch (reason) {
         throw new PinyonError('InvalidRequest', `'${tracked.id}' cannot be stored: ${(reason as Error).message}`);
     }
     if (!body?.startsWith('{')) throw new PinyonError('InvalidRequest', `'${tracked.id}' is not an object`);
-    noteDates(tracked.metadata, dates);
+    noteTypes(tracked.metadata, types);
     return { body, metadata: JSON.stringify(tracked.metadata) };
 }
 
@@ -117,7 +117,7 @@ export function ofParts(
     documentType?: DocumentType,
 ): Made {
     const id = metadata['@id'] as string;
-    reviveDates(body, metadata);
+    reviveTypes(body, metadata);
     const asked = conventions.classOf(documentType);
     const own = conventions.classOf(metadata['Raven-Node-Type'] as string | null | undefined);
     // What is asked for, or the class derived from it that was stored.

@@ -1,12 +1,12 @@
 // Queries: built call by call, or written in RQL.
 
 import type { DocumentType, EntityClass } from './conventions.js';
-import { reviveDates, withoutDates } from './dates.js';
 import { instanceOf as instanceOfEntity } from './entity.js';
 import { PinyonError } from './errors.js';
 import { instanceOf, type IndexTask } from './index_definition.js';
 import { includePaths, type IncludeBuilder } from './includes.js';
 import { LiveQuery } from './live.js';
+import { asStored, reviveTypes } from './nested_types.js';
 import { answerQuery, type Answered } from './reading.js';
 import type { DocumentSession } from './session.js';
 
@@ -81,7 +81,7 @@ abstract class AskedQuery<T extends object> {
 
     /** @internal */
     toWire(waits: boolean): Record<string, unknown> {
-        return { query: this.toString(), parameters: withoutDates(this.parameters), waitForNonStaleResults: waits };
+        return { query: this.toString(), parameters: asStored(this.parameters), waitForNonStaleResults: waits };
     }
 
     /** @internal The ids of the results that are documents. */
@@ -109,7 +109,7 @@ abstract class AskedQuery<T extends object> {
         return results.flatMap((found) => {
             const { body, metadata } = found;
             if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') {
-                reviveDates(body as Record<string, unknown>, metadata);
+                reviveTypes(body as Record<string, unknown>, metadata);
                 return (this.projectionClass ? Object.assign(instanceOfEntity(this.projectionClass), body) : body) as T;
             }
             return (session.track(metadata['@id'], found, this.documentType) ?? []) as T[];
@@ -341,6 +341,10 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
         let total = 0;
         await this.statistics((statistics) => { total = statistics.totalResults; }).take(0).all();
         return total;
+    }
+
+    longCount(): Promise<number> {
+        return this.count();
     }
 
     async any(): Promise<boolean> {

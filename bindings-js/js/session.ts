@@ -7,11 +7,11 @@ import type { Writing } from './document_cache.js';
 import {
     documentText, metadataState, ofParts, partsOf, storedState, textOf, type Metadata, type StoredState, type TrackedEntity,
 } from './entity.js';
-import { bodyText, NESTED_TYPES, noteDates, reviveDates } from './dates.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
 import { includePaths, type IncludeBuilder } from './includes.js';
 import type { IndexTask } from './index_definition.js';
 import type { LiveSource } from './live.js';
+import { bodyText, NESTED_TYPES, noteTypes, reviveTypes } from './nested_types.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
 import { loadDocuments, type Found } from './reading.js';
 import type { StoreEvents } from './store.js';
@@ -345,8 +345,8 @@ export class DocumentSession {
         const { collection, typeName } = conventions.describe(entity);
         if (collection !== undefined) metadata['@collection'] ??= collection;
         if (typeName !== undefined) metadata['Raven-Node-Type'] ??= typeName;
-        const { text, dates } = bodyText(body);
-        noteDates(metadata, dates);
+        const { text, types } = bodyText(body);
+        noteTypes(metadata, types);
         return { ...(JSON.parse(text ?? '{}') as object), '@metadata': metadata };
     }
 
@@ -658,7 +658,7 @@ class Save {
     #takePatched(tracked: TrackedEntity, patched: Record<string, unknown>, lastModified: unknown, isChanged: boolean): void {
         const { conventions } = this.#session;
         const { body, metadata } = partsOf(patched);
-        reviveDates(body, metadata);
+        reviveTypes(body, metadata);
         const stored = storedState(tracked);
         if (isChanged && stored) {
             const was = JSON.parse(stored.body) as Record<string, unknown>;

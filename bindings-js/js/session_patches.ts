@@ -1,7 +1,7 @@
 // Patches of a session: changes of documents that need not be loaded, saved with the session.
 
-import { withoutDates } from './dates.js';
 import { PinyonError } from './errors.js';
+import { asStored } from './nested_types.js';
 import { partsOf } from './operations.js';
 import type { DocumentSession } from './session.js';
 
@@ -121,6 +121,6 @@ export class SessionPatches {
         const { session } = this;
         const id = typeof entityOrId === 'string' ? entityOrId : session.advanced.getDocumentId(entityOrId);
         if (id === null) throw new PinyonError('InvalidRequest', 'the entity does not belong to this session');
-        session.deferred.push({ command: { ...withoutDates(command), Id: id, ChangeVector: null } });
+        session.deferred.push({ command: { ...asStored(command), Id: id, ChangeVector: null } });
     }
 }

@@ -132,7 +132,7 @@ const withDates = () => ({
     at: noon, list: [later, null, 'text', { deep: [noon] }], map: { 'a.b': later, since: noon }, text: '2026-11-23T12:00:00.123Z', none: null,
 });
 
-test('dates stay dates, wherever they are, and a changed one is saved', async (t) => {
+test('dates, sets and maps stay what they are, wherever they are, and a changed one is saved', async (t) => {
     const store = openStore(t, 'dates');
     const entity = Object.assign(new Child('Mia'), withDates());
     const storing = await save(store, [entity, 'children/1']);
@@ -165,6 +165,16 @@ test('dates stay dates, wherever they are, and a changed one is saved', async (t
     assert.deepEqual([text, typeof at], [noon, 'string']);
     await again.advanced.refresh(stored);
     assert.deepEqual(stored.text, noon);
+
+    const all = { set: new Set([noon, 'x']), map: new Map([['a', { at: noon }], ['b', new Set([1])]]), none: new Set(), keys: new Map([[later, 1]]) };
+    await save(store, [{ ...all }, 'all/1']);
+    const kept = store.openSession();
+    const found = await kept.load('all/1');
+    assert.deepEqual(found, { ...all, id: 'all/1' });
+    assert.equal(kept.advanced.hasChanges(), false);
+    found.map.get('b').add(2);
+    await kept.saveChanges();
+    assert.deepEqual((await store.openSession().load('all/1')).map, new Map([['a', { at: noon }], ['b', new Set([1, 2])]]));
 
     await assert.rejects(save(store, [{ at: new Date(NaN) }, 'bad/1']), { code: 'InvalidRequest', message: /bad\/1/ });
 });
@@ -199,6 +209,32 @@ test('dates in queries, patches, live queries, revisions and what a patch brings
     assert.deepEqual(await store.openSession().load('visits/3'), { id: 'visits/3', at: noon, seen: [later] });
     const done = await store.operations.deleteByQuery('from Visits where at = $at', { parameters: { at: later } });
     assert.equal(done.changed, 2);
+});
+
+test('conditions, orders and projections of queries', async (t) => {
+    const store = openStore(t, 'queries');
+    const words = [['Anna', ['a', 'b'], 'soup with bread'], ['anna', ['b'], 'bread'], ['Bob', ['c'], 'soup']];
+    await save(store, ...words.map(([name, tags, text], at) => [Object.assign(new Child(name), { tags, text, at: noon }), `children/${at}`]));
+    const query = () => store.openSession().query(Child).waitForNonStaleResults();
+    const numbers = async (asked) => (await asked.orderBy('id').all()).map((it) => it.id.at(-1)).join('');
+    assert.equal(await numbers(query().whereEquals('name', 'anna')), '01');
+    assert.equal(await numbers(query().whereEquals('name', 'anna', true)), '1');
+    assert.equal(await numbers(query().whereIn('name', ['anna', 'Bob'], true)), '12');
+    assert.equal(await numbers(query().whereStartsWith('name', 'an', true)), '1');
+    assert.equal(await numbers(query().not().whereBetween('name', 'a', 'az', true)), '02');
+    assert.equal(await numbers(query().containsAny('tags', ['a', 'c'])), '02');
+    assert.equal(await numbers(query().containsAll('tags', ['a', 'b'])), '0');
+    assert.equal(await numbers(query().search('text', 'soup bread')), '012');
+    assert.equal(await numbers(query().search('text', 'soup bread', 'AND')), '0');
+    assert.equal(await numbers(query().whereRegex('name', '^b')), '2');
+    assert.equal(await numbers(query().not().whereEquals('name', 'Bob').whereExists('text')), '01');
+    assert.equal(await query().whereEquals('name', 'Bob').longCount(), 1);
+    const ids = async (asked) => (await asked.all()).map((it) => it.id).join();
+    assert.equal(await ids(query().search('text', 'soup').orderByScore()), 'children/2,children/0');
+    assert.equal(await ids(query().randomOrdering('seed')), await ids(query().randomOrdering('seed')));
+    assert.equal((await query().randomOrdering().all()).length, 3);
+    assert.equal((await query().selectFields('at').distinct().all()).length, 1);
+    assert.equal((await query().distinct().all()).length, 3);
 });
 
 test('what changed is told field by field', async (t) => {
@@ -244,7 +280,7 @@ test('what either client stores, the other loads', async (t) => {
     const ours = openStore(t, 'exchange');
 
     // Ours, with the official client.
-    await save(ours, [Object.assign(new Child('Mia', 'parents/1'), withDates(), { map: { since: noon } }), 'children/1']);
+    await save(ours, [Object.assign(new Child('Mia', 'parents/1'), withDates(), { map: { since: noon }, set: new Set([later]), pairs: new Map([['a', noon]]) }), 'children/1']);
     const file = `${process.env.TMPDIR ?? '/tmp'}/pinyon-entities-${process.pid}.dump`;
     const { rm, readFile, writeFile } = await import('node:fs/promises');
     t.after(() => rm(file, { force: true }));
@@ -254,12 +290,13 @@ test('what either client stores, the other loads', async (t) => {
     const child = await reading.load('children/1');
     assert.deepEqual([child instanceof Child, child.greeting()], [true, 'I am Mia, 7']);
     assert.deepEqual([child.at, child.list, child.map, typeof child.text], [noon, withDates().list, { since: noon }, 'string']);
+    assert.deepEqual([child.set, child.pairs], [new Set([later]), new Map([['a', noon]])]);
     const [found] = await reading.query({ collection: 'Children' }).whereEquals('at', noon).waitForNonStaleResults().all();
     assert.equal(found, child);
 
-    // Theirs, with ours: local times, unless told, and a set that is not ours to understand.
+    // Theirs, with ours: local times, unless told.
     const writing = theirs.openSession();
-    const infant = Object.assign(new Child('Ben', 'parents/1'), withDates(), { map: { since: noon }, set: new Set([noon]) });
+    const infant = Object.assign(new Child('Ben', 'parents/1'), withDates(), { map: { since: noon }, set: new Set([noon]), pairs: new Map([['a', { at: later }]]) });
     await writing.store(infant, 'children/2');
     child.at = later;
     await writing.saveChanges();
@@ -270,6 +307,7 @@ test('what either client stores, the other loads', async (t) => {
     const session = back.openSession();
     const { 'children/1': mia, 'children/2': ben } = await session.load(['children/1', 'children/2'], Child);
     assert.deepEqual([mia.at, ben.at, ben.list, ben.map, ben.greeting()], [later, noon, withDates().list, { since: noon }, 'I am Ben, 7']);
+    assert.deepEqual([ben.set, ben.pairs], [new Set([noon]), new Map([['a', { at: later }]])]);
     assert.equal(session.advanced.hasChanges(), false);
     ben.name = 'Benjamin';
     await session.saveChanges();

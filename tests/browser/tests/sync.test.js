@@ -130,7 +130,7 @@ test('two who write the same document while offline are both heard', async () =>
     await until(async () => (await get(second, 'groups/1'))?.name === 'Bears', 'the group in the other browser');
     for (const page of pages) await page.evaluate(() => sync.pause());
     await put(first, 'groups/1', { name: 'Brown bears' });
-    await put(second, 'groups/1', { name: 'Polar bears' });
+    await put(second, 'groups/1', { name: 'Polar bears', since: new Date(0) });
     assert.equal(await second.evaluate(() => sync.status.phase), 'paused');
     await second.evaluate(async () => {
         globalThis.told = [];
@@ -145,9 +145,9 @@ test('two who write the same document while offline are both heard', async () =>
         const error = await store.openSession().load('groups/1').catch((error) => error);
         const { id, versions } = await store.conflicts.get('groups/1');
         const listed = await store.conflicts.list();
-        return [error instanceof pinyon.DocumentConflictError, error.id, id, versions.map((it) => it.document.name).sort(), listed.length];
+        return [error instanceof pinyon.DocumentConflictError, error.id, id, versions.map((it) => it.document.name).sort(), listed.length, versions.some((it) => it.document.since instanceof Date)];
     });
-    assert.deepEqual(seen, [true, 'groups/1', 'groups/1', ['Brown bears', 'Polar bears'], 1]);
+    assert.deepEqual(seen, [true, 'groups/1', 'groups/1', ['Brown bears', 'Polar bears'], 1, true]);
     // The one that came second knows what both began with.
     const bases = await Promise.all(pages.map((page) => page.evaluate(() => store.conflicts.get('groups/1').then((it) => it.base?.name ?? null))));
     assert.ok(bases.includes('Bears') && bases.every((it) => it === 'Bears' || it === null), bases.join());
