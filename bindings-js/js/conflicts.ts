@@ -1,6 +1,7 @@
 // Documents of which several versions live, because their authors had not seen each other's.
 
 import type { Metadata } from './entity.js';
+import { reviveTypes } from './nested_types.js';
 import type { DocumentStore } from './store.js';
 
 /** One of the versions. */
@@ -47,7 +48,12 @@ export class Conflicts {
     /** The versions of a document; `null` when it is not in conflict. */
     async get(id: string): Promise<Conflict | null> {
         const text = await this.#store.call('conflict', id);
-        return text === undefined ? null : (JSON.parse(text) as Conflict);
+        if (text === undefined) return null;
+        const conflict = JSON.parse(text) as Conflict;
+        for (const document of [...conflict.versions.map((it) => it.document), conflict.base]) {
+            if (document) reviveTypes(document, (document['@metadata'] ?? {}) as Metadata);
+        }
+        return conflict;
     }
 
     /** An attachment as one of the versions has it; `null` when it has none of this name. */

@@ -13,7 +13,7 @@ use super::lost_write::lost_before;
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::outbox::Outbox;
 pub use super::pending_document::PendingDocument;
-use super::pending_document::{current_version, pending_of};
+use super::pending_document::{current_version, pending_of, written_id};
 use super::sync_round::SyncRounds;
 use super::wire::{
     EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire,
@@ -83,7 +83,7 @@ pub enum EdgeEvent {
     },
     /// The server did not take a write; it stays pending.
     Refused {
-        /// The document, lower-cased.
+        /// The document, as its id was written.
         id: String,
         /// Why.
         refusal: Refusal,
@@ -483,7 +483,7 @@ impl<S: Store> EdgeSession<S> {
         }
         let settle = SettleWrites { outcomes: settled };
         replicate(&self.database, ReplicationCommand::SettleWrites(settle)).await?;
-        self.tell_refused(refused).await?;
+        self.tell_refused_of(refused).await?;
         if is_forked {
             return self.renew().await;
         }
@@ -491,7 +491,7 @@ impl<S: Store> EdgeSession<S> {
     }
 
     /// What was refused and is still there: what a server had lost and others wrote is given up.
-    async fn tell_refused(&mut self, keys: Vec<Bytes>) -> Result<()> {
+    async fn tell_refused_of(&mut self, keys: Vec<Bytes>) -> Result<()> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -499,10 +499,7 @@ impl<S: Store> EdgeSession<S> {
         for key in keys {
             let pending = pending_of(&read, &key).await?;
             if let Some(refusal) = pending.and_then(|it| it.refusal) {
-                self.events.push(EdgeEvent::Refused {
-                    id: String::from_utf8_lossy(&key).into_owned(),
-                    refusal,
-                });
+                self.tell_refused(&key, refusal).await?;
             }
         }
         Ok(())
@@ -618,16 +615,19 @@ impl<S: Store> EdgeSession<S> {
             code: "LimitExceeded".to_owned(),
             reason: format!("it takes {size} bytes; the server takes {max_bytes} at once"),
         };
-        self.events.push(EdgeEvent::Refused {
-            id: String::from_utf8_lossy(&key).into_owned(),
-            refusal: refusal.clone(),
-        });
+        self.tell_refused(&key, refusal.clone()).await?;
         let verdict = Verdict::Refused(refusal);
         let settle = SettleWrites {
             outcomes: vec![(key, WriteOutcome { origin, verdict })],
         };
         let settle = ReplicationCommand::SettleWrites(settle);
         replicate(&self.database, settle).await.map(drop)
+    }
+
+    async fn tell_refused(&mut self, key: &Bytes, refusal: Refusal) -> Result<()> {
+        let id = written_id(&self.database.read().await?, key).await?;
+        self.events.push(EdgeEvent::Refused { id, refusal });
+        Ok(())
     }
 
     fn lives(&self) -> Lives {
