@@ -32,7 +32,7 @@ use crate::schema::REPLICAS;
 use crate::schema::blobs::ContentHash;
 use crate::schema::ledger::ReplicaRecord;
 use crate::storage::{Snapshot, Store};
-use crate::version::{Etag, IncarnationId, ReplicaId};
+use crate::version::{Etag, IncarnationId, Incarnations, ReplicaId};
 use crate::{Error, ErrorKind, Result};
 
 /// What somebody may do.
@@ -357,22 +357,7 @@ impl<S: Store> HubSession<S> {
         let read = self.database.read().await?;
         let state = read.state().await?;
         let hub = state.incarnations.own_row();
-        let is_over = |id: &IncarnationId| *id != hub.id && !self.options.peers.contains(id);
-        let lives = state.incarnations.rows().iter().map(|row| Life {
-            id: row.id,
-            seen: row.seen,
-            is_over: is_over(&row.id),
-        });
-        let mut lives: Vec<Life> = lives.collect();
-        for peer in &*self.options.peers {
-            if state.incarnations.find(peer).is_none() {
-                lives.push(Life {
-                    id: *peer,
-                    seen: Etag::ZERO,
-                    is_over: false,
-                });
-            }
-        }
+        let lives = self.lives(&state.incarnations);
         let (from, resync_until) = self.starting_point(
             &positions,
             &scope,
@@ -418,6 +403,24 @@ impl<S: Store> HubSession<S> {
             max_frame_bytes: self.options.max_frame_bytes as u64,
             max_writes: self.options.max_writes as u64,
         })
+    }
+
+    /// The lives of servers, and how much of each is here.
+    fn lives(&self, known: &Incarnations) -> Vec<Life> {
+        let own = known.own_row().id;
+        let lives = known.rows().iter().map(|row| Life {
+            id: row.id,
+            seen: row.seen,
+            is_over: row.id != own && !self.options.peers.contains(&row.id),
+        });
+        let unheard_of = self.options.peers.iter();
+        let unheard_of = unheard_of.filter(|it| known.find(it).is_none());
+        let unheard_of = unheard_of.map(|id| Life {
+            id: *id,
+            seen: Etag::ZERO,
+            is_over: false,
+        });
+        lives.chain(unheard_of).collect()
     }
 
     /// Where the stream begins, and until where everything is compared.
