@@ -1,10 +1,11 @@
 // What a session offers beyond loading and storing.
 
 import type { DocumentType } from './conventions.js';
-import { differs, ofParts, textOf, type Metadata, type TrackedEntity } from './entity.js';
+import { changeOf, changesOf, type DocumentsChanges } from './document_changes.js';
+import { differs, ofParts, storedState, textOf, type Metadata, type TrackedEntity } from './entity.js';
 import { PinyonError } from './errors.js';
 import { RawDocumentQuery } from './query.js';
-import { foundOf, loadDocuments } from './reading.js';
+import { foundOf, loadDocuments, type Found } from './reading.js';
 import type { DocumentSession } from './session.js';
 import { SessionAttachments } from './session_attachments.js';
 import { SessionPatches } from './session_patches.js';
@@ -104,13 +105,37 @@ export class AdvancedSession extends SessionPatches {
     /** Whether saving would write the entity. */
     hasChanged(entity: object): boolean {
         const tracked = this.trackedOf(entity);
-        return tracked.isForced || differs(tracked, this.#session.conventions);
+        return !tracked.isIgnored && (tracked.isForced || differs(tracked, this.#session.conventions));
     }
 
     /** Whether saving would write anything. */
     hasChanges(): boolean {
         const { tracked, deferred } = this.#session;
-        return deferred.length > 0 || this.#session.hasDeletedIds || [...tracked.values()].some((it) => it.isDeleted || this.hasChanged(it.entity));
+        return deferred.length > 0 || this.#session.deletedIds.length > 0 || [...tracked.values()].some((it) => it.isDeleted || this.hasChanged(it.entity));
+    }
+
+    /** What saving would change of an entity; metadata are not looked at. */
+    whatChangedFor(entity: object): DocumentsChanges[] {
+        const tracked = this.#session.byEntity.get(entity);
+        if (!tracked) return [];
+        if (tracked.isDeleted) return [changeOf('DocumentDeleted')];
+        const stored = storedState(tracked);
+        if (!stored) return [changeOf('DocumentAdded')];
+        const read = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
+        return changesOf(read(stored.body), read(textOf(tracked, this.#session.conventions).body));
+    }
+
+    /** What saving would change, by id; patches and other commands are not looked at. */
+    whatChanged(): Record<string, DocumentsChanges[]> {
+        const { tracked, deletedIds } = this.#session;
+        const changes = [...tracked.values()].map((it) => [it.id, this.whatChangedFor(it.entity)] as const);
+        const deleted = deletedIds.map((id) => [id, [changeOf('DocumentDeleted')]] as const);
+        return Object.fromEntries([...changes, ...deleted].filter(([, those]) => those.length > 0));
+    }
+
+    /** Does not save what is changed in an entity from now on. */
+    ignoreChangesFor(entity: object): void {
+        this.trackedOf(entity).isIgnored = true;
     }
 
     isLoaded(id: string): boolean {
@@ -130,13 +155,17 @@ export class AdvancedSession extends SessionPatches {
         this.#session.dispose();
     }
 
-    /** Loads an entity anew; what was changed in it is lost. */
-    async refresh(entity: object): Promise<void> {
-        const tracked = this.trackedOf(entity);
+    /** Loads an entity, or several at once, anew; what was changed in them is lost. */
+    async refresh(entities: object | object[]): Promise<void> {
+        const all = [entities].flat().map((it: object) => this.trackedOf(it));
         this.#session.requestCount += 1;
-        const [found] = (await loadDocuments(this.#session.connection, [tracked.id])).results;
+        const { results } = await loadDocuments(this.#session.connection, all.map((it) => it.id));
+        all.forEach((tracked, at) => this.#renew(tracked, results[at]));
+    }
+
+    #renew(tracked: TrackedEntity, found: Found | undefined): void {
         if (!found?.body) throw new PinyonError('NotFound', `'${tracked.id}' has been deleted`);
-        const stored = ofParts(found.body, found.metadata, this.#session.conventions);
+        const stored = ofParts(found.body, found.metadata, this.#session.conventions, tracked.entity.constructor as DocumentType);
         for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
         Object.assign(tracked.entity, stored.entity);
         const { metadata, changeVector } = stored;

@@ -1,6 +1,7 @@
 // Documents of which several versions live, because their authors had not seen each other's.
 
 import type { Metadata } from './entity.js';
+import { reviveTypes } from './nested_types.js';
 import type { DocumentStore } from './store.js';
 
 /** One of the versions. */
@@ -52,6 +53,9 @@ export class Conflicts {
         if (text === undefined) return null;
         const conflict = JSON.parse(text) as Conflict;
         for (const version of conflict.versions) this.#ids.set(version, conflict.id);
+        for (const document of [...conflict.versions.map((it) => it.document), conflict.base]) {
+            if (document) reviveTypes(document, (document['@metadata'] ?? {}) as Metadata);
+        }
         return conflict;
     }
 

@@ -12,47 +12,65 @@ export type DocumentType<T extends object = object> = EntityClass<T> | string;
 export class DocumentConventions {
     /** The property that holds an entity's id. */
     identityProperty = 'id';
+    /** What stands between the parts of ids that are made here. */
+    identityPartsSeparator = '/';
     /** Whether changes of loaded documents are refused when somebody else changed them first. */
     useOptimisticConcurrency = true;
     /** The collection of entities that are no instances of a class; `undefined` for none. */
     findCollectionNameForObjectLiteral: (entity: object) => string | undefined = () => undefined;
-    /** The collection of a class's instances, from its name. */
-    findCollectionName: (typeName: string) => string = (typeName) => pluralize.plural(typeName);
+    /** The collection of a class's instances; what it does not know, as it is by default. */
+    findCollectionName: (type: DocumentType) => string | undefined = (type) => DocumentConventions.defaultGetCollectionName(type);
+    /** What ids of a collection's documents begin with. */
+    transformClassCollectionNameToDocumentIdPrefix: (collection: string) => string = (collection) =>
+        collection.replace(/[^A-Z]/g, '').length <= 1 ? collection.toLowerCase() : collection;
 
     readonly #types = new Map<string, EntityClass>();
 
-    /** Lets loaded documents of this type become instances of the class. */
-    registerEntityType(entityClass: EntityClass): this {
-        this.#types.set(entityClass.name, entityClass);
+    /** `Children` of `Child`. */
+    static defaultGetCollectionName(type: DocumentType): string {
+        return pluralize.plural(nameOf(type));
+    }
+
+    /** Lets loaded documents of this type become instances of the class, as those do that were stored or asked for with it. */
+    registerEntityType(entityClass: EntityClass, name = entityClass.name): this {
+        this.#types.set(name, entityClass);
         return this;
     }
 
-    /** @internal */
-    classOf(typeName: string | undefined): EntityClass | undefined {
-        return typeName === undefined ? undefined : this.#types.get(typeName);
+    getCollectionNameForType(type: DocumentType): string {
+        return this.findCollectionName(type) ?? DocumentConventions.defaultGetCollectionName(type);
     }
 
-    /** @internal The name of an entity's class, unless it is a plain object. */
-    typeNameOf(entity: object, documentType?: DocumentType): string | undefined {
-        if (typeof documentType === 'string') return documentType;
-        const entityClass = documentType ?? (Object.getPrototypeOf(entity) as object | null)?.constructor;
-        return entityClass === undefined || entityClass === Object ? undefined : (entityClass as { name: string }).name;
+    /** @internal The class of a type, which is known by its name from then on. */
+    classOf(type: DocumentType | null | undefined): EntityClass | undefined {
+        if (typeof type !== 'function') return this.#types.get(type ?? '');
+        if (type === Object) return undefined;
+        this.registerEntityType(type);
+        return type;
     }
 
-    /** @internal */
-    collectionOf(entity: object, documentType?: DocumentType): string | undefined {
-        const typeName = this.typeNameOf(entity, documentType);
-        if (typeName === undefined) return this.findCollectionNameForObjectLiteral(entity);
-        return this.findCollectionName(typeName);
+    /** @internal What an entity is an instance of, unless it is a plain object. */
+    typeOf(entity: object, documentType?: DocumentType): DocumentType | undefined {
+        const type = documentType ?? (Object.getPrototypeOf(entity) as { constructor?: EntityClass } | null)?.constructor;
+        return type === Object ? undefined : type;
+    }
+
+    /** @internal An entity's collection, and the name of its class. */
+    describe(entity: object, documentType?: DocumentType): { collection: string | undefined; typeName: string | undefined } {
+        const type = this.typeOf(entity, documentType);
+        if (type === undefined) return { collection: this.findCollectionNameForObjectLiteral(entity), typeName: undefined };
+        this.classOf(type);
+        return { collection: this.getCollectionNameForType(type), typeName: nameOf(type) };
     }
 
     /** @internal An id nobody else makes, however long this device was offline. */
     generateId(collection: string | undefined): string {
         const name = collection ?? 'documents';
-        const isOneWord = name.replace(/[^A-Z]/g, '').length <= 1;
-        return `${isOneWord ? name.toLowerCase() : name}/${sortableId()}`;
+        return `${this.transformClassCollectionNameToDocumentIdPrefix(name)}${this.identityPartsSeparator}${sortableId()}`;
     }
 }
+
+const nameOf = (type: DocumentType): string => (typeof type === 'string' ? type : type.name);
 
 const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
 let lastTime = 0;

@@ -1,6 +1,7 @@
 // What a session knows of an entity: its id, its version, and what it looked like.
 
-import type { DocumentConventions, DocumentType } from './conventions.js';
+import type { DocumentConventions, DocumentType, EntityClass } from './conventions.js';
+import { bodyText, noteTypes, reviveTypes, type NestedTypes } from './nested_types.js';
 import { PinyonError } from './errors.js';
 
 /** A document's metadata: what the application puts there, and what the database adds. */
@@ -22,6 +23,8 @@ export interface TrackedEntity {
     isDeleted: boolean;
     /** Whether it is to be stored though nothing changed. */
     isForced: boolean;
+    /** Whether nothing of it is to be stored. */
+    isIgnored?: boolean;
 }
 
 /** What is stored of an entity: texts, or a copy of metadata that has none yet. */
@@ -57,20 +60,22 @@ export function differs(tracked: TrackedEntity, conventions: DocumentConventions
     return now.body !== stored.body || now.metadata !== stored.metadata;
 }
 
-/** The parts of an entity's document. */
+/** The parts of an entity's document. Its metadata say from now on what of it JSON does not have. */
 export function textOf(tracked: TrackedEntity, conventions: DocumentConventions): { body: string; metadata: string } {
     let body: string | undefined;
+    let types: NestedTypes;
     try {
         const { entity } = tracked;
         // A copy without the two names: a replacer function would be called for every value inside.
         const { [conventions.identityProperty]: _id, [METADATA]: _metadata, ...rest } = (
             typeof entity.toJSON === 'function' ? (entity.toJSON as () => Record<string, unknown>)() : entity
         );
-        body = JSON.stringify(rest);
+        ({ text: body, types } = bodyText(rest));
     } catch (reason) {
         throw new PinyonError('InvalidRequest', `'${tracked.id}' cannot be stored: ${(reason as Error).message}`);
     }
     if (!body?.startsWith('{')) throw new PinyonError('InvalidRequest', `'${tracked.id}' is not an object`);
+    noteTypes(tracked.metadata, types);
     return { body, metadata: JSON.stringify(tracked.metadata) };
 }
 
@@ -93,6 +98,15 @@ export function toEntity(document: Record<string, unknown>, conventions: Documen
     return ofParts(body, metadata, conventions, documentType);
 }
 
+/** An empty instance: what a class sets up of itself is there, unless it cannot do so without arguments. */
+export function instanceOf(entityClass: EntityClass): Record<string, unknown> {
+    try {
+        return new (entityClass as new () => Record<string, unknown>)();
+    } catch {
+        return Object.create(entityClass.prototype as object) as Record<string, unknown>;
+    }
+}
+
 type Made = Omit<TrackedEntity, 'stored'> & { stored: undefined };
 
 /** Makes an entity of the parts of a loaded document; `body` becomes it. */
@@ -103,9 +117,12 @@ export function ofParts(
     documentType?: DocumentType,
 ): Made {
     const id = metadata['@id'] as string;
-    const typeName = metadata['Raven-Node-Type'] as string | undefined;
-    const entityClass = (typeof documentType === 'function' ? documentType : undefined) ?? conventions.classOf(typeName);
-    const entity: Record<string, unknown> = entityClass ? Object.assign(Object.create(entityClass.prototype as object), body) : body;
+    reviveTypes(body, metadata);
+    const asked = conventions.classOf(documentType);
+    const own = conventions.classOf(metadata['Raven-Node-Type'] as string | null | undefined);
+    // What is asked for, or the class derived from it that was stored.
+    const entityClass = !asked || own?.prototype instanceof asked ? own : asked;
+    const entity: Record<string, unknown> = entityClass ? Object.assign(instanceOf(entityClass), body) : body;
     entity[conventions.identityProperty] = id;
     return {
         id,

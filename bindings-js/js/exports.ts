@@ -3,6 +3,7 @@
 export { AdvancedSession, type StartingWithOptions } from './advanced_session.js';
 export { ChangesObservable, DatabaseChanges, type ChangeListener } from './changes.js';
 export { DocumentConventions, type DocumentType, type EntityClass } from './conventions.js';
+export type { ChangeType, DocumentsChanges } from './document_changes.js';
 export type { Metadata } from './entity.js';
 export { Conflicts, type Conflict, type ConflictSummary, type ConflictVersion } from './conflicts.js';
 export { ConcurrencyError, DocumentConflictError, PinyonError, type ErrorCode } from './errors.js';
@@ -44,6 +45,7 @@ export {
     type JsonPatchOperation,
     type PatchRequest,
 } from './session_patches.js';
+export type { IncludeBuilder } from './includes.js';
 export { Live, LiveDocument, LiveQuery, type LiveDocumentState, type LiveResults, type LiveState } from './live.js';
 export type { AttachmentFetch, DocumentChange, PendingDocument, SyncEvent, SyncState } from './protocol.js';
 export {

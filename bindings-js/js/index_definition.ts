@@ -180,7 +180,7 @@ export abstract class AbstractJavaScriptIndexCreationTask<T extends object = any
         const name = this.getIndexName();
         const maps: Record<string, MapFunction[]> = {};
         for (const [type, map] of this.#maps) {
-            const collection = typeof type === 'string' ? type : conventions.findCollectionName(type.name);
+            const collection = typeof type === 'string' ? type : conventions.getCollectionNameForType(type);
             (maps[collection] ??= []).push(map);
         }
         return {

@@ -4,6 +4,7 @@ import type { DocumentConventions, DocumentType } from './conventions.js';
 import { toEntity, type Metadata } from './entity.js';
 import { toError, type PinyonError } from './errors.js';
 import { tellAll } from './listeners.js';
+import { asStored } from './nested_types.js';
 import type { LiveAnswer, LiveRequest } from './protocol.js';
 import type { QueryStatistics } from './query.js';
 
@@ -249,7 +250,7 @@ export class LiveQuery<T extends object> extends Live<readonly T[], LiveResults<
     /** @internal */
     constructor(source: LiveSource, query: string, parameters: Record<string, unknown>, documentType?: DocumentType<T>) {
         const entities = new Entities(source.conventions);
-        super(source, { query: JSON.stringify({ query, parameters }) }, {
+        super(source, { query: JSON.stringify({ query, parameters: asStored(parameters) }) }, {
             results: [], includes: {}, statistics: undefined, error: undefined, isLoading: true,
             metadataOf: entities.metadataOf,
         });

@@ -1,6 +1,7 @@
 // Changing or deleting many documents, found by a query: `store.operations`.
 
 import { ConcurrencyError, PinyonError } from './errors.js';
+import { asStored } from './nested_types.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
 import type { DocumentSession } from './session.js';
 import type { DocumentStore } from './store.js';
@@ -57,7 +58,7 @@ export class Operations {
     }
 
     #sent<T extends object>(query: OperationQuery<T>, { parameters = {} }: OperationOptions): string {
-        if (typeof query === 'string') return JSON.stringify({ query, parameters });
+        if (typeof query === 'string') return JSON.stringify({ query, parameters: asStored(parameters) });
         const built = query(this.#store.openSession());
         return JSON.stringify(built.toWire(false));
     }

@@ -1,9 +1,12 @@
 // Queries: built call by call, or written in RQL.
 
-import type { DocumentType } from './conventions.js';
+import type { DocumentType, EntityClass } from './conventions.js';
+import { instanceOf as instanceOfEntity } from './entity.js';
 import { PinyonError } from './errors.js';
 import { instanceOf, type IndexTask } from './index_definition.js';
+import { includePaths, type IncludeBuilder } from './includes.js';
 import { LiveQuery } from './live.js';
+import { asStored, reviveTypes } from './nested_types.js';
 import { answerQuery, type Answered } from './reading.js';
 import type { DocumentSession } from './session.js';
 
@@ -38,6 +41,7 @@ abstract class AskedQuery<T extends object> {
     protected readonly session: DocumentSession;
     protected readonly parameters: Record<string, unknown> = {};
     protected readonly documentType: DocumentType<T> | undefined;
+    protected projectionClass: EntityClass | undefined;
     #waits = false;
     #tell: (statistics: QueryStatistics) => void = () => undefined;
 
@@ -77,7 +81,7 @@ abstract class AskedQuery<T extends object> {
 
     /** @internal */
     toWire(waits: boolean): Record<string, unknown> {
-        return { query: this.toString(), parameters: this.parameters, waitForNonStaleResults: waits };
+        return { query: this.toString(), parameters: asStored(this.parameters), waitForNonStaleResults: waits };
     }
 
     /** @internal The ids of the results that are documents. */
@@ -104,7 +108,10 @@ abstract class AskedQuery<T extends object> {
         if (!session.options.noTracking) for (const [id, found] of includes) session.track(id, found, undefined);
         return results.flatMap((found) => {
             const { body, metadata } = found;
-            if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') return body as T;
+            if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') {
+                reviveTypes(body as Record<string, unknown>, metadata);
+                return (this.projectionClass ? Object.assign(instanceOfEntity(this.projectionClass), body) : body) as T;
+            }
             return (session.track(metadata['@id'], found, this.documentType) ?? []) as T[];
         });
     }
@@ -138,6 +145,7 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
     readonly #includes: string[] = [];
     #fields: string[] = [];
     #isNegated = false;
+    #isDistinct = false;
     #skip = 0;
     #take: number | undefined;
 
@@ -152,53 +160,67 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
         this.#source = indexName === undefined ? `from ${quoted(collection as string)}` : `from index ${quoted(indexName)}`;
     }
 
-    whereEquals(field: string, value: unknown): this {
-        return this.#compare(field, '=', value);
+    whereEquals(field: string, value: unknown, exact = false): this {
+        return this.#compare(field, '=', value, exact);
     }
 
-    whereNotEquals(field: string, value: unknown): this {
-        return this.#compare(field, '!=', value);
+    whereNotEquals(field: string, value: unknown, exact = false): this {
+        return this.#compare(field, '!=', value, exact);
     }
 
-    whereGreaterThan(field: string, value: unknown): this {
-        return this.#compare(field, '>', value);
+    whereGreaterThan(field: string, value: unknown, exact = false): this {
+        return this.#compare(field, '>', value, exact);
     }
 
-    whereGreaterThanOrEqual(field: string, value: unknown): this {
-        return this.#compare(field, '>=', value);
+    whereGreaterThanOrEqual(field: string, value: unknown, exact = false): this {
+        return this.#compare(field, '>=', value, exact);
     }
 
-    whereLessThan(field: string, value: unknown): this {
-        return this.#compare(field, '<', value);
+    whereLessThan(field: string, value: unknown, exact = false): this {
+        return this.#compare(field, '<', value, exact);
     }
 
-    whereLessThanOrEqual(field: string, value: unknown): this {
-        return this.#compare(field, '<=', value);
+    whereLessThanOrEqual(field: string, value: unknown, exact = false): this {
+        return this.#compare(field, '<=', value, exact);
     }
 
-    whereBetween(field: string, start: unknown, end: unknown): this {
-        return this.#add(`${path(field)} between ${this.#parameter(start)} and ${this.#parameter(end)}`);
+    whereBetween(field: string, start: unknown, end: unknown, exact = false): this {
+        return this.#add(`${path(field)} between ${this.#parameter(start)} and ${this.#parameter(end)}`, exact);
     }
 
-    whereIn(field: string, values: unknown[]): this {
-        return this.#add(`${path(field)} in (${this.#parameter(values)})`);
+    whereIn(field: string, values: unknown[], exact = false): this {
+        return this.#add(`${path(field)} in (${this.#parameter(values)})`, exact);
     }
 
-    whereStartsWith(field: string, value: string): this {
-        return this.#add(`startsWith(${path(field)}, ${this.#parameter(value)})`);
+    /** Arrays that have any of the values. */
+    containsAny(field: string, values: unknown[]): this {
+        return this.whereIn(field, values);
     }
 
-    whereEndsWith(field: string, value: string): this {
-        return this.#add(`endsWith(${path(field)}, ${this.#parameter(value)})`);
+    /** Arrays that have all of the values. */
+    containsAll(field: string, values: unknown[]): this {
+        return this.#add(`${path(field)} all in (${this.#parameter(values)})`);
+    }
+
+    whereStartsWith(field: string, value: string, exact = false): this {
+        return this.#add(`startsWith(${path(field)}, ${this.#parameter(value)})`, exact);
+    }
+
+    whereEndsWith(field: string, value: string, exact = false): this {
+        return this.#add(`endsWith(${path(field)}, ${this.#parameter(value)})`, exact);
     }
 
     whereExists(field: string): this {
         return this.#add(`exists(${path(field)})`);
     }
 
-    /** Documents that have any of the words. */
-    search(field: string, words: string): this {
-        return this.#add(`search(${path(field)}, ${this.#parameter(words)})`);
+    whereRegex(field: string, pattern: string): this {
+        return this.#add(`regex(${path(field)}, ${this.#parameter(pattern)})`);
+    }
+
+    /** Documents that have any of the words, or all of them. */
+    search(field: string, words: string, operator: 'OR' | 'AND' = 'OR'): this {
+        return this.#add(`search(${path(field)}, ${this.#parameter(words)}${operator === 'AND' ? ', and' : ''})`);
     }
 
     andAlso(): this {
@@ -212,7 +234,7 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
     }
 
     /** Turns the next condition round. */
-    get not(): this {
+    not(): this {
         this.#isNegated = !this.#isNegated;
         return this;
     }
@@ -236,16 +258,34 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
         return this;
     }
 
-    /** Brings along what results refer to; it is loaded without another request. */
-    include(field: string): this {
-        // Quoted: it may be called as a word of the language is.
-        this.#includes.push(quoted(field));
+    orderByScore(): this {
+        this.#orders.push('score()');
         return this;
     }
 
-    /** Only these fields, as plain objects. */
-    selectFields<P extends object = T>(fields: string[]): DocumentQuery<P> {
-        this.#fields = fields.map(path);
+    /** In an order of chance, the same for the same seed. */
+    randomOrdering(seed?: string): this {
+        this.#orders.push(`random(${seed === undefined ? '' : quoted(seed)})`);
+        return this;
+    }
+
+    /** Each result once. */
+    distinct(): this {
+        this.#isDistinct = true;
+        return this;
+    }
+
+    /** Brings along what results refer to; it is loaded without another request. */
+    include(fields: string | ((builder: IncludeBuilder) => void)): this {
+        // Quoted: it may be called as a word of the language is.
+        this.#includes.push(...includePaths(typeof fields === 'string' ? [fields] : fields).map(quoted));
+        return this;
+    }
+
+    /** Only these fields, as plain objects or instances of a class. */
+    selectFields<P extends object = T>(fields: string | string[], projectionClass?: DocumentType<P>): DocumentQuery<P> {
+        this.#fields = [fields].flat().map(path);
+        this.projectionClass = this.session.conventions.classOf(projectionClass);
         return this as unknown as DocumentQuery<P>;
     }
 
@@ -263,7 +303,9 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
         const parts = [this.#source];
         if (this.#where.length > 0) parts.push(`where ${this.#where.join(' ')}`);
         if (this.#orders.length > 0) parts.push(`order by ${this.#orders.join(', ')}`);
-        if (this.#fields.length > 0) parts.push(`select ${this.#fields.join(', ')}`);
+        if (this.#fields.length > 0 || this.#isDistinct) {
+            parts.push(`select ${this.#isDistinct ? 'distinct ' : ''}${this.#fields.join(', ') || '*'}`);
+        }
         if (this.#includes.length > 0) parts.push(`include ${this.#includes.join(', ')}`);
         if (this.#skip > 0 || this.#take !== undefined) parts.push(`limit ${this.#skip}, ${this.#take ?? 2 ** 31 - 1}`);
         return parts.join(' ');
@@ -301,12 +343,16 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
         return total;
     }
 
+    longCount(): Promise<number> {
+        return this.count();
+    }
+
     async any(): Promise<boolean> {
         return (await this.count()) > 0;
     }
 
-    #compare(field: string, operator: string, value: unknown): this {
-        return this.#add(`${path(field)} ${operator} ${this.#parameter(value)}`);
+    #compare(field: string, operator: string, value: unknown, exact: boolean): this {
+        return this.#add(`${path(field)} ${operator} ${this.#parameter(value)}`, exact);
     }
 
     #parameter(value: unknown): string {
@@ -316,7 +362,8 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
     }
 
     /** Conditions that follow each other without a word between them must all hold. */
-    #add(condition: string): this {
+    #add(plain: string, exact = false): this {
+        const condition = exact ? `exact(${plain})` : plain;
         const last = this.#where.at(-1);
         if (last !== undefined && !['and', 'or', '(', 'not ('].includes(last)) this.#where.push('and');
         this.#where.push(this.#isNegated ? (condition === '(' ? 'not (' : `not (${condition})`) : condition);

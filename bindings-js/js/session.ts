@@ -5,10 +5,13 @@ import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
 import type { Writing } from './document_cache.js';
 import {
-    documentText, metadataState, ofParts, storedState, textOf, type Metadata, type StoredState, type TrackedEntity,
+    documentText, metadataState, ofParts, partsOf, storedState, textOf, type Metadata, type StoredState, type TrackedEntity,
 } from './entity.js';
 import { ConcurrencyError, PinyonError } from './errors.js';
+import { includePaths, type IncludeBuilder } from './includes.js';
+import type { IndexTask } from './index_definition.js';
 import type { LiveSource } from './live.js';
+import { bodyText, NESTED_TYPES, noteTypes, reviveTypes } from './nested_types.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
 import { loadDocuments, type Found } from './reading.js';
 import type { StoreEvents } from './store.js';
@@ -26,8 +29,8 @@ export interface SessionOptions {
 }
 
 export interface LoadOptions<T extends object> {
-    /** Paths of properties that hold ids of documents to load with these. */
-    includes?: string[];
+    /** Paths of properties that hold ids of documents to load with these, as a list or built. */
+    includes?: string[] | ((builder: IncludeBuilder) => void);
     documentType?: DocumentType<T>;
 }
 
@@ -125,8 +128,9 @@ export class DocumentSession {
         ids: string | string[],
         options: LoadOptions<T> | DocumentType<T> = {},
     ): Promise<T | null | EntitiesCollection<T>> {
-        const { includes = [], documentType } =
+        const { includes: toInclude, documentType } =
             typeof options === 'object' ? options : ({ documentType: options } as LoadOptions<T>);
+        const includes = includePaths(toInclude);
         const wanted = givenIds(ids);
         const unknown = [...new Set(wanted)].filter((id) => {
             const key = id.toLowerCase();
@@ -154,17 +158,13 @@ export class DocumentSession {
     }
 
     /** Queries a collection, by its name or its class, or an index. */
-    query<T extends object>(options: QueryOptions<T> | DocumentType<T>): DocumentQuery<T> {
-        if (typeof options === 'object') {
-            const { documentType } = options;
-            const isNamed = [options.collection, options.indexName, options.index].some((it) => it !== undefined);
-            return new DocumentQuery<T>(this, isNamed || !documentType ? options : { ...options, collection: this.#collectionOf(documentType) });
-        }
-        return new DocumentQuery<T>(this, { documentType: options, collection: this.#collectionOf(options) });
-    }
-
-    #collectionOf(documentType: DocumentType): string {
-        return this.conventions.findCollectionName(typeof documentType === 'string' ? documentType : documentType.name);
+    query<T extends object>(options: QueryOptions<T> | DocumentType<T>, index?: IndexTask): DocumentQuery<T> {
+        const given = typeof options === 'object' ? options : { documentType: options };
+        const asked = index === undefined ? given : { ...given, index };
+        const { documentType } = asked;
+        const isNamed = [asked.collection, asked.indexName, asked.index].some((it) => it !== undefined);
+        if (isNamed || !documentType) return new DocumentQuery<T>(this, asked);
+        return new DocumentQuery<T>(this, { ...asked, collection: this.conventions.getCollectionNameForType(documentType) });
     }
 
     /** Loads with what the documents refer to: `session.include('company').load('orders/1')`. */
@@ -185,7 +185,7 @@ export class DocumentSession {
             return;
         }
         const record = entity as Record<string, unknown>;
-        const collection = this.conventions.collectionOf(entity, documentType);
+        const { collection, typeName } = this.conventions.describe(entity, documentType);
         const property = this.conventions.identityProperty;
         const given = id ?? (typeof record[property] === 'string' ? (record[property] as string) : undefined);
         const chosen = given || this.conventions.generateId(collection);
@@ -199,7 +199,6 @@ export class DocumentSession {
         }
         const metadata: Metadata = { ...(record['@metadata'] as Metadata | undefined) };
         if (collection !== undefined) metadata['@collection'] ??= collection;
-        const typeName = this.conventions.typeNameOf(entity, documentType);
         if (typeName !== undefined) metadata['Raven-Node-Type'] ??= typeName;
         const tracked: TrackedEntity = {
             id: chosen,
@@ -239,8 +238,8 @@ export class DocumentSession {
     }
 
     /** @internal */
-    get hasDeletedIds(): boolean {
-        return this.#deletedIds.size > 0;
+    get deletedIds(): string[] {
+        return [...this.#deletedIds.values()].map((it) => it.id);
     }
 
     /**
@@ -343,11 +342,12 @@ export class DocumentSession {
         const { conventions } = this;
         const { [conventions.identityProperty]: _id, '@metadata': given, ...body } = entity as Record<string, unknown>;
         const metadata: Metadata = { ...(given as Metadata | undefined) };
-        const collection = conventions.collectionOf(entity);
+        const { collection, typeName } = conventions.describe(entity);
         if (collection !== undefined) metadata['@collection'] ??= collection;
-        const typeName = conventions.typeNameOf(entity);
         if (typeName !== undefined) metadata['Raven-Node-Type'] ??= typeName;
-        return { ...body, '@metadata': metadata };
+        const { text, types } = bodyText(body);
+        noteTypes(metadata, types);
+        return { ...(JSON.parse(text ?? '{}') as object), '@metadata': metadata };
     }
 
     /** Forgets everything; nothing unsaved is saved. */
@@ -408,9 +408,9 @@ interface Puts {
 /** Metadata that the database makes, which an answer brings. */
 const ANSWERED = ['@id', '@collection', '@change-vector', '@last-modified', '@flags'];
 /** Metadata beginning with `@` that is the application's. */
-const GIVEN = new Set(['@collection', '@expires', '@refresh']);
+const GIVEN = new Set(['@collection', '@expires', '@refresh', NESTED_TYPES]);
 /** Metadata that a document has as it was sent, or as the answer says. */
-const AS_SENT = new Set(['@id', '@collection', '@change-vector', '@last-modified', '@expires', '@refresh']);
+const AS_SENT = new Set(['@id', '@collection', '@change-vector', '@last-modified', '@expires', '@refresh', NESTED_TYPES]);
 const isKeptAsSent = (name: string): boolean => !name.startsWith('@') || AS_SENT.has(name);
 
 function commandText(command: string | Put): string {
@@ -657,7 +657,8 @@ class Save {
     /** The entity becomes what the patch made of it, but for what the application changed meanwhile. */
     #takePatched(tracked: TrackedEntity, patched: Record<string, unknown>, lastModified: unknown, isChanged: boolean): void {
         const { conventions } = this.#session;
-        const { '@metadata': metadata, ...body } = patched;
+        const { body, metadata } = partsOf(patched);
+        reviveTypes(body, metadata);
         const stored = storedState(tracked);
         if (isChanged && stored) {
             const was = JSON.parse(stored.body) as Record<string, unknown>;
@@ -667,7 +668,7 @@ class Save {
                 if (name in body) tracked.entity[name] = body[name];
                 else delete tracked.entity[name];
             }
-            stored.body = JSON.stringify(body);
+            stored.body = bodyText(body).text as string;
         }
         if (isChanged) return;
         for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
@@ -686,20 +687,19 @@ class Save {
      * that the next save of it is refused as it should be.
      */
     async settleUnanswered(): Promise<void> {
-        const { connection, conventions } = this.#session;
+        const { connection } = this.#session;
         const { results } = await loadDocuments(connection, this.puts.map((it) => it.id));
         this.puts.forEach((tracked, at) => {
             const { body, metadata } = results[at] as Found;
             const sent = this.#sent.get(tracked);
             if (!body || !sent) return;
-            const stored = ofParts(body, metadata, conventions);
-            const isAsSent = textOf({ ...stored, stored: undefined }, conventions).body === sent.body;
+            const isAsSent = JSON.stringify(body) === sent.body;
             if (isAsSent) {
-                this.#setVersion(tracked, stored.changeVector);
-                if (JSON.stringify(tracked.metadata) === sent.metadata) tracked.metadata = stored.metadata;
-                else for (const name of ANSWERED) if (name in stored.metadata) tracked.metadata[name] = stored.metadata[name];
+                this.#setVersion(tracked, metadata['@change-vector'] as string);
+                if (JSON.stringify(tracked.metadata) === sent.metadata) tracked.metadata = metadata;
+                else for (const name of ANSWERED) if (name in metadata) tracked.metadata[name] = metadata[name];
             }
-            this.#settlePut(tracked, sent.body, isAsSent ? stored.metadata : (JSON.parse(sent.metadata) as Metadata));
+            this.#settlePut(tracked, sent.body, isAsSent ? metadata : (JSON.parse(sent.metadata) as Metadata));
         });
         for (const tracked of this.#deletes) this.#settleDelete(tracked);
     }

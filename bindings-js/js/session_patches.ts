@@ -1,6 +1,7 @@
 // Patches of a session: changes of documents that need not be loaded, saved with the session.
 
 import { PinyonError } from './errors.js';
+import { asStored } from './nested_types.js';
 import { partsOf } from './operations.js';
 import type { DocumentSession } from './session.js';
 
@@ -32,6 +33,16 @@ export interface JavaScriptMap<T> {
     remove(key: string): JavaScriptMap<T>;
 }
 
+function arraySteps<T>(path: string, change: (array: JavaScriptArray<T>) => void): Step[] {
+    const steps: Step[] = [];
+    const array: JavaScriptArray<T> = {
+        push: (...items) => { steps.push({ Path: partsOf(path), Push: items }); return array; },
+        removeAt: (index) => { steps.push({ Path: [...partsOf(path), index], Remove: true }); return array; },
+    };
+    change(array);
+    return steps;
+}
+
 /** The patches of `session.advanced`. */
 export class SessionPatches {
     /** @internal */
@@ -54,13 +65,7 @@ export class SessionPatches {
 
     /** Changes an array: `patchArray(order, 'lines', (lines) => lines.push(line))`. */
     patchArray<T>(entityOrId: object | string, path: string, change: (array: JavaScriptArray<T>) => void): void {
-        const steps: Step[] = [];
-        const array: JavaScriptArray<T> = {
-            push: (...items) => { steps.push({ Path: partsOf(path), Push: items }); return array; },
-            removeAt: (index) => { steps.push({ Path: [...partsOf(path), index], Remove: true }); return array; },
-        };
-        change(array);
-        this.#addSteps(entityOrId, steps);
+        this.#addSteps(entityOrId, arraySteps(path, change));
     }
 
     /** Changes the members of an object: `patchObject(order, 'tags', (tags) => tags.set('new', 1))`. */
@@ -77,6 +82,11 @@ export class SessionPatches {
     /** Sets a field, or stores `entity` where there is no such document. */
     addOrPatch(id: string, entity: object, path: string, value: unknown): void {
         this.#addSteps(id, [{ Path: partsOf(path), Set: value ?? null }], entity);
+    }
+
+    /** Changes an array, or stores `entity` where there is no such document. */
+    addOrPatchArray<T>(id: string, entity: object, path: string, change: (array: JavaScriptArray<T>) => void): void {
+        this.#addSteps(id, arraySteps(path, change), entity);
     }
 
     /** Adds to a number, or stores `entity` where there is no such document. */
@@ -111,6 +121,6 @@ export class SessionPatches {
         const { session } = this;
         const id = typeof entityOrId === 'string' ? entityOrId : session.advanced.getDocumentId(entityOrId);
         if (id === null) throw new PinyonError('InvalidRequest', 'the entity does not belong to this session');
-        session.deferred.push({ command: { ...command, Id: id, ChangeVector: null } });
+        session.deferred.push({ command: { ...asStored(command), Id: id, ChangeVector: null } });
     }
 }

@@ -7,6 +7,7 @@ import { DocumentConventions, type DocumentType } from './conventions.js';
 import { DocumentCache } from './document_cache.js';
 import type { Metadata } from './entity.js';
 import { PinyonError, toDetails } from './errors.js';
+import { includePaths } from './includes.js';
 import type { IndexTask } from './index_definition.js';
 import { Indexes } from './indexes.js';
 import { LiveDocument, LiveQuery, type LiveSource } from './live.js';
@@ -14,7 +15,7 @@ import { tellAll } from './listeners.js';
 import { Operations } from './operations.js';
 import type { HostOptions, LiveAnswer, LiveRequest, SyncState } from './protocol.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
-import { DocumentSession, type SessionOptions } from './session.js';
+import { DocumentSession, type LoadOptions, type SessionOptions } from './session.js';
 import { Sync, type SyncRequest } from './sync.js';
 
 /** How a store works. */
@@ -206,9 +207,9 @@ export class DocumentStore {
     /** A document, with documents it refers to, that follows what is stored. */
     liveDocument<T extends object>(
         id: string,
-        { includes = [], documentType }: { includes?: string[]; documentType?: DocumentType<T> } = {},
+        { includes, documentType }: LoadOptions<T> = {},
     ): LiveDocument<T> {
-        return new LiveDocument<T>(this.#liveSource, id, includes, documentType);
+        return new LiveDocument<T>(this.#liveSource, id, includePaths(includes), documentType);
     }
 
     #follow(request: LiveRequest, take: (answer: LiveAnswer) => void, end: () => void): () => void {

@@ -317,7 +317,7 @@ fn a_refused_document_is_refused_alone_and_stays_in_the_queue() {
         validate(&hub, "People", "").await;
         for number in 0..10 {
             let name = if number == 4 { "Bob" } else { "Eva" };
-            put(&eva, &format!("people/{number}"), name).await;
+            put(&eva, &format!("People/{number}"), name).await;
         }
         let options = HubOptions {
             scripts: Some(Arc::new(ToyEngine::default())),
@@ -346,10 +346,11 @@ fn a_refused_document_is_refused_alone_and_stays_in_the_queue() {
             });
         assert_eq!(
             refused.collect::<Vec<_>>(),
-            [("people/4".to_owned(), "no Bobs here".to_owned())]
+            [("People/4".to_owned(), "no Bobs here".to_owned())]
         );
         let read = eva.read().await.unwrap();
         let waiting = read.pending_documents(0, 10).await.unwrap();
+        assert_eq!(waiting[0].id, "People/4", "as it was written");
         assert_eq!(
             waiting[0].refusal.as_ref().unwrap().code,
             "ValidationFailed"
@@ -361,6 +362,12 @@ fn a_refused_document_is_refused_alone_and_stays_in_the_queue() {
         line.sync().await;
         assert_eq!(name(&hub, "people/4").await.as_deref(), Some("Rob"));
         assert_eq!(pending(&eva).await, 0);
+        delete(&eva, "people/0").await;
+        let read = eva.read().await.unwrap();
+        let [deletion] = &read.pending_documents(0, 10).await.unwrap()[..] else {
+            panic!("one deletion is pending");
+        };
+        assert_eq!((&*deletion.id, deletion.is_deletion), ("People/0", true));
         assert_sound(&[&hub, &eva]).await;
     });
 }

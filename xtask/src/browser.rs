@@ -45,15 +45,15 @@ const PARTS: &[Part] = &[
     Part {
         folder: "dist/wasm",
         module: SMALL,
-        most_packed_kib: 549,
-        most_dev_kib: 7_945,
+        most_packed_kib: 565,
+        most_dev_kib: 8_300,
     },
     // Last: its compilation is what `compile_package` finds done next time.
     Part {
         folder: "dist/whole",
         module: WHOLE,
-        most_packed_kib: 989,
-        most_dev_kib: 12_808,
+        most_packed_kib: 1_005,
+        most_dev_kib: 13_200,
     },
 ];
 

@@ -215,10 +215,7 @@ impl AcceptWrites {
         {
             return Ok(verdict);
         }
-        let mut offer = self.offer(tx, write, origin)?;
-        if write.lost.is_none() {
-            self.replace_what_went_back(tx, &mut offer, &stored);
-        }
+        let offer = self.offer(tx, write, origin)?;
         let origins = stored
             .set
             .live
@@ -266,27 +263,6 @@ impl AcceptWrites {
             }),
             _ => None,
         })
-    }
-
-    /// What stands here is older than what the author had, because a server was restored: the author
-    /// had seen it, by its context, though under none of the names that are here.
-    fn replace_what_went_back<S: Snapshot>(
-        &self,
-        tx: &Transaction<S>,
-        offer: &mut Offer,
-        stored: &Stored,
-    ) {
-        let names = tx.incarnations();
-        let is_lost = |entry: &Entry| {
-            let row = names.row(entry.incarnation);
-            row.is_ok_and(|row| !self.members.contains(&row.id) && entry.etag > row.seen)
-        };
-        if !offer.base.entries().iter().any(is_lost) {
-            return;
-        }
-        let seen = stored.set.live.iter().map(|live| live.dot);
-        let seen: Vec<Dot> = seen.filter(|dot| offer.base.contains(*dot)).collect();
-        offer.replaces.extend(seen);
     }
 
     /// The offer in this store's terms: what it names and nobody here knows, nobody here has.

@@ -5,28 +5,27 @@
 //! - a pending write stays what is seen until a state that contains it is here;
 //! - states, position and the end of pending writes are one commit.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
 use super::acknowledged::note_acknowledged;
 use super::content_fetch::lists_of;
 use super::end_resync::mark_of;
+use super::lives::Lives;
 use super::local_write::{
-    keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
+    base, keep_conflict_base, load_pending, put_state, remove_pending, shared_context,
 };
-use super::lost_write::{Departed, name_of_pending, offer_lost_again};
+use super::lost_write::{name_of_pending, offer_lost_again};
 use super::records::{hold_absent, hold_contents, install, let_go_of_contents, load};
 use super::wire::{Name, WireState};
 use crate::attachments::AttachmentContent;
 use crate::commands::Transaction;
 use crate::document::to_id_key;
-use crate::schema::EDGE_STATES;
 use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::edge::{EdgeStateKind, HubCursor, PendingWrite, state_key};
+use crate::schema::{EDGE_STATES, PENDING};
 use crate::storage::Snapshot;
-use crate::version::{ChangeVector, Etag, IncarnationId, Siblings};
+use crate::version::{ChangeVector, Dot, Etag, Siblings};
 use crate::{Error, Result};
 
 /// A part of a server's stream.
@@ -36,12 +35,10 @@ pub struct ApplyPull {
     pub hub: Name,
     /// What it lets through, hashed.
     pub filter: u64,
-    /// The incarnations that live.
-    pub members: Arc<[IncarnationId]>,
+    /// The lives of servers.
+    pub lives: Lives,
     /// The mark of the server's opening.
     pub opening: u64,
-    /// The incarnations that live no more.
-    pub departed: Arc<[Departed]>,
     /// The documents.
     pub states: Vec<WireState>,
     /// Contents of attachments that came with them.
@@ -111,7 +108,7 @@ impl ApplyPull {
             if is_same || !self.covers(tx, &remote.context, &context) {
                 return Ok(false);
             }
-            if offer_lost_again(tx, key, &stored, &remote, &self.departed).await? {
+            if offer_lost_again(tx, key, &stored, &remote, &self.lives).await? {
                 return Ok(false);
             }
             let etag = tx.take_etag();
@@ -128,6 +125,7 @@ impl ApplyPull {
         let contains_it = remote.live.iter().any(|it| it.origin == Some(name))
             || (dots.iter().flatten()).any(|dot| remote.context.contains(*dot));
         if !contains_it {
+            self.see_again(tx, key, pending, &remote).await?;
             put_state(tx, EdgeStateKind::Pulled, key, Some(&remote)).await?;
             return Ok(false);
         }
@@ -137,6 +135,36 @@ impl ApplyPull {
         keep_conflict_base(tx, key, &remote).await?;
         remove_pending(tx, key, &pending).await?;
         Ok(true)
+    }
+
+    /// A restored server has versions again that the author of a pending write had seen replaced:
+    /// the write replaces them too. What its author had seen, the state before it says; not the
+    /// write's own base, which also names what a server has taken of it beside others.
+    async fn see_again<S: Snapshot>(
+        &self,
+        tx: &mut Transaction<S>,
+        key: &Bytes,
+        mut pending: PendingWrite,
+        remote: &Siblings<DocumentVersion>,
+    ) -> Result<()> {
+        let names = tx.incarnations();
+        let mut entries = pending.base.entries().iter();
+        if !entries.any(|it| self.lives.has_lost(*it, names)) {
+            return Ok(());
+        }
+        let Some(before) = base(tx, key).await? else {
+            return Ok(());
+        };
+        let seen = remote
+            .live
+            .iter()
+            .filter(|it| before.context.contains(it.dot));
+        let seen: Vec<Dot> = seen.map(|it| it.dot).collect();
+        if !seen.iter().all(|it| pending.replaces.contains(it)) {
+            pending.replaces.extend(seen);
+            tx.put(PENDING, key.clone(), pending.encode());
+        }
+        Ok(())
     }
 
     /// Whether `remote` has seen all of `local` that any server still can have.
@@ -149,7 +177,7 @@ impl ApplyPull {
         let names = tx.incarnations();
         local.entries().iter().all(|entry| {
             let row = names.row(entry.incarnation);
-            remote.contains(*entry) || row.is_ok_and(|row| !self.members.contains(&row.id))
+            remote.contains(*entry) || row.is_ok_and(|row| !self.lives.goes_on(&row.id))
         })
     }
 }

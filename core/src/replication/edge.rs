@@ -5,18 +5,17 @@
 //! then [`EdgeSession::on_tick`]. When a call fails, or the socket breaks, the session is over: the
 //! host makes a new one after a while. Nothing is lost by that, whenever it happens.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::content_demand::ContentDemand;
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 pub use super::edge_events::{AttachmentFetch, EdgeEvent, EdgeOptions, EdgePhase, EdgeStatus};
-use super::lost_write::{Departed, lost_before};
+use super::lives::Lives;
+use super::lost_write::lost_before;
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position};
 use super::outbox::Outbox;
 pub use super::pending_document::PendingDocument;
-use super::pending_document::{current_version, pending_of};
+use super::pending_document::{current_version, pending_of, written_id};
 use super::sync_round::SyncRounds;
 use super::wire::{
     EdgeWrite, Name, Verdict, WireState, WriteOutcome, entry_to_wire, vector_to_wire,
@@ -33,15 +32,14 @@ use crate::schema::blobs::ContentHash;
 use crate::schema::edge::{self, EDGE_KEY, EdgeRecord, Refusal};
 use crate::schema::{DATABASE, PENDING_ORDER};
 use crate::storage::{Direction, KeyRange, Snapshot, Store};
-use crate::version::{Etag, IncarnationId, Origin};
+use crate::version::{Entry, Etag, Origin};
 use crate::{Error, ErrorKind, ReadTransaction, Result};
 
 /// What the server said about itself.
 struct Hub {
     name: Name,
-    members: Arc<[IncarnationId]>,
+    lives: Lives,
     opening: u64,
-    departed: Arc<[Departed]>,
     filter: u64,
     resync_until: Option<Etag>,
     max_frame_bytes: usize,
@@ -54,6 +52,18 @@ struct Arriving<S: Store> {
     up_to: Etag,
     last_etag: Etag,
     contents: ContentFetch<S>,
+}
+
+/// What is to be done with a pending write.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, on its way into a list"
+)]
+enum Sendable {
+    /// It is none any more, or there is no point in sending it.
+    Never,
+    WhenCaughtUp,
+    Now(Origin, EdgeWrite),
 }
 
 /// Writes to send, with the documents they are of.
@@ -329,9 +339,8 @@ impl<S: Store> EdgeSession<S> {
         let Message::Welcome {
             version,
             hub,
-            members,
+            lives,
             opening,
-            departed,
             known,
             filter,
             from,
@@ -353,9 +362,8 @@ impl<S: Store> EdgeSession<S> {
         }
         self.hub = Some(Hub {
             name: hub,
-            members,
+            lives,
             opening,
-            departed,
             filter,
             resync_until,
             max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
@@ -396,9 +404,8 @@ impl<S: Store> EdgeSession<S> {
         let apply = ApplyPull {
             hub: hub.name.clone(),
             filter: hub.filter,
-            members: Arc::clone(&hub.members),
+            lives: hub.lives.clone(),
             opening: hub.opening,
-            departed: Arc::clone(&hub.departed),
             states: arrived.states,
             contents: arrived.contents.fetched,
             is_on_demand: self.options.attachments == AttachmentFetch::OnDemand,
@@ -412,13 +419,14 @@ impl<S: Store> EdgeSession<S> {
         }
         if hub.resync_until.is_some_and(|until| arrived.up_to >= until) {
             hub.resync_until = None;
-            end_resync(&self.database, &hub.name, &hub.departed).await?;
+            end_resync(&self.database, &hub.name, &hub.lives).await?;
             self.events.push(EdgeEvent::Resynced);
         }
         let (up_to, last_etag) = (arrived.up_to, arrived.last_etag);
         self.remaining = last_etag.number().saturating_sub(up_to.number());
         if self.remaining == 0 && self.phase == EdgePhase::CatchingUp {
             self.phase = EdgePhase::Live;
+            self.outbox.retry();
             self.events.push(EdgeEvent::CaughtUp);
         }
         let mut answers = vec![Message::Applied { up_to }];
@@ -431,6 +439,7 @@ impl<S: Store> EdgeSession<S> {
 
     async fn on_outcomes(&mut self, outcomes: Vec<WriteOutcome>) -> Result<Vec<Message>> {
         let mut settled = Vec::with_capacity(outcomes.len());
+        let mut refused = Vec::new();
         let mut is_forked = false;
         for outcome in outcomes {
             let Some(key) = self.outbox.answer(&outcome.origin) else {
@@ -440,19 +449,32 @@ impl<S: Store> EdgeSession<S> {
                 Verdict::Accepted { .. } => self.sent += 1,
                 Verdict::Behind => self.outbox.postpone(outcome.origin.sequence, key.clone()),
                 Verdict::Forked => is_forked = true,
-                Verdict::Refused(refusal) => self.events.push(EdgeEvent::Refused {
-                    id: String::from_utf8_lossy(&key).into_owned(),
-                    refusal: refusal.clone(),
-                }),
+                Verdict::Refused(_) => refused.push(key.clone()),
             }
             settled.push((key, outcome));
         }
         let settle = SettleWrites { outcomes: settled };
         replicate(&self.database, ReplicationCommand::SettleWrites(settle)).await?;
+        self.tell_refused_of(refused).await?;
         if is_forked {
             return self.renew().await;
         }
         self.push().await
+    }
+
+    /// What was refused and is still there: what a server had lost and others wrote is given up.
+    async fn tell_refused_of(&mut self, keys: Vec<Bytes>) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let read = self.database.read().await?;
+        for key in keys {
+            let pending = pending_of(&read, &key).await?;
+            if let Some(refusal) = pending.and_then(|it| it.refusal) {
+                self.tell_refused(&key, refusal).await?;
+            }
+        }
+        Ok(())
     }
 
     /// As [`Self::on_local_write`], with messages.
@@ -523,9 +545,17 @@ impl<S: Store> EdgeSession<S> {
                 if bytes >= Self::MAX_PUSH_BYTES {
                     break;
                 }
-                let Some((origin, write)) = self.load_write(read, sequence, &key).await? else {
-                    self.outbox.remove(sequence);
-                    continue;
+                let (origin, write) = match self.load_write(read, sequence, &key).await? {
+                    Sendable::Now(origin, write) => (origin, write),
+                    Sendable::WhenCaughtUp => {
+                        self.outbox.remove(sequence);
+                        self.outbox.postpone(sequence, key);
+                        continue;
+                    }
+                    Sendable::Never => {
+                        self.outbox.remove(sequence);
+                        continue;
+                    }
                 };
                 let size = write.frame_bytes();
                 if Self::FRAME_BYTES + bytes + size > max_bytes && !writes.is_empty() {
@@ -557,10 +587,7 @@ impl<S: Store> EdgeSession<S> {
             code: "LimitExceeded".to_owned(),
             reason: format!("it takes {size} bytes; the server takes {max_bytes} at once"),
         };
-        self.events.push(EdgeEvent::Refused {
-            id: String::from_utf8_lossy(&key).into_owned(),
-            refusal: refusal.clone(),
-        });
+        self.tell_refused(&key, refusal.clone()).await?;
         let verdict = Verdict::Refused(refusal);
         let settle = SettleWrites {
             outcomes: vec![(key, WriteOutcome { origin, verdict })],
@@ -569,9 +596,15 @@ impl<S: Store> EdgeSession<S> {
         replicate(&self.database, settle).await.map(drop)
     }
 
-    fn departed(&self) -> Arc<[Departed]> {
+    async fn tell_refused(&mut self, key: &Bytes, refusal: Refusal) -> Result<()> {
+        let id = written_id(&self.database.read().await?, key).await?;
+        self.events.push(EdgeEvent::Refused { id, refusal });
+        Ok(())
+    }
+
+    fn lives(&self) -> Lives {
         let hub = self.hub.as_ref();
-        hub.map_or_else(Arc::default, |hub| Arc::clone(&hub.departed))
+        hub.map(|hub| hub.lives.clone()).unwrap_or_default()
     }
 
     /// A pending write, if it still is one and there is a point in sending it.
@@ -580,9 +613,9 @@ impl<S: Store> EdgeSession<S> {
         read: &ReadTransaction<S::Snapshot>,
         sequence: u64,
         key: &Bytes,
-    ) -> Result<Option<(Origin, EdgeWrite)>> {
+    ) -> Result<Sendable> {
         let Some(pending) = pending_of(read, key).await? else {
-            return Ok(None);
+            return Ok(Sendable::Never);
         };
         let names = read.incarnations();
         let is_answered = match pending.accepted {
@@ -590,20 +623,25 @@ impl<S: Store> EdgeSession<S> {
             // A server that is no more cannot send what it had taken.
             Some(dot) => {
                 let id = names.row(dot.incarnation)?.id;
-                self.hub
-                    .as_ref()
-                    .is_some_and(|hub| hub.members.contains(&id))
+                self.hub.as_ref().is_some_and(|hub| hub.lives.goes_on(&id))
             }
         };
         if pending.origin.sequence != sequence || pending.refusal.is_some() || is_answered {
-            return Ok(None);
+            return Ok(Sendable::Never);
+        }
+        // It replaces what the server has instead of what it lost, which is not known before.
+        let mut base = pending.base.entries().iter();
+        let lives = self.lives();
+        let is_lost = |entry: &Entry| lives.has_lost(*entry, names);
+        if self.phase == EdgePhase::CatchingUp && pending.lost.is_none() && base.any(is_lost) {
+            return Ok(Sendable::WhenCaughtUp);
         }
         let version = current_version(read, key).await?;
         let to_wire = |dots: &[_]| -> Result<Vec<_>> {
             dots.iter().map(|dot| entry_to_wire(*dot, names)).collect()
         };
         let mut chain = pending.chain;
-        chain.extend(lost_before(read, key, &pending.replaces, &self.departed()).await?);
+        chain.extend(lost_before(read, key, &pending.replaces, &lives).await?);
         let write = EdgeWrite {
             sequence,
             hash: pending.origin.hash,
@@ -617,7 +655,7 @@ impl<S: Store> EdgeSession<S> {
                 .transpose()?,
             version,
         };
-        Ok(Some((pending.origin, write)))
+        Ok(Sendable::Now(pending.origin, write))
     }
 }
 
@@ -641,16 +679,12 @@ pub(super) async fn replicate<S: Store>(
     }
 }
 
-async fn end_resync<S: Store>(
-    database: &Database<S>,
-    hub: &Name,
-    departed: &Arc<[Departed]>,
-) -> Result<()> {
+async fn end_resync<S: Store>(database: &Database<S>, hub: &Name, lives: &Lives) -> Result<()> {
     let mut at = ResyncEnd::Documents(None);
     loop {
         let end = EndResync {
             hub: hub.clone(),
-            departed: Arc::clone(departed),
+            lives: lives.clone(),
             at,
         };
         match replicate(database, ReplicationCommand::EndResync(end)).await? {

@@ -68,7 +68,7 @@ pub enum EdgeEvent {
     },
     /// The server did not take a write; it stays pending.
     Refused {
-        /// The document, lower-cased.
+        /// The document, as its id was written.
         id: String,
         /// Why.
         refusal: Refusal,

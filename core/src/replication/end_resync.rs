@@ -7,13 +7,12 @@
 //!   revisions, nor what only they hold of attachments;
 //! - a pending write stays with its document.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
 use super::apply_pull::no_edge;
-use super::lost_write::{Departed, offer_lost_again};
+use super::lives::Lives;
+use super::lost_write::offer_lost_again;
 use super::records::{Stored, install, load};
 use super::wire::Name;
 use crate::Result;
@@ -52,8 +51,8 @@ pub enum ResyncEnd {
 pub struct EndResync {
     /// The server.
     pub hub: Name,
-    /// The lives of servers that are over.
-    pub departed: Arc<[Departed]>,
+    /// The lives of servers.
+    pub lives: Lives,
     /// Where the last step ended.
     pub at: ResyncEnd,
 }
@@ -70,7 +69,7 @@ impl EndResync {
         let next = match (&self.at, resync) {
             (ResyncEnd::Documents(after), Some((filter, until))) => {
                 let mark = mark_of(filter, until);
-                forget_documents(tx, after.as_ref(), &mark, &self.departed).await?
+                forget_documents(tx, after.as_ref(), &mark, &self.lives).await?
             }
             (ResyncEnd::Revisions(after), Some((filter, until))) => {
                 forget_revisions(tx, after, &mark_of(filter, until)).await?
@@ -104,7 +103,7 @@ async fn forget_documents<S: Snapshot>(
     tx: &mut Transaction<S>,
     after: Option<&Bytes>,
     mark: &Bytes,
-    departed: &[Departed],
+    lives: &Lives,
 ) -> Result<ResyncEnd> {
     let mut range = KeyRange::all();
     if let Some(after) = after {
@@ -118,7 +117,7 @@ async fn forget_documents<S: Snapshot>(
     keys.truncate(SWEPT_AT_ONCE);
     for key in &keys {
         if is_unmet(tx, key, mark).await? {
-            forget(tx, key, departed).await?;
+            forget(tx, key, lives).await?;
         }
     }
     Ok(match keys.pop() {
@@ -159,17 +158,14 @@ async fn is_unmet<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes, mark: &Byte
     Ok(met.is_none_or(|it| !it.is_empty() && it != *mark))
 }
 
-/// Forgets a document, unless the server only lost it.
-async fn forget<S: Snapshot>(
-    tx: &mut Transaction<S>,
-    key: &Bytes,
-    departed: &[Departed],
-) -> Result<()> {
+/// Forgets a document, unless the server only lost it, or has yet to hear of it from another.
+async fn forget<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes, lives: &Lives) -> Result<()> {
     let stored = load(tx, key).await?;
-    // Of a life that was never followed to its end nobody knows what it deleted.
-    let lives = departed.iter().filter(|it| it.remembered > Etag::ZERO);
-    let lives: Vec<Departed> = lives.copied().collect();
-    if offer_lost_again(tx, key, &stored, &Siblings::default(), &lives).await? {
+    let names = tx.incarnations();
+    let mut live = stored.set.live.iter();
+    if live.any(|it| lives.is_to_come(it.dot, names))
+        || offer_lost_again(tx, key, &stored, &Siblings::default(), &lives.followed()).await?
+    {
         return Ok(());
     }
     let Stored { previous, mut set } = stored;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
-use super::lost_write::Departed;
+use super::lives::Life;
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 use super::openings::end_of;
 use super::outgoing::{Selection, StreamLimits};
@@ -33,7 +33,7 @@ use crate::schema::REPLICAS;
 use crate::schema::blobs::ContentHash;
 use crate::schema::ledger::ReplicaRecord;
 use crate::storage::{Snapshot, Store};
-use crate::version::{Etag, IncarnationId, ReplicaId};
+use crate::version::{Etag, IncarnationId, Incarnations, ReplicaId};
 use crate::{Error, ErrorKind, Result};
 
 /// What somebody may do.
@@ -386,22 +386,13 @@ impl<S: Store> HubSession<S> {
         let read = self.database.read().await?;
         let state = read.state().await?;
         let hub = state.incarnations.own_row();
-        let mut members: Vec<IncarnationId> = self.options.peers.to_vec();
-        members.push(hub.id);
-        let departed = state.incarnations.rows().iter();
-        let departed = departed.filter(|it| !members.contains(&it.id));
-        let departed: Vec<Departed> = departed
-            .map(|it| Departed {
-                id: it.id,
-                remembered: it.seen,
-            })
-            .collect();
+        let lives = self.lives(&state.incarnations);
         let (from, resync_until) = self.starting_point(
             &positions,
             &scope,
             read.purged().await?,
             state.last_etag,
-            (hub.id, &departed),
+            (hub.id, &lives),
         );
         let key = Bytes::copy_from_slice(replica.bytes());
         let known = read.snapshot.get_many(REPLICAS, &[key]).await?;
@@ -428,9 +419,8 @@ impl<S: Store> HubSession<S> {
         Ok(Message::Welcome {
             version: PROTOCOL_VERSION,
             hub: hub.into(),
-            members: members.into(),
+            lives: lives.into(),
             opening: self.database.opening().mark,
-            departed: departed.into(),
             known: known.filter(|it| it.sequence > 0).map(|it| Known {
                 sequence: it.sequence,
                 hash: it.hash,
@@ -444,6 +434,24 @@ impl<S: Store> HubSession<S> {
         })
     }
 
+    /// The lives of servers, and how much of each is here.
+    fn lives(&self, known: &Incarnations) -> Vec<Life> {
+        let own = known.own_row().id;
+        let lives = known.rows().iter().map(|row| Life {
+            id: row.id,
+            seen: row.seen,
+            is_over: row.id != own && !self.options.peers.contains(&row.id),
+        });
+        let unheard_of = self.options.peers.iter();
+        let unheard_of = unheard_of.filter(|it| known.find(it).is_none());
+        let unheard_of = unheard_of.map(|id| Life {
+            id: *id,
+            seen: Etag::ZERO,
+            is_over: false,
+        });
+        lives.chain(unheard_of).collect()
+    }
+
     /// Where the stream begins, and until where everything is compared.
     fn starting_point(
         &self,
@@ -451,7 +459,7 @@ impl<S: Store> HubSession<S> {
         scope: &Scope,
         purged: Etag,
         last_etag: Etag,
-        (own, departed): (IncarnationId, &[Departed]),
+        (own, lives): (IncarnationId, &[Life]),
     ) -> (Etag, Option<Etag>) {
         let filter = scope.fingerprint();
         let here = positions.iter().find(|it| it.hub == own);
@@ -466,9 +474,7 @@ impl<S: Store> HubSession<S> {
             // What it may see is not what it was, here or elsewhere.
             _ if positions.iter().any(|it| it.filter != filter) => (Etag::ZERO, Some(last_etag)),
             // It may have what was lost with a disk, of documents of which nothing is here.
-            _ if positions.iter().any(|it| is_ahead_of(it, departed)) => {
-                (Etag::ZERO, Some(last_etag))
-            }
+            _ if positions.iter().any(|it| is_ahead_of(it, lives)) => (Etag::ZERO, Some(last_etag)),
             _ if purged > Etag::ZERO && !positions.is_empty() => (Etag::ZERO, Some(last_etag)),
             _ => (Etag::ZERO, None),
         }
@@ -484,7 +490,7 @@ impl<S: Store> HubSession<S> {
         let own = state.incarnations.own_row().id;
         let here = positions.iter().filter(|it| it.hub == own);
         let restored_to = here.filter_map(|it| {
-            let end = end_of(&openings, it.opening).unwrap_or(state.last_etag);
+            let end = end_of(&openings, it.opening, state.last_etag);
             (it.etag > end).then_some(end)
         });
         let restored_to = restored_to.min();
@@ -591,10 +597,12 @@ impl<S: Store> HubSession<S> {
     }
 }
 
-/// Whether an edge has followed a life further than it is remembered.
-fn is_ahead_of(position: &Position, departed: &[Departed]) -> bool {
-    let mut lives = departed.iter();
-    lives.any(|it| it.id == position.hub && position.etag > it.remembered)
+/// Whether an edge has followed a life that is over further than it is remembered.
+fn is_ahead_of(position: &Position, lives: &[Life]) -> bool {
+    let mut over = lives
+        .iter()
+        .filter(|it| it.is_over && it.id == position.hub);
+    over.any(|it| position.etag > it.seen)
 }
 
 fn check_versions((lowest, highest): (u64, u64)) -> Result<()> {

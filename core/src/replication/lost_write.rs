@@ -11,6 +11,7 @@
 
 use bytes::Bytes;
 
+use super::lives::Lives;
 use super::local_write::{LocalWrite, next_origin, put_pending, put_state};
 use super::records::{Stored, install};
 use super::wire::WireEntry;
@@ -20,30 +21,8 @@ use crate::schema::EDGE_STATES;
 use crate::schema::conflicts::{self, DocumentVersion};
 use crate::schema::edge::{EdgeStateKind, PendingWrite, state_key};
 use crate::storage::Snapshot;
-use crate::version::{
-    Dot, Entry, Etag, IncarnationId, Incarnations, Live, Origin, ReplicaId, Siblings,
-};
+use crate::version::{Dot, Etag, IncarnationId, Incarnations, Live, Origin, ReplicaId, Siblings};
 use crate::{ReadTransaction, Result};
-
-/// A life of a server that is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Departed {
-    /// Which.
-    pub id: IncarnationId,
-    /// What it wrote up to here is remembered.
-    pub remembered: Etag,
-}
-
-impl Departed {
-    /// Whether `entry` is beyond what anybody who serves remembers.
-    pub(super) fn has_lost(departed: &[Self], entry: Entry, names: &Incarnations) -> bool {
-        let Ok(row) = names.row(entry.incarnation) else {
-            return false;
-        };
-        let mut lives = departed.iter();
-        lives.any(|it| it.id == row.id && entry.etag > it.remembered)
-    }
-}
 
 /// The name of a lost write: of its dot, which names one content for ever, in the place of an
 /// origin.
@@ -90,11 +69,11 @@ pub(super) async fn lost_before<S: Snapshot>(
     read: &ReadTransaction<S>,
     key: &Bytes,
     replaces: &[Dot],
-    departed: &[Departed],
+    lives: &Lives,
 ) -> Result<Vec<Origin>> {
     let names = read.incarnations();
     let mut dots = replaces.iter();
-    if !dots.any(|dot| Departed::has_lost(departed, *dot, names)) {
+    if !dots.any(|dot| lives.has_lost(*dot, names)) {
         return Ok(Vec::new());
     }
     let base = [state_key(EdgeStateKind::Base, key)];
@@ -104,7 +83,7 @@ pub(super) async fn lost_before<S: Snapshot>(
     };
     let base = conflicts::decode(&base)?;
     let lost = base.live.iter();
-    let lost = lost.filter(|it| Departed::has_lost(departed, it.dot, names));
+    let lost = lost.filter(|it| lives.has_lost(it.dot, names));
     lost.map(|it| name_of_version(it, key, names)).collect()
 }
 
@@ -113,12 +92,13 @@ fn newest_lost<S: Snapshot>(
     tx: &Transaction<S>,
     local: &Siblings<DocumentVersion>,
     remote: &Siblings<DocumentVersion>,
-    departed: &[Departed],
+    lives: &Lives,
 ) -> Option<Dot> {
     let names = tx.incarnations();
-    let lost = local.live.iter().filter(|it| {
-        !remote.context.contains(it.dot) && Departed::has_lost(departed, it.dot, names)
-    });
+    let lost = local
+        .live
+        .iter()
+        .filter(|it| !remote.context.contains(it.dot) && lives.has_lost(it.dot, names));
     let newest = lost.max_by_key(|it| it.value.last_modified);
     newest.map(|it| it.dot)
 }
@@ -130,9 +110,9 @@ pub(super) async fn offer_lost_again<S: Snapshot>(
     key: &Bytes,
     stored: &Stored,
     remote: &Siblings<DocumentVersion>,
-    departed: &[Departed],
+    lives: &Lives,
 ) -> Result<bool> {
-    let Some(dot) = newest_lost(tx, &stored.set, remote, departed) else {
+    let Some(dot) = newest_lost(tx, &stored.set, remote, lives) else {
         return Ok(false);
     };
     let Some(mut edge) = tx.edge().cloned() else {

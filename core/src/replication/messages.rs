@@ -4,11 +4,9 @@
 //! records have them. The first message of each side carries the protocol's version; what follows
 //! is read as that version says.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use super::lost_write::Departed;
+use super::lives::{Life, Lives};
 use super::wire::{EdgeWrite, Name, Verdict, WireState, WriteOutcome};
 use super::wire_codec::{FrameReader, FrameWriter};
 use crate::schema::edge::Refusal;
@@ -84,12 +82,10 @@ pub enum Message {
         version: u64,
         /// The server.
         hub: Name,
-        /// The incarnations that live.
-        members: Arc<[IncarnationId]>,
+        /// The lives of servers.
+        lives: Lives,
         /// The mark of this opening of the server's database.
         opening: u64,
-        /// The lives that are over.
-        departed: Arc<[Departed]>,
         /// What it knows of the edge.
         known: Option<Known>,
         /// What it lets through, hashed.
@@ -263,9 +259,8 @@ impl Message {
         let Self::Welcome {
             version,
             hub,
-            members,
+            lives,
             opening,
-            departed,
             known,
             filter,
             from,
@@ -279,12 +274,12 @@ impl Message {
         };
         frame.fields.varint(*version);
         frame.name(hub);
-        frame.list(members, |frame, id| frame.fields.raw(id.bytes()));
-        frame.fields.raw(&opening.to_le_bytes());
-        frame.list(departed, |frame, life| {
+        frame.list(lives.list(), |frame, life| {
             frame.fields.raw(life.id.bytes());
-            frame.fields.etag(life.remembered);
+            frame.fields.etag(life.seen);
+            frame.fields.byte(u8::from(life.is_over));
         });
+        frame.fields.raw(&opening.to_le_bytes());
         frame.option(known.as_ref(), |frame, known| {
             frame.fields.varint(known.sequence);
             frame.fields.raw(&known.hash);
@@ -381,11 +376,8 @@ fn read_welcome(frame: &mut FrameReader<'_>) -> Result<Message> {
     Ok(Message::Welcome {
         version: frame.fields.varint()?,
         hub: frame.name()?,
-        members: frame
-            .list(|frame| frame.array().map(IncarnationId::from_bytes))?
-            .into(),
+        lives: frame.list(read_life)?.into(),
         opening: u64::from_le_bytes(frame.array()?),
-        departed: frame.list(read_departed)?.into(),
         known: frame.option(|frame| {
             Ok(Known {
                 sequence: frame.fields.varint()?,
@@ -401,10 +393,11 @@ fn read_welcome(frame: &mut FrameReader<'_>) -> Result<Message> {
     })
 }
 
-fn read_departed(frame: &mut FrameReader<'_>) -> Result<Departed> {
-    Ok(Departed {
+fn read_life(frame: &mut FrameReader<'_>) -> Result<Life> {
+    Ok(Life {
         id: IncarnationId::from_bytes(frame.array()?),
-        remembered: frame.fields.etag()?,
+        seen: frame.fields.etag()?,
+        is_over: frame.fields.flag()?,
     })
 }
 

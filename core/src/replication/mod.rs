@@ -21,6 +21,7 @@ mod edge_steps;
 mod end_resync;
 mod facts;
 pub mod hub;
+mod lives;
 mod local_write;
 mod lost_write;
 mod merge_replicated;
@@ -50,8 +51,8 @@ pub use edge_steps::{
 };
 pub use end_resync::{EndResync, ResyncEnd};
 pub use facts::Facts;
+pub use lives::{Life, Lives};
 pub(crate) use local_write::{LocalWrite, follow_local_write, forget_conflict_base};
-pub use lost_write::Departed;
 pub use merge_replicated::MergeReplicated;
 pub use merge_rule::merge;
 pub use messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};

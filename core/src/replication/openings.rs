@@ -66,10 +66,19 @@ impl<S: Snapshot> ReadTransaction<S> {
     }
 }
 
-/// How far the opening `mark` went; `None` for the last one, and for one that is not known.
-pub(super) fn end_of(openings: &[Opening], mark: u64) -> Option<Etag> {
-    let at = openings.iter().position(|it| it.mark == mark)?;
-    openings.get(at + 1).map(|next| next.from)
+/// How far the opening `mark` went, as these files know it, whose last etag is `last_etag`. The last
+/// one is the one that goes on.
+pub(super) fn end_of(openings: &[Opening], mark: u64, last_etag: Etag) -> Etag {
+    // Positions of before have none.
+    if mark == 0 {
+        return last_etag;
+    }
+    match openings.iter().position(|it| it.mark == mark) {
+        Some(at) => openings.get(at + 1).map_or(last_etag, |next| next.from),
+        // Not in these files: of the time after they were copied, or so old that it is forgotten;
+        // then the position is below all that are known.
+        None => openings.last().map_or(last_etag, |it| it.from),
+    }
 }
 
 fn encode(openings: &[Opening]) -> Vec<u8> {

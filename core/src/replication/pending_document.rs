@@ -15,7 +15,7 @@ use crate::{Error, ReadTransaction, Result};
 /// A write that no server is known to have, for an application to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingDocument {
-    /// The document, lower-cased.
+    /// The document, as its id was written.
     pub id: String,
     /// Which write.
     pub sequence: u64,
@@ -46,10 +46,11 @@ impl<S: Snapshot> ReadTransaction<S> {
                 let Some(pending) = pending_of(self, &key).await? else {
                     continue;
                 };
+                let version = current_version(self, &key).await?;
                 found.push(PendingDocument {
-                    id: String::from_utf8_lossy(&key).into_owned(),
+                    id: version.id,
                     sequence: pending.origin.sequence,
-                    is_deletion: current_version(self, &key).await?.is_deletion,
+                    is_deletion: version.is_deletion,
                     refusal: pending.refusal,
                 });
             }
@@ -70,10 +71,29 @@ pub(super) async fn pending_of<S: Snapshot>(
     stored.map(|value| PendingWrite::decode(&value)).transpose()
 }
 
+/// A document's id as it was written; lower-cased, as its key, if nothing is left of it.
+pub(super) async fn written_id<S: Snapshot>(
+    read: &ReadTransaction<S>,
+    key: &Bytes,
+) -> Result<String> {
+    Ok(match version_of(read, key).await? {
+        Some(version) => version.id,
+        None => String::from_utf8_lossy(key).into_owned(),
+    })
+}
+
 pub(super) async fn current_version<S: Snapshot>(
     read: &ReadTransaction<S>,
     key: &Bytes,
 ) -> Result<DocumentVersion> {
+    let missing = || Error::corrupted("a pending write has neither document nor tombstone");
+    version_of(read, key).await?.ok_or_else(missing)
+}
+
+async fn version_of<S: Snapshot>(
+    read: &ReadTransaction<S>,
+    key: &Bytes,
+) -> Result<Option<DocumentVersion>> {
     let keys = std::slice::from_ref(key);
     let document = read
         .snapshot
@@ -90,10 +110,12 @@ pub(super) async fn current_version<S: Snapshot>(
                 .await?
                 .pop()
                 .flatten();
-            let missing = || Error::corrupted("a pending write has neither document nor tombstone");
-            of_tombstone(&Tombstone::decode(&tombstone.ok_or_else(missing)?)?)
+            let Some(tombstone) = tombstone else {
+                return Ok(None);
+            };
+            of_tombstone(&Tombstone::decode(&tombstone)?)
         }
     };
     let [live] = <[_; 1]>::try_from(set.live).map_err(|_| Error::corrupted("no single version"))?;
-    Ok(live.value)
+    Ok(Some(live.value))
 }

@@ -1,5 +1,9 @@
 //! A server's files are put back to an older state: what edges still have comes back.
 
+use pinyon_core::commands::{Operation, Outcome};
+use pinyon_core::replication::{
+    MintIncarnation, RenameWrites, ReplicationCommand, ReplicationOutcome,
+};
 use pinyon_core::storage::{
     Direction, Durability, KeyRange, KeySpace, PageLimits, Snapshot, Store, WriteBatch,
 };
@@ -70,7 +74,12 @@ struct Before {
 }
 
 async fn go_on_after_a_backup(world: &World) -> Before {
-    let (hub, eva, adam) = (
+    go_on(world, false).await
+}
+
+/// `reopens`: whether the server goes on after it was opened again.
+async fn go_on(world: &World, reopens: bool) -> Before {
+    let (mut hub, eva, adam) = (
         world.database().await,
         world.database().await,
         world.database().await,
@@ -82,6 +91,12 @@ async fn go_on_after_a_backup(world: &World) -> Before {
     to_eva.sync().await;
     to_adam.sync().await;
     let backup = backup_of(&hub).await;
+    if reopens {
+        hub = world.restore(&backup).await;
+        to_eva = world.join(&hub, &eva).await;
+        to_adam = world.join(&hub, &adam).await;
+        assert!(!to_eva.hub.has_minted());
+    }
     put(&eva, "people/1", "One of Eva").await;
     delete(&eva, "people/2").await;
     put(&eva, "people/3", "Three of Eva").await;
@@ -186,38 +201,41 @@ fn an_edit_of_what_was_lost_replaces_it_whoever_comes_first() {
 
 #[test]
 fn what_was_written_after_the_restore_meets_what_was_lost() {
-    story(async |world| {
-        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
-        let hub = world.restore(&backup).await;
-        // So many that it is further than anybody has seen it.
-        for number in 0..300 {
-            put(&hub, &format!("others/{number}"), "Other").await;
-        }
-        put(&hub, "people/1", "One after the restore").await;
-        put(&hub, "people/5", "Five after the restore").await;
-        let mut to_eva = world.join(&hub, &eva).await;
-        to_eva.sync().await;
-        let mut to_adam = world.join(&hub, &adam).await;
-        to_adam.sync().await;
-        to_eva.sync().await;
-        // Both were made without the other: a person decides.
-        for database in [&hub, &eva, &adam] {
-            let read = database.read().await.unwrap();
-            let conflict = read.conflict("people/1").await.unwrap().unwrap();
-            let mut names: Vec<_> = conflict.set.live.iter().map(|it| &*it.value.body).collect();
-            names.sort_unstable();
-            let both = [
-                r#"{"Name":"One after the restore"}"#,
-                r#"{"Name":"One of Eva"}"#,
-            ];
-            assert_eq!(names, both);
-        }
-        let four = name(&hub, "people/4").await;
-        assert_eq!(four.as_deref(), Some("Four of the server"));
-        let ids = ["people/2", "people/3", "people/4", "people/5", "others/7"];
-        assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
-        assert_same(&[&hub, &eva, &adam], &ids).await;
-    });
+    for reopens in [false, true] {
+        story(async |world| {
+            let Before { backup, eva, adam } = go_on(&world, reopens).await;
+            let hub = world.restore(&backup).await;
+            // So many that it is further than anybody has seen it.
+            for number in 0..300 {
+                put(&hub, &format!("others/{number}"), "Other").await;
+            }
+            put(&hub, "people/1", "One after the restore").await;
+            put(&hub, "people/5", "Five after the restore").await;
+            let mut to_eva = world.join(&hub, &eva).await;
+            to_eva.sync().await;
+            let mut to_adam = world.join(&hub, &adam).await;
+            to_adam.sync().await;
+            to_eva.sync().await;
+            // Both were made without the other: a person decides.
+            for database in [&hub, &eva, &adam] {
+                let read = database.read().await.unwrap();
+                let conflict = read.conflict("people/1").await.unwrap().unwrap();
+                let mut names: Vec<_> =
+                    conflict.set.live.iter().map(|it| &*it.value.body).collect();
+                names.sort_unstable();
+                let both = [
+                    r#"{"Name":"One after the restore"}"#,
+                    r#"{"Name":"One of Eva"}"#,
+                ];
+                assert_eq!(names, both);
+            }
+            let four = name(&hub, "people/4").await;
+            assert_eq!(four.as_deref(), Some("Four of the server"));
+            let ids = ["people/2", "people/3", "people/4", "people/5", "others/7"];
+            assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+            assert_same(&[&hub, &eva, &adam], &ids).await;
+        });
+    }
 }
 
 #[test]
@@ -255,11 +273,11 @@ fn who_may_not_write_follows_the_server() {
             token: token.to_owned(),
             ..EdgeOptions::default()
         };
-        world
-            .connect(&hub, &adam, token("reader"))
-            .await
-            .sync()
-            .await;
+        let mut line = world.connect(&hub, &adam, token("reader")).await;
+        line.sync().await;
+        let events = line.edge.take_events();
+        let is_refused = |it: &EdgeEvent| matches!(it, EdgeEvent::Refused { .. });
+        assert!(!events.iter().any(is_refused), "{events:?}");
         assert_eq!(pending(&adam).await, 0);
         assert_same(&[&hub, &adam], &ALL).await;
         assert_eq!(name(&adam, "people/1").await.as_deref(), Some("One"));
@@ -292,5 +310,49 @@ fn who_may_not_write_follows_the_server() {
         assert_eq!(pending(&eva).await, 0);
         assert_eq!(name(&adam, "people/1").await.as_deref(), Some("One of Eva"));
         assert_same(&[&hub, &eva, &adam], &ALL).await;
+    });
+}
+
+#[test]
+fn a_new_life_that_a_crash_cut_off_is_finished_before_anybody_hears_of_it() {
+    story(async |world| {
+        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
+        let hub = world.restore(&backup).await;
+        let restored_to = hub.read().await.unwrap().state().await.unwrap().last_etag;
+        for number in 0..600 {
+            put(&hub, &format!("others/{number}"), "Other").await;
+        }
+        put(&hub, "people/4", "Four after the restore").await;
+        let replicate = async |command| {
+            let operation = Operation::Replicate(Box::new(command));
+            match hub.execute(operation).await.unwrap() {
+                Outcome::Replicated(outcome) => outcome,
+                other => panic!("{other:?}"),
+            }
+        };
+        let mint = MintIncarnation {
+            restored_to: Some(restored_to),
+        };
+        replicate(ReplicationCommand::MintIncarnation(mint)).await;
+        let step = replicate(ReplicationCommand::RenameWrites(RenameWrites)).await;
+        assert_eq!(step, ReplicationOutcome::Continue(None));
+        let hub = world.restore(&backup_of(&hub).await).await;
+        for edge in [&eva, &adam, &eva] {
+            world.join(&hub, edge).await.sync().await;
+        }
+        let read = hub.read().await.unwrap();
+        let own = hub.incarnation().id.to_string();
+        for id in ["others/0", "others/599", "people/1"] {
+            let document = read.document(id).await.unwrap().unwrap();
+            let vector = document.change_vector();
+            assert!(vector.contains(&own), "{id}: {vector}");
+        }
+        assert!(is_in_conflict(&hub, "people/4").await);
+        assert_eq!((pending(&eva).await, pending(&adam).await), (0, 0));
+        assert_same(
+            &[&hub, &eva, &adam],
+            &["people/1", "people/3", "others/599"],
+        )
+        .await;
     });
 }

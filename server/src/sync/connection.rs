@@ -266,7 +266,12 @@ impl Connection {
         for warning in self.session.take_warnings() {
             tracing::warn!(database = self.bearer.database, warning, "a script failed");
         }
-        if self.session.has_minted() {
+        if self.session.has_minted() && open.may_mint() {
+            tracing::warn!(
+                database = self.bearer.database,
+                "an edge has seen more of this database than is in its files: they were put back to \
+                 an older state. It begins a new life; edges bring back what they still have"
+            );
             open.forbid_minting();
         }
         for answer in answers {

@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { createHmac } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -74,6 +74,13 @@ export async function startPinyon(database, origin, more = []) {
         /** Starts it again where it was. */
         async restart() {
             ({ child } = await spawnServer(options, new URL(url).host));
+        },
+        /** Copies its files; it does not run. */
+        backUp: () => cp(path.join(folder, 'data'), path.join(folder, 'backup'), { recursive: true }),
+        /** Puts the copy in the place of its files; it does not run. */
+        async putBack() {
+            await rm(path.join(folder, 'data'), { recursive: true });
+            await cp(path.join(folder, 'backup'), path.join(folder, 'data'), { recursive: true });
         },
         async close() {
             await end();

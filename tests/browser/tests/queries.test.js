@@ -36,7 +36,7 @@ test('documents are found, ordered, projected and counted', async () => {
         await reading.saveChanges();
         const either = await store.openSession().query('Order')
             .openSubclause().whereEquals('total', 3).orElse().whereIn('total', [5, 6]).closeSubclause()
-            .not.whereEquals('total', 6).waitForNonStaleResults().orderBy('total', 'Long').selectFields(['total']).all();
+            .not().whereEquals('total', 6).waitForNonStaleResults().orderBy('total', 'Long').selectFields(['total']).all();
         const raw = await store.openSession().advanced
             .rawQuery('from Orders where search(note, $words) and total < $most').addParameter('words', 'urgent').addParameter('most', 10).all();
         return {

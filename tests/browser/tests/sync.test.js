@@ -130,7 +130,7 @@ test('two who write the same document while offline are both heard', async () =>
     await until(async () => (await get(second, 'groups/1'))?.name === 'Bears', 'the group in the other browser');
     for (const page of pages) await page.evaluate(() => sync.pause());
     await put(first, 'groups/1', { name: 'Brown bears' });
-    await put(second, 'groups/1', { name: 'Polar bears' });
+    await put(second, 'groups/1', { name: 'Polar bears', since: new Date(0) });
     assert.equal(await second.evaluate(() => sync.status.phase), 'paused');
     await second.evaluate(async () => {
         globalThis.told = [];
@@ -145,9 +145,9 @@ test('two who write the same document while offline are both heard', async () =>
         const error = await store.openSession().load('groups/1').catch((error) => error);
         const { id, versions } = await store.conflicts.get('groups/1');
         const listed = await store.conflicts.list();
-        return [error instanceof pinyon.DocumentConflictError, error.id, id, versions.map((it) => it.document.name).sort(), listed.length];
+        return [error instanceof pinyon.DocumentConflictError, error.id, id, versions.map((it) => it.document.name).sort(), listed.length, versions.some((it) => it.document.since instanceof Date)];
     });
-    assert.deepEqual(seen, [true, 'groups/1', 'groups/1', ['Brown bears', 'Polar bears'], 1]);
+    assert.deepEqual(seen, [true, 'groups/1', 'groups/1', ['Brown bears', 'Polar bears'], 1, true]);
     // The one that came second knows what both began with.
     const bases = await Promise.all(pages.map((page) => page.evaluate(() => store.conflicts.get('groups/1').then((it) => it.base?.name ?? null))));
     assert.ok(bases.includes('Bears') && bases.every((it) => it === 'Bears' || it === null), bases.join());
@@ -231,7 +231,7 @@ test("a collection's function refuses a document alone, the app reads why, and a
     const page = await openApplication(tablet, site, { database: 'diaries' });
     const diary = (id, text) => put(page, id, { text, '@metadata': { '@collection': 'Diaries' } });
     await diary('diaries/1', 'fine');
-    await diary('diaries/2', '');
+    await diary('Diaries/2', '');
     await diary('diaries/3', 'fine too');
     await startSync(page, { token: pinyon.token('eva'), prefixes: ['diaries/'] });
     await page.evaluate(() => {
@@ -239,8 +239,8 @@ test("a collection's function refuses a document alone, the app reads why, and a
         sync.on('refused', ({ id, code, reason }) => refused.push([id, code, reason]));
         return sync.waitForSync();
     });
-    const why = ['ValidationFailed', 'diaries/2: eva, a diary has a text'];
-    assert.deepEqual(await page.evaluate(() => refused), [['diaries/2', ...why]]);
+    const why = ['ValidationFailed', 'Diaries/2: eva, a diary has a text'];
+    assert.deepEqual(await page.evaluate(() => refused), [['Diaries/2', ...why]]);
     assert.deepEqual(await Promise.all([1, 2, 3].map(async (it) => (await pinyon.document(`diaries/${it}`))?.text)),
         ['fine', undefined, 'fine too']);
     // It stays here, with the reason, over a reload.
@@ -251,7 +251,7 @@ test("a collection's function refuses a document alone, the app reads why, and a
     await startSync(page, { token: pinyon.token('eva'), prefixes: ['diaries/'] });
     await synced(page);
     const [pending] = await page.evaluate(() => sync.pending());
-    assert.deepEqual([pending.id, pending.refusal.code, pending.refusal.reason], ['diaries/2', ...why]);
+    assert.deepEqual([pending.id, pending.refusal.code, pending.refusal.reason], ['Diaries/2', ...why]);
     await diary('diaries/2', 'mended');
     await until(async () => (await pinyon.document('diaries/2'))?.text === 'mended', 'the mended diary');
     assert.equal((await configure({})).ok, true);

@@ -64,7 +64,8 @@ fn a_server_that_was_restored_from_a_backup_loses_only_what_nobody_else_knew() {
         faults,
         ..Settings::default()
     };
-    run("restores", 300..320, settings);
+    let report = run("restores", 300..320, settings);
+    assert!(report.brought_back > 0, "{report:?}");
 }
 
 #[test]
