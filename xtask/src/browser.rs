@@ -45,14 +45,14 @@ const PARTS: &[Part] = &[
     Part {
         folder: "dist/wasm",
         module: SMALL,
-        most_packed_kib: 565,
+        most_packed_kib: 564,
         most_dev_kib: 8_300,
     },
     // Last: its compilation is what `compile_package` finds done next time.
     Part {
         folder: "dist/whole",
         module: WHOLE,
-        most_packed_kib: 1_005,
+        most_packed_kib: 1_004,
         most_dev_kib: 13_200,
     },
 ];

@@ -50,7 +50,9 @@ pub fn assemble(workspace: &Workspace, folder: &Path) -> Result<()> {
 /// A key of this machine's own beside the databases, made by the server's program. Not among them:
 /// a server founds them in an empty folder only.
 pub fn keys(workspace: &Workspace, program: &Path, data_dir: &Path) -> Result<PathBuf> {
-    let keys = data_dir.with_extension("keys.json");
+    let mut name = data_dir.as_os_str().to_owned();
+    name.push(".keys.json");
+    let keys = PathBuf::from(name);
     let keys_of_before = data_dir.join("development-keys.json");
     if keys_of_before.exists() {
         fs::rename(&keys_of_before, &keys).with_context(|| keys.display().to_string())?;

@@ -84,8 +84,15 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
     let mut status = None;
     let mut pages = pages;
     if pages.is_none() && !arguments.load_only {
-        status = Some(place.run_server(None, |_| {
-            pages = build_pages(workspace, &interrupts)?;
+        status = Some(place.run_server(None, |running| {
+            match build_pages(workspace, &interrupts) {
+                Ok(built) => pages = built,
+                // What there is can be looked at all the same.
+                Err(error) => {
+                    eprintln!("the demonstration could not be built: {error:#}");
+                    running.wait_for_end(&interrupts)?;
+                }
+            }
             Ok(())
         })?);
     }

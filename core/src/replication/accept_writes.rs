@@ -253,16 +253,23 @@ impl AcceptWrites {
         stored: &Stored,
     ) -> Result<Option<Verdict>, Hindrance> {
         if self.members.contains(&lost.name.id) {
-            return refuse("InvalidDocument", "a server that lives has lost nothing");
+            return Ok(Some(Verdict::Behind));
         }
-        let known = tx.known_entry(lost);
-        Ok(match known {
-            Some(dot) if stored.set.context.contains(dot) => Some(Verdict::Accepted {
+        let not_lost = || refuse("InvalidDocument", "it names a write that was never lost");
+        let Some(dot) = tx.known_entry(lost) else {
+            return not_lost();
+        };
+        if stored.set.context.contains(dot) {
+            return Ok(Some(Verdict::Accepted {
                 dot: lost.clone(),
                 sole: None,
-            }),
-            _ => None,
-        })
+            }));
+        }
+        // Else anybody could take the names of others' writes.
+        match tx.incarnations().row(dot.incarnation) {
+            Ok(row) if dot.etag > row.seen => Ok(None),
+            _ => not_lost(),
+        }
     }
 
     /// The offer in this store's terms: what it names and nobody here knows, nobody here has.
@@ -358,7 +365,11 @@ impl AcceptWrites {
         }
         let mut version = DocumentVersion {
             id: id.as_str().to_owned(),
-            last_modified: tx.now(),
+            // What was lost is as old as it was, for whoever takes the latest.
+            last_modified: match &write.lost {
+                Some(_) => offered.last_modified.min(tx.now()),
+                None => tx.now(),
+            },
             flags: DocumentFlags::NONE,
             ..offered.clone()
         };

@@ -37,8 +37,8 @@ pub struct ApplyPull {
     pub filter: u64,
     /// The lives of servers.
     pub lives: Lives,
-    /// The mark of the server's opening.
-    pub opening: u64,
+    /// The marks of the server's newest openings.
+    pub openings: Vec<u64>,
     /// The documents.
     pub states: Vec<WireState>,
     /// Contents of attachments that came with them.
@@ -79,11 +79,14 @@ impl ApplyPull {
         }
         let_go_of_contents(tx, &held).await?;
         let mut edge = tx.edge().cloned().ok_or_else(no_edge)?;
+        let before = edge.cursors.iter().find(|it| it.hub == hub);
+        let reached = before.map_or(Etag::ZERO, |it| it.reached);
         edge.cursors.retain(|it| it.hub != hub);
         edge.cursors.push(HubCursor {
             hub,
             etag: self.up_to,
-            opening: self.opening,
+            reached: reached.max(self.up_to),
+            openings: self.openings.clone(),
             filter: self.filter,
             resync_until: self.resync_until,
         });

@@ -39,7 +39,7 @@ use crate::{Error, ErrorKind, ReadTransaction, Result};
 struct Hub {
     name: Name,
     lives: Lives,
-    opening: u64,
+    openings: Vec<u64>,
     filter: u64,
     resync_until: Option<Etag>,
     max_frame_bytes: usize,
@@ -319,7 +319,8 @@ impl<S: Store> EdgeSession<S> {
             Ok(Position {
                 hub: read.incarnations().row(cursor.hub)?.id,
                 etag: cursor.etag,
-                opening: cursor.opening,
+                reached: cursor.reached,
+                openings: cursor.openings.clone(),
                 filter: cursor.filter,
                 resync_until: cursor.resync_until,
             })
@@ -340,7 +341,7 @@ impl<S: Store> EdgeSession<S> {
             version,
             hub,
             lives,
-            opening,
+            openings,
             known,
             filter,
             from,
@@ -363,7 +364,7 @@ impl<S: Store> EdgeSession<S> {
         self.hub = Some(Hub {
             name: hub,
             lives,
-            opening,
+            openings,
             filter,
             resync_until,
             max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
@@ -405,7 +406,7 @@ impl<S: Store> EdgeSession<S> {
             hub: hub.name.clone(),
             filter: hub.filter,
             lives: hub.lives.clone(),
-            opening: hub.opening,
+            openings: hub.openings.clone(),
             states: arrived.states,
             contents: arrived.contents.fetched,
             is_on_demand: self.options.attachments == AttachmentFetch::OnDemand,

@@ -128,7 +128,33 @@ impl SettleWrites {
             };
             settle(tx, key, pending, outcome).await?;
         }
+        self.note_reached(tx);
         Ok(ReplicationOutcome::Done)
+    }
+}
+
+impl SettleWrites {
+    /// What a server took, it must have for as long as it is the same: it never comes by the stream.
+    fn note_reached<S: Snapshot>(&self, tx: &mut Transaction<S>) {
+        let Some(mut edge) = tx.edge().cloned() else {
+            return;
+        };
+        let mut is_changed = false;
+        for (_, outcome) in &self.outcomes {
+            let Verdict::Accepted { dot, .. } = &outcome.verdict else {
+                continue;
+            };
+            let hub = tx.incarnations().find(&dot.name.id);
+            let mut cursors = edge.cursors.iter_mut();
+            let cursor = cursors.find(|it| Some(it.hub) == hub && it.reached < dot.etag);
+            if let Some(cursor) = cursor {
+                cursor.reached = dot.etag;
+                is_changed = true;
+            }
+        }
+        if is_changed {
+            tx.set_edge(edge);
+        }
     }
 }
 
@@ -181,7 +207,9 @@ async fn settle<S: Snapshot>(
             }
             remove_pending(tx, key, &pending).await
         }
-        Verdict::Refused(refusal) if is_current && pending.lost.is_some() => {
+        Verdict::Refused(refusal)
+            if is_current && pending.lost.is_some() && refusal.code == "Forbidden" =>
+        {
             refuse_lost(tx, key, pending, refusal).await
         }
         Verdict::Refused(refusal) if is_current => {
@@ -348,8 +376,8 @@ async fn become_server<S: Snapshot>(
     remove_pending(tx, key, pending).await
 }
 
-/// A server does not take back what it lost. Whoever wrote it keeps it, with the reason; of others'
-/// writes the server decides.
+/// What a server lost may not be written from here. Whoever wrote it keeps it, with the reason; of
+/// others' writes the server decides.
 async fn refuse_lost<S: Snapshot>(
     tx: &mut Transaction<S>,
     key: &Bytes,

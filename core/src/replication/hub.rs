@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
 use super::lives::Life;
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
-use super::openings::end_of;
+use super::openings::{end_of, newest_marks};
 use super::outgoing::{Selection, StreamLimits};
 use super::wire::{EdgeWrite, Verdict, WireEntry, WriteOutcome};
 use super::{
@@ -123,6 +123,8 @@ struct Edge {
     /// Whether it has heard of the end of the stream, or anything of it.
     is_greeted: bool,
     resync_until: Option<Etag>,
+    /// The life that welcomed it.
+    life: IncarnationId,
 }
 
 /// A push whose contents are not all here.
@@ -204,6 +206,9 @@ impl<S: Store> HubSession<S> {
     /// # Errors
     /// As [`Self::on_frame`].
     pub async fn on_message(&mut self, message: Message) -> Result<Vec<Message>> {
+        if !matches!(message, Message::Hello { .. }) {
+            self.require_life()?;
+        }
         match message {
             Message::Hello { .. } => Ok(vec![self.on_hello(message).await?]),
             Message::Push { settled, writes } => {
@@ -309,6 +314,7 @@ impl<S: Store> HubSession<S> {
     /// # Errors
     /// As [`Self::pump`].
     pub async fn pump_message(&mut self) -> Result<Option<Message>> {
+        self.require_life()?;
         let Some(edge) = self.edge.as_mut().filter(|edge| !edge.is_waiting) else {
             return Ok(None);
         };
@@ -379,6 +385,11 @@ impl<S: Store> HubSession<S> {
             return Err(unexpected());
         };
         check_versions(versions)?;
+        let is_server = IncarnationId::from_bytes(*replica.bytes());
+        let names = self.database.read().await?;
+        if names.incarnations().find(&is_server).is_some() {
+            return Err(Error::invalid("the id of the replica is a server's"));
+        }
         let grants = self.options.authorize.authorize(&token)?;
         self.begin_new_life_if_rolled_back(&positions).await?;
         let asked = Scope::new(&prefixes, &collections)?;
@@ -386,6 +397,7 @@ impl<S: Store> HubSession<S> {
         let read = self.database.read().await?;
         let state = read.state().await?;
         let hub = state.incarnations.own_row();
+        let openings = read.openings().await?;
         let lives = self.lives(&state.incarnations);
         let (from, resync_until) = self.starting_point(
             &positions,
@@ -415,12 +427,13 @@ impl<S: Store> HubSession<S> {
             is_waiting: false,
             is_greeted: false,
             resync_until,
+            life: hub.id,
         });
         Ok(Message::Welcome {
             version: PROTOCOL_VERSION,
             hub: hub.into(),
             lives: lives.into(),
-            opening: self.database.opening().mark,
+            openings: newest_marks(&openings),
             known: known.filter(|it| it.sequence > 0).map(|it| Known {
                 sequence: it.sequence,
                 hash: it.hash,
@@ -432,6 +445,18 @@ impl<S: Store> HubSession<S> {
             max_frame_bytes: self.options.max_frame_bytes as u64,
             max_writes: self.options.max_writes as u64,
         })
+    }
+
+    /// Fails when the database has begun a new life since it welcomed the edge, which must hear of it.
+    fn require_life(&self) -> Result<()> {
+        let life = self.database.incarnation().id;
+        match &self.edge {
+            Some(edge) if edge.life != life => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the database was restored; connect again",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The lives of servers, and how much of each is here.
@@ -490,13 +515,16 @@ impl<S: Store> HubSession<S> {
         let own = state.incarnations.own_row().id;
         let here = positions.iter().filter(|it| it.hub == own);
         let restored_to = here.filter_map(|it| {
-            let end = end_of(&openings, it.opening, state.last_etag);
-            (it.etag > end).then_some(end)
+            let end = end_of(&openings, &it.openings, state.last_etag);
+            (it.reached > end).then_some(end)
         });
         let restored_to = restored_to.min();
         if restored_to.is_some() && self.options.may_mint {
             self.minted = true;
-            let mint = MintIncarnation { restored_to };
+            let mint = MintIncarnation {
+                ending: Some(own),
+                restored_to,
+            };
             self.replicate(ReplicationCommand::MintIncarnation(mint))
                 .await?;
         }
@@ -602,7 +630,7 @@ fn is_ahead_of(position: &Position, lives: &[Life]) -> bool {
     let mut over = lives
         .iter()
         .filter(|it| it.is_over && it.id == position.hub);
-    over.any(|it| position.etag > it.seen)
+    over.any(|it| position.reached > it.seen)
 }
 
 fn check_versions((lowest, highest): (u64, u64)) -> Result<()> {

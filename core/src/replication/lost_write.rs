@@ -46,7 +46,7 @@ pub(super) fn name_of_pending(pending: &PendingWrite, names: &Incarnations) -> R
 }
 
 /// The name of a lost version of a document.
-fn name_of_version(
+pub(super) fn name_of_version(
     live: &Live<DocumentVersion>,
     key: &[u8],
     names: &Incarnations,

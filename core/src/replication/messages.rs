@@ -23,8 +23,10 @@ pub struct Position {
     pub hub: IncarnationId,
     /// Its etag.
     pub etag: Etag,
-    /// The mark of the opening under which it was reached; zero where none is known.
-    pub opening: u64,
+    /// Its greatest etag that the edge has heard of, also as an answer to a write.
+    pub reached: Etag,
+    /// The marks of the server's openings that the edge was told, the newest last.
+    pub openings: Vec<u64>,
     /// What was let through, hashed.
     pub filter: u64,
     /// While a resync runs: where it ends.
@@ -84,8 +86,8 @@ pub enum Message {
         hub: Name,
         /// The lives of servers.
         lives: Lives,
-        /// The mark of this opening of the server's database.
-        opening: u64,
+        /// The marks of the newest openings of the server's database, this one last.
+        openings: Vec<u64>,
         /// What it knows of the edge.
         known: Option<Known>,
         /// What it lets through, hashed.
@@ -260,7 +262,7 @@ impl Message {
             version,
             hub,
             lives,
-            opening,
+            openings,
             known,
             filter,
             from,
@@ -279,7 +281,7 @@ impl Message {
             frame.fields.etag(life.seen);
             frame.fields.byte(u8::from(life.is_over));
         });
-        frame.fields.raw(&opening.to_le_bytes());
+        frame.marks(openings);
         frame.option(known.as_ref(), |frame, known| {
             frame.fields.varint(known.sequence);
             frame.fields.raw(&known.hash);
@@ -377,7 +379,7 @@ fn read_welcome(frame: &mut FrameReader<'_>) -> Result<Message> {
         version: frame.fields.varint()?,
         hub: frame.name()?,
         lives: frame.list(read_life)?.into(),
-        opening: u64::from_le_bytes(frame.array()?),
+        openings: frame.marks()?,
         known: frame.option(|frame| {
             Ok(Known {
                 sequence: frame.fields.varint()?,

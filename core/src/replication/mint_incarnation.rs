@@ -9,13 +9,14 @@
 use bytes::Bytes;
 
 use super::ReplicationOutcome;
+use super::lost_write::name_of_version;
 use super::records::{Stored, install, load, put_fact};
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
 use crate::schema::conflicts::DocumentVersion;
 use crate::schema::documents::DocumentFlags;
 use crate::schema::etags::{self, ItemKind};
-use crate::schema::ledger::{self, Fact};
+use crate::schema::ledger::{self, Fact, FactKind};
 use crate::schema::{DATABASE, Decoder, ETAGS, Encoder, LEDGER};
 use crate::storage::{KeyRange, Snapshot};
 use crate::version::{Entry, Etag, IncarnationId, IncarnationIndex, Siblings};
@@ -31,29 +32,36 @@ const RENAMED_AT_ONCE: usize = 256;
 /// wrote and forgot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MintIncarnation {
+    /// The life that ends; nothing happens when it has ended already. `None` for whichever it is.
+    pub ending: Option<IncarnationId>,
     /// What was written after this etag was written after the restore. `None` for nothing.
     pub restored_to: Option<Etag>,
 }
 
 impl MintIncarnation {
-    pub(super) fn run<S: Snapshot>(self, tx: &mut Transaction<S>) -> Result<ReplicationOutcome> {
+    pub(super) async fn run<S: Snapshot>(
+        self,
+        tx: &mut Transaction<S>,
+    ) -> Result<ReplicationOutcome> {
+        let key = Bytes::from_static(RENAMING_KEY);
+        let is_over = self
+            .ending
+            .is_some_and(|it| it != tx.incarnations().own_row().id);
+        if is_over || tx.get(DATABASE, &key).await?.is_some() {
+            return Ok(ReplicationOutcome::Done);
+        }
         let id = IncarnationId::mint(&*tx.host.random)?;
         let before = tx.incarnations().own();
-        let up_to = tx.last_etag();
+        let last = tx.last_etag();
         tx.found_again(id);
-        if let Some(restored_to) = self.restored_to.filter(|it| *it < up_to) {
+        if let Some(restored_to) = self.restored_to.filter(|it| *it < last) {
             tx.lower_seen(before, restored_to);
             let renaming = Renaming {
                 before,
                 after: restored_to,
                 done: restored_to,
-                up_to,
             };
-            tx.put(
-                DATABASE,
-                Bytes::from_static(RENAMING_KEY),
-                renaming.encode(),
-            );
+            tx.put(DATABASE, key, renaming.encode());
         }
         tx.put_state_marker();
         Ok(ReplicationOutcome::Minted(id))
@@ -72,8 +80,6 @@ pub(crate) struct Renaming {
     after: Etag,
     /// Up to here it is done.
     done: Etag,
-    /// The last of them.
-    up_to: Etag,
 }
 
 impl RenameWrites {
@@ -88,13 +94,11 @@ impl RenameWrites {
         let mut renaming = Renaming::decode(&stored)?;
         let range = KeyRange::all().after(etags::key(renaming.done));
         let listed = tx.scan(ETAGS, &range, RENAMED_AT_ONCE).await?;
-        let mut is_done = listed.len() < RENAMED_AT_ONCE;
+        // To the very end: what is written meanwhile over one of them names it too. What is renamed
+        // comes again, and nothing of it is to be renamed then.
+        let is_done = listed.len() < RENAMED_AT_ONCE;
         for (place, value) in listed {
             let etag = etags::decode_key(&place)?;
-            if etag > renaming.up_to {
-                is_done = true;
-                break;
-            }
             let (kind, item) = etags::decode_value(&value)?;
             match kind {
                 ItemKind::Document | ItemKind::Tombstone => renaming.rename(tx, &item).await?,
@@ -121,8 +125,22 @@ impl Renaming {
             Previous::Tombstone(tombstone) => tombstone.flags,
         };
         // What indexes compute never leaves this server.
-        if flags.contains(DocumentFlags::ARTIFICIAL) || !self.rename_set(tx, &mut set) {
+        if flags.contains(DocumentFlags::ARTIFICIAL) {
             return Ok(());
+        }
+        let before = set.live.clone();
+        if !self.rename_set(tx, &mut set) {
+            return Ok(());
+        }
+        // An edge that heard of one under its name of before takes it for lost.
+        let renamed = before.iter().zip(&set.live);
+        for (before, after) in renamed.filter(|(before, after)| before.dot != after.dot) {
+            let fact = Fact {
+                origin: name_of_version(before, key, tx.incarnations())?,
+                kind: FactKind::Is,
+                dot: after.dot,
+            };
+            put_fact(tx, fact, key).await?;
         }
         let etag = tx.take_etag();
         install(tx, key, &previous, &set, etag).await
@@ -196,7 +214,7 @@ impl Renaming {
         let mut encoder = Encoder::with_capacity(16);
         encoder.byte(FORMAT);
         encoder.varint(u64::from(self.before.number()));
-        for etag in [self.after, self.done, self.up_to] {
+        for etag in [self.after, self.done] {
             encoder.etag(etag);
         }
         encoder.finish()
@@ -212,7 +230,6 @@ impl Renaming {
             before: IncarnationIndex(before),
             after: decoder.etag()?,
             done: decoder.etag()?,
-            up_to: decoder.etag()?,
         };
         decoder.end()?;
         Ok(renaming)

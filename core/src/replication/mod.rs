@@ -170,7 +170,7 @@ impl ReplicationCommand {
             match self {
                 Self::AcceptWrites(accept) => accept.run(tx).await,
                 Self::Merge(merge) => merge.run(tx).await,
-                Self::MintIncarnation(mint) => mint.run(tx),
+                Self::MintIncarnation(mint) => mint.run(tx).await,
                 Self::RenameWrites(rename) => rename.run(tx).await,
                 Self::NoteOpening(note) => note.run(tx).await,
                 _ => Err(crate::commands::not_a_server()),

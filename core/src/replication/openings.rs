@@ -23,6 +23,9 @@ pub(crate) const OPENINGS_KEY: &[u8] = b"openings";
 const FORMAT: u8 = 1;
 /// Positions from openings before these count by their etags alone.
 const KEPT: usize = 256;
+/// How many marks an edge is told, the newest: the last one that it has in common with the files says
+/// where these were copied.
+const TOLD: usize = 32;
 
 /// One opening of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,17 +69,22 @@ impl<S: Snapshot> ReadTransaction<S> {
     }
 }
 
-/// How far the opening `mark` went, as these files know it, whose last etag is `last_etag`. The last
-/// one is the one that goes on.
-pub(super) fn end_of(openings: &[Opening], mark: u64, last_etag: Etag) -> Etag {
-    // Positions of before have none.
-    if mark == 0 {
-        return last_etag;
-    }
-    match openings.iter().position(|it| it.mark == mark) {
+/// The marks of the newest openings, the last one last.
+pub(super) fn newest_marks(openings: &[Opening]) -> Vec<u64> {
+    let from = openings.len().saturating_sub(TOLD);
+    openings[from..].iter().map(|it| it.mark).collect()
+}
+
+/// Up to where these files, whose last etag is `last_etag`, have the history of whoever was told
+/// `marks`: to the end of the last opening that both know. The last of the files goes on.
+pub(super) fn end_of(openings: &[Opening], marks: &[u64], last_etag: Etag) -> Etag {
+    let known = |mark: &u64| openings.iter().rposition(|it| it.mark == *mark);
+    match marks.iter().rev().find_map(known) {
         Some(at) => openings.get(at + 1).map_or(last_etag, |next| next.from),
-        // Not in these files: of the time after they were copied, or so old that it is forgotten;
-        // then the position is below all that are known.
+        // Positions of before have none.
+        None if marks.is_empty() => last_etag,
+        // All of the time after the copy, or so old that they are forgotten; then the position is
+        // below all that are known.
         None => openings.last().map_or(last_etag, |it| it.from),
     }
 }

@@ -72,10 +72,15 @@ impl FrameWriter {
         self.list(origins, |frame, origin| frame.fields.raw(&origin.to_key()));
     }
 
+    pub(super) fn marks(&mut self, marks: &[u64]) {
+        self.list(marks, |frame, mark| frame.fields.raw(&mark.to_le_bytes()));
+    }
+
     pub(super) fn position(&mut self, position: &Position) {
         self.fields.raw(position.hub.bytes());
         self.fields.etag(position.etag);
-        self.fields.raw(&position.opening.to_le_bytes());
+        self.fields.etag(position.reached);
+        self.marks(&position.openings);
         self.fields.raw(&position.filter.to_le_bytes());
         self.option(position.resync_until.as_ref(), |frame, etag| {
             frame.fields.etag(*etag)
@@ -170,11 +175,16 @@ impl<'a> FrameReader<'a> {
         })
     }
 
+    pub(super) fn marks(&mut self) -> Result<Vec<u64>> {
+        self.list(|frame| frame.array().map(u64::from_le_bytes))
+    }
+
     pub(super) fn position(&mut self) -> Result<Position> {
         Ok(Position {
             hub: IncarnationId::from_bytes(self.array()?),
             etag: self.fields.etag()?,
-            opening: u64::from_le_bytes(self.array()?),
+            reached: self.fields.etag()?,
+            openings: self.marks()?,
             filter: u64::from_le_bytes(self.array()?),
             resync_until: self.option(|frame| frame.fields.etag())?,
         })

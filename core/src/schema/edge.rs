@@ -23,8 +23,10 @@ pub struct HubCursor {
     pub hub: IncarnationIndex,
     /// Its etag up to which everything was taken in.
     pub etag: Etag,
-    /// The mark of the server's opening under which it was told that; zero where none is known.
-    pub opening: u64,
+    /// Its greatest etag that this edge has heard of, also as an answer to a write.
+    pub reached: Etag,
+    /// The marks of the server's openings that it told, the newest last.
+    pub openings: Vec<u64>,
     /// What the server let through, hashed.
     pub filter: u64,
     /// While a full resync runs: the etag with which it is complete.
@@ -71,7 +73,11 @@ impl EdgeRecord {
             encoder.etag(cursor.resync_until.unwrap_or(Etag::ZERO));
         }
         for cursor in &self.cursors {
-            encoder.raw(&cursor.opening.to_le_bytes());
+            encoder.etag(cursor.reached);
+            encoder.varint(cursor.openings.len() as u64);
+            for mark in &cursor.openings {
+                encoder.raw(&mark.to_le_bytes());
+            }
         }
         encoder.finish()
     }
@@ -103,7 +109,8 @@ impl EdgeRecord {
             cursors.push(HubCursor {
                 hub: IncarnationIndex(hub),
                 etag,
-                opening: 0,
+                reached: etag,
+                openings: Vec::new(),
                 filter: u64::from_le_bytes(filter),
                 resync_until: (until != Etag::ZERO).then_some(until),
             });
@@ -111,8 +118,11 @@ impl EdgeRecord {
         // Records of before have none.
         if !decoder.is_at_end() {
             for cursor in &mut cursors {
-                let mark = decoder.raw(8)?.try_into().expect("raw(8) gives 8 bytes");
-                cursor.opening = u64::from_le_bytes(mark);
+                cursor.reached = decoder.etag()?;
+                for _ in 0..decoder.length()? {
+                    let mark = decoder.raw(8)?.try_into().expect("raw(8) gives 8 bytes");
+                    cursor.openings.push(u64::from_le_bytes(mark));
+                }
             }
         }
         decoder.end()?;

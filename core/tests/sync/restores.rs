@@ -331,6 +331,7 @@ fn a_new_life_that_a_crash_cut_off_is_finished_before_anybody_hears_of_it() {
             }
         };
         let mint = MintIncarnation {
+            ending: None,
             restored_to: Some(restored_to),
         };
         replicate(ReplicationCommand::MintIncarnation(mint)).await;
@@ -354,5 +355,106 @@ fn a_new_life_that_a_crash_cut_off_is_finished_before_anybody_hears_of_it() {
             &["people/1", "people/3", "others/599"],
         )
         .await;
+    });
+}
+
+#[test]
+fn a_restore_is_noticed_though_the_server_was_opened_again_before_and_after() {
+    story(async |world| {
+        let Before { backup, eva, adam } = go_on(&world, true).await;
+        let hub = world.restore(&backup).await;
+        let stranger = world.database().await;
+        world.join(&hub, &stranger).await;
+        for number in 0..40 {
+            put(&hub, &format!("others/{number}"), "Other").await;
+        }
+        let hub = world.restore(&backup_of(&hub).await).await;
+        world.join(&hub, &stranger).await;
+        for edge in [&eva, &adam, &stranger, &eva] {
+            world.join(&hub, edge).await.sync().await;
+        }
+        let four = name(&hub, "people/4").await;
+        assert_eq!(four.as_deref(), Some("Four of the server"));
+        let ids = [&ALL[..], &["others/0", "others/39"]].concat();
+        for id in &ids {
+            assert!(!is_in_conflict(&hub, id).await, "{id}");
+        }
+        assert_same(&[&hub, &eva, &adam, &stranger], &ids).await;
+    });
+}
+
+#[test]
+fn what_an_edge_was_only_answered_counts_as_seen() {
+    story(async |world| {
+        let (hub, eva) = (world.database().await, world.database().await);
+        let mut line = world.join(&hub, &eva).await;
+        put(&hub, "people/1", "One").await;
+        line.sync().await;
+        let backup = backup_of(&hub).await;
+        put(&eva, "people/1", "One of Eva").await;
+        put(&eva, "people/2", "Two of Eva").await;
+        line.sync().await;
+        assert_eq!(pending(&eva).await, 0);
+        let hub = world.restore(&backup).await;
+        // As many as it had, so that numbers meet.
+        put(&hub, "people/7", "Seven").await;
+        put(&hub, "people/2", "Two of the server").await;
+        world.join(&hub, &eva).await.sync().await;
+        let found = name(&hub, "people/1").await;
+        assert_eq!(found.as_deref(), Some("One of Eva"));
+        assert!(is_in_conflict(&hub, "people/2").await);
+        assert!(is_in_conflict(&eva, "people/2").await);
+        assert_same(&[&hub, &eva], &["people/1", "people/7"]).await;
+    });
+}
+
+#[test]
+fn who_followed_the_restored_files_meets_nothing_twice() {
+    story(async |world| {
+        let Before { backup, eva, .. } = go_on_after_a_backup(&world).await;
+        let hub = world.restore(&backup).await;
+        put(&hub, "people/7", "Seven").await;
+        let carl = world.database().await;
+        let mut to_carl = world.join(&hub, &carl).await;
+        assert_eq!(name(&carl, "people/7").await.as_deref(), Some("Seven"));
+        // The first who proves the restore.
+        world.join(&hub, &eva).await.sync().await;
+        put(&carl, "people/8", "Eight of Carl").await;
+        let refused = to_carl.hub.pump().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        for edge in [&carl, &eva] {
+            world.join(&hub, edge).await.sync().await;
+        }
+        let ids = [&ALL[..], &["people/7", "people/8"]].concat();
+        for id in &ids {
+            assert!(!is_in_conflict(&hub, id).await, "{id}");
+        }
+        assert_eq!((pending(&carl).await, pending(&eva).await), (0, 0));
+        let eight = name(&eva, "people/8").await;
+        assert_eq!(eight.as_deref(), Some("Eight of Carl"));
+        assert_same(&[&hub, &eva, &carl], &ids).await;
+    });
+}
+
+#[test]
+fn a_life_ends_once() {
+    story(async |world| {
+        let hub = world.database().await;
+        put(&hub, "people/1", "One").await;
+        let mint = async |ending| {
+            let mint = MintIncarnation {
+                ending: Some(ending),
+                restored_to: None,
+            };
+            let command = ReplicationCommand::MintIncarnation(mint);
+            let operation = Operation::Replicate(Box::new(command));
+            hub.execute(operation).await.unwrap()
+        };
+        let first = hub.incarnation().id;
+        mint(first).await;
+        let second = hub.incarnation().id;
+        assert_ne!(first, second);
+        mint(first).await;
+        assert_eq!(hub.incarnation().id, second);
     });
 }
