@@ -385,11 +385,7 @@ impl<S: Store> HubSession<S> {
             return Err(unexpected());
         };
         check_versions(versions)?;
-        let is_server = IncarnationId::from_bytes(*replica.bytes());
-        let names = self.database.read().await?;
-        if names.incarnations().find(&is_server).is_some() {
-            return Err(Error::invalid("the id of the replica is a server's"));
-        }
+        self.refuse_server(replica).await?;
         let grants = self.options.authorize.authorize(&token)?;
         self.begin_new_life_if_rolled_back(&positions).await?;
         let asked = Scope::new(&prefixes, &collections)?;
@@ -445,6 +441,16 @@ impl<S: Store> HubSession<S> {
             max_frame_bytes: self.options.max_frame_bytes as u64,
             max_writes: self.options.max_writes as u64,
         })
+    }
+
+    /// Facts of a server's lost writes stand under its id: no edge may say that it is done with them.
+    async fn refuse_server(&self, replica: ReplicaId) -> Result<()> {
+        let id = IncarnationId::from_bytes(*replica.bytes());
+        let read = self.database.read().await?;
+        match read.incarnations().find(&id) {
+            Some(_) => Err(Error::invalid("the id of the replica is a server's")),
+            None => Ok(()),
+        }
     }
 
     /// Fails when the database has begun a new life since it welcomed the edge, which must hear of it.
