@@ -34,7 +34,7 @@ use crate::schema::blobs::ContentHash;
 use crate::schema::ledger::ReplicaRecord;
 use crate::storage::{Snapshot, Store};
 use crate::version::{Etag, IncarnationId, Incarnations, ReplicaId};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, ReadTransaction, Result};
 
 /// What somebody may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -402,12 +402,7 @@ impl<S: Store> HubSession<S> {
             state.last_etag,
             (hub.id, &lives),
         );
-        let key = Bytes::copy_from_slice(replica.bytes());
-        let known = read.snapshot.get_many(REPLICAS, &[key]).await?;
-        let known = known.into_iter().next().flatten();
-        let known = known
-            .map(|value| ReplicaRecord::decode(&value))
-            .transpose()?;
+        let known = self.known(&read, replica).await?;
         let filter = scope.fingerprint();
         self.arriving = None;
         self.edge = Some(Edge {
@@ -430,10 +425,7 @@ impl<S: Store> HubSession<S> {
             hub: hub.into(),
             lives: lives.into(),
             openings: newest_marks(&openings),
-            known: known.filter(|it| it.sequence > 0).map(|it| Known {
-                sequence: it.sequence,
-                hash: it.hash,
-            }),
+            known,
             filter,
             from,
             last_etag: state.last_etag,
@@ -441,6 +433,24 @@ impl<S: Store> HubSession<S> {
             max_frame_bytes: self.options.max_frame_bytes as u64,
             max_writes: self.options.max_writes as u64,
         })
+    }
+
+    /// What is known of a replica, if it ever wrote.
+    async fn known(
+        &self,
+        read: &ReadTransaction<S::Snapshot>,
+        replica: ReplicaId,
+    ) -> Result<Option<Known>> {
+        let key = Bytes::copy_from_slice(replica.bytes());
+        let stored = read.snapshot.get_many(REPLICAS, &[key]).await?;
+        let Some(value) = stored.into_iter().next().flatten() else {
+            return Ok(None);
+        };
+        let record = ReplicaRecord::decode(&value)?;
+        Ok((record.sequence > 0).then_some(Known {
+            sequence: record.sequence,
+            hash: record.hash,
+        }))
     }
 
     /// Facts of a server's lost writes stand under its id: no edge may say that it is done with them.
