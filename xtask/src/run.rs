@@ -89,7 +89,7 @@ pub fn run(workspace: &Workspace, arguments: &RunArguments) -> Result<ExitCode> 
                 Ok(built) => pages = built,
                 // What there is can be looked at all the same.
                 Err(error) => {
-                    eprintln!("the demonstration could not be built: {error:#}");
+                    println!("the demonstration could not be built: {error:#}");
                     running.wait_for_end(&interrupts)?;
                 }
             }
