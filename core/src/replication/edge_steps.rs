@@ -131,9 +131,7 @@ impl SettleWrites {
         self.note_reached(tx);
         Ok(ReplicationOutcome::Done)
     }
-}
 
-impl SettleWrites {
     /// What a server took, it must have for as long as it is the same: it never comes by the stream.
     fn note_reached<S: Snapshot>(&self, tx: &mut Transaction<S>) {
         let Some(mut edge) = tx.edge().cloned() else {

@@ -75,19 +75,13 @@ impl History {
         }
         let is_accounted_for =
             |it: &Event| replaced[*it] || live.contains(it) || self.lost_with_disk.contains(it);
-        // Deletions side by side say the same, and one of them stays, for whoever writes over it. It may
-        // be one that the other's author had seen, which a clone brought once more under another name.
-        let is_named_again = |it: &Event| {
-            let mut names = self.deletions_by_name.values();
-            names.by_ref().any(|events| events.contains(it))
-                && names.any(|events| events.contains(it))
-        };
+        // Deletions side by side say the same, and one of them stays. It may be one that the other's
+        // author had seen, where a lost disk had forgotten it and a clone brought it once more.
         let is_said_by_another = |it: &Event| {
             let mut others = self.deletions.iter();
             self.deletions.get(it).is_some_and(|id| {
                 others.any(|(other, of)| {
-                    let is_beside = is_accounted_for(other)
-                        && (!self.had_seen(*it, *other) || is_named_again(other));
+                    let is_beside = is_accounted_for(other) && !self.had_seen(*it, *other);
                     of == id
                         && other != it
                         && self.accepted.contains(other)

@@ -178,9 +178,8 @@ pub(crate) fn events_of(
     if let Some(events) = known.or_else(|| history.deletions_named(name)) {
         return events.iter().copied().collect();
     }
-    // What an edge has forgotten, because a server no longer knows it, looks like a deletion that
-    // nobody made.
-    own.get(&live.value.id).copied().into_iter().collect()
+    let own = own.get(&live.value.id);
+    vec![*own.unwrap_or_else(|| panic!("whose deletion is {live:?}?"))]
 }
 
 /// The event that a document's text tells of.

@@ -91,12 +91,6 @@ fn everything_at_once_loses_nothing() {
     run("everything", 500..520, settings);
     // A clone's write came after one that had seen it, and was taken for that one.
     run("everything", 10_195..10_196, settings);
-    // A clone brought a deletion again, beside one whose author had seen it, and was written over.
-    let with_deletions = Settings {
-        deletions_per_mille: 250,
-        ..settings
-    };
-    run("everything", 10_032..10_033, with_deletions);
     // Two servers took in one deletion, beside another: each dropped the one that the other kept.
     let settings = Settings {
         deletions_per_mille: 250,
