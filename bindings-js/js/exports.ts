@@ -1,6 +1,7 @@
 // What the package offers, the same in all environments.
 
 export { AdvancedSession, type StartingWithOptions } from './advanced_session.js';
+export { BulkInsert, type AttachmentsBulkInsert } from './bulk_insert.js';
 export { ChangesObservable, DatabaseChanges, type ChangeListener } from './changes.js';
 export { DocumentConventions, type DocumentType, type EntityClass } from './conventions.js';
 export type { ChangeType, DocumentsChanges } from './document_changes.js';

@@ -1,5 +1,6 @@
 // The document store: an application's one way to a database.
 
+import { BulkInsert } from './bulk_insert.js';
 import { DatabaseChanges } from './changes.js';
 import { Conflicts } from './conflicts.js';
 import type { Connection } from './connection.js';
@@ -180,6 +181,11 @@ export class DocumentStore {
             afterSaveChanges: emit('afterSaveChanges'),
         };
         return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options }, this.#liveSource);
+    }
+
+    /** Stores many documents, over those that are there. */
+    bulkInsert(): BulkInsert {
+        return new BulkInsert((options) => this.openSession(options));
     }
 
     /** The changes of documents, by this tab and others. */

@@ -97,7 +97,8 @@ impl History {
     /// Accepted events that nobody replaced and that do not live.
     pub(crate) fn lost(&self, live: &BTreeSet<Event>) -> Vec<Event> {
         let mut replaced = vec![false; self.len()];
-        for event in &self.accepted {
+        // What lives was taken in, though the server failed before it could say so.
+        for event in self.accepted.union(live) {
             for (earlier, is_replaced) in replaced.iter_mut().enumerate() {
                 *is_replaced |= earlier != *event && self.had_seen(*event, earlier);
             }
