@@ -454,8 +454,7 @@ impl<S: Store> EdgeSession<S> {
             }
             settled.push((key, outcome));
         }
-        let settle = SettleWrites { outcomes: settled };
-        replicate(&self.database, ReplicationCommand::SettleWrites(settle)).await?;
+        self.settle(settled).await?;
         self.tell_refused_of(refused).await?;
         if is_forked {
             return self.renew().await;
@@ -590,8 +589,17 @@ impl<S: Store> EdgeSession<S> {
         };
         self.tell_refused(&key, refusal.clone()).await?;
         let verdict = Verdict::Refused(refusal);
+        let refused = WriteOutcome { origin, verdict };
+        self.settle(vec![(key, refused)]).await
+    }
+
+    async fn settle(&self, outcomes: Vec<(Bytes, WriteOutcome)>) -> Result<()> {
+        let hub = self.hub.as_ref().ok_or_else(unexpected)?;
         let settle = SettleWrites {
-            outcomes: vec![(key, WriteOutcome { origin, verdict })],
+            hub: hub.name.clone(),
+            openings: hub.openings.clone(),
+            filter: hub.filter,
+            outcomes,
         };
         let settle = ReplicationCommand::SettleWrites(settle);
         replicate(&self.database, settle).await.map(drop)

@@ -11,14 +11,14 @@ use super::local_write::{
 };
 use super::lost_write::name_of_pending;
 use super::records::{Stored, install, load};
-use super::wire::{Verdict, WriteOutcome};
+use super::wire::{Name, Verdict, WriteOutcome};
 use crate::commands::Transaction;
 use crate::commands::store_version::Previous;
 use crate::schema::conflicts::DocumentVersion;
-use crate::schema::edge::{EdgeRecord, EdgeStateKind, PendingWrite, Refusal, order_key};
+use crate::schema::edge::{EdgeRecord, EdgeStateKind, HubCursor, PendingWrite, Refusal, order_key};
 use crate::schema::{DOCUMENTS, PENDING, PENDING_ORDER};
 use crate::storage::{KeyRange, Snapshot};
-use crate::version::{Live, Origin, ReplicaId, Siblings};
+use crate::version::{Etag, Live, Origin, ReplicaId, Siblings};
 use crate::{Error, Result};
 
 /// How many documents one step of joining looks at.
@@ -113,6 +113,12 @@ async fn settled<S: Snapshot>(tx: &mut Transaction<S>) -> Result<u64> {
 /// Follows a server's verdicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettleWrites {
+    /// The server.
+    pub hub: Name,
+    /// The marks of its newest openings.
+    pub openings: Vec<u64>,
+    /// What it lets through, hashed.
+    pub filter: u64,
     /// The verdicts, by document.
     pub outcomes: Vec<(Bytes, WriteOutcome)>,
 }
@@ -133,24 +139,32 @@ impl SettleWrites {
     }
 
     /// What a server took, it must have for as long as it is the same: it never comes by the stream.
+    /// It was taken in the newest opening that was told, be there an older position or none.
     fn note_reached<S: Snapshot>(&self, tx: &mut Transaction<S>) {
-        let Some(mut edge) = tx.edge().cloned() else {
+        let taken = self.outcomes.iter().filter_map(|it| match &it.1.verdict {
+            Verdict::Accepted { dot, .. } if dot.name.id == self.hub.id => Some(dot.etag),
+            _ => None,
+        });
+        let (Some(reached), Some(mut edge)) = (taken.max(), tx.edge().cloned()) else {
             return;
         };
-        let mut is_changed = false;
-        for (_, outcome) in &self.outcomes {
-            let Verdict::Accepted { dot, .. } = &outcome.verdict else {
-                continue;
-            };
-            let hub = tx.incarnations().find(&dot.name.id);
-            let mut cursors = edge.cursors.iter_mut();
-            let cursor = cursors.find(|it| Some(it.hub) == hub && it.reached < dot.etag);
-            if let Some(cursor) = cursor {
-                cursor.reached = dot.etag;
-                is_changed = true;
-            }
-        }
-        if is_changed {
+        let hub = tx.learn_name(&self.hub);
+        let at = edge.cursors.iter().position(|it| it.hub == hub);
+        let at = at.unwrap_or_else(|| {
+            edge.cursors.push(HubCursor {
+                hub,
+                etag: Etag::ZERO,
+                reached: Etag::ZERO,
+                openings: Vec::new(),
+                filter: self.filter,
+                resync_until: None,
+            });
+            edge.cursors.len() - 1
+        });
+        let cursor = &mut edge.cursors[at];
+        if cursor.reached < reached {
+            cursor.reached = reached;
+            cursor.openings.clone_from(&self.openings);
             tx.set_edge(edge);
         }
     }

@@ -120,6 +120,11 @@ impl Edge {
 }
 
 impl Connection {
+    /// Whether it made the server begin a new life.
+    pub(crate) fn has_proved_a_restore(&self) -> bool {
+        self.hub_side.has_minted()
+    }
+
     async fn hub_receives(&mut self, history: &mut History) -> Result<bool> {
         let Some(frame) = self.to_hub.pop_front() else {
             return Ok(false);

@@ -15,6 +15,11 @@ pub struct Faults {
     pub rollbacks: bool,
     /// A server's disk is lost, and a backup takes its place.
     pub restores: bool,
+    /// Nobody says that a backup took the place of a server's disk: an edge proves it, or nobody does.
+    /// Only for one server, because servers do not look for restores of each other.
+    pub unsaid_restores: bool,
+    /// A server is opened again with what it has.
+    pub restarts: bool,
     /// Stores fail now and then.
     pub storage: bool,
     /// Clients write on servers too.
@@ -30,6 +35,8 @@ impl Faults {
         clones: false,
         rollbacks: false,
         restores: false,
+        unsaid_restores: false,
+        restarts: false,
         storage: false,
         server_writes: true,
     };
@@ -42,6 +49,8 @@ impl Faults {
         clones: true,
         rollbacks: true,
         restores: true,
+        unsaid_restores: false,
+        restarts: false,
         storage: true,
         server_writes: true,
     };

@@ -12,7 +12,7 @@ use pinyon_core::version::IncarnationId;
 use pinyon_core::{ErrorKind, Result};
 
 use crate::choice::Choice;
-use crate::edge::Edge;
+use crate::edge::{Connection, Edge};
 use crate::faults::Faults;
 use crate::history::{Event, History};
 use crate::replica::{Contents, OwnDeletions, Replica, World};
@@ -207,6 +207,10 @@ impl Run {
                 self.fail_soon(at);
                 Ok(())
             }
+            99 if faults.restarts => {
+                let server = self.choice.below(self.servers.len());
+                self.servers[server].restart(&self.world).await
+            }
             _ => Ok(()),
         }
     }
@@ -321,6 +325,8 @@ impl Run {
         for _ in 0..1 + self.choice.below(6) {
             let which = self.choice.below(5);
             let happened = edge.go_on(which, &mut self.history).await;
+            let proved = edge.connection.as_ref();
+            server.heard(proved.is_some_and(Connection::has_proved_a_restore));
             if tolerated(happened)?.is_none() {
                 edge.connection = None;
                 return Ok(());
@@ -368,7 +374,8 @@ impl Run {
                 }
             }
         }
-        self.servers[at].restore(&self.world).await?;
+        let is_said = !self.settings.faults.unsaid_restores;
+        self.servers[at].restore(&self.world, is_said).await?;
         // Who belongs to the cluster has changed: everybody hears of it anew.
         self.edges
             .iter_mut()
@@ -393,13 +400,31 @@ impl Run {
         Ok(())
     }
 
+    /// What an edge still shows of what a server lost must come back. Of a conflict it offers one
+    /// version; the others stay as revisions.
+    async fn expect_back(&mut self) -> Result<()> {
+        for edge in &self.edges {
+            for document in 0..self.settings.documents {
+                let id = format!("things/{document}");
+                let own = Some(&edge.deletions);
+                let shown = edge.replica.live_events(&id, &self.history, own).await?;
+                if let [event] = shown[..] {
+                    self.history.lost_with_disk.remove(&event);
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn heal(&mut self) -> Result<()> {
         self.cuts.clear();
         self.servers.iter().for_each(|it| it.replica.plan.heal());
         self.edges.iter().for_each(|it| it.replica.plan.heal());
+        self.expect_back().await?;
         self.exchange_everything().await?;
-        // Twice: what the last edge brings, the first must hear.
-        for _ in 0..2 {
+        // Twice: what the last edge brings, the first must hear. Once more where the last may prove
+        // that there was a restore.
+        for _ in 0..2 + usize::from(self.settings.faults.unsaid_restores) {
             let members = self.members();
             for edge in &mut self.edges {
                 let server = &self.servers[edge.home];
@@ -408,15 +433,16 @@ impl Run {
                 edge.connect(server.life, session, &mut self.history)
                     .await?;
                 for _ in 0..4 {
-                    rest(edge, &mut self.history).await?;
+                    rest(edge, server, &mut self.history).await?;
                     edge.tick(&mut self.history).await?;
                 }
-                rest(edge, &mut self.history).await?;
+                rest(edge, server, &mut self.history).await?;
             }
             self.exchange_everything().await?;
         }
         for edge in &mut self.edges {
-            rest(edge, &mut self.history).await?;
+            let server = &self.servers[edge.home];
+            rest(edge, server, &mut self.history).await?;
         }
         Ok(())
     }
@@ -494,11 +520,13 @@ async fn exists(replica: &Replica, id: &str) -> Result<bool> {
 }
 
 /// Lets a connection do everything it can.
-async fn rest(edge: &mut Edge, history: &mut History) -> Result<()> {
+async fn rest(edge: &mut Edge, server: &Server, history: &mut History) -> Result<()> {
     loop {
         let mut happened = false;
         for which in 0..5 {
             happened |= edge.go_on(which, history).await?;
+            let proved = edge.connection.as_ref();
+            server.heard(proved.is_some_and(Connection::has_proved_a_restore));
         }
         if !happened {
             return Ok(());
@@ -511,6 +539,8 @@ fn tolerated<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.message().contains("injected fault") => Ok(None),
+        // Somebody proved a restore meanwhile.
+        Err(error) if error.message().contains("connect again") => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -1,6 +1,6 @@
 //! A server: one database, and streams from the others.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +32,8 @@ pub(crate) struct Server {
     /// The servers it followed to their ends since one of them ceased to be.
     followed: RefCell<BTreeSet<IncarnationId>>,
     is_complete: Arc<AtomicBool>,
+    /// Whether an edge may still prove a restore to this opening.
+    may_mint: Cell<bool>,
     /// Counts its lives: connections of an earlier one are gone.
     pub(crate) life: u64,
 }
@@ -45,6 +47,7 @@ impl Server {
             backup: None,
             followed: RefCell::default(),
             is_complete: Arc::new(AtomicBool::new(true)),
+            may_mint: Cell::new(false),
             life: 0,
         })
     }
@@ -64,7 +67,7 @@ impl Server {
         let options = HubOptions {
             peers: others.into(),
             is_complete: Arc::clone(&self.is_complete),
-            may_mint: false,
+            may_mint: self.may_mint.get(),
             stream: small_parts(choice),
             ..HubOptions::new(Arc::new(Everybody))
         };
@@ -117,12 +120,31 @@ impl Server {
             .store(was_complete || is_complete, Ordering::Release);
     }
 
-    /// Loses the disk; the backup takes its place, as a new life.
-    pub(crate) async fn restore(&mut self, world: &World) -> Result<()> {
+    /// Notes that an edge has proved a restore.
+    pub(crate) fn heard(&self, proved: bool) {
+        self.may_mint.set(self.may_mint.get() && !proved);
+    }
+
+    /// Is opened again. An edge may prove to this opening that something was restored: nothing was.
+    pub(crate) async fn restart(&mut self, world: &World) -> Result<()> {
+        let contents = self.replica.contents().await?;
+        self.replica = Replica::open(world, &self.tag, &contents).await?;
+        self.may_mint.set(true);
+        self.life += 1;
+        Ok(())
+    }
+
+    /// Loses the disk; the backup takes its place, as a new life unless nobody says so.
+    pub(crate) async fn restore(&mut self, world: &World, is_said: bool) -> Result<()> {
         let Some(backup) = &self.backup else {
             return Ok(());
         };
         self.replica = Replica::open(world, &self.tag, backup).await?;
+        if !is_said {
+            self.may_mint.set(true);
+            self.life += 1;
+            return Ok(());
+        }
         let mint = ReplicationCommand::MintIncarnation(MintIncarnation::default());
         let minted = self.replica.replicate(mint).await?;
         assert!(matches!(minted, ReplicationOutcome::Minted(_)));
