@@ -178,7 +178,7 @@ export class DocumentStore {
             beforeDelete: emit('beforeDelete'),
             afterSaveChanges: emit('afterSaveChanges'),
         };
-        return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options }, this.#liveSource);
+        return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options }, this.#liveSource, this.database);
     }
 
     /** The changes of documents, by this tab and others. */

@@ -53,7 +53,7 @@ test('documents are found, ordered, projected and counted', async () => {
     assert.deepEqual(found.totals, [287, 277, 267]);
     assert.deepEqual(found.ids, ['orders/287', 'orders/277', 'orders/267']);
     assert.deepEqual([found.totalResults, found.isAuto, found.customer, found.requests], [20, true, 'Seven', 1]);
-    assert.deepEqual(found.either, [{ total: 3 }, { total: 5 }]);
+    assert.deepEqual(found.either, [3, 5]);
     assert.deepEqual([found.raw, found.changed, found.count, found.none, found.reserved], [5, 'changed', 300, null, 1]);
     await page.close();
 
