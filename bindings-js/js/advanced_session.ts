@@ -12,11 +12,12 @@ import { RawDocumentQuery, type DocumentQuery, type QueryOptions } from './query
 import { foundOf, loadDocuments, type Found } from './reading.js';
 import type { DocumentSession } from './session.js';
 import { SessionAttachments } from './session_attachments.js';
+import { checkTransactionMode, choicesOf, type OptimisticConcurrencyMode } from './session_options.js';
 import { SessionPatches } from './session_patches.js';
 import { SessionRevisions } from './session_revisions.js';
 import { streamOfPrefix, streamOfQuery, type DocumentResultStream, type StreamQueryStatistics } from './streams.js';
 import { withinTime } from './time_limit.js';
-import { refuse, refuseAll } from './unsupported.js';
+import { refuse, refuseAll, refuseReading } from './unsupported.js';
 
 export interface StartingWithOptions<T extends object> {
     /** What must follow the prefix: `*`, `?`, alternatives with `|`. */
@@ -58,6 +59,8 @@ export interface EntityInfo {
 export class AdvancedSession extends SessionPatches {
     readonly attachments: SessionAttachments;
     readonly revisions: SessionRevisions;
+    /** For what applications keep with a session. */
+    readonly externalState = new Map<string, unknown>();
     readonly #session: DocumentSession;
 
     /** @internal */
@@ -78,6 +81,23 @@ export class AdvancedSession extends SessionPatches {
 
     set useOptimisticConcurrency(value: boolean) {
         this.#session.options.useOptimisticConcurrency = value;
+    }
+
+    get optimisticConcurrencyMode(): OptimisticConcurrencyMode {
+        if (!this.useOptimisticConcurrency) return 'None';
+        return this.#session.options.verifyLoaded ? 'WritesAndReads' : 'Writes';
+    }
+
+    set optimisticConcurrencyMode(value: OptimisticConcurrencyMode) {
+        Object.assign(this.#session.options, choicesOf(value));
+    }
+
+    get transactionMode(): 'SingleNode' {
+        return 'SingleNode';
+    }
+
+    set transactionMode(value: 'SingleNode') {
+        checkTransactionMode(value);
     }
 
     /** Documents whose ids begin with a prefix, in the order of their ids; 25 unless told. */
@@ -289,4 +309,10 @@ refuseAll(AdvancedSession.prototype, {
     'waitForReplicationAfterSaveChanges': 'a save is of this device; store.sync() has waitForSync()',
     'streamInto loadIntoStream loadStartingWithIntoStream': 'there are no streams of Node.js; read stream() instead',
     'getCurrentSessionNode': 'there is no cluster',
+    'on once off addListener removeListener': 'a store tells it: store.on(\'beforeStore\', …)',
+});
+refuseReading(AdvancedSession.prototype, {
+    'requestExecutor sessionInfo': 'there are no requests to a server',
+    'documentStore': 'keep the store where the session is opened',
+    'entityToJson': 'entities become documents as they are saved',
 });

@@ -213,6 +213,11 @@ export abstract class AskedQuery<T extends object> {
         return new LiveQuery<T>(this.session.liveSource, this.toString(), { ...this.parameters }, this.documentType, this.shape);
     }
 
+    /** The text of the query, and its values. */
+    getIndexQuery(): { query: string; queryParameters: Record<string, unknown> } {
+        return { query: this.toString(), queryParameters: { ...this.parameters } };
+    }
+
     /** @internal */
     toWire(waits: boolean): Record<string, unknown> {
         return { query: this.toString(), parameters: asStored(this.parameters), waitForNonStaleResults: waits };

@@ -2,6 +2,7 @@
 
 import pluralize from 'pluralize';
 
+import type { OptimisticConcurrencyMode } from './session_options.js';
 import { refuse, refuseAll } from './unsupported.js';
 
 /** A class whose instances are stored. */
@@ -21,6 +22,8 @@ export class DocumentConventions {
     identityPartsSeparator = '/';
     /** Whether changes of loaded documents are refused when somebody else changed them first. */
     useOptimisticConcurrency = true;
+    /** Instead: nothing is checked, what is written, or what was read too. */
+    optimisticConcurrencyMode: OptimisticConcurrencyMode | undefined;
     /** The collection of entities that are no instances of a class; `undefined` for none. */
     findCollectionNameForObjectLiteral: (entity: object) => string | undefined = () => undefined;
     /** The collection of a class's instances; what it does not know, as it is by default. */

@@ -117,9 +117,9 @@ export {
     LoaderWithInclude,
     type EntitiesCollection,
     type LoadOptions,
-    type SessionOptions,
     type StoreOptions as StoreDocumentOptions,
 } from './session.js';
+export type { OptimisticConcurrencyMode, SessionOptions } from './session_options.js';
 export {
     SessionAttachments,
     type Attachment,

@@ -15,20 +15,9 @@ import type { LiveSource } from './live.js';
 import { bodyText, NESTED_TYPES, noteTypes, reviveTypes } from './nested_types.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
 import { loadDocuments, type Found } from './reading.js';
+import type { SessionOptions } from './session_options.js';
 import type { StoreEvents } from './store.js';
 import { refuseAll } from './unsupported.js';
-
-/** Choices for one session. */
-export interface SessionOptions {
-    /** Whether changes are refused when somebody else changed a loaded document first. */
-    useOptimisticConcurrency?: boolean;
-    /** Loads are not tracked: entities are the caller's own, and nothing of them is saved. */
-    noTracking?: boolean;
-    /** Saving also fails when a document that was only read has changed since. */
-    verifyLoaded?: boolean;
-    /** Instead of the store's: whether a save waits for the disk. */
-    durability?: 'strict' | 'relaxed';
-}
 
 export interface LoadOptions<T extends object> {
     /** Paths of properties that hold ids of documents to load with these, as a list or built. */

@@ -15,7 +15,8 @@ import { tellAll } from './listeners.js';
 import { Operations } from './operations.js';
 import type { HostOptions, LiveAnswer, LiveRequest, SyncState } from './protocol.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
-import { DocumentSession, type LoadOptions, type SessionOptions } from './session.js';
+import { DocumentSession, type LoadOptions } from './session.js';
+import { sessionOptions, type SessionOptions } from './session_options.js';
 import { Sync, type SyncRequest } from './sync.js';
 
 /** How a store works. */
@@ -168,7 +169,7 @@ export class DocumentStore {
         return this.#connect().then((connection) => connection.opened);
     }
 
-    openSession(options: SessionOptions = {}): DocumentSession {
+    openSession(options: SessionOptions | string = {}): DocumentSession {
         // Whoever saves hears what its listeners throw.
         const emit = <E extends keyof StoreEventMap>(event: E) => (value: StoreEventMap[E]): void => {
             for (const listener of this.#listenersOf(event)) listener(value);
@@ -178,7 +179,8 @@ export class DocumentStore {
             beforeDelete: emit('beforeDelete'),
             afterSaveChanges: emit('afterSaveChanges'),
         };
-        return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options }, this.#liveSource, this.database);
+        const chosen = sessionOptions(options, this.database, this.conventions.optimisticConcurrencyMode);
+        return new DocumentSession(this.#lazyConnection(), this.conventions, events, chosen, this.#liveSource, this.database);
     }
 
     /** The changes of documents, by this tab and others. */

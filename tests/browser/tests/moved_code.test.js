@@ -228,6 +228,32 @@ test('builders refuse what makes no sense before anything is asked', async (t) =
     );
 });
 
+test('what sessions check is said by modes too', async (t) => {
+    const store = openStore(t, 'modes');
+    const race = async (options, change = () => undefined) => {
+        await save(store, [new Child('Eva'), 'children/1'], [new Child('Ida'), 'children/2']).catch(() => undefined);
+        const session = store.openSession(options);
+        change(session.advanced);
+        const { 'children/1': eva } = await session.load(['children/1', 'children/2'], Child);
+        const other = store.openSession({ useOptimisticConcurrency: false });
+        for (const it of Object.values(await other.load(['children/2'], Child))) it.name += '!';
+        await other.saveChanges();
+        eva.name += '.';
+        const mode = session.advanced.optimisticConcurrencyMode;
+        return session.saveChanges().then(() => `${mode} saved`, (error) => `${mode} ${error.code}`);
+    };
+    assert.equal(await race({}), 'Writes saved');
+    assert.equal(await race({ optimisticConcurrencyMode: 'WritesAndReads' }), 'WritesAndReads ConcurrencyConflict');
+    assert.equal(await race({}, (advanced) => { advanced.optimisticConcurrencyMode = 'WritesAndReads'; }), 'WritesAndReads ConcurrencyConflict');
+    store.conventions.optimisticConcurrencyMode = 'WritesAndReads';
+    assert.equal(await race('modes'), 'WritesAndReads ConcurrencyConflict');
+    assert.equal(await race({ optimisticConcurrencyMode: 'None', database: 'modes', noCaching: true }), 'None saved');
+    // Not passed over in silence: what is saved would lie elsewhere, or be another promise.
+    assert.throws(() => store.openSession('other'), { code: 'Unsupported' });
+    assert.throws(() => store.openSession({ transactionMode: 'ClusterWide' }), /ClusterWide/);
+    assert.throws(() => { store.openSession().advanced.transactionMode = 'ClusterWide'; }, /ClusterWide/);
+});
+
 test('what a page does not have says so, by its name', async (t) => {
     const store = openStore(t, 'not-here');
     const session = store.openSession();
@@ -240,6 +266,8 @@ test('what a page does not have says so, by its name', async (t) => {
         clusterTransaction: () => advanced.clusterTransaction.createCompareExchangeValue('key', 1),
         getCountersFor: () => advanced.getCountersFor({}),
         waitForReplicationAfterSaveChanges: () => advanced.waitForReplicationAfterSaveChanges(),
+        requestExecutor: () => advanced.requestExecutor.execute({}),
+        beforeStore: () => advanced.on('beforeStore', () => undefined),
         streamInto: () => advanced.streamInto(query, {}),
         loadIntoStream: () => advanced.loadIntoStream(['children/1'], {}),
         selectTimeSeries: () => query.selectTimeSeries(() => undefined),
