@@ -254,12 +254,18 @@ export class DocumentQuery<T extends object> extends ConditionedQuery<T> {
         if (projectionBehavior !== 'Default') refuse(`selectFields() with the behavior '${projectionBehavior}'`, 'the index decides');
         const entityClass = this.session.conventions.classOf(projectionClass);
         if (fields instanceof QueryData) this.#selectData(fields);
-        else this.#select = [fields].flat().map((it) => this.path(it));
+        else this.#select = [fields].flat().map((it) => this.#selected(it));
         this.#asksForTypes = !(fields instanceof QueryData && fields.isCustomFunction);
         const shown = fields instanceof QueryData ? fields.projections : [fields].flat();
         const isAlone = shown.length === 1 && projectionClass === undefined && this.#asksForTypes;
-        this.shape = { entityClass, onlyField: isAlone ? shown[0] : undefined };
+        this.shape = { entityClass, onlyField: isAlone ? shown[0]?.replace(/^id\(\)$/, 'id') : undefined };
         return this as unknown as DocumentQuery<P>;
+    }
+
+    /** Results have it by the name by which it was asked for. */
+    #selected(field: string): string {
+        const text = this.path(field);
+        return text === 'id()' && !['id', 'id()'].includes(field) ? `id()${aliasText(field)}` : text;
     }
 
     #selectData({ fields, projections, fromAlias, isCustomFunction }: QueryData): void {

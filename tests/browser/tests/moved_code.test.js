@@ -58,6 +58,9 @@ test('ids are made by conventions: of a class, of those derived from it, of all'
     assert.match(mia.key, /^children\//);
     const found = await other.openSession().query(Child).whereEquals('key', mia.key).waitForNonStaleResults().single();
     assert.deepEqual([found.key, found.id, found instanceof Child], [mia.key, 'passport 5', true]);
+    assert.deepEqual(await other.openSession().query(Child).selectFields('key').all(), [mia.key]);
+    assert.deepEqual(await other.openSession().query(Child).selectFields(['key', 'name'], Child).all(), [Object.assign(new Child('Mia'), { key: mia.key })]);
+    assert.deepEqual(await other.openSession().query(Child).selectFields('id()').all(), [mia.key]);
     assert.equal((await other.openSession().load('plains/1')).id, 'plains/1');
     const [body] = (await other.openSession().query(Child).getQueryResult()).results;
     assert.deepEqual(Object.keys(body), ['name', 'id', '@metadata']);

@@ -333,6 +333,11 @@ test('projections: a single field as its value, dates as dates, other names, com
             plain: bare(await query().selectFields(['rank', 'shippedAt', 'lines']).all()),
             single: await query().selectFields('rank').all(),
             none: await query().skip(1).take(2).selectFields(['note']).all(),
+            nested: await query().selectFields('place.latitude').all(),
+            items: bare(await query().selectFields('lines[].product').all()),
+            both: bare(await query().selectFields(['place.latitude', 'id']).all()),
+            ids: await query().selectFields('id').all(),
+            limited: idsOf(await query().filter((it) => it.equals('city', 'Rome'), 3).all()),
             list: bare(await query().selectFields('lines').take(1).all()),
             ofClass: bare(await query().selectFields('rank', Shown).all()),
             shown: shown.map((it) => [it instanceof Shown, it.rank, it.shippedAt]),
@@ -350,4 +355,44 @@ test('projections: a single field as its value, dates as dates, other names, com
     assert.deepEqual([told.single, told.none, told.list], [['0', '1'], [null, null], [{ lines: [{ product: 'soup', quantity: 2 }] }]]);
     assert.deepEqual(told.shown, [[true, '0', noon], [true, '1', new Date(noon.getTime() + 1000)]]);
     assert.deepEqual(told.distinct, ['Berlin', 'Rome']);
+});
+
+test('counting, paging, ordering, including and what else queries have', async (t) => {
+    const told = await withBoth(t, async (client, store) => {
+        await saveOrders(store);
+        const customers = store.openSession();
+        await customers.store({ name: 'Seven' }, 'companies/1', 'Company');
+        await customers.saveChanges();
+        const query = () => store.openSession().query(Order).waitForNonStaleResults();
+        const raw = (text) => store.openSession().advanced.rawQuery(text).waitForNonStaleResults();
+        const fails = (asked) => asked.then(() => 'found', () => 'refused');
+        const session = store.openSession();
+        const [first] = await session.query(Order).whereEquals('rank', '1').include((it) => it.includeDocuments('company')).all();
+        const company = await session.load(first.company);
+        return {
+            counts: [await query().count(), await query().longCount(), await query().whereEquals('city', 'Rome').any(), await query().whereEquals('city', 'Oslo').any()],
+            single: [(await query().whereEquals('rank', '4').single()).id, await query().whereEquals('rank', '99').singleOrNull(), await query().whereEquals('rank', '99').firstOrNull()],
+            refused: [await fails(query().single()), await fails(query().whereEquals('rank', '99').first()), await fails(query().whereEquals('rank', '99').single()), await fails(query().singleOrNull())],
+            paged: idsOf(await query().orderByDescending('freight', 'Double').skip(2).take(2).all()),
+            alphaNumeric: idsOf(await query().orderBy('rank', 'AlphaNumeric').take(3).all()),
+            text: idsOf(await query().orderBy('rank').take(3).all()),
+            between: await query().whereBetween('freight', 3, 6).count(),
+            dates: await query().whereGreaterThan('shippedAt', new Date(noon.getTime() + 9000)).count(),
+            lists: [await query().containsAny('lines[].product', ['tea', 'none']).count(), await query().containsAll('lines[].product', ['tea', 'bread']).count()],
+            exists: await query().whereExists('note').count(), nothing: await query().whereEquals('note', null).count(),
+            byId: idsOf(await query().whereIn('id', ['orders/03', 'ORDERS/04']).orderBy('id').all()),
+            included: [company.name, session.advanced.numberOfRequests],
+            raw: idsOf(await raw('from Orders order by rank as long').skip(1).take(2).all()), rawCount: await raw('from Orders').count(),
+            rawLazy: (await raw("from Orders where city = 'Rome'").lazily().getValue()).length, rawAny: await raw("from Orders where city = 'Oslo'").any(),
+            document: idsOf(await store.openSession().advanced.documentQuery(Order).waitForNonStaleResults().whereEquals('rank', '5').all()),
+            ofType: (await query().whereEquals('rank', '1').ofType(Shown).first()) !== null,
+            random: idsOf(await query().randomOrdering('a seed').all()).sort().length,
+        };
+    });
+    assert.deepEqual(told, {
+        counts: [12, 12, true, false], single: ['orders/04', null, null], refused: ['refused', 'refused', 'refused', 'refused'],
+        paged: ['orders/09', 'orders/08'], alphaNumeric: ['orders/00', 'orders/01', 'orders/02'], text: ['orders/00', 'orders/01', 'orders/10'],
+        between: 3, dates: 2, lists: [4, 4], exists: 12, nothing: 9, byId: ['orders/03', 'orders/04'], included: ['Seven', 1],
+        raw: ['orders/01', 'orders/02'], rawCount: 12, rawLazy: 6, rawAny: false, document: ['orders/05'], ofType: true, random: 12,
+    });
 });
