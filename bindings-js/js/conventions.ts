@@ -85,6 +85,8 @@ export class DocumentConventions {
 
     /** @internal What makes the id of an entity, unless that is done here. */
     idConventionOf(entity: object): IdConvention | undefined {
+        // Most register none.
+        if (this.#idConventions.size === 0) return this.documentIdGenerator;
         // The class nearest to its own.
         for (let type = Object.getPrototypeOf(entity) as object | null; type; type = Object.getPrototypeOf(type) as object | null) {
             const convention = this.#idConventions.get(type.constructor as EntityClass);
