@@ -2,7 +2,7 @@
 
 import { PinyonError } from './errors.js';
 
-/** Conditions as text. Those that follow each other without a word between them are joined by the default one. */
+/** What a part of the text is, as far as what follows it must know. */
 type Kind = 'open' | 'close' | 'word' | 'equals' | 'search' | 'condition';
 
 interface Part {
@@ -17,7 +17,7 @@ export type AddParameter = (value: unknown) => string;
 /** How conditions without a word between them are joined. */
 export type QueryOperator = 'AND' | 'OR';
 
-/** @internal The conditions of a `where` or a `filter`. */
+/** @internal The conditions of a `where` or a `filter`. Those without a word between them are joined by the default one. */
 export class Conditions {
     readonly #parameter: AddParameter;
     readonly #parts: Part[] = [];
