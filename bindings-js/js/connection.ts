@@ -106,6 +106,8 @@ export function connect(wire: Wire, documents = new DocumentCache()): Connection
                 events.lost?.(toError(message.error));
                 // With the worker go its locks, so that another tab or a new store can take over.
                 wire.end();
+                // Whoever closes it just then waits for nobody any more.
+                resolveClosed();
                 break;
             case 'closed':
                 resolveClosed();

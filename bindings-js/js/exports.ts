@@ -8,6 +8,7 @@ export {
     type StartingWithOptions,
 } from './advanced_session.js';
 export type { QueryResult, QueryStatistics } from './asked_query.js';
+export { BulkInsert, type AttachmentsBulkInsert } from './bulk_insert.js';
 export { ChangesObservable, DatabaseChanges, type ChangeListener } from './changes.js';
 export {
     DeleteCommandData,

@@ -32,6 +32,8 @@ interface Watch {
 const FIRST_READS_MS = 100;
 const CHANGES_AT_ONCE = 1024;
 const SWEPT_AT_ONCE = 256;
+/** Of what would be lost, this many documents are counted. */
+const PENDING_COUNTED = 1000;
 /** Contents of attachments that no batch came to refer to are given back after this. */
 const LOOSE_CONTENT_MS = 60 * 60 * 1000;
 
@@ -61,6 +63,7 @@ export class DatabaseHost {
     /** Counts the plans of sweeps: only the last one goes on. */
     #plan = 0;
     #isClosed = false;
+    #closing: Promise<void> | undefined;
     #link: ServerLink | undefined;
     /** Who asked for the sync. */
     readonly #syncing = new Set<string>();
@@ -418,7 +421,30 @@ export class DatabaseHost {
     /** Where news of the sync go; the worker sets it. */
     onSync: (caller: string, state: SyncState, events: SyncEvent[]) => void = () => undefined;
 
-    async close(): Promise<void> {
+    /** Fails where something is here that no server has. */
+    async refuseIfPending(): Promise<void> {
+        const pending = JSON.parse(await this.#database.pendingDocuments(PENDING_COUNTED)) as { id: string }[];
+        const [first] = pending;
+        if (!first) return;
+        const count = pending.length < PENDING_COUNTED ? pending.length : `${PENDING_COUNTED} or more`;
+        throw new PinyonError(
+            'InvalidRequest',
+            `no server has what was written here of ${count} documents ('${first.id}' is one): sync first, or say mayDiscardPending`,
+        );
+    }
+
+    /** For a database that goes with its host; of others the tabs take care. */
+    async deleteDatabase(mayDiscardPending: boolean): Promise<void> {
+        if (!mayDiscardPending) await this.refuseIfPending();
+        await this.close();
+    }
+
+    close(): Promise<void> {
+        this.#closing ??= this.#close();
+        return this.#closing;
+    }
+
+    async #close(): Promise<void> {
         this.#isClosed = true;
         clearTimeout(this.#timer);
         this.#watches.clear();

@@ -14,6 +14,7 @@ export function connectLocally(options: HostOptions, documents: DocumentCache): 
     return connect({
         send: (message: PageMessage) => { if (message.type !== 'open') group.receive(message); },
         listen: (listener) => { hear = listener; },
-        end: () => undefined,
+        // With the group go its locks.
+        end: () => { void group.close(); },
     }, documents);
 }

@@ -147,6 +147,8 @@ export interface HostMethods {
     retryRefused(): Promise<void>;
     pendingDocuments(limit: number): Promise<string>;
     discardPending(id: string): Promise<void>;
+    /** Deletes the database; unless told to, not while something is here that no server has. */
+    deleteDatabase(mayDiscardPending: boolean): Promise<void>;
     conflict(id: string): Promise<string | undefined>;
     conflicts(startAfter: string, limit: number): Promise<string>;
 }

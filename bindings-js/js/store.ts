@@ -1,12 +1,13 @@
 // The document store: an application's one way to a database.
 
+import { BulkInsert } from './bulk_insert.js';
 import { DatabaseChanges } from './changes.js';
 import { Conflicts } from './conflicts.js';
 import type { Connection } from './connection.js';
 import { DocumentConventions, type DocumentType } from './conventions.js';
 import { DocumentCache } from './document_cache.js';
 import type { Metadata } from './entity.js';
-import { PinyonError, toDetails } from './errors.js';
+import { PinyonError, toDetails, type ErrorCode } from './errors.js';
 import { includePaths } from './includes.js';
 import type { IndexTask } from './index_definition.js';
 import { Indexes } from './indexes.js';
@@ -140,6 +141,7 @@ export class DocumentStore {
     #connecting: Promise<Connection> | undefined;
     #connection: Connection | undefined;
     #isDisposed = false;
+    #isDeleting = false;
 
     constructor(options: StoreOptions | string) {
         this.#options = typeof options === 'string' ? { database: options } : { ...options };
@@ -181,6 +183,11 @@ export class DocumentStore {
         };
         const chosen = sessionOptions(options, this.database, this.conventions.optimisticConcurrencyMode);
         return new DocumentSession(this.#lazyConnection(), this.conventions, events, chosen, this.#liveSource, this.database);
+    }
+
+    /** Stores many documents, over those that are there. */
+    bulkInsert(): BulkInsert {
+        return new BulkInsert((options) => this.openSession(options));
     }
 
     /** The changes of documents, by this tab and others. */
@@ -286,6 +293,31 @@ export class DocumentStore {
         return [...(this.#listeners.get(event) ?? [])] as Listener<E>[];
     }
 
+    /**
+     * Deletes the database with all that is stored of it, for instance when somebody logs out, and
+     * ends this store. In other tabs that have it open everything fails from then on, and their
+     * stores hear `storageLost`; whoever makes a new store gets a new, empty database.
+     *
+     * What was written here and no server has yet would be gone for good: then it rejects, and
+     * nothing is deleted, unless `mayDiscardPending` is set. A database that never synced has no
+     * server, and is just deleted. One that cannot be opened, because it is damaged or of a newer
+     * version, may hold such writes: it needs `mayDiscardPending` too.
+     */
+    async deleteDatabase({ mayDiscardPending = false }: { mayDiscardPending?: boolean } = {}): Promise<void> {
+        // That it ends is no loss to whoever ends it.
+        this.#isDeleting = true;
+        try {
+            await this.call('deleteDatabase', mayDiscardPending).catch(async (reason: unknown) => {
+                if (!mayDiscardPending || !CANNOT_BE_OPENED.includes(toDetails(reason).code)) throw reason;
+                await (await this.#newConnection()).call('deleteDatabase', true);
+            });
+        } catch (reason) {
+            this.#isDeleting = false;
+            throw reason;
+        }
+        await this.dispose();
+    }
+
     /** Closes the database (another tab goes on with it) and ends this store. */
     async dispose(): Promise<void> {
         this.#isDisposed = true;
@@ -336,13 +368,18 @@ export class DocumentStore {
         return this.#connecting;
     }
 
-    async #open(): Promise<Connection> {
+    async #newConnection(): Promise<Connection> {
         const { worker, conventions: _, ...rest } = this.#options;
         const options: HostOptions = { storage: 'indexeddb', durability: 'relaxed', ...rest };
-        const connection = await DocumentStore.connect(options, worker, this.#documents);
+        return DocumentStore.connect(options, worker, this.#documents);
+    }
+
+    async #open(): Promise<Connection> {
+        const connection = await this.#newConnection();
         connection.events.sync = (state, events) => this.#sync?.tell(state, events);
         connection.events.live = (key, answer) => this.#live.get(key)?.take(answer);
         connection.events.lost = (error) => {
+            if (this.#isDeleting) return;
             for (const { take } of [...this.#live.values()]) take({ error: toDetails(error) });
             this.#sync?.failed(error);
             this.#emit('storageLost', error);
@@ -352,6 +389,9 @@ export class DocumentStore {
         return connection;
     }
 }
+
+/** Why a database may be there and not open. */
+const CANNOT_BE_OPENED: ErrorCode[] = ['Corrupted', 'Unsupported'];
 
 /** Where the data is: `store.storage`. */
 export class StoreStorage {

@@ -7,6 +7,7 @@
 import { PinyonError, toDetails, toError, type ErrorDetails } from './errors.js';
 import type { DatabaseHost } from './host.js';
 import type { HostOpener } from './open_host.js';
+import { deleteStored } from './stored_database.js';
 import type {
     HostOptions,
     LiveRequest,
@@ -55,6 +56,8 @@ export class TabGroup {
     #leader: string | undefined;
     /** What this tab is called while it leads. Another name is another leader to the others. */
     #ownName: string = this.#id;
+    /** How many hosts this tab has given up. */
+    #lives = 0;
     #isWhole = false;
     /** Under way from the small module to the whole one. */
     #growing: Promise<ErrorDetails | undefined> | undefined;
@@ -174,8 +177,11 @@ export class TabGroup {
             host = await (this.#isWhole ? this.#opener.openWhole() : this.#opener.open());
         } catch (reason) {
             const error = toDetails(reason);
+            for (const [number, { method, args }] of this.#pending) {
+                const isLastResort = method === 'deleteDatabase' && args[0] === true;
+                this.#answer(number, isLastResort ? await outcomeOf(deleteStored(this.#options.database)) : { error });
+            }
             this.#tell({ type: 'failed', error });
-            for (const [number] of this.#pending) this.#answer(number, { error });
             return;
         }
         if (this.#ended.signal.aborted) {
@@ -254,9 +260,10 @@ export class TabGroup {
     /** The storage is gone under the leader: all pages are told, and may open anew. */
     #lose(error: ErrorDetails): void {
         this.#host = undefined;
-        this.#tell({ type: 'lost', error });
         this.#say({ type: 'leader', leader: this.#ownName, error });
         for (const [number] of this.#pending) this.#answer(number, { error });
+        // The page ends this group.
+        this.#tell({ type: 'lost', error });
     }
 
     #call(number: number, method: Method, args: unknown[]): void {
@@ -302,6 +309,10 @@ export class TabGroup {
     }
 
     async #runOwn(host: DatabaseHost, number: number, pending: Pending): Promise<void> {
+        if (pending.method === 'deleteDatabase') {
+            await this.#delete(host, pending.args[0] === true, { here: (outcome) => this.#answer(number, outcome) });
+            return;
+        }
         // A page that shares the leader's fate does not ask twice; its writes need no numbers,
         // but for those that an earlier leader may have done.
         const args = pending.wasSent ? this.#numbered(pending) : pending.args;
@@ -343,12 +354,8 @@ export class TabGroup {
         // Stopped or lost meanwhile: that was told.
         if (this.#host !== host) return undefined;
         if (isNeededAgain) this.#tell({ type: 'needs-whole' });
-        this.#left.add(host);
-        this.#host = undefined;
-        this.#refreshLease();
         this.#isWhole = true;
-        this.#ownName = `${this.#id}/whole`;
-        await Promise.all(this.#running);
+        await this.#leave(host);
         try {
             await host.close();
         } catch (reason) {
@@ -358,6 +365,63 @@ export class TabGroup {
         await this.#lead();
         if (!this.#host) this.#release();
         return undefined;
+    }
+
+    /** Ends the database for all tabs, and deletes what is stored of it. */
+    async #delete(
+        host: DatabaseHost,
+        mayDiscardPending: boolean,
+        { here, there }: { here?: (outcome: Outcome) => void; there?: (outcome: Outcome) => void },
+    ): Promise<void> {
+        const tell = here ?? there;
+        try {
+            if (!mayDiscardPending) await host.refuseIfPending();
+        } catch (reason) {
+            tell?.({ error: toDetails(reason) });
+            return;
+        }
+        // Another delete, or the whole module, was first: the next leader is asked, or nobody.
+        if (this.#host !== host) return;
+        const { storage } = await host.status();
+        await this.#leave(host);
+        try {
+            // What was written meanwhile counts too.
+            if (!mayDiscardPending) await host.refuseIfPending();
+        } catch (reason) {
+            tell?.({ error: toDetails(reason) });
+            await host.close();
+            await this.#lead();
+            if (!this.#host) this.#release();
+            return;
+        }
+        const outcome = await outcomeOf(host.close().then(() => storage === 'indexeddb' ? deleteStored(this.#options.database) : undefined));
+        const error = outcome.error ?? toDetails(new PinyonError('Closed', `the database '${this.#options.database}' was deleted`));
+        there?.(outcome);
+        // None of those who are there may lead, and found it anew.
+        this.#say({ type: 'leader', leader: this.#ownName, error });
+        await this.#othersEnded();
+        here?.(outcome);
+        this.#lose(error);
+        this.#release();
+    }
+
+    /** Waits until the tabs that have this database open have ended, but not for long. */
+    async #othersEnded(): Promise<void> {
+        const { held = [] } = (await navigator.locks.query?.()) ?? {};
+        const own = `${this.#tabLocks}${this.#id}`;
+        const others = held.flatMap(({ name }) => (name?.startsWith(this.#tabLocks) && name !== own ? [name] : []));
+        const signal = AbortSignal.timeout(LET_GO_MS);
+        await Promise.allSettled(others.map((name) => navigator.locks.request(name, { signal }, () => undefined)));
+    }
+
+    /** Gives a host up: what comes waits for the next one, and what is under way ends. */
+    async #leave(host: DatabaseHost): Promise<void> {
+        this.#left.add(host);
+        this.#host = undefined;
+        this.#refreshLease();
+        // Another name is another leader to the others.
+        this.#ownName = `${this.#id}/${(this.#lives += 1)}`;
+        await Promise.all(this.#running);
     }
 
     #answer(number: number, outcome: Outcome): void {
@@ -404,8 +468,10 @@ export class TabGroup {
     #hearLeader(leader: string, error?: ErrorDetails): void {
         if (error) {
             this.#leader = undefined;
-            this.#tell({ type: 'lost', error });
+            // Whoever opens the database next has a store of its own.
+            this.#ended.abort();
             for (const [number] of this.#pending) this.#answer(number, { error });
+            this.#tell({ type: 'lost', error });
             return;
         }
         if (leader === this.#leader) return;
@@ -443,6 +509,14 @@ export class TabGroup {
         this.#foreign.add(call);
         // Before the other one is told of a write, this page must not answer without it.
         await this.#share();
+        if (call.method === 'deleteDatabase') {
+            const there = (outcome: Outcome): void => {
+                this.#foreign.delete(call);
+                this.#say({ type: 'answer', to: call.from, number: call.number, ...outcome });
+            };
+            await this.#delete(host, call.args[0] === true, { there });
+            return;
+        }
         const outcome = await this.#outcomeOf(host, call.from, call.method, call.args);
         this.#foreign.delete(call);
         // The caller asks the next leader.

@@ -257,7 +257,11 @@ impl AcceptWrites {
         }
         let not_lost = || refuse("InvalidDocument", "it names a write that was never lost");
         let Some(dot) = tx.known_entry(lost) else {
-            return not_lost();
+            // A life of which another server will tell, perhaps.
+            return match self.is_complete {
+                true => not_lost(),
+                false => Ok(Some(Verdict::Behind)),
+            };
         };
         if stored.set.context.contains(dot) {
             return Ok(Some(Verdict::Accepted {

@@ -191,6 +191,7 @@ async fn forget<S: Snapshot>(tx: &mut Transaction<S>, key: &Bytes, lives: &Lives
         let forgotten = Tombstone {
             context: [first_dot(tx)].into_iter().collect(),
             dot: first_dot(tx),
+            origin: None,
             ..tombstone
         };
         tx.put(TOMBSTONES, key.clone(), forgotten.encode());

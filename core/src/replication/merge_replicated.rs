@@ -11,11 +11,12 @@ use bytes::Bytes;
 use super::ReplicationOutcome;
 use super::merge_rule::merge;
 use super::records::{Stored, facts_of, install, load, put_fact, settle_by_rule};
-use super::wire::{Name, WireFact, WireState};
+use super::wire::{Name, WireEntry, WireFact, WireState};
 use crate::commands::Transaction;
 use crate::document::to_id_key;
 use crate::schema::DATABASE;
 use crate::schema::configuration::peer_position_key;
+use crate::schema::conflicts::DocumentVersion;
 use crate::schema::ledger::Fact;
 use crate::storage::Snapshot;
 use crate::version::{Dot, Etag, IncarnationId, Incarnations};
@@ -30,6 +31,8 @@ pub struct MergeReplicated {
     pub facts: Vec<WireFact>,
     /// Its documents.
     pub states: Vec<WireState>,
+    /// Of each life of a server, up to where the source has everything of it; told at the end.
+    pub seen: Vec<WireEntry>,
     /// The stream is told up to this etag of its own.
     pub up_to: Etag,
     /// Whether that was all it had. Only then is everything here that it wrote up to there: before,
@@ -70,6 +73,14 @@ impl MergeReplicated {
         );
         if self.is_end {
             tx.raise_seen(source, self.up_to);
+            // Whoever has all that the source has, has all of others that the source has. And edges
+            // may name lives that were over before this server heard of any.
+            for seen in &self.seen {
+                let life = tx.learn_name(&seen.name);
+                if life != tx.incarnations().own() {
+                    tx.raise_seen(life, seen.etag);
+                }
+            }
             tx.put_state_marker();
         }
         Ok(ReplicationOutcome::Merged { changed })
@@ -102,7 +113,9 @@ async fn merge_state<S: Snapshot>(tx: &mut Transaction<S>, state: &WireState) ->
     let origins = live.filter_map(|it| it.origin).collect();
     let facts = facts_of(tx, &key, origins).await?;
     let names = tx.incarnations().clone();
-    let mut merged = merge(&local, &remote, &facts, |dot| order(&names, dot));
+    let order = |dot| order(&names, dot);
+    let same = DocumentVersion::says_the_same;
+    let mut merged = merge(&local, &remote, &facts, order, same);
     settle_by_rule(tx, &key, &mut merged).await?;
     let dots = |set: &crate::version::Siblings<_>| -> Vec<Dot> {
         set.live

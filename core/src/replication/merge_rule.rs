@@ -2,16 +2,22 @@
 //!
 //! A version lives on if it lives on both sides, or if the other side has never seen it: neither by
 //! its own dot, nor by another dot of the same edge's write, nor by a dot whose author had seen it.
+//!
+//! Servers drop versions by rules (`conflicts::resolve`), each of those that it knows. So what is
+//! seen and does not live may have been dropped only, for one that says the same and that was replaced
+//! elsewhere. What both sides say and nobody is known to have replaced, the merged set says.
 
 use super::Facts;
 use crate::version::{Dot, Live, Siblings};
 
-/// The merged set. `order` tells of two dots of one write which stays, the same on every server.
+/// The merged set. `order` tells of two dots of one write which stays, the same on every server;
+/// `says_the_same`, of which versions the rules keep one.
 pub fn merge<T: Clone, K: Ord>(
     local: &Siblings<T>,
     remote: &Siblings<T>,
     facts: &Facts,
     order: impl Fn(Dot) -> K,
+    says_the_same: impl Fn(&T, &T) -> bool,
 ) -> Siblings<T> {
     let mut context = local.context.clone();
     context.merge(&remote.context);
@@ -23,16 +29,29 @@ pub fn merge<T: Clone, K: Ord>(
             }
         }
     }
-    live.retain(|version| {
-        let seen_by = version
-            .origin
-            .as_ref()
-            .map_or(&[][..], |it| facts.covers(it));
-        !seen_by.iter().any(|dot| context.contains(*dot))
-    });
+    let is_replaced = |version: &Live<T>| {
+        let origin = version.origin.as_ref();
+        let mut seen_by = origin.map_or(&[][..], |it| facts.covers(it)).iter();
+        seen_by.any(|dot| context.contains(*dot))
+    };
+    live.retain(|version| !is_replaced(version));
+    // What both say and nothing says any more may have been dropped only: the rule decides again.
+    let mut dropped = Vec::new();
+    for (side, other) in [(local, remote), (remote, local)] {
+        let is_said = |version: &Live<T>, by: &[Live<T>]| {
+            let mut by = by.iter();
+            by.any(|it| says_the_same(&it.value, &version.value))
+        };
+        let unsaid = side
+            .live
+            .iter()
+            .filter(|it| is_said(it, &other.live) && !is_said(it, &live) && !is_replaced(it));
+        dropped.extend(unsaid.cloned());
+    }
+    live.append(&mut dropped);
     if live.is_empty() {
-        // Each side dropped by a rule what the other kept: two servers took in one write, and its
-        // times there differ. Nobody replaced either, so the rule decides again, about both.
+        // The same of rules that take the latest: two servers took in one write, and its times
+        // there differ.
         live.extend(local.live.iter().chain(&remote.live).cloned());
     }
     live.sort_by_key(|version| order(version.dot));
@@ -104,18 +123,30 @@ mod tests {
     fn versions_that_have_not_seen_each_other_stand_side_by_side() {
         let a = set(&[dot(0, 1)], &[(dot(0, 1), None)]);
         let b = set(&[dot(1, 1)], &[(dot(1, 1), None)]);
-        let both = merge(&a, &b, &Facts::default(), |dot| dot);
+        let both = merge(&a, &b, &Facts::default(), |dot| dot, |a, b| a == b);
         assert_eq!(dots(&both), [dot(0, 1), dot(1, 1)]);
-        assert_eq!(merge(&b, &a, &Facts::default(), |dot| dot), both);
-        assert_eq!(merge(&both, &a, &Facts::default(), |dot| dot), both);
+        assert_eq!(
+            merge(&b, &a, &Facts::default(), |dot| dot, |a, b| a == b),
+            both
+        );
+        assert_eq!(
+            merge(&both, &a, &Facts::default(), |dot| dot, |a, b| a == b),
+            both
+        );
     }
 
     #[test]
     fn what_was_seen_and_does_not_live_is_gone() {
         let old = set(&[dot(0, 1)], &[(dot(0, 1), None)]);
         let new = set(&[dot(0, 1), dot(1, 1)], &[(dot(1, 1), None)]);
-        assert_eq!(merge(&old, &new, &Facts::default(), |dot| dot), new);
-        assert_eq!(merge(&new, &old, &Facts::default(), |dot| dot), new);
+        assert_eq!(
+            merge(&old, &new, &Facts::default(), |dot| dot, |a, b| a == b),
+            new
+        );
+        assert_eq!(
+            merge(&new, &old, &Facts::default(), |dot| dot, |a, b| a == b),
+            new
+        );
     }
 
     #[test]
@@ -127,10 +158,16 @@ mod tests {
             let (origin, kind) = (origin(1), FactKind::Is);
             facts.insert(Fact { origin, kind, dot });
         }
-        assert_eq!(dots(&merge(&a, &b, &facts, |dot| dot)), [dot(0, 1)]);
+        assert_eq!(
+            dots(&merge(&a, &b, &facts, |dot| dot, |a, b| a == b)),
+            [dot(0, 1)]
+        );
         // Replaced on one server, it does not come back from the other.
         let replaced = set(&[dot(1, 2)], &[(dot(1, 2), None)]);
-        assert_eq!(dots(&merge(&a, &replaced, &facts, |dot| dot)), [dot(1, 2)]);
+        assert_eq!(
+            dots(&merge(&a, &replaced, &facts, |dot| dot, |a, b| a == b)),
+            [dot(1, 2)]
+        );
     }
 
     #[test]
@@ -143,9 +180,44 @@ mod tests {
         // The edge's write was the latest here, and another there.
         let a = set(&[dot(0, 1), dot(2, 1)], &[(dot(0, 1), Some(origin(1)))]);
         let b = set(&[dot(1, 1), dot(2, 1)], &[(dot(2, 1), None)]);
-        let both = merge(&a, &b, &facts, |dot| dot);
+        let both = merge(&a, &b, &facts, |dot| dot, |a, b| a == b);
         assert_eq!(dots(&both), [dot(0, 1), dot(2, 1)]);
-        assert_eq!(merge(&b, &a, &facts, |dot| dot), both);
+        assert_eq!(merge(&b, &a, &facts, |dot| dot, |a, b| a == b), both);
+    }
+
+    /// The simulation found it: seed 20261209.
+    #[test]
+    fn what_both_sides_say_is_said_by_the_merged_set() {
+        // One server has taken a deletion, dropped one of another server for it, which had seen a
+        // third one, and has a text beside it. The other server has dropped the first for the third.
+        let says = |dot: Dot, value: &'static str| Live {
+            dot,
+            origin: None,
+            value,
+        };
+        let (first, second, third) = (dot(0, 1), dot(1, 1), dot(2, 1));
+        let a = Siblings {
+            context: [first, second, third, dot(1, 2)].into_iter().collect(),
+            live: vec![says(first, "gone"), says(dot(1, 2), "text")],
+        };
+        let b = Siblings {
+            context: [first, third].into_iter().collect(),
+            live: vec![says(third, "gone")],
+        };
+        let both = merge(&a, &b, &Facts::default(), |dot| dot, |a, b| a == b);
+        let said: Vec<_> = both.live.iter().map(|it| it.value).collect();
+        assert_eq!(said, ["gone", "text", "gone"]);
+        assert_eq!(
+            merge(&b, &a, &Facts::default(), |dot| dot, |a, b| a == b),
+            both
+        );
+        // Replaced on one side and on the other, by whoever says something else, it is gone.
+        let c = Siblings {
+            context: a.context.clone(),
+            live: vec![says(dot(1, 2), "text")],
+        };
+        let both = merge(&c, &b, &Facts::default(), |dot| dot, |a, b| a == b);
+        assert_eq!(both, c);
     }
 
     #[test]
@@ -159,6 +231,9 @@ mod tests {
             kind,
             dot: dot(1, 1),
         });
-        assert_eq!(dots(&merge(&a, &b, &facts, |dot| dot)), [dot(1, 2)]);
+        assert_eq!(
+            dots(&merge(&a, &b, &facts, |dot| dot, |a, b| a == b)),
+            [dot(1, 2)]
+        );
     }
 }

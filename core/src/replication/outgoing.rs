@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Scope;
 use super::content_fetch::hashes_of;
-use super::wire::{WireFact, WireState, fact_to_wire, set_to_wire};
+use super::wire::{WireEntry, WireFact, WireState, fact_to_wire, seen_to_wire, set_to_wire};
 use crate::conflicts::{of_record, of_tombstone};
 use crate::reader::Pages;
 use crate::schema::blobs::ContentHash;
@@ -55,6 +55,8 @@ pub struct StreamPart {
     pub facts: Vec<WireFact>,
     /// The documents.
     pub states: Vec<WireState>,
+    /// Of each life of a server, up to where everything of it is here. Only for servers, at the end.
+    pub seen: Vec<WireEntry>,
     /// Everything up to here is told.
     pub up_to: Etag,
     /// Whether that is all there is.
@@ -91,7 +93,11 @@ impl<S: Snapshot> ReadTransaction<S> {
             scope: None,
             told: &told,
         };
-        self.stream_part(after, &selection, limits).await
+        let mut part = self.stream_part(after, &selection, limits).await?;
+        if part.is_end {
+            part.seen = seen_to_wire(&self.incarnations);
+        }
+        Ok(part)
     }
 
     pub(super) async fn stream_part(
@@ -105,6 +111,7 @@ impl<S: Snapshot> ReadTransaction<S> {
         let mut part = StreamPart {
             facts: Vec::new(),
             states: Vec::new(),
+            seen: Vec::new(),
             up_to: after,
             is_end: false,
         };

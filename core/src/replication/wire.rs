@@ -188,6 +188,16 @@ pub(crate) fn fact_to_wire(fact: Fact, id_key: &[u8], names: &Incarnations) -> R
     })
 }
 
+/// Of each life of a server, up to where everything of it is here.
+pub(crate) fn seen_to_wire(names: &Incarnations) -> Vec<WireEntry> {
+    let rows = names.rows().iter();
+    rows.map(|row| WireEntry {
+        name: row.into(),
+        etag: row.seen,
+    })
+    .collect()
+}
+
 impl<S: Snapshot> Transaction<S> {
     /// The entry in this store's terms; its incarnation becomes known. Only for what a server said.
     pub(crate) fn learn(&mut self, entry: &WireEntry) -> Entry {

@@ -114,6 +114,42 @@ fn access_withdrawn_purges_and_access_granted_backfills() {
     });
 }
 
+/// Whoever writes anew under the id did not see what stood there: it must not be replaced by that.
+#[test]
+fn what_an_edge_has_forgotten_is_not_replaced_by_what_it_writes_next() {
+    story(async |world| {
+        let (hub, eva, adam) = (
+            world.database().await,
+            world.database().await,
+            world.database().await,
+        );
+        let reads = |prefixes: &[&str]| {
+            let (read, write) = (scope(prefixes, &[]), scope(&[], &[]));
+            vec![("eva".to_owned(), grants(read, write))]
+        };
+        *world.grants.lock().unwrap() = reads(&["open/", "secret/"]);
+        put(&adam, "secret/1", "Adam").await;
+        drop(world.connect(&hub, &adam, with_token("eva")).await);
+        drop(world.connect(&hub, &eva, with_token("eva")).await);
+        assert_eq!(name(&eva, "secret/1").await.as_deref(), Some("Adam"));
+        *world.grants.lock().unwrap() = reads(&["open/"]);
+        let mut line = world.connect(&hub, &eva, with_token("eva")).await;
+        assert_eq!(name(&eva, "secret/1").await, None);
+        put(&eva, "secret/1", "Eva").await;
+        line.sync().await;
+        assert_eq!(pending(&eva).await, 0);
+        let conflict = hub
+            .read()
+            .await
+            .unwrap()
+            .conflict("secret/1")
+            .await
+            .unwrap();
+        assert_eq!(conflict.map(|it| it.set.live.len()), Some(2));
+        assert_sound(&[&hub, &eva]).await;
+    });
+}
+
 /// Parents of a conflict are kept without any configuration, deleted documents by one.
 #[test]
 fn access_withdrawn_leaves_nothing_of_what_documents_were() {

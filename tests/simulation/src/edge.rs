@@ -72,7 +72,7 @@ impl Edge {
             heard: None,
         };
         connection
-            .send(&hello, &self.replica, &self.deletions, history)
+            .send(&hello, &self.replica, &mut self.deletions, history)
             .await?;
         self.connection = Some(connection);
         Ok(())
@@ -87,14 +87,14 @@ impl Edge {
         match which % 5 {
             0 | 1 => connection.hub_receives(history).await,
             2 => {
-                let (replica, own) = (&self.replica, &self.deletions);
+                let (replica, own) = (&self.replica, &mut self.deletions);
                 connection.edge_receives(replica, own, history).await
             }
             3 => connection.pump().await,
             _ => {
                 let frames = connection.edge_side.on_local_write().await?;
                 connection
-                    .send(&frames, &self.replica, &self.deletions, history)
+                    .send(&frames, &self.replica, &mut self.deletions, history)
                     .await?;
                 Ok(!frames.is_empty())
             }
@@ -106,7 +106,7 @@ impl Edge {
         if let Some(connection) = &mut self.connection {
             let frames = connection.edge_side.on_tick().await?;
             connection
-                .send(&frames, &self.replica, &self.deletions, history)
+                .send(&frames, &self.replica, &mut self.deletions, history)
                 .await?;
         }
         Ok(())
@@ -161,7 +161,7 @@ impl Connection {
     async fn edge_receives(
         &mut self,
         replica: &Replica,
-        own: &OwnDeletions,
+        own: &mut OwnDeletions,
         history: &mut History,
     ) -> Result<bool> {
         let Some(frame) = self.to_edge.pop_front() else {
@@ -177,7 +177,7 @@ impl Connection {
         &mut self,
         frames: &[Bytes],
         replica: &Replica,
-        own: &OwnDeletions,
+        own: &mut OwnDeletions,
         history: &mut History,
     ) -> Result<()> {
         for frame in frames {
@@ -190,14 +190,14 @@ impl Connection {
                             // Anybody's, that a server has lost.
                             replica.plan.heal();
                             let id = &write.version.id;
-                            for event in replica.live_events(id, history, own).await? {
+                            for event in replica.live_events(id, history, Some(own)).await? {
                                 history.name_deletion(event, name.clone());
                             }
                             continue;
                         }
-                        let event = own.get(&write.version.id);
-                        let event = *event.expect("an edge sends its own deletions");
-                        history.name_deletion(event, name);
+                        let id = &write.version.id;
+                        let event = own.get_mut(id).expect("an edge sends its own deletions");
+                        *event = history.send_deletion(*event, id, name);
                     }
                 }
                 _ => {}

@@ -19,6 +19,8 @@ pub(crate) struct History {
     /// A deletion has no text to tell its event by, so it is known by the name of its dot or by its
     /// origin. Clones that delete one document under one sequence are one to everybody.
     deletions_by_name: BTreeMap<String, BTreeSet<Event>>,
+    /// Deletions of edges that were on their way to a server.
+    sent_deletions: BTreeSet<Event>,
 }
 
 impl History {
@@ -49,9 +51,36 @@ impl History {
             .insert(event);
     }
 
+    /// The event that is on its way under `name`. A replica that was cloned or put back takes a new
+    /// name and offers again what is pending: a write that comes after the first, and after nothing
+    /// that others wrote meanwhile. Texts are known by what they say; of deletions only names tell
+    /// the second from the first.
+    pub(crate) fn send_deletion(&mut self, event: Event, id: &str, name: String) -> Event {
+        let known = self.deletions_by_name.get(&name);
+        if known.is_some_and(|it| it.contains(&event)) {
+            return event;
+        }
+        let is_named = self.sent_deletions.contains(&event);
+        let mut sent = event;
+        if is_named {
+            sent = self.add(&[event]);
+            self.add_deletion(sent, id);
+        }
+        self.sent_deletions.insert(sent);
+        self.name_deletion(sent, name);
+        sent
+    }
+
     /// The events of the deletion that is called so.
     pub(crate) fn deletions_named(&self, name: &str) -> Option<&BTreeSet<Event>> {
         self.deletions_by_name.get(name)
+    }
+
+    /// The deletions that go by a name of `event` too, and itself.
+    pub(crate) fn same_deletions(&self, event: Event) -> BTreeSet<Event> {
+        let shared = self.deletions_by_name.values();
+        let shared = shared.filter(|it| it.contains(&event));
+        shared.flatten().copied().chain([event]).collect()
     }
 
     /// Whether the author of `event` had seen `earlier`, or it is the same.
@@ -68,7 +97,8 @@ impl History {
     /// Accepted events that nobody replaced and that do not live.
     pub(crate) fn lost(&self, live: &BTreeSet<Event>) -> Vec<Event> {
         let mut replaced = vec![false; self.len()];
-        for event in &self.accepted {
+        // What lives was taken in, though the server failed before it could say so.
+        for event in self.accepted.union(live) {
             for (earlier, is_replaced) in replaced.iter_mut().enumerate() {
                 *is_replaced |= earlier != *event && self.had_seen(*event, earlier);
             }
@@ -76,7 +106,8 @@ impl History {
         let is_accounted_for =
             |it: &Event| replaced[*it] || live.contains(it) || self.lost_with_disk.contains(it);
         // Deletions side by side say the same, and one of them stays. It may be one that the other's
-        // author had seen, where a lost disk had forgotten it and a clone brought it once more.
+        // author had seen, where a lost disk had forgotten it or a clone brought it once more: then
+        // it lives, or was replaced by somebody who is beside the other.
         let is_said_by_another = |it: &Event| {
             let mut others = self.deletions.iter();
             self.deletions.get(it).is_some_and(|id| {
@@ -85,12 +116,22 @@ impl History {
                     of == id
                         && other != it
                         && self.accepted.contains(other)
-                        && (is_beside || live.contains(other))
+                        && (is_beside || live.contains(other) || self.outlived(*it, *other))
                 })
             })
         };
         let is_missing = |it: &&Event| !is_accounted_for(it) && !is_said_by_another(it);
         self.accepted.iter().filter(is_missing).copied().collect()
+    }
+
+    /// Whether `earlier` was replaced by somebody who is beside `event`.
+    fn outlived(&self, event: Event, earlier: Event) -> bool {
+        self.accepted.iter().any(|by| {
+            *by != earlier
+                && self.had_seen(*by, earlier)
+                && !self.had_seen(*by, event)
+                && !self.had_seen(event, *by)
+        })
     }
 
     /// Pairs of live events of which one had seen the other.

@@ -95,21 +95,48 @@ impl Replica {
         Ok(contents)
     }
 
-    /// The events that live under a document, to the eyes of whoever writes here. `own` knows the
-    /// deletions that were made here and that no server has named yet.
+    /// The events that live under a document, to the eyes of whoever writes here. `own`, where this
+    /// is an edge, knows the deletions that were made here and that no server has named yet.
     pub(crate) async fn live_events(
         &self,
         id: &str,
         history: &History,
-        own: &OwnDeletions,
+        own: Option<&OwnDeletions>,
     ) -> Result<Vec<Event>> {
-        let read = self.database.read().await?;
-        let set = read.live_versions(id).await?;
+        let set = self.database.read().await?.live_versions(id).await?;
         let mut events = Vec::new();
         for live in &set.live {
-            events.extend(events_of(live, &read.version_name(live.dot)?, history, own));
+            events.extend(self.events_of(live, history, own).await?);
         }
         Ok(events)
+    }
+
+    /// The events that a version tells of: one but for deletions of clones, and but for what is no
+    /// deletion: an edge that has forgotten a document, because its server did not send it.
+    pub(crate) async fn events_of(
+        &self,
+        live: &Live<DocumentVersion>,
+        history: &History,
+        own: Option<&OwnDeletions>,
+    ) -> Result<Vec<Event>> {
+        if !live.value.is_deletion {
+            return Ok(vec![event_of(&live.value.body)]);
+        }
+        let read = self.database.read().await?;
+        let by_origin = live.origin.as_ref().map(name_of);
+        let known = by_origin.and_then(|origin| history.deletions_named(&origin));
+        let name = read.version_name(live.dot)?;
+        if let Some(events) = known.or_else(|| history.deletions_named(&name)) {
+            return Ok(events.iter().copied().collect());
+        }
+        let own = own.unwrap_or_else(|| panic!("whose deletion is {live:?}?"));
+        let pending = read.pending_documents(0, usize::MAX).await?;
+        if pending.iter().any(|it| it.id == live.value.id) {
+            let same = history.same_deletions(own[&live.value.id]);
+            return Ok(same.into_iter().collect());
+        }
+        assert!(live.origin.is_none(), "whose deletion is {live:?}?");
+        Ok(Vec::new())
     }
 
     /// Deletes a document; answers the name of the deletion's dot, or `None` if there was nothing.
@@ -161,25 +188,6 @@ pub(crate) type OwnDeletions = std::collections::BTreeMap<String, Event>;
 /// What a deletion of an edge is called on servers.
 pub(crate) fn name_of(origin: &Origin) -> String {
     format!("{origin:?}")
-}
-
-/// The events that a version, whose dot is called `name`, tells of: one but for deletions of clones.
-pub(crate) fn events_of(
-    live: &Live<DocumentVersion>,
-    name: &str,
-    history: &History,
-    own: &OwnDeletions,
-) -> Vec<Event> {
-    if !live.value.is_deletion {
-        return vec![event_of(&live.value.body)];
-    }
-    let by_origin = live.origin.as_ref().map(name_of);
-    let known = by_origin.and_then(|origin| history.deletions_named(&origin));
-    if let Some(events) = known.or_else(|| history.deletions_named(name)) {
-        return events.iter().copied().collect();
-    }
-    let own = own.get(&live.value.id);
-    vec![*own.unwrap_or_else(|| panic!("whose deletion is {live:?}?"))]
 }
 
 /// The event that a document's text tells of.

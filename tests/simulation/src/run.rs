@@ -15,7 +15,7 @@ use crate::choice::Choice;
 use crate::edge::Edge;
 use crate::faults::Faults;
 use crate::history::{Event, History};
-use crate::replica::{Contents, OwnDeletions, Replica, World, events_of};
+use crate::replica::{Contents, OwnDeletions, Replica, World};
 use crate::server::Server;
 
 /// The size of a run.
@@ -257,7 +257,7 @@ impl Run {
         let id = self.id();
         let is_deletion = self.deletes();
         let edge = &mut self.edges[at];
-        let own = &edge.deletions;
+        let own = Some(&edge.deletions);
         let before = edge.replica.live_events(&id, &self.history, own).await;
         let Some(before) = tolerated(before)? else {
             return Ok(());
@@ -282,8 +282,7 @@ impl Run {
         let id = self.id();
         let is_deletion = self.deletes();
         let replica = &self.servers[self.choice.below(self.servers.len())].replica;
-        let own = OwnDeletions::new();
-        let before = replica.live_events(&id, &self.history, &own).await;
+        let before = replica.live_events(&id, &self.history, None).await;
         let Some(before) = tolerated(before)? else {
             return Ok(());
         };
@@ -353,18 +352,17 @@ impl Run {
             return Ok(());
         }
         self.servers.iter().for_each(|it| it.replica.plan.heal());
-        let own = OwnDeletions::new();
         for document in 0..self.settings.documents {
             let id = format!("things/{document}");
             let mut elsewhere: Vec<Event> = Vec::new();
             for (other, server) in self.servers.iter().enumerate() {
                 if other != at {
-                    let events = server.replica.live_events(&id, &self.history, &own).await?;
+                    let events = server.replica.live_events(&id, &self.history, None).await?;
                     elsewhere.extend(events);
                 }
             }
             let replica = &self.servers[at].replica;
-            for event in replica.live_events(&id, &self.history, &own).await? {
+            for event in replica.live_events(&id, &self.history, None).await? {
                 if !elsewhere.iter().any(|it| self.history.had_seen(*it, event)) {
                     self.history.lost_with_disk.insert(event);
                 }
@@ -434,13 +432,13 @@ impl Run {
         for document in 0..self.settings.documents {
             let id = format!("things/{document}");
             let first = &self.servers[0].replica;
-            let none = OwnDeletions::new();
-            let expected = shown(first, &id, &self.history, &none).await?;
-            let events = first.live_events(&id, &self.history, &none).await?;
+            let expected = shown(first, &id, &self.history, None).await?;
+            let events = first.live_events(&id, &self.history, None).await?;
             report.false_conflicts += self.history.false_conflicts(&events);
             live.extend(events);
-            let servers = self.servers.iter().map(|it| (&it.replica, &none));
-            let edges = self.edges.iter().map(|it| (&it.replica, &it.deletions));
+            let servers = self.servers.iter().map(|it| (&it.replica, None));
+            let edges = self.edges.iter();
+            let edges = edges.map(|it| (&it.replica, Some(&it.deletions)));
             for (replica, own) in servers.chain(edges) {
                 let actual = shown(replica, &id, &self.history, own).await?;
                 report.longest_vector = report.longest_vector.max(actual.1);
@@ -473,7 +471,7 @@ async fn shown(
     replica: &Replica,
     id: &str,
     history: &History,
-    own: &OwnDeletions,
+    own: Option<&OwnDeletions>,
 ) -> Result<Shown> {
     let read = replica.database.read().await?;
     let set = read.live_versions(id).await?;
@@ -481,7 +479,7 @@ async fn shown(
     let mut live = Vec::new();
     for version in &set.live {
         let name = read.version_name(version.dot)?;
-        for event in events_of(version, &name, history, own) {
+        for event in replica.events_of(version, history, own).await? {
             live.push((name.clone(), event));
         }
     }

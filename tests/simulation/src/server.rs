@@ -89,6 +89,7 @@ impl Server {
                 source: (&name).into(),
                 facts: part.facts,
                 states: part.states,
+                seen: part.seen,
                 up_to: part.up_to,
                 is_end,
             };
