@@ -1,6 +1,7 @@
 // Many documents one after the other, without a session that remembers them.
 
-import type { DocumentSession, SessionOptions } from './session.js';
+import type { DocumentSession } from './session.js';
+import type { SessionOptions } from './session_options.js';
 import type { Metadata } from './entity.js';
 import { PinyonError } from './errors.js';
 import type { AttachmentContent } from './session_attachments.js';

@@ -2,11 +2,17 @@
 
 import pluralize from 'pluralize';
 
+import type { OptimisticConcurrencyMode } from './session_options.js';
+import { refuse, refuseAll } from './unsupported.js';
+
 /** A class whose instances are stored. */
 export type EntityClass<T extends object = object> = new (...args: never[]) => T;
 
 /** A class, or the name of one. */
 export type DocumentType<T extends object = object> = EntityClass<T> | string;
+
+/** Makes the id of an entity that is stored without one. */
+export type IdConvention = (databaseName: string, entity: object) => Promise<string>;
 
 /** How entities become documents. Replace what your application does differently. */
 export class DocumentConventions {
@@ -16,6 +22,8 @@ export class DocumentConventions {
     identityPartsSeparator = '/';
     /** Whether changes of loaded documents are refused when somebody else changed them first. */
     useOptimisticConcurrency = true;
+    /** Instead: nothing is checked, what is written, or what was read too. */
+    optimisticConcurrencyMode: OptimisticConcurrencyMode | undefined;
     /** The collection of entities that are no instances of a class; `undefined` for none. */
     findCollectionNameForObjectLiteral: (entity: object) => string | undefined = () => undefined;
     /** The collection of a class's instances; what it does not know, as it is by default. */
@@ -24,7 +32,18 @@ export class DocumentConventions {
     transformClassCollectionNameToDocumentIdPrefix: (collection: string) => string = (collection) =>
         collection.replace(/[^A-Z]/g, '').length <= 1 ? collection.toLowerCase() : collection;
 
+    /** The ids of entities for whose class no convention was registered; what is there unless told is `generateId()` of devices. */
+    documentIdGenerator: IdConvention | undefined;
+    /** The class of a loaded document, before what its metadata say. */
+    findJsType: ((id: string, document: object) => EntityClass | undefined) | undefined;
+    /** What documents say of their class: its name unless told. */
+    findJsTypeName: (type: DocumentType) => string = nameOf;
+    /** Whether changes of an entity are not to be saved. */
+    shouldIgnoreEntityChanges: ((session: object, entity: object, documentId: string) => boolean) | undefined;
+
     readonly #types = new Map<string, EntityClass>();
+    readonly #idConventions = new Map<EntityClass, IdConvention>();
+    readonly #idProperties = new Map<EntityClass, string>();
 
     /** `Children` of `Child`. */
     static defaultGetCollectionName(type: DocumentType): string {
@@ -35,6 +54,66 @@ export class DocumentConventions {
     registerEntityType(entityClass: EntityClass, name = entityClass.name): this {
         this.#types.set(name, entityClass);
         return this;
+    }
+
+    /** The same. */
+    registerJsType(entityClass: EntityClass, name = entityClass.name): this {
+        return this.registerEntityType(entityClass, name);
+    }
+
+    /** Makes the ids of a class's instances, and of those derived from it. */
+    registerIdConvention(entityClass: EntityClass, convention: IdConvention): this {
+        this.#idConventions.set(entityClass, convention);
+        return this;
+    }
+
+    /** The property that holds the id of a class's instances. */
+    registerEntityIdPropertyName(entityClass: EntityClass, idProperty: string): void {
+        this.#idProperties.set(entityClass, idProperty);
+    }
+
+    getIdentityProperty(type?: DocumentType): string {
+        const entityClass = typeof type === 'string' ? this.#types.get(type) : type;
+        return (entityClass && this.#idProperties.get(entityClass)) ?? this.identityProperty;
+    }
+
+    /** @internal */
+    identityPropertyOf(entity: object): string {
+        // Most register none.
+        return this.#idProperties.size === 0 ? this.identityProperty : this.getIdentityProperty(entity.constructor as EntityClass);
+    }
+
+    /** @internal What makes the id of an entity, unless that is done here. */
+    idConventionOf(entity: object): IdConvention | undefined {
+        // Most register none.
+        if (this.#idConventions.size === 0) return this.documentIdGenerator;
+        // The class nearest to its own.
+        for (let type = Object.getPrototypeOf(entity) as object | null; type; type = Object.getPrototypeOf(type) as object | null) {
+            const convention = this.#idConventions.get(type.constructor as EntityClass);
+            if (convention) return convention;
+        }
+        return this.documentIdGenerator;
+    }
+
+    /** The id that storing the entity without one would give it. */
+    async generateDocumentId(databaseName: string, entity: object): Promise<string> {
+        return this.idConventionOf(entity)?.(databaseName, entity) ?? this.generateId(this.getCollectionNameForEntity(entity));
+    }
+
+    getCollectionNameForEntity(entity: object): string | undefined {
+        return this.describe(entity).collection;
+    }
+
+    getJsTypeByDocumentType(type: DocumentType): EntityClass | undefined {
+        return this.classOf(type);
+    }
+
+    isUseOptimisticConcurrency(): boolean {
+        return this.useOptimisticConcurrency;
+    }
+
+    setUseOptimisticConcurrency(value: boolean): void {
+        this.useOptimisticConcurrency = value;
     }
 
     getCollectionNameForType(type: DocumentType): string {
@@ -60,7 +139,7 @@ export class DocumentConventions {
         const type = this.typeOf(entity, documentType);
         if (type === undefined) return { collection: this.findCollectionNameForObjectLiteral(entity), typeName: undefined };
         this.classOf(type);
-        return { collection: this.getCollectionNameForType(type), typeName: nameOf(type) };
+        return { collection: this.getCollectionNameForType(type), typeName: this.findJsTypeName(type) };
     }
 
     /** @internal An id nobody else makes, however long this device was offline. */
@@ -70,7 +149,24 @@ export class DocumentConventions {
     }
 }
 
-const nameOf = (type: DocumentType): string => (typeof type === 'string' ? type : type.name);
+function nameOf(type: DocumentType): string {
+    return typeof type === 'string' ? type : type.name;
+}
+
+refuseAll(DocumentConventions.prototype, { registerQueryValueConverter: 'give queries the values that documents have' });
+/** Settings that would change results, and the only value that they can have here. */
+const SETTINGS: [names: string, value: unknown, why: string][] = [
+    ['localToServerFieldNameConverter serverToLocalFieldNameConverter', undefined, 'names are stored as they are written'],
+    ['objectMapper dateUtil', undefined, 'entities are made of documents in one way'],
+    ['returnPlainJsObjects storeDatesWithTimezoneInfo', false, 'entities are made of documents in one way'],
+    ['storeDatesInUtc', true, 'dates are stored in UTC'],
+];
+for (const [names, value, why] of SETTINGS) {
+    for (const name of names.split(' ')) {
+        const set = (given: unknown): void => { if ((given ?? value) !== value) refuse(`the convention ${name}`, why); };
+        Object.defineProperty(DocumentConventions.prototype, name, { set, get: () => value, configurable: true });
+    }
+}
 
 const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
 let lastTime = 0;

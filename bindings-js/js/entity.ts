@@ -67,7 +67,7 @@ export function textOf(tracked: TrackedEntity, conventions: DocumentConventions)
     try {
         const { entity } = tracked;
         // A copy without the two names: a replacer function would be called for every value inside.
-        const { [conventions.identityProperty]: _id, [METADATA]: _metadata, ...rest } = (
+        const { [conventions.identityPropertyOf(entity)]: _id, [METADATA]: _metadata, ...rest } = (
             typeof entity.toJSON === 'function' ? (entity.toJSON as () => Record<string, unknown>)() : entity
         );
         ({ text: body, types } = bodyText(rest));
@@ -119,11 +119,11 @@ export function ofParts(
     const id = metadata['@id'] as string;
     reviveTypes(body, metadata);
     const asked = conventions.classOf(documentType);
-    const own = conventions.classOf(metadata['Raven-Node-Type'] as string | null | undefined);
+    const own = conventions.classOf(conventions.findJsType?.(id, body) ?? (metadata['Raven-Node-Type'] as string | null | undefined));
     // What is asked for, or the class derived from it that was stored.
     const entityClass = !asked || own?.prototype instanceof asked ? own : asked;
     const entity: Record<string, unknown> = entityClass ? Object.assign(instanceOf(entityClass), body) : body;
-    entity[conventions.identityProperty] = id;
+    entity[conventions.identityPropertyOf(entity)] = id;
     return {
         id,
         entity,

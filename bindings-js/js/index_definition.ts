@@ -4,6 +4,7 @@ import type { DocumentConventions, DocumentType } from './conventions.js';
 import { PinyonError } from './errors.js';
 
 export type FieldIndexing = 'Default' | 'Search' | 'Exact' | 'No';
+export type FieldTermVector = 'No' | 'Yes' | 'WithPositions' | 'WithOffsets' | 'WithPositionsAndOffsets';
 
 /** How a field of an index is made into terms, and whether its values are kept. */
 export interface IndexFieldOptions {
@@ -13,6 +14,8 @@ export interface IndexFieldOptions {
     /** Whether values are kept, to be shown by `selectFields`. */
     storage?: boolean | 'Yes' | 'No';
     suggestions?: boolean;
+    /** Nothing needs it here; it is kept for servers. */
+    termVector?: FieldTermVector;
 }
 
 /** A map: what an index holds of a document. An object, an array of them, or nothing. */
@@ -89,9 +92,15 @@ export function toWire({ name, maps, reduce, fields = {}, ...rest }: IndexDefini
     const mapped = Array.isArray(maps)
         ? maps
         : Object.entries(maps).flatMap(([collection, map]) => [map].flat().map((it) => mapText(name, collection, it)));
-    const options = Object.entries(fields).map(([field, { indexing, analyzer, storage, suggestions }]) => {
+    const options = Object.entries(fields).map(([field, { indexing, analyzer, storage, suggestions, termVector }]) => {
         const stored = storage === true || storage === 'Yes' ? 'Yes' : 'No';
-        return [field, { Indexing: indexing, Analyzer: analyzer, Suggestions: suggestions, Storage: storage === undefined ? undefined : stored }];
+        return [field, {
+            Indexing: indexing,
+            Analyzer: analyzer,
+            Suggestions: suggestions,
+            Storage: storage === undefined ? undefined : stored,
+            TermVector: termVector,
+        }];
     });
     return JSON.stringify({
         ...rest.other,
@@ -169,6 +178,10 @@ export abstract class AbstractJavaScriptIndexCreationTask<T extends object = any
 
     protected suggestion(field: string): void {
         this.#field(field).suggestions = true;
+    }
+
+    protected termVector(field: string, termVector: FieldTermVector): void {
+        this.#field(field).termVector = termVector;
     }
 
     #field(name: string): IndexFieldOptions {

@@ -1,12 +1,12 @@
 // Live queries and documents: results that follow what is stored, as callbacks and as async iterators.
 
 import type { DocumentConventions, DocumentType } from './conventions.js';
+import { projected, type ProjectionShape, type QueryStatistics } from './asked_query.js';
 import { toEntity, type Metadata } from './entity.js';
 import { toError, type PinyonError } from './errors.js';
 import { tellAll } from './listeners.js';
 import { asStored } from './nested_types.js';
 import type { LiveAnswer, LiveRequest } from './protocol.js';
-import type { QueryStatistics } from './query.js';
 
 /** @internal Begins to follow, and gives what ends it. */
 export interface LiveSource {
@@ -233,11 +233,12 @@ class Entities {
     }
 
     /** A projection, or the result of a group. */
-    projection(result: WireDocument, last: object | undefined): object {
-        const { '@metadata': metadata, ...entity } = result;
+    projection(result: WireDocument, shape: ProjectionShape, last: unknown): unknown {
+        const { '@metadata': metadata, ...body } = result;
+        const entity = projected(body, shape);
         const isSame = last !== undefined && JSON.stringify(last) === JSON.stringify(entity);
         const kept = isSame ? last : entity;
-        this.#metadata.set(kept, (metadata ?? {}) as Metadata);
+        if (typeof kept === 'object' && kept !== null) this.#metadata.set(kept, (metadata ?? {}) as Metadata);
         return kept;
     }
 }
@@ -246,9 +247,16 @@ class Entities {
 export class LiveQuery<T extends object> extends Live<readonly T[], LiveResults<T>> {
     readonly #entities: Entities;
     readonly #documentType: DocumentType<T> | undefined;
+    readonly #shape: ProjectionShape;
 
     /** @internal */
-    constructor(source: LiveSource, query: string, parameters: Record<string, unknown>, documentType?: DocumentType<T>) {
+    constructor(
+        source: LiveSource,
+        query: string,
+        parameters: Record<string, unknown>,
+        documentType?: DocumentType<T>,
+        shape: ProjectionShape = {},
+    ) {
         const entities = new Entities(source.conventions);
         super(source, { query: JSON.stringify({ query, parameters: asStored(parameters) }) }, {
             results: [], includes: {}, statistics: undefined, error: undefined, isLoading: true,
@@ -256,6 +264,7 @@ export class LiveQuery<T extends object> extends Live<readonly T[], LiveResults<
         });
         this.#entities = entities;
         this.#documentType = documentType;
+        this.#shape = shape;
     }
 
     protected override valueOf(state: LiveResults<T>): readonly T[] {
@@ -275,7 +284,7 @@ export class LiveQuery<T extends object> extends Live<readonly T[], LiveResults<
             const results = answer.Results.map((result, at) => {
                 const metadata = (result['@metadata'] ?? {}) as Metadata;
                 const isDocument = metadata['@projection'] !== true && typeof metadata['@id'] === 'string';
-                const entity = isDocument ? entityOf(result, this.#documentType) : this.#entities.projection(result, last.results[at]);
+                const entity = isDocument ? entityOf(result, this.#documentType) : this.#entities.projection(result, this.#shape, last.results[at]);
                 return entity as T;
             });
             const isSame = results.length === last.results.length && results.every((it, at) => it === last.results[at]);

@@ -1,14 +1,24 @@
 // Queries: built call by call, or written in RQL.
 
-import type { DocumentType, EntityClass } from './conventions.js';
-import { instanceOf as instanceOfEntity } from './entity.js';
+import { AskedQuery, PROJECTED_TYPES } from './asked_query.js';
+import { Conditions } from './conditions.js';
+import type { DocumentType } from './conventions.js';
 import { PinyonError } from './errors.js';
-import { instanceOf, type IndexTask } from './index_definition.js';
+import { AggregationDocumentQuery, computedByName, facetText, type FacetGiven, type FacetResult } from './facets.js';
+import { FilterFactory } from './filtering.js';
+import { aliasText, GroupByDocumentQuery, groupKeyText, type GroupBy } from './grouping.js';
 import { includePaths, type IncludeBuilder } from './includes.js';
-import { LiveQuery } from './live.js';
-import { asStored, reviveTypes } from './nested_types.js';
-import { answerQuery, type Answered } from './reading.js';
+import { instanceOf, type IndexTask } from './index_definition.js';
+import { MoreLikeThisUsingDocument, MoreLikeThisUsingDocumentForDocumentQuery, moreLikeThisOf, type MoreLikeThisBase, type MoreLikeThisBuilder } from './more_like_this.js';
+import { NESTED_TYPES } from './nested_types.js';
+import { QueryData } from './query_data.js';
+import type { ExplanationOptions, Explanations, HighlightingParameters, Highlightings } from './remarks.js';
+import { path, quoted } from './rql_text.js';
 import type { DocumentSession } from './session.js';
+import { distanceText, type DynamicSpatialField } from './spatial.js';
+import { SuggestionDocumentQuery, suggestionText, type SuggestionGiven } from './suggestions.js';
+import { refuse, refuseAll } from './unsupported.js';
+import { ConditionedQuery } from './where.js';
 
 /** What a query is over. */
 export interface QueryOptions<T extends object> {
@@ -19,103 +29,17 @@ export interface QueryOptions<T extends object> {
     documentType?: DocumentType<T>;
 }
 
-/** What is known of a query's answer beside its results. */
-export interface QueryStatistics {
-    totalResults: number;
-    indexName: string;
-    /** Whether the index had not caught up with the documents. */
-    isStale: boolean;
-    /** Changes when the results do. */
-    resultEtag: string;
-}
-
 /** How values are ordered: as text, unless told otherwise. */
 export type OrderingType = 'String' | 'Long' | 'Double' | 'AlphaNumeric';
+/** Where results without a value stand. */
+export type NullsOrdering = 'Default' | 'First' | 'Last';
 
 const ORDERINGS: Record<OrderingType, string> = {
     String: '', Long: ' as long', Double: ' as double', AlphaNumeric: ' as alphanumeric',
 };
+const NULLS: Record<NullsOrdering, string> = { Default: '', First: ' nulls first', Last: ' nulls last' };
 
-/** A query, however it is written. */
-abstract class AskedQuery<T extends object> {
-    protected readonly session: DocumentSession;
-    protected readonly parameters: Record<string, unknown> = {};
-    protected readonly documentType: DocumentType<T> | undefined;
-    protected projectionClass: EntityClass | undefined;
-    #waits = false;
-    #tell: (statistics: QueryStatistics) => void = () => undefined;
-
-    /** @internal */
-    constructor(session: DocumentSession, documentType?: DocumentType<T>) {
-        this.session = session;
-        this.documentType = documentType;
-    }
-
-    /** The query in RQL. */
-    abstract toString(): string;
-
-    /** Waits until the index has caught up with what is stored now. */
-    waitForNonStaleResults(): this {
-        this.#waits = true;
-        return this;
-    }
-
-    /** Calls back with the answer's statistics. */
-    statistics(callback: (statistics: QueryStatistics) => void): this {
-        this.#tell = callback;
-        return this;
-    }
-
-    /** All results. Whole documents belong to the session, projections do not. */
-    all(): Promise<T[]> {
-        return this.ask();
-    }
-
-    /**
-     * The results, and what they become: told whenever what is stored changes them. They belong to
-     * no session.
-     */
-    live(): LiveQuery<T> {
-        return new LiveQuery<T>(this.session.liveSource, this.toString(), { ...this.parameters }, this.documentType);
-    }
-
-    /** @internal */
-    toWire(waits: boolean): Record<string, unknown> {
-        return { query: this.toString(), parameters: asStored(this.parameters), waitForNonStaleResults: waits };
-    }
-
-    /** @internal The ids of the results that are documents. */
-    async ids(): Promise<string[]> {
-        const { results } = await this.#answer();
-        return results.flatMap(({ metadata }) => (metadata['@id'] as string | undefined) ?? []);
-    }
-
-    #answer(): Promise<Answered> {
-        this.session.requestCount += 1;
-        return answerQuery(this.session.connection, this.toWire(this.#waits));
-    }
-
-    /** @internal */
-    protected async ask(): Promise<T[]> {
-        const { session } = this;
-        const { facts, results, includes } = await this.#answer();
-        this.#tell({
-            totalResults: facts.TotalResults,
-            indexName: facts.IndexName,
-            isStale: facts.IsStale,
-            resultEtag: facts.ResultEtag,
-        });
-        if (!session.options.noTracking) for (const [id, found] of includes) session.track(id, found, undefined);
-        return results.flatMap((found) => {
-            const { body, metadata } = found;
-            if (metadata['@projection'] === true || typeof metadata['@id'] !== 'string') {
-                reviveTypes(body as Record<string, unknown>, metadata);
-                return (this.projectionClass ? Object.assign(instanceOfEntity(this.projectionClass), body) : body) as T;
-            }
-            return (session.track(metadata['@id'], found, this.documentType) ?? []) as T[];
-        });
-    }
-}
+const METADATA_TYPES = `${path(`@metadata.${NESTED_TYPES}`)} as ${PROJECTED_TYPES}`;
 
 /** A query in RQL: `session.advanced.rawQuery('from Orders where total > $least')`. */
 export class RawDocumentQuery<T extends object> extends AskedQuery<T> {
@@ -127,27 +51,29 @@ export class RawDocumentQuery<T extends object> extends AskedQuery<T> {
         this.#text = text;
     }
 
-    addParameter(name: string, value: unknown): this {
-        this.parameters[name] = value;
-        return this;
+    override toString(): string {
+        return [this.#text, ...this.limitText()].join(' ');
     }
 
-    override toString(): string {
-        return this.#text;
+    /** The facets that a query ends in, by name. */
+    executeAggregation(): Promise<Record<string, FacetResult>> {
+        return computedByName<FacetResult>(this);
     }
 }
 
 /** A query built call by call: `session.query({ collection: 'Orders' }).whereEquals('customer', id).all()`. */
-export class DocumentQuery<T extends object> extends AskedQuery<T> {
+export class DocumentQuery<T extends object> extends ConditionedQuery<T> {
     readonly #source: string;
-    readonly #where: string[] = [];
+    readonly indexName: string | undefined;
+    #alias: string | undefined;
+    #groupKeys: string[] = [];
+    #filter: Conditions | undefined;
+    #filterLimit: number | undefined;
     readonly #orders: string[] = [];
-    readonly #includes: string[] = [];
-    #fields: string[] = [];
-    #isNegated = false;
+    #select: string[] = [];
+    /** Whether documents are asked what of them JSON does not have. */
+    #asksForTypes = false;
     #isDistinct = false;
-    #skip = 0;
-    #take: number | undefined;
 
     /** @internal */
     constructor(session: DocumentSession, options: QueryOptions<T>) {
@@ -157,109 +83,128 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
         if ((collection === undefined) === (indexName === undefined)) {
             throw new PinyonError('InvalidRequest', 'a query is over a collection or an index');
         }
+        this.indexName = indexName;
         this.#source = indexName === undefined ? `from ${quoted(collection as string)}` : `from index ${quoted(indexName)}`;
     }
 
-    whereEquals(field: string, value: unknown, exact = false): this {
-        return this.#compare(field, '=', value, exact);
+    get isDistinct(): boolean {
+        return this.#isDistinct;
     }
 
-    whereNotEquals(field: string, value: unknown, exact = false): this {
-        return this.#compare(field, '!=', value, exact);
+    /** The same results as entities of another type. */
+    ofType<R extends object>(resultClass: DocumentType<R>): DocumentQuery<R> {
+        const query = this as unknown as DocumentQuery<R>;
+        query.documentType = resultClass;
+        return query;
     }
 
-    whereGreaterThan(field: string, value: unknown, exact = false): this {
-        return this.#compare(field, '>', value, exact);
-    }
-
-    whereGreaterThanOrEqual(field: string, value: unknown, exact = false): this {
-        return this.#compare(field, '>=', value, exact);
-    }
-
-    whereLessThan(field: string, value: unknown, exact = false): this {
-        return this.#compare(field, '<', value, exact);
-    }
-
-    whereLessThanOrEqual(field: string, value: unknown, exact = false): this {
-        return this.#compare(field, '<=', value, exact);
-    }
-
-    whereBetween(field: string, start: unknown, end: unknown, exact = false): this {
-        return this.#add(`${path(field)} between ${this.#parameter(start)} and ${this.#parameter(end)}`, exact);
-    }
-
-    whereIn(field: string, values: unknown[], exact = false): this {
-        return this.#add(`${path(field)} in (${this.#parameter(values)})`, exact);
-    }
-
-    /** Arrays that have any of the values. */
-    containsAny(field: string, values: unknown[]): this {
-        return this.whereIn(field, values);
-    }
-
-    /** Arrays that have all of the values. */
-    containsAll(field: string, values: unknown[]): this {
-        return this.#add(`${path(field)} all in (${this.#parameter(values)})`);
-    }
-
-    whereStartsWith(field: string, value: string, exact = false): this {
-        return this.#add(`startsWith(${path(field)}, ${this.#parameter(value)})`, exact);
-    }
-
-    whereEndsWith(field: string, value: string, exact = false): this {
-        return this.#add(`endsWith(${path(field)}, ${this.#parameter(value)})`, exact);
-    }
-
-    whereExists(field: string): this {
-        return this.#add(`exists(${path(field)})`);
-    }
-
-    whereRegex(field: string, pattern: string): this {
-        return this.#add(`regex(${path(field)}, ${this.#parameter(pattern)})`);
-    }
-
-    /** Documents that have any of the words, or all of them. */
-    search(field: string, words: string, operator: 'OR' | 'AND' = 'OR'): this {
-        return this.#add(`search(${path(field)}, ${this.#parameter(words)}${operator === 'AND' ? ', and' : ''})`);
-    }
-
-    andAlso(): this {
-        this.#where.push('and');
+    /** Documents, or entries, like another: of an index whose fields are searched for words. */
+    moreLikeThis(given: MoreLikeThisBase | ((builder: MoreLikeThisBuilder<this>) => void)): this {
+        const wanted = moreLikeThisOf<this>(given);
+        let like = 'true';
+        if (wanted instanceof MoreLikeThisUsingDocument) like = this.parameter(wanted.documentJson);
+        if (wanted instanceof MoreLikeThisUsingDocumentForDocumentQuery) like = this.#conditionsOf(wanted.forDocumentQuery);
+        const options = wanted.options ? `, ${this.parameter({ ...wanted.options })}` : '';
+        this.conditions.add(`moreLikeThis(${like}${options})`);
         return this;
     }
 
-    orElse(): this {
-        this.#where.push('or');
+    #conditionsOf(build: (query: this) => unknown): string {
+        const { conditions } = this;
+        this.conditions = new Conditions((value) => this.parameter(value));
+        try {
+            build(this);
+            return this.conditions.toString();
+        } finally {
+            this.conditions = conditions;
+        }
+    }
+
+    /** Conditions over what was found, looked at document by document: at most so many of them. */
+    filter(builder: (factory: FilterFactory) => void, limit?: number): this {
+        const parameter = (value: unknown): string => this.parameter(value);
+        this.#filter ??= new Conditions(parameter);
+        builder(new FilterFactory(this.#filter, parameter));
+        this.#filterLimit = limit ?? this.#filterLimit;
         return this;
     }
 
-    /** Turns the next condition round. */
-    not(): this {
-        this.#isNegated = !this.#isNegated;
-        return this;
+    /** Groups of the documents of a collection that have the same there; then say what is shown of each. */
+    groupBy(field: string | GroupBy, ...fields: (string | GroupBy)[]): GroupByDocumentQuery<T> {
+        if (this.indexName !== undefined) throw new PinyonError('InvalidRequest', 'groupBy() needs a collection; an index groups in its reduce');
+        this.#groupKeys = [field, ...fields].map(groupKeyText);
+        return new GroupByDocumentQuery<T>(this);
     }
 
-    openSubclause(): this {
-        return this.#add('(');
+    /** Counts results by the values or ranges of fields: `aggregateBy((it) => it.byField('brand')).execute()`. */
+    aggregateBy(...facets: FacetGiven[]): AggregationDocumentQuery {
+        const add = (facet: FacetGiven): void => this.addSelect(facetText(facet, (value) => this.parameter(value)));
+        facets.forEach(add);
+        return new AggregationDocumentQuery(this, add);
     }
 
-    closeSubclause(): this {
-        this.#where.push(')');
-        return this;
+    /** The same, by the facets of a stored document. */
+    aggregateUsing(facetSetupDocumentId: string): AggregationDocumentQuery {
+        this.addSelect(`facet(id(${this.parameter(facetSetupDocumentId)}))`);
+        return new AggregationDocumentQuery(this, () => {
+            throw new PinyonError('InvalidRequest', 'andAggregateBy() cannot follow aggregateUsing()');
+        });
     }
 
-    orderBy(field: string, ordering: OrderingType = 'String'): this {
-        this.#orders.push(`${path(field)}${ORDERINGS[ordering]}`);
-        return this;
+    /** Terms like what was typed, of an index whose field has the option. */
+    suggestUsing(suggestion: SuggestionGiven): SuggestionDocumentQuery {
+        const add = (given: SuggestionGiven): void => this.addSelect(suggestionText(given, (value) => this.parameter(value)));
+        add(suggestion);
+        return new SuggestionDocumentQuery(this, add);
     }
 
-    orderByDescending(field: string, ordering: OrderingType = 'String'): this {
-        this.#orders.push(`${path(field)}${ORDERINGS[ordering]} desc`);
-        return this;
+    orderBy(field: string, ordering: OrderingType | NullsOrdering = 'String', andOrdering?: OrderingType): this {
+        return this.#order(field, '', ordering, andOrdering);
     }
 
+    orderByDescending(field: string, ordering: OrderingType | NullsOrdering = 'String', andOrdering?: OrderingType): this {
+        return this.#order(field, ' desc', ordering, andOrdering);
+    }
+
+    addOrder(field: string, descending: boolean, ordering: OrderingType = 'String'): this {
+        return this.#order(field, descending ? ' desc' : '', ordering);
+    }
+
+    /** The best match first. */
     orderByScore(): this {
         this.#orders.push('score()');
+        return this;
+    }
+
+    orderByScoreDescending(): this {
+        this.#orders.push('score() desc');
+        return this;
+    }
+
+    /** The nearest first, from a point or from a shape in well-known text; rounded, if a factor is given. */
+    orderByDistance(field: string | DynamicSpatialField, latitude: number, longitude: number, ...rest: (number | NullsOrdering)[]): this;
+    orderByDistance(field: string | DynamicSpatialField, shapeWkt: string, ...rest: (number | NullsOrdering)[]): this;
+    orderByDistance(field: string | DynamicSpatialField, place: number | string, ...rest: unknown[]): this {
+        return this.#orderByDistance('', field, place, rest);
+    }
+
+    orderByDistanceDescending(field: string | DynamicSpatialField, latitude: number, longitude: number, ...rest: (number | NullsOrdering)[]): this;
+    orderByDistanceDescending(field: string | DynamicSpatialField, shapeWkt: string, ...rest: (number | NullsOrdering)[]): this;
+    orderByDistanceDescending(field: string | DynamicSpatialField, place: number | string, ...rest: unknown[]): this {
+        return this.#orderByDistance(' desc', field, place, rest);
+    }
+
+    #orderByDistance(direction: string, field: string | DynamicSpatialField, place: number | string, rest: unknown[]): this {
+        const { text, nulls } = distanceText(field, place, rest, (value) => this.parameter(value));
+        this.#orders.push(`${text}${direction}${NULLS[nulls as NullsOrdering] ?? ''}`);
+        return this;
+    }
+
+    #order(field: string, direction: string, ordering: OrderingType | NullsOrdering, andOrdering?: OrderingType): this {
+        if (typeof ordering === 'object') refuse('orderBy() with a sorterName', 'there are no custom sorters');
+        const nulls = NULLS[ordering as NullsOrdering] ?? '';
+        const type = ORDERINGS[andOrdering ?? (ordering as OrderingType)] ?? '';
+        this.#orders.push(`${this.path(field)}${type}${direction}${nulls}`);
         return this;
     }
 
@@ -275,115 +220,92 @@ export class DocumentQuery<T extends object> extends AskedQuery<T> {
         return this;
     }
 
+    /** Pieces of a text with the words in them that were searched; `callback` is given what will have them. */
+    highlight(parameters: HighlightingParameters, callback: (highlightings: Highlightings) => void): this {
+        this.addHighlight(parameters, callback);
+        return this;
+    }
+
+    /** Why each result is one; `callback` is given what will have it. */
+    includeExplanations(callback: (explanations: Explanations) => void): this;
+    includeExplanations(options: ExplanationOptions, callback: (explanations: Explanations) => void): this;
+    includeExplanations(first: ExplanationOptions | ((it: Explanations) => void), second?: (it: Explanations) => void): this {
+        if (typeof first === 'function') this.addExplanations(undefined, first);
+        else this.addExplanations(first, second ?? (() => undefined));
+        return this;
+    }
+
     /** Brings along what results refer to; it is loaded without another request. */
     include(fields: string | ((builder: IncludeBuilder) => void)): this {
         // Quoted: it may be called as a word of the language is.
-        this.#includes.push(...includePaths(typeof fields === 'string' ? [fields] : fields).map(quoted));
+        this.includes.push(...includePaths(typeof fields === 'string' ? [fields] : fields).map(quoted));
         return this;
     }
 
-    /** Only these fields, as plain objects or instances of a class. */
-    selectFields<P extends object = T>(fields: string | string[], projectionClass?: DocumentType<P>): DocumentQuery<P> {
-        this.#fields = [fields].flat().map(path);
-        this.projectionClass = this.session.conventions.classOf(projectionClass);
+    /**
+     * Only these fields, as plain objects or instances of a class. The values of a single field come
+     * as they are, unless a class is given. Dates, sets and maps come back, not beside `distinct()`.
+     */
+    selectFields<P extends object = T>(
+        fields: string | string[] | QueryData,
+        projectionClass?: DocumentType<P>,
+        projectionBehavior = 'Default',
+    ): DocumentQuery<P> {
+        if (projectionBehavior !== 'Default') refuse(`selectFields() with the behavior '${projectionBehavior}'`, 'the index decides');
+        const entityClass = this.session.conventions.classOf(projectionClass);
+        if (fields instanceof QueryData) this.#selectData(fields);
+        else this.#select = [fields].flat().map((it) => this.#selected(it));
+        this.#asksForTypes = !(fields instanceof QueryData && fields.isCustomFunction);
+        const shown = fields instanceof QueryData ? fields.projections : [fields].flat();
+        const isAlone = shown.length === 1 && projectionClass === undefined && this.#asksForTypes;
+        this.shape = { entityClass, onlyField: isAlone ? shown[0]?.replace(/^id\(\)$/, 'id') : undefined };
         return this as unknown as DocumentQuery<P>;
     }
 
-    skip(count: number): this {
-        this.#skip = count;
-        return this;
+    /** Results have it by the name by which it was asked for. */
+    #selected(field: string): string {
+        const text = this.path(field);
+        return text === 'id()' && !['id', 'id()'].includes(field) ? `id()${aliasText(field)}` : text;
     }
 
-    take(count: number): this {
-        this.#take = count;
-        return this;
+    #selectData({ fields, projections, fromAlias, isCustomFunction }: QueryData): void {
+        this.#alias = fromAlias;
+        const nameOf = (at: number): string => (projections[at] === fields[at] ? '' : aliasText(projections[at]));
+        this.#select = isCustomFunction ? fields : fields.map((field, at) => `${this.path(field)}${nameOf(at)}`);
+    }
+
+    /** @internal Shows something more, given as text. */
+    addSelect(text: string): void {
+        this.#select.push(text);
     }
 
     override toString(): string {
         const parts = [this.#source];
-        if (this.#where.length > 0) parts.push(`where ${this.#where.join(' ')}`);
+        if (this.#alias) parts.push(`as ${this.#alias}`);
+        if (this.#groupKeys.length > 0) parts.push(`group by ${this.#groupKeys.join(', ')}`);
+        if (!this.conditions.isEmpty) parts.push(`where ${this.conditions.toString()}`);
+        if (this.#filter && !this.#filter.isEmpty) parts.push(`filter ${this.#filter.toString()}`);
         if (this.#orders.length > 0) parts.push(`order by ${this.#orders.join(', ')}`);
-        if (this.#fields.length > 0 || this.#isDistinct) {
-            parts.push(`select ${this.#isDistinct ? 'distinct ' : ''}${this.#fields.join(', ') || '*'}`);
-        }
-        if (this.#includes.length > 0) parts.push(`include ${this.#includes.join(', ')}`);
-        if (this.#skip > 0 || this.#take !== undefined) parts.push(`limit ${this.#skip}, ${this.#take ?? 2 ** 31 - 1}`);
+        if (this.#select.length > 0 || this.#isDistinct) parts.push(this.#selectText());
+        if (this.includes.length > 0) parts.push(`include ${this.includes.join(', ')}`);
+        parts.push(...this.limitText());
+        if (this.#filterLimit !== undefined) parts.push(`filter_limit ${this.#filterLimit}`);
         return parts.join(' ');
     }
 
-    /** The first result; an error if there is none. */
-    async first(): Promise<T> {
-        const found = await this.firstOrNull();
-        if (found === null) throw new PinyonError('NotFound', `no result: ${this.toString()}`);
-        return found;
-    }
-
-    async firstOrNull(): Promise<T | null> {
-        const [found] = await this.take(1).all();
-        return found ?? null;
-    }
-
-    /** The only result; an error if there are none or several. */
-    async single(): Promise<T> {
-        const found = await this.singleOrNull();
-        if (found === null) throw new PinyonError('NotFound', `no result: ${this.toString()}`);
-        return found;
-    }
-
-    async singleOrNull(): Promise<T | null> {
-        const [found, second] = await this.take(2).all();
-        if (second !== undefined) throw new PinyonError('InvalidRequest', `more than one result: ${this.toString()}`);
-        return found ?? null;
-    }
-
-    /** How many results there are, without paging. */
-    async count(): Promise<number> {
-        let total = 0;
-        await this.statistics((statistics) => { total = statistics.totalResults; }).take(0).all();
-        return total;
-    }
-
-    longCount(): Promise<number> {
-        return this.count();
-    }
-
-    async any(): Promise<boolean> {
-        return (await this.count()) > 0;
-    }
-
-    #compare(field: string, operator: string, value: unknown, exact: boolean): this {
-        return this.#add(`${path(field)} ${operator} ${this.#parameter(value)}`, exact);
-    }
-
-    #parameter(value: unknown): string {
-        const name = `p${Object.keys(this.parameters).length}`;
-        this.parameters[name] = value;
-        return `$${name}`;
-    }
-
-    /** Conditions that follow each other without a word between them must all hold. */
-    #add(plain: string, exact = false): this {
-        const condition = exact ? `exact(${plain})` : plain;
-        const last = this.#where.at(-1);
-        if (last !== undefined && !['and', 'or', '(', 'not ('].includes(last)) this.#where.push('and');
-        this.#where.push(this.#isNegated ? (condition === '(' ? 'not (' : `not (${condition})`) : condition);
-        this.#isNegated = false;
-        return this;
+    #selectText(): string {
+        if (this.#isDistinct) return `select distinct ${this.#select.join(', ') || '*'}`;
+        return `select ${[...this.#select, ...(this.#asksForTypes ? [METADATA_TYPES] : [])].join(', ')}`;
     }
 }
 
-function quoted(name: string): string {
-    return `'${name.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-}
-
-/** Names that mean something else where a field may stand. */
-const RESERVED = new Set(
-    `all and as asc between boost by declare desc distinct exact exists false filter filter_limit from group in include
-    index intersect limit load not null offset or order search select true update where with`.split(/\s+/),
-);
-
-/** A field's path: names that are no words, or words of the language, are quoted. */
-function path(field: string): string {
-    if (field === 'id' || field === 'id()') return 'id()';
-    return field.split('.').map((name) => (/^[@\w]+(\[\])?$/.test(name) && !RESERVED.has(name.toLowerCase()) ? name : quoted(name))).join('.');
-}
+refuseAll(AskedQuery.prototype, {
+    'on once off removeListener': 'a store tells of what is saved, and live() of what results become',
+    withTag: 'there is no log of queries',
+});
+refuseAll(RawDocumentQuery.prototype, { projection: 'the index decides where projections come from' });
+refuseAll(DocumentQuery.prototype, {
+    selectTimeSeries: 'there are no time series',
+    shardContext: 'there are no shards',
+    vectorSearch: 'there are no vectors',
+});

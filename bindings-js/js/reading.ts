@@ -34,6 +34,9 @@ export interface QueryFacts {
     IndexName: string;
     IsStale: boolean;
     ResultEtag: string;
+    /** Where the query asks for them. */
+    Highlightings?: Record<string, Record<string, string[]>>;
+    Explanations?: Record<string, string[]>;
 }
 
 /** The answer of `query` as it is sent: with documents, or where keys are enough with those. */
@@ -42,6 +45,8 @@ type SentAnswer = QueryFacts & Omit<SentLoad, 'Ends'> & { Keys?: string[] };
 /** What a query found. */
 export interface Answered extends Loaded {
     facts: QueryFacts;
+    /** As the page saw it. */
+    durationInMs: number;
 }
 
 /** One that the page knows. */
@@ -106,6 +111,12 @@ export async function loadDocuments(connection: Connection, ids: string[], inclu
  * answer it, and only for those of them that the page does not have.
  */
 export async function answerQuery(connection: Connection, question: Record<string, unknown>): Promise<Answered> {
+    const begin = performance.now();
+    const answer = await askQuery(connection, question);
+    return { ...answer, durationInMs: performance.now() - begin };
+}
+
+async function askQuery(connection: Connection, question: Record<string, unknown>): Promise<Omit<Answered, 'durationInMs'>> {
     const { documents } = connection;
     const moment = documents?.moment;
     if (documents && moment !== undefined && documents.isSince(moment)) {

@@ -10,23 +10,14 @@ import {
 import { ConcurrencyError, PinyonError } from './errors.js';
 import { includePaths, type IncludeBuilder } from './includes.js';
 import type { IndexTask } from './index_definition.js';
+import type { Lazy } from './lazy.js';
 import type { LiveSource } from './live.js';
 import { bodyText, NESTED_TYPES, noteTypes, reviveTypes } from './nested_types.js';
 import { DocumentQuery, type QueryOptions } from './query.js';
 import { loadDocuments, type Found } from './reading.js';
+import type { SessionOptions } from './session_options.js';
 import type { StoreEvents } from './store.js';
-
-/** Choices for one session. */
-export interface SessionOptions {
-    /** Whether changes are refused when somebody else changed a loaded document first. */
-    useOptimisticConcurrency?: boolean;
-    /** Loads are not tracked: entities are the caller's own, and nothing of them is saved. */
-    noTracking?: boolean;
-    /** Saving also fails when a document that was only read has changed since. */
-    verifyLoaded?: boolean;
-    /** Instead of the store's: whether a save waits for the disk. */
-    durability?: 'strict' | 'relaxed';
-}
+import { refuseAll } from './unsupported.js';
 
 export interface LoadOptions<T extends object> {
     /** Paths of properties that hold ids of documents to load with these, as a list or built. */
@@ -104,6 +95,10 @@ export class DocumentSession {
     readonly liveSource: LiveSource;
     /** @internal */
     requestCount = 0;
+    /** @internal What a save waits for. */
+    afterSave: (() => Promise<void>) | undefined;
+    /** @internal What is lazy, and was not asked for. */
+    readonly pendingLazies: Lazy<unknown>[] = [];
 
     /** @internal */
     constructor(
@@ -112,6 +107,7 @@ export class DocumentSession {
         events: StoreEvents,
         options: SessionOptions,
         liveSource: LiveSource,
+        readonly databaseName = '',
     ) {
         this.connection = connection;
         this.conventions = conventions;
@@ -186,9 +182,12 @@ export class DocumentSession {
         }
         const record = entity as Record<string, unknown>;
         const { collection, typeName } = this.conventions.describe(entity, documentType);
-        const property = this.conventions.identityProperty;
+        const property = this.conventions.identityPropertyOf(entity);
         const given = id ?? (typeof record[property] === 'string' ? (record[property] as string) : undefined);
-        const chosen = given || this.conventions.generateId(collection);
+        const made = given || this.#generateId(entity, collection);
+        const chosen = typeof made === 'string' ? made : await made;
+        // Somebody stored it while its id was made.
+        if (chosen !== made && this.byEntity.has(entity)) return;
         const key = chosen.toLowerCase();
         const other = this.tracked.get(key);
         if (other && !other.isDeleted) {
@@ -217,6 +216,12 @@ export class DocumentSession {
         this.#remember(key, tracked);
         this.#deletedIds.delete(key);
         this.missing.delete(key);
+    }
+
+    /** Nothing is waited for unless the application makes ids: entities belong to the session at once. */
+    #generateId(entity: object, collection: string | undefined): string | Promise<string> {
+        const { conventions } = this;
+        return conventions.idConventionOf(entity)?.(this.databaseName, entity) ?? conventions.generateId(collection);
     }
 
     /** Marks a document for deletion, by its entity or its id. */
@@ -291,6 +296,7 @@ export class DocumentSession {
         if (results) save.settle(results);
         else await save.settleUnanswered();
         for (const { id, entity } of save.puts) this.#events.afterSaveChanges({ session: this, documentId: id, entity });
+        await this.afterSave?.();
     }
 
     #tellBefore(): void {
@@ -307,17 +313,23 @@ export class DocumentSession {
     }
 
     /** @internal Takes in a document as it is stored. */
-    track<T extends object>(id: string, found: Found, documentType: DocumentType<T> | undefined): object | undefined {
+    track<T extends object>(
+        id: string,
+        found: Found,
+        documentType: DocumentType<T> | undefined,
+        isTracking = !this.options.noTracking,
+    ): object | undefined {
         const key = id.toLowerCase();
-        if (this.#deletedIds.has(key)) return undefined;
+        const isOfSession = isTracking || this.options.noTracking;
+        if (this.#deletedIds.has(key) && isOfSession) return undefined;
         if (found.body === null) {
-            if (!this.options.noTracking && !this.tracked.has(key)) this.missing.add(key);
+            if (isTracking && !this.tracked.has(key)) this.missing.add(key);
             return undefined;
         }
-        const known = this.tracked.get(key);
+        const known = isOfSession ? this.tracked.get(key) : undefined;
         if (known) return known.isDeleted ? undefined : known.entity;
         const tracked: TrackedEntity = ofParts(found.body, found.metadata, this.conventions, documentType);
-        if (this.options.noTracking) return tracked.entity;
+        if (!isTracking) return tracked.entity;
         tracked.stored = () => {
             const { body, metadata } = found.again();
             return textOf(ofParts(body as Record<string, unknown>, metadata, this.conventions, documentType), this.conventions);
@@ -340,7 +352,7 @@ export class DocumentSession {
     /** @internal An entity as the document that storing it would make. */
     documentOf(entity: object): Record<string, unknown> {
         const { conventions } = this;
-        const { [conventions.identityProperty]: _id, '@metadata': given, ...body } = entity as Record<string, unknown>;
+        const { [conventions.identityPropertyOf(entity)]: _id, '@metadata': given, ...body } = entity as Record<string, unknown>;
         const metadata: Metadata = { ...(given as Metadata | undefined) };
         const { collection, typeName } = conventions.describe(entity);
         if (collection !== undefined) metadata['@collection'] ??= collection;
@@ -364,6 +376,11 @@ export class DocumentSession {
         this.dispose();
     }
 }
+
+refuseAll(DocumentSession.prototype, {
+    countersFor: 'there are no counters',
+    'timeSeriesFor timeSeriesRollupFor incrementalTimeSeriesFor': 'there are no time series',
+});
 
 /** A load with includes. */
 export class LoaderWithInclude {
@@ -587,7 +604,7 @@ class Save {
         const current = all.get(tracked.id.toLowerCase());
         if (current === tracked) all.delete(tracked.id.toLowerCase());
         tracked.id = id;
-        tracked.entity[conventions.identityProperty] = id;
+        tracked.entity[conventions.identityPropertyOf(tracked.entity)] = id;
         // One that was evicted meanwhile stays so; one that was deleted is still to be deleted.
         if (current === tracked || (current && tracked.isDeleted)) all.set(id.toLowerCase(), tracked);
     }
@@ -672,7 +689,7 @@ class Save {
         }
         if (isChanged) return;
         for (const name of Object.keys(tracked.entity)) delete tracked.entity[name];
-        Object.assign(tracked.entity, body, { [conventions.identityProperty]: tracked.id });
+        Object.assign(tracked.entity, body, { [conventions.identityPropertyOf(tracked.entity)]: tracked.id });
         Object.assign(tracked.metadata, metadata, { '@last-modified': lastModified });
         tracked.stored = textOf(tracked, conventions);
     }

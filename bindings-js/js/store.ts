@@ -16,7 +16,8 @@ import { tellAll } from './listeners.js';
 import { Operations } from './operations.js';
 import type { HostOptions, LiveAnswer, LiveRequest, SyncState } from './protocol.js';
 import type { DocumentQuery, RawDocumentQuery } from './query.js';
-import { DocumentSession, type LoadOptions, type SessionOptions } from './session.js';
+import { DocumentSession, type LoadOptions } from './session.js';
+import { sessionOptions, type SessionOptions } from './session_options.js';
 import { Sync, type SyncRequest } from './sync.js';
 
 /** How a store works. */
@@ -170,7 +171,7 @@ export class DocumentStore {
         return this.#connect().then((connection) => connection.opened);
     }
 
-    openSession(options: SessionOptions = {}): DocumentSession {
+    openSession(options: SessionOptions | string = {}): DocumentSession {
         // Whoever saves hears what its listeners throw.
         const emit = <E extends keyof StoreEventMap>(event: E) => (value: StoreEventMap[E]): void => {
             for (const listener of this.#listenersOf(event)) listener(value);
@@ -180,7 +181,8 @@ export class DocumentStore {
             beforeDelete: emit('beforeDelete'),
             afterSaveChanges: emit('afterSaveChanges'),
         };
-        return new DocumentSession(this.#lazyConnection(), this.conventions, events, { ...options }, this.#liveSource);
+        const chosen = sessionOptions(options, this.database, this.conventions.optimisticConcurrencyMode);
+        return new DocumentSession(this.#lazyConnection(), this.conventions, events, chosen, this.#liveSource, this.database);
     }
 
     /** Stores many documents, over those that are there. */

@@ -365,7 +365,19 @@ async fn answer_json(
             None => json.extend_from_slice(b"null"),
         }
     }
-    json.extend_from_slice(b"}}");
+    json.push(b'}');
+    // The small module refuses queries that ask for them.
+    if IS_WHOLE {
+        if !query.highlights.is_empty() {
+            json.extend_from_slice(b",\"Highlightings\":");
+            serde_json::to_writer(&mut json, &answer.highlights).expect("a Vec takes any text");
+        }
+        if query.with_explanations {
+            json.extend_from_slice(b",\"Explanations\":");
+            serde_json::to_writer(&mut json, &answer.explanations).expect("a Vec takes any text");
+        }
+    }
+    json.push(b'}');
     Ok(json)
 }
 

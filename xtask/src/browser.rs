@@ -52,8 +52,8 @@ const PARTS: &[Part] = &[
     Part {
         folder: "dist/whole",
         module: WHOLE,
-        most_packed_kib: 1_004,
-        most_dev_kib: 12_956,
+        most_packed_kib: 1_005,
+        most_dev_kib: 12_972,
     },
 ];
 

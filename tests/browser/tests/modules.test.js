@@ -63,6 +63,21 @@ test('documents, plain queries and groups need the small module only; a search b
     const groups = await page.evaluate(() => store.openSession().advanced
         .rawQuery("from Notes group by kind order by kind select kind, count() as count").waitForNonStaleResults().all());
     assert.deepEqual(groups.map(({ kind, count }) => [kind, count]), [['a', 2], ['b', 1]]);
+    const built = await page.evaluate(async () => {
+        const query = () => store.openSession().query({ collection: 'Notes' }).waitForNonStaleResults();
+        const session = store.openSession();
+        const lazy = [session.advanced.lazily.load('notes/1'), session.query({ collection: 'Notes' }).whereEquals('kind', 'a').countLazily()];
+        const streamed = [];
+        for await (const { id } of await session.advanced.stream(query().whereIn('kind', ['a']).orderBy('id'))) streamed.push(id);
+        return {
+            groups: await query().groupBy('kind').selectKey('kind').selectCount().orderBy('kind').all(),
+            fields: await query().orderBy('text').selectFields(['kind']).all(),
+            lazy: [(await lazy[0].getValue()).kind, await lazy[1].getValue()], streamed,
+        };
+    });
+    assert.deepEqual(built, {
+        groups: [{ kind: 'a', count: 2 }, { kind: 'b', count: 1 }], fields: ['a', 'a', 'b'], lazy: ['a', 2], streamed: ['notes/1', 'notes/2'],
+    });
     assert.deepEqual(modules(), ['wasm']);
 
     assert.deepEqual(await search(page, 'fox'), ['notes/1', 'notes/3']);

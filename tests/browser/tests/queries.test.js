@@ -53,7 +53,7 @@ test('documents are found, ordered, projected and counted', async () => {
     assert.deepEqual(found.totals, [287, 277, 267]);
     assert.deepEqual(found.ids, ['orders/287', 'orders/277', 'orders/267']);
     assert.deepEqual([found.totalResults, found.isAuto, found.customer, found.requests], [20, true, 'Seven', 1]);
-    assert.deepEqual(found.either, [{ total: 3 }, { total: 5 }]);
+    assert.deepEqual(found.either, [3, 5]);
     assert.deepEqual([found.raw, found.changed, found.count, found.none, found.reserved], [5, 'changed', 300, null, 1]);
     await page.close();
 
@@ -122,6 +122,35 @@ test('places are found by where they lie', async () => {
         return [within, region].map((it) => it.map(({ name }) => name));
     });
     assert.deepEqual(found, [['nearer', 'near'], ['far']]);
+    assert.deepEqual(page.failures, []);
+    await page.close();
+});
+
+test('a query, and a save, wait for indexes no longer than they are told to', async () => {
+    const page = await openApplication(browser, server, { database: 'time limits' });
+    const told = await page.evaluate(async () => {
+        const write = (prefix, count) => async (session) => {
+            for (let at = 0; at < count; at += 1) await session.store({ text: `note ${at} of many words` }, `${prefix}/${at}`, 'Note');
+            return session.saveChanges().then(() => 'saved', (error) => error.code);
+        };
+        const ask = (time) => store.openSession().query({ collection: 'Notes' }).search('text', '17').waitForNonStaleResults(time).all()
+            .then((found) => found.length, (error) => [error.code, error.message]);
+        await write('notes', 4000)(store.openSession());
+        const early = await ask(1);
+        const late = await ask(60_000);
+        const [hurried, patient, quiet] = [store.openSession(), store.openSession(), store.openSession()];
+        hurried.advanced.waitForIndexesAfterSaveChanges({ timeout: 1 });
+        patient.advanced.waitForIndexesAfterSaveChanges({ timeout: 60_000 });
+        quiet.advanced.waitForIndexesAfterSaveChanges({ timeout: 1, throwOnTimeout: false });
+        const saves = [await write('more', 4000)(hurried), await write('quiet', 4000)(quiet), await write('last', 17)(patient)];
+        let statistics;
+        const found = await store.openSession().query({ collection: 'Notes' }).search('text', '17').statistics((it) => { statistics = it; }).all();
+        return { early, late, saves, found: found.length, isStale: statistics.isStale };
+    });
+    assert.equal(told.early[0], 'TimedOut');
+    assert.match(told.early[1], /waitForNonStaleResults\(\) took more than 1 ms/);
+    // A save that waited in vain was done all the same.
+    assert.deepEqual([told.late, told.saves, told.found, told.isStale], [1, ['TimedOut', 'saved', 'saved'], 3, false]);
     assert.deepEqual(page.failures, []);
     await page.close();
 });

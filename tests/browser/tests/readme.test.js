@@ -25,7 +25,7 @@ test('the examples of the README print what they say', async () => {
     page.on('console', (message) => printed.push(message.text()));
     // The loop over changes waits for a visit.
     const visit = "setTimeout(async () => { const s = store.openSession(); await s.store({}, 'visits/2', 'Visit'); await s.saveChanges(); }, 100);";
-    const code = blocks.join('\n').replaceAll("'pinyon'", "'/pinyon/index.js'").replace('for await', `${visit}\nfor await`);
+    const code = blocks.join('\n').replaceAll("'pinyon'", "'/pinyon/index.js'").replace('for await (const change', `${visit}\n$&`);
     await page.addScriptTag({ type: 'module', content: `${code}\nglobalThis.isDone = true;` });
     await until(async () => page.failures.length > 0 || page.evaluate(() => globalThis.isDone), 'the end of the examples');
     assert.deepEqual(page.failures, []);
