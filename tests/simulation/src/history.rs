@@ -12,8 +12,10 @@ pub(crate) struct History {
     seen: Vec<Vec<u64>>,
     /// Events that some server took in.
     pub(crate) accepted: BTreeSet<Event>,
-    /// Events that only a lost disk knew.
+    /// Events that a lost disk knew, and no other server.
     pub(crate) lost_with_disk: BTreeSet<Event>,
+    /// Those of them that must come back: an edge shows them at the end.
+    pub(crate) owed: BTreeSet<Event>,
     /// The events that are deletions, with their documents.
     deletions: BTreeMap<Event, String>,
     /// A deletion has no text to tell its event by, so it is known by the name of its dot or by its
@@ -103,8 +105,10 @@ impl History {
                 *is_replaced |= earlier != *event && self.had_seen(*event, earlier);
             }
         }
-        let is_accounted_for =
-            |it: &Event| replaced[*it] || live.contains(it) || self.lost_with_disk.contains(it);
+        let is_accounted_for = |it: &Event| {
+            let is_excused = self.lost_with_disk.contains(it) && !self.owed.contains(it);
+            replaced[*it] || live.contains(it) || is_excused
+        };
         // Deletions side by side say the same, and one of them stays. It may be one that the other's
         // author had seen, where a lost disk had forgotten it or a clone brought it once more: then
         // it lives, or was replaced by somebody who is beside the other.

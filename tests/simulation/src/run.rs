@@ -409,7 +409,7 @@ impl Run {
                 let own = Some(&edge.deletions);
                 let shown = edge.replica.live_events(&id, &self.history, own).await?;
                 if let [event] = shown[..] {
-                    self.history.lost_with_disk.remove(&event);
+                    self.history.owed.insert(event);
                 }
             }
         }

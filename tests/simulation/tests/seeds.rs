@@ -68,6 +68,52 @@ fn a_server_that_was_restored_from_a_backup_loses_only_what_nobody_else_knew() {
     assert!(report.brought_back > 0, "{report:?}");
 }
 
+/// One server: those of a cluster do not look for restores of each other yet.
+#[test]
+fn restores_that_nobody_tells_lose_only_what_no_edge_shows() {
+    let faults = Faults {
+        restores: true,
+        unsaid_restores: true,
+        restarts: true,
+        ..Faults::EVERYDAY
+    };
+    let settings = Settings {
+        faults,
+        servers: 1,
+        ..Settings::default()
+    };
+    // 5033: an edge that had only heard an answer proved nothing.
+    let report = run("untold restores", 5_000..5_040, settings);
+    assert!(report.brought_back > 0, "{report:?}");
+    let faults = Faults {
+        clones: true,
+        rollbacks: true,
+        storage: true,
+        ..faults
+    };
+    run(
+        "untold restores and everything",
+        5_100..5_120,
+        Settings { faults, ..settings },
+    );
+}
+
+#[test]
+fn a_server_that_was_only_started_again_begins_no_new_life() {
+    let faults = Faults {
+        restarts: true,
+        ..Faults::EVERYDAY
+    };
+    let settings = Settings {
+        faults,
+        servers: 1,
+        ..Settings::default()
+    };
+    let report = run("restarts", 0..40, settings);
+    assert_eq!(report.longest_vector, 1);
+    assert_eq!(report.false_conflicts, 0);
+}
+
 #[test]
 fn stores_that_fail_lose_nothing() {
     let faults = Faults {
