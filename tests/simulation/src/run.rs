@@ -33,6 +33,8 @@ pub struct Settings {
     pub faults: Faults,
     /// How many writes of a thousand are deletions.
     pub deletions_per_mille: u64,
+    /// How often a backup may take the place of a disk.
+    pub most_restores: usize,
 }
 
 impl Default for Settings {
@@ -44,6 +46,7 @@ impl Default for Settings {
             steps: 500,
             faults: Faults::EVERYDAY,
             deletions_per_mille: 0,
+            most_restores: usize::MAX,
         }
     }
 }
@@ -120,6 +123,7 @@ struct Run {
     servers: Vec<Server>,
     edges: Vec<Edge>,
     cuts: BTreeSet<(usize, usize)>,
+    restores: usize,
     history: History,
 }
 
@@ -143,6 +147,7 @@ impl Run {
             servers,
             edges,
             cuts: BTreeSet::new(),
+            restores: 0,
             history: History::default(),
         })
     }
@@ -354,9 +359,10 @@ impl Run {
     /// A server's disk is lost. What it alone knew cannot come back.
     async fn restore(&mut self) -> Result<()> {
         let at = self.choice.below(self.servers.len());
-        if self.servers[at].backup.is_none() {
+        if self.servers[at].backup.is_none() || self.restores >= self.settings.most_restores {
             return Ok(());
         }
+        self.restores += 1;
         self.servers.iter().for_each(|it| it.replica.plan.heal());
         for document in 0..self.settings.documents {
             let id = format!("things/{document}");
