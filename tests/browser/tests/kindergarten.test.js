@@ -192,6 +192,21 @@ test('who saves a form that is out of date chooses, and nothing of the other is 
     assert.equal(await fact(anna, 'Allergies'), 'Nuts');
 });
 
+test('with the keyboard alone: whoever thinks again in a dialog is back where it was opened', async () => {
+    await anna.goto(`${pinyon.url}/kindergarten/#/${ALICE}`);
+    const remove = button(anna, 'Delete');
+    for (const key of ['Enter', 'Escape']) {
+        await remove.focus();
+        await anna.keyboard.press('Enter');
+        const keep = anna.getByRole('dialog').getByRole('button', { name: 'Keep' });
+        await keep.waitFor();
+        assert.equal(await keep.evaluate((it) => it === document.activeElement), true);
+        await anna.keyboard.press(key);
+        await anna.getByRole('dialog').waitFor({ state: 'detached' });
+        assert.equal(await anna.evaluate(() => document.activeElement.innerText), 'Delete', key);
+    }
+});
+
 test('on a small screen nothing is cut off, and assistive technology finds everything', async () => {
     const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     await anna.setViewportSize({ width: 320, height: 640 });
