@@ -17,6 +17,7 @@ import type {
 } from './protocol.js';
 import { scriptEngine } from './script_engine.js';
 import { ServerLink } from './server_link.js';
+import { isSameTarget, join } from './sync_requests.js';
 
 type Wasm = typeof import('../dist/whole/pinyon.js');
 
@@ -466,25 +467,26 @@ export class DatabaseHost {
         return etag;
     }
 
-    /** Starts the sync, or joins it; what another caller asked before gives way. */
+    /** Starts the sync, or joins it; what other tabs asked for stays asked for. */
     async #startSync(caller: string, options: SyncOptions): Promise<SyncState> {
+        // What this caller asked before gives way, also where it is refused.
+        this.#syncing.delete(caller);
+        const former = this.#link;
+        const wanted = former && this.#syncing.size > 0 ? join(former.options, options) : options;
         this.#syncing.add(caller);
-        const target = ({ url, database, prefixes, collections, attachments }: SyncOptions): string =>
-            JSON.stringify([url, database, prefixes ?? [], collections ?? [], attachments === 'onDemand']);
-        let link = this.#link;
-        if (link && target(link.options) === target(options)) {
-            if (options.token !== undefined) link.renewToken(options.token);
-            return link.state;
+        if (former && isSameTarget(former.options, wanted)) {
+            if (options.token !== undefined) former.renewToken(options.token);
+            return former.state;
         }
-        const former = link;
-        link = new ServerLink(
+        const isPaused = wanted.isPaused || (this.#syncing.size > 1 && former?.state.phase === 'paused');
+        const link = new ServerLink(
             this.#database,
-            options,
+            { ...wanted, isPaused },
             (state, events) => { for (const it of this.#syncing) this.onSync(it, state, events); },
             (write) => this.#writing(write),
         );
         this.#link = link;
-        await former?.close();
+        await former?.close(this.#syncing.size > 1 ? link : undefined);
         await link.start();
         return link.state;
     }

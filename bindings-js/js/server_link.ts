@@ -228,16 +228,26 @@ export class ServerLink {
         this.#asks.clear();
     }
 
-    async close(): Promise<void> {
+    /** Ends it. Who waits goes on waiting for `next`, which asks for no less. */
+    async close(next?: ServerLink): Promise<void> {
         this.#isClosed = true;
         globalThis.removeEventListener?.('online', this.#online);
         clearTimeout(this.#retry);
         clearTimeout(this.#counting);
         clearInterval(this.#ticking);
         this.#end(this.#line);
-        for (const { reject } of this.#waiters) reject({ code: 'Closed', message: 'the sync was stopped' });
-        this.#waiters.clear();
+        this.#leaveWaiters(next);
         await this.#queue;
+        // Who stood in the queue has begun to wait since.
+        this.#leaveWaiters(next);
+    }
+
+    #leaveWaiters(next: ServerLink | undefined): void {
+        for (const { resolve, reject } of this.#waiters) {
+            if (next) next.#waiters.add({ resolve, reject });
+            else reject({ code: 'Closed', message: 'the sync was stopped' });
+        }
+        this.#waiters.clear();
     }
 
     #enqueue(step: () => Promise<void>): Promise<void> {

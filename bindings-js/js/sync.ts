@@ -181,9 +181,12 @@ export class Sync implements AsyncIterable<SyncState> {
     tell(state: SyncState, events: SyncEvent[]): void {
         if (this.#isEnded) return;
         for (const event of events) this.#emit(event.type, event);
-        this.#setStatus(state);
         if (state.phase === 'live') this.#renewals = 0;
-        if (state.phase === 'error' && state.code === 'Unauthorized') this.#renewSoon();
+        const isAsking = state.code === 'Unauthorized' && state.phase === 'error' && typeof this.#request.token === 'function';
+        // A token that ended is no fault while another is asked for; that one refused too is.
+        const { code: _code, reason: _reason, ...rest } = state;
+        this.#setStatus(isAsking && this.#renewals === 0 ? { ...rest, phase: 'connecting' } : state);
+        if (isAsking) this.#renewSoon();
     }
 
     async #start(): Promise<void> {

@@ -428,6 +428,8 @@ export class TabGroup {
         const pending = this.#pending.get(number);
         if (!pending) return;
         this.#pending.delete(number);
+        // What was refused is not asked of the next leader: others sync then, this tab does not.
+        if (pending.method === 'startSync' && outcome.error && this.#sync === pending.args[0]) this.#sync = undefined;
         if (pending.method === 'watch' && typeof outcome.result === 'number') {
             // From there on this tab is told, also by the next leader.
             this.#lastEtag = Math.max(this.#lastEtag ?? 0, outcome.result);

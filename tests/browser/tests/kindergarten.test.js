@@ -192,16 +192,31 @@ test('who saves a form that is out of date chooses, and nothing of the other is 
     assert.equal(await fact(anna, 'Allergies'), 'Nuts');
 });
 
+test('with the keyboard alone: whoever thinks again in a dialog is back where it was opened', async () => {
+    await anna.goto(`${pinyon.url}/kindergarten/#/${ALICE}`);
+    const remove = button(anna, 'Delete');
+    for (const key of ['Enter', 'Escape']) {
+        await remove.focus();
+        await anna.keyboard.press('Enter');
+        const keep = anna.getByRole('dialog').getByRole('button', { name: 'Keep' });
+        await keep.waitFor();
+        assert.equal(await keep.evaluate((it) => it === document.activeElement), true);
+        await anna.keyboard.press(key);
+        await anna.getByRole('dialog').waitFor({ state: 'detached' });
+        assert.equal(await anna.evaluate(() => document.activeElement.innerText), 'Delete', key);
+    }
+});
+
 test('on a small screen nothing is cut off, and assistive technology finds everything', async () => {
     const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-    await anna.setViewportSize({ width: 360, height: 740 });
+    await anna.setViewportSize({ width: 320, height: 640 });
     const screens = ['children', ALICE, `${ALICE}/edit`, 'groups', 'parents', 'registrations', 'registrations/new'];
     for (const colorScheme of ['light', 'dark']) {
         await anna.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
         for (const screen of colorScheme === 'light' ? screens : screens.slice(0, 3)) {
             await anna.goto(`${pinyon.url}/kindergarten/#/${screen}`);
             await anna.locator('main :is(.card, .facts, form.edit)').first().waitFor();
-            assert.equal(await anna.evaluate(() => document.documentElement.scrollWidth), 360, screen);
+            assert.equal(await anna.evaluate(() => document.documentElement.scrollWidth), 320, screen);
             const small = await anna.evaluate(() => [...document.querySelectorAll('button, .button, nav a, .card, select, input:not(.file, [type=checkbox]), label.day')]
                 .filter((it) => it.checkVisibility() && it.getBoundingClientRect().height < 44)
                 .map((it) => `${it.tagName} ${it.innerText}`));

@@ -183,6 +183,48 @@ test('when the tab that syncs goes, another goes on, for tabs that asked for it'
     await second.close();
 });
 
+test('tabs that ask for different documents all get theirs, and one that asks another server is told', async () => {
+    const database = 'filters';
+    for (const id of ['hats/1', 'shoes/1', 'coats/1']) {
+        await pinyon.request(`/databases/${DATABASE}/docs?id=${id}`, { method: 'PUT', body: '{"size":3}' });
+    }
+    const [old, renewed, foreign] = [
+        await openApplication(laptop, site, { database }),
+        await openApplication(laptop, site, { database }),
+        await openApplication(laptop, site, { database }),
+    ];
+    const token = pinyon.token('eva');
+    await startSync(old, { token, prefixes: ['hats/'] });
+    await synced(old);
+    // Somebody else's server changes nothing for those who sync.
+    await startSync(foreign, { token, database: 'another', prefixes: ['hats/'] });
+    const refused = await foreign.evaluate(async () => [await sync.waitForSync().catch((error) => error.message), sync.status.phase]);
+    assert.match(refused[0], /with 'school' on 'http.*cannot sync with 'another' on 'http/);
+    assert.equal(refused[1], 'error');
+    assert.deepEqual(await old.evaluate(() => [sync.status.phase, sync.status.reason]), ['live', undefined]);
+    await foreign.close();
+
+    // A new version of the application, opened beside the old one: who waits there goes on waiting.
+    await old.evaluate(() => sync.pause());
+    await put(old, 'hats/2', { size: 4 });
+    await old.evaluate(() => { globalThis.waiting = sync.waitForSync().then(() => 'synced', ({ code }) => code); });
+    await startSync(renewed, { token, prefixes: ['shoes/'] });
+    await until(() => renewed.evaluate(() => sync.status.phase === 'paused'), 'the pause in the new tab too');
+    await renewed.evaluate(() => sync.resume());
+    await synced(renewed);
+    assert.equal(await old.evaluate(() => waiting), 'synced');
+    assert.deepEqual(await Promise.all(['hats/1', 'shoes/1', 'coats/1'].map(async (id) => (await get(renewed, id))?.size)), [3, 3, undefined]);
+    await pinyon.request(`/databases/${DATABASE}/docs?id=hats/1`, { method: 'PUT', body: '{"size":5}' });
+    await until(async () => (await get(old, 'hats/1')).size === 5, 'news of what the first tab asked for');
+    // The old one asks again, as when a component comes back: nothing is taken from the other.
+    await startSync(old, { token, prefixes: ['hats/'] });
+    await synced(old);
+    await pinyon.request(`/databases/${DATABASE}/docs?id=shoes/1`, { method: 'PUT', body: '{"size":6}' });
+    await until(async () => (await get(renewed, 'shoes/1')).size === 6, 'news of what the second tab asked for');
+    await old.close();
+    await renewed.close();
+});
+
 test('a token that is not good enough says so, and another one goes on', async () => {
     const page = await openApplication(tablet, site, { database: 'tokens' });
     await put(page, 'users/eva/1', { mine: true });
@@ -319,8 +361,18 @@ test('a token that expires: the reason is told, and a fresh one goes on', async 
     await synced(asking);
     assert.equal((await pinyon.document('expiring/2')).written, 'afterwards');
     const states = await asking.evaluate(() => states);
-    assert.ok(states.includes('Unauthorized') && states.lastIndexOf('live') > states.indexOf('Unauthorized'), states.join());
+    // Nobody sees a fault in what mends itself.
+    assert.ok(!states.includes('Unauthorized') && states.lastIndexOf('connecting') > states.indexOf('live'), states.join());
+    assert.equal(states.at(-1), 'live');
     await asking.close();
+
+    // A function that gives what the server does not take: that is told.
+    const lost = await openApplication(laptop, site, { database: 'lost' });
+    await lost.evaluate(([url, database, old]) => {
+        globalThis.sync = store.sync({ url, database, prefixes: ['expiring/'], token: () => old });
+    }, [pinyon.url, DATABASE, 'no token']);
+    await until(() => lost.evaluate(() => sync.status.phase === 'error' && sync.status.code === 'Unauthorized'), 'the refusal');
+    await lost.close();
 });
 
 test('a renewed token that allows something else, or is somebody else\'s, begins another connection', async () => {

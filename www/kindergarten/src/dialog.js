@@ -5,7 +5,12 @@ import { html, useEffect, useRef } from '../vendor/preact.js';
 /** A dialog that is open as long as it is shown. */
 export function Dialog({ title, onClose, children }) {
     const dialog = useRef();
-    useEffect(() => { dialog.current.showModal(); }, []);
+    useEffect(() => {
+        const shown = dialog.current;
+        shown.showModal();
+        // The browser gives the focus back when a dialog is closed, not when it is taken away.
+        return () => shown.close();
+    }, []);
     return html`
         <dialog ref=${dialog} aria-labelledby="dialog-title" onClose=${onClose}
                 onClick=${(event) => { if (event.target === dialog.current) dialog.current.close(); }}>
