@@ -1,6 +1,6 @@
 //! A database: one store, its readers, and the merger that writes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -68,12 +68,22 @@ pub(crate) struct Shared<S: Store> {
     pub(crate) committed: event_listener::Event,
     /// This opening, for edges that follow it.
     opening: Opening,
+    /// Whether something was committed since: then it is stored.
+    pub(crate) is_opening_noted: AtomicBool,
     /// What edges' writes were called before a server had them.
     pub(crate) acknowledged: Arc<Acknowledged>,
     /// Commits of the merger since the database was opened.
     pub(crate) commit_count: AtomicU64,
     pub(crate) patch_lanes: PatchLanes,
     pub(crate) incarnations: RwLock<Arc<Incarnations>>,
+}
+
+impl<S: Store> Shared<S> {
+    /// This opening, until it is stored. Nobody follows a device.
+    pub(crate) fn opening_to_note(&self) -> Option<Opening> {
+        let is_due = !self.is_device && !self.is_opening_noted.load(Ordering::Relaxed);
+        is_due.then_some(self.opening)
+    }
 }
 
 /// An open database. Clones are handles to the same one.
@@ -145,6 +155,7 @@ impl<S: Store> Database<S> {
             notices: Notices::default(),
             committed: event_listener::Event::new(),
             opening,
+            is_opening_noted: AtomicBool::new(false),
             acknowledged: Arc::default(),
             commit_count: AtomicU64::new(0),
             patch_lanes: PatchLanes::default(),

@@ -256,6 +256,7 @@ impl<S: Store> Merger<S> {
                     Arc::clone(&self.shared.limits),
                     Arc::clone(&self.shared.acknowledged),
                     self.shared.is_device,
+                    self.shared.opening_to_note(),
                 )
                 .await?
             }
@@ -270,6 +271,7 @@ impl<S: Store> Merger<S> {
             self.shared.notices.extend(prepared.notices);
             if !prepared.changes.is_empty() {
                 self.shared.commit_count.fetch_add(1, Ordering::Relaxed);
+                self.shared.is_opening_noted.store(true, Ordering::Relaxed);
                 self.shared.committed.notify(usize::MAX);
             }
         }

@@ -13,7 +13,7 @@ use super::{Changes, UndoLog};
 use crate::host::{Host, Timestamp};
 use crate::limits::Limits;
 use crate::notices::Notice;
-use crate::replication::Acknowledged;
+use crate::replication::{Acknowledged, OPENINGS_KEY, Opening, with_opening};
 use crate::revisions::{CollectionRevisions, RevisionsConfiguration};
 use crate::schema::collections::CollectionStatistics;
 use crate::schema::configuration;
@@ -69,6 +69,8 @@ pub struct Transaction<S> {
     pub(crate) limits: Arc<Limits>,
     pub(crate) acknowledged: Arc<Acknowledged>,
     is_device: bool,
+    /// The list of openings, to be stored with the first change of this one.
+    openings: Option<Vec<u8>>,
 }
 
 impl<S: Snapshot> Transaction<S> {
@@ -79,14 +81,21 @@ impl<S: Snapshot> Transaction<S> {
         limits: Arc<Limits>,
         acknowledged: Arc<Acknowledged>,
         is_device: bool,
+        opening: Option<Opening>,
     ) -> Result<Self> {
-        let keys = [STATE_KEY, EDGE_KEY].map(Bytes::from_static);
+        let keys = [STATE_KEY, EDGE_KEY].into_iter();
+        let keys = keys.chain(opening.map(|_| OPENINGS_KEY));
+        let keys: Vec<Bytes> = keys.map(Bytes::from_static).collect();
         let mut stored = snapshot.get_many(DATABASE, &keys).await?;
         for (key, value) in keys.iter().zip(&mut stored) {
             if let Some(changed) = in_flight.get(DATABASE, key) {
                 value.clone_from(changed);
             }
         }
+        let openings = match opening {
+            Some(opening) => with_opening(stored.pop().flatten().as_ref(), opening)?,
+            None => None,
+        };
         let edge = stored.pop().flatten();
         let edge = edge.map(|value| EdgeRecord::decode(&value)).transpose()?;
         let encoded = stored.pop().flatten();
@@ -113,6 +122,7 @@ impl<S: Snapshot> Transaction<S> {
             limits,
             acknowledged,
             is_device,
+            openings,
         })
     }
 
@@ -449,6 +459,10 @@ impl<S: Snapshot> Transaction<S> {
             let state = self.state.encode();
             self.batch
                 .put(DATABASE, Bytes::from_static(STATE_KEY), state.into());
+            if let Some(openings) = self.openings {
+                let key = Bytes::from_static(OPENINGS_KEY);
+                self.batch.put(DATABASE, key, openings.into());
+            }
         }
         let is_known = self.state.incarnations.rows().len() == self.known_at_first;
         let new = (!is_known).then_some(self.state.incarnations);

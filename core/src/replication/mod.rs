@@ -59,7 +59,7 @@ pub use messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
 pub use mint_incarnation::{MintIncarnation, RenameWrites};
 pub(crate) use mint_incarnation::{RENAMING_KEY, Renaming};
 pub use openings::{NoteOpening, Opening};
-pub(crate) use openings::{OPENINGS_KEY, decode_openings};
+pub(crate) use openings::{OPENINGS_KEY, decode_openings, with_opening};
 pub use outgoing::{StreamLimits, StreamPart};
 pub(crate) use records::{note_purged, parse_purged};
 pub use scope::Scope;

@@ -6,7 +6,8 @@
 //! files know nothing of.
 //!
 //! Invariants:
-//! - marks are written down before an edge hears of them;
+//! - marks are written down with the first write after the opening, and before an edge hears of them:
+//!   what is written between a restore and the next opening is not taken for common history;
 //! - an opening ends with the etag at which the next one began.
 
 use bytes::Bytes;
@@ -50,14 +51,22 @@ impl NoteOpening {
     ) -> Result<ReplicationOutcome> {
         let key = Bytes::from_static(OPENINGS_KEY);
         let stored = tx.get(DATABASE, &key).await?;
-        let mut openings = decode_openings(&stored.unwrap_or_default())?;
-        if openings.last() != Some(&self.0) {
-            openings.push(self.0);
-            let from = openings.len().saturating_sub(KEPT);
-            tx.put(DATABASE, key, encode(&openings[from..]));
+        if let Some(openings) = with_opening(stored.as_ref(), self.0)? {
+            tx.put(DATABASE, key, openings);
         }
         Ok(ReplicationOutcome::Done)
     }
+}
+
+/// The stored list with `opening` at its end; `None` if it is there.
+pub(crate) fn with_opening(stored: Option<&Bytes>, opening: Opening) -> Result<Option<Vec<u8>>> {
+    let mut openings = decode_openings(stored.map_or(&[], |it| it))?;
+    if openings.last() == Some(&opening) {
+        return Ok(None);
+    }
+    openings.push(opening);
+    let from = openings.len().saturating_sub(KEPT);
+    Ok(Some(encode(&openings[from..])))
 }
 
 impl<S: Snapshot> ReadTransaction<S> {

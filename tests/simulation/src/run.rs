@@ -431,8 +431,9 @@ impl Run {
         // Twice: what the last edge brings, the first must hear. Once more where the last may prove
         // that there was a restore.
         for _ in 0..2 + usize::from(self.settings.faults.unsaid_restores) {
-            let members = self.members();
             for edge in &mut self.edges {
+                // The edge before may have made a server begin a new life.
+                let members: Vec<_> = self.servers.iter().map(Server::id).collect();
                 let server = &self.servers[edge.home];
                 edge.connection = None;
                 let session = server.session(&members, &self.choice);
