@@ -4,6 +4,7 @@
 // follow each other in one queue, because a session does one thing at a time.
 
 import type { Database, SyncSession } from '../dist/whole/pinyon.js';
+import { watchPolicy } from './policy.js';
 import { toDetails, type ErrorCode } from './errors.js';
 import type { SyncEvent, SyncOptions, SyncState } from './protocol.js';
 
@@ -262,9 +263,13 @@ export class ServerLink {
         if (this.#line || this.#isPaused || this.#isClosed) return;
         clearTimeout(this.#retry);
         let socket: WebSocket;
+        let isForbidden = (): Promise<boolean> => Promise.resolve(false);
         try {
-            socket = new WebSocket(syncUrl(this.#options));
+            const url = syncUrl(this.#options);
+            isForbidden = watchPolicy(url);
+            socket = new WebSocket(url);
         } catch (reason) {
+            void isForbidden();
             // Node.js has WebSockets from version 22 on.
             const code = typeof WebSocket === 'undefined' ? 'Unsupported' : 'InvalidRequest';
             this.#setState({ ...this.#state, phase: 'error', code, reason: String(reason) });
@@ -277,6 +282,7 @@ export class ServerLink {
         this.#roundsDone = 0;
         this.#setState({ ...this.#state, phase: 'connecting' });
         socket.onopen = () => {
+            void isForbidden();
             line.silentTicks = 0;
             void this.#enqueue(async () => {
                 if (line !== this.#line) return;
@@ -298,6 +304,14 @@ export class ServerLink {
         // Behind the frames that came before it: the last one may say why.
         socket.onclose = ({ reason }) => {
             void this.#enqueue(async () => this.#fail(line, reason || 'the server cannot be reached', 'Unavailable'));
+        };
+        // What a policy forbids is never closed.
+        socket.onerror = () => {
+            void this.#enqueue(async () => {
+                if (!(await isForbidden())) return;
+                const { origin } = new URL(socket.url);
+                this.#failFor(line, `the page's Content-Security-Policy forbids it: connect-src needs ${origin}`);
+            });
         };
     }
 
@@ -336,6 +350,14 @@ export class ServerLink {
         round.free();
     }
 
+    /** Nothing but another page changes that. */
+    #failFor(line: Line, reason: string): void {
+        if (line !== this.#line || this.#isPaused || this.#isClosed) return;
+        this.#end(line);
+        this.#setState({ ...this.#state, phase: 'error', code: 'InvalidRequest', reason });
+        this.#rejectWaiters();
+    }
+
     /** A line broke: another one after a while, unless there is no point in it. */
     #fail(line: Line | undefined, reason: string, code: ErrorCode): void {
         if (line !== this.#line || this.#isPaused || this.#isClosed) return;
@@ -358,7 +380,7 @@ export class ServerLink {
         if (!line) return;
         if (line === this.#line) this.#line = undefined;
         this.#rejectAsks();
-        line.socket.onopen = line.socket.onmessage = line.socket.onclose = null;
+        line.socket.onopen = line.socket.onmessage = line.socket.onclose = line.socket.onerror = null;
         line.socket.close();
         // Not while a step of it runs.
         this.#queue = this.#queue.then(() => line.session?.free());

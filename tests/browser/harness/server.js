@@ -29,6 +29,13 @@ const MEDIA_TYPES = {
 export const STRICT_POLICY =
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self'; style-src 'self'";
 
+/** The address of a server in the page's query may be connected to. A worker has the policy of its own script. */
+function strictPolicy({ url, headers }) {
+    const page = new URL(headers.referer ?? url, 'http://localhost');
+    const server = new URL(url, 'http://localhost').searchParams.get('server') ?? page.searchParams.get('server');
+    return server ? STRICT_POLICY.replace("connect-src 'self'", `connect-src 'self' ${server}`) : STRICT_POLICY;
+}
+
 function fileOf(url) {
     const { pathname } = new URL(url, 'http://localhost');
     for (const [prefix, folder] of Object.entries(FOLDERS)) {
@@ -54,7 +61,9 @@ export async function startServer() {
             return;
         }
         const headers = { 'content-type': MEDIA_TYPES[path.extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store', 'access-control-allow-origin': '*' };
-        if (request.url.startsWith('/pages/strict/')) headers['content-security-policy'] = STRICT_POLICY;
+        if (request.url.startsWith('/pages/strict/') || request.headers.referer?.includes('/pages/strict/')) {
+            headers['content-security-policy'] = strictPolicy(request);
+        }
         response.writeHead(200, headers);
         createReadStream(file).pipe(response);
     });

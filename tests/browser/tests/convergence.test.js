@@ -159,3 +159,39 @@ test('a new document does not overwrite one that somebody else stored under its 
     assert.deepEqual(found, ['ConcurrencyConflict', 'second']);
     await page.close();
 });
+
+test('a page and a worker with a strict policy sync, and hear when it forbids that', async () => {
+    const open = async (query) => {
+        const page = await openApplication(laptop, site, undefined, `/pages/strict/app.html${query}`);
+        await page.evaluate((options) => globalThis.open(options), { database: `strict ${query}` });
+        return page;
+    };
+    const socket = pinyon.url.replace('http', 'ws');
+    const allowed = await open(`?server=${encodeURIComponent(socket)}`);
+    await startSync(allowed, pinyon.token('eva'), { prefixes: ['strict/'] });
+    const found = await allowed.evaluate(async () => {
+        const live = store.liveQuery((session) => session.query({ collection: 'Strict' }));
+        const session = store.openSession();
+        const stored = { name: 'Mia' };
+        await session.store(stored, 'strict/1');
+        session.advanced.getMetadataFor(stored)['@collection'] = 'Strict';
+        await session.saveChanges();
+        await sync.waitForSync();
+        for await (const results of live) if (results.length > 0) return results.map((it) => it.name);
+        return [];
+    });
+    assert.deepEqual(found, ['Mia']);
+    assert.equal((await pinyon.document('strict/1')).name, 'Mia');
+    assert.deepEqual(allowed.failures, []);
+    await allowed.close();
+
+    const forbidden = await open('');
+    const told = await forbidden.evaluate(async (request) => {
+        globalThis.sync = store.sync(request);
+        return sync.waitForSync().catch(({ code, message }) => [code, message, sync.status.phase]);
+    }, { url: pinyon.url, database: DATABASE, token: pinyon.token('eva') });
+    assert.equal(told[0], 'InvalidRequest');
+    assert.match(told[1], new RegExp(`Content-Security-Policy forbids it: connect-src needs ${socket}$`));
+    assert.equal(told[2], 'error');
+    await forbidden.close();
+});
