@@ -60,8 +60,8 @@ pub struct Config {
     #[arg(long, env = "PINYON_WORKER_THREADS")]
     pub worker_threads: Option<NonZeroUsize>,
 
-    /// Connections served at once; more wait to be accepted
-    #[arg(long, env = "PINYON_MAX_CONNECTIONS", default_value_t = 4096)]
+    /// Connections served at once, those of edges among them; more wait to be accepted
+    #[arg(long, env = "PINYON_MAX_CONNECTIONS", default_value_t = 16_384)]
     pub max_connections: usize,
     /// The largest request head: request line and headers
     #[arg(long, env = "PINYON_MAX_HEAD_BYTES", default_value_t = 64 << 10)]

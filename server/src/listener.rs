@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::UPGRADE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
 use pinyon_core::host::Timestamp;
 use pinyon_core::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::cli::standard_output;
 use crate::config::Config;
@@ -127,17 +129,43 @@ async fn accept(
         let server = Arc::clone(server);
         let (stopping, alive) = (stopping.clone(), alive.clone());
         tokio::spawn(async move {
-            server
-                .metrics
-                .open_connections
-                .fetch_add(1, Ordering::Relaxed);
-            serve_connection(&server, socket, stopping).await;
-            server
-                .metrics
-                .open_connections
-                .fetch_sub(1, Ordering::Relaxed);
-            drop((permit, alive));
+            let place = ConnectionPlace::new(Arc::clone(&server), permit);
+            serve_connection(&server, socket, stopping, place).await;
+            drop(alive);
         });
+    }
+}
+
+/// A connection's place among those that are open at once. Whoever takes a connection over, takes its
+/// place with it.
+#[derive(Clone)]
+pub struct ConnectionPlace {
+    _place: Arc<Place>,
+}
+
+struct Place {
+    server: Arc<Server>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl ConnectionPlace {
+    fn new(server: Arc<Server>, permit: OwnedSemaphorePermit) -> Self {
+        let open_connections = &server.metrics.open_connections;
+        open_connections.fetch_add(1, Ordering::Relaxed);
+        let place = Place {
+            server,
+            _permit: permit,
+        };
+        Self {
+            _place: Arc::new(place),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let open_connections = &self.server.metrics.open_connections;
+        open_connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -145,6 +173,7 @@ async fn serve_connection(
     server: &Arc<Server>,
     socket: TcpStream,
     mut stopping: watch::Receiver<bool>,
+    place: ConnectionPlace,
 ) {
     // Small responses must not wait for an acknowledgement; without it they are only slower.
     let _ = socket.set_nodelay(true);
@@ -156,8 +185,11 @@ async fn serve_connection(
         Duration::from_millis(config.head_timeout_ms),
         config.stall_timeout(),
     );
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         let (server, activity) = (Arc::clone(server), activity.clone());
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(place.clone());
+        }
         async move {
             activity.set_running(true);
             let response = serve_request(server, request).await;

@@ -4,18 +4,25 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::ORIGIN;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response};
-use hyper_tungstenite::tungstenite::protocol::WebSocketConfig;
-use hyper_tungstenite::{HyperWebsocket, is_upgrade_request};
+use hyper_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use hyper_tungstenite::{WebSocketStream, is_upgrade_request};
+use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use pinyon_core::{Error, ErrorKind, Result};
 
 use super::{Endpoint, find};
 use crate::http::{Body, Call, Reply, check_origin};
+use crate::listener::ConnectionPlace;
 use crate::server::Server;
+use crate::sync::FirstBytes;
 
 /// What each connection has for reading, and for writing.
 const BUFFER_BYTES: usize = 8 << 10;
+/// What an edge may say before its token is accepted: a greeting with its positions and all that it
+/// asks for.
+const GREETING_BYTES: usize = 256 << 10;
 
 /// A plain `GET sync`.
 pub fn get(_: &Call<'_>) -> Reply {
@@ -50,17 +57,31 @@ pub fn upgrade(server: &Arc<Server>, request: &mut Request<Incoming>) -> Result<
         .write_buffer_size(BUFFER_BYTES)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit));
-    let (response, socket) = hyper_tungstenite::upgrade(request, Some(config))
+    // The library would read as much of a stranger as of anybody else.
+    let upgrade = hyper::upgrade::on(&mut *request);
+    let (response, _) = hyper_tungstenite::upgrade(&mut *request, None)
         .map_err(|reason| Error::invalid(format!("the WebSocket handshake: {reason}")))?;
-    tokio::spawn(serve(Arc::clone(server), database, socket));
+    let place = request.extensions_mut().remove::<ConnectionPlace>();
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        serve(server, database, upgrade, config).await;
+        // It counts as a connection until here.
+        drop(place);
+    });
     Ok(response.map(|_| Body::empty()))
 }
 
-async fn serve(server: Arc<Server>, database: String, socket: HyperWebsocket) {
-    match socket.await {
-        Ok(socket) => crate::sync::serve(server, database, socket).await,
-        Err(reason) => tracing::debug!(%reason, "a sync connection was not completed"),
-    }
+async fn serve(server: Arc<Server>, database: String, upgrade: OnUpgrade, config: WebSocketConfig) {
+    let upgraded = match upgrade.await {
+        Ok(upgraded) => TokioIo::new(upgraded),
+        Err(reason) => {
+            tracing::debug!(%reason, "a sync connection was not completed");
+            return;
+        }
+    };
+    let (socket, allowance) = FirstBytes::new(upgraded, GREETING_BYTES);
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
+    crate::sync::serve(server, database, socket, allowance).await;
 }
 
 /// Pages of this server's own origin and of the allowed ones may connect; programs, which send no

@@ -16,13 +16,14 @@ use pinyon_core::replication::Message;
 use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeStore;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::{ConnectionPermit, SyncKeys, SyncLimits};
+use super::{ConnectionPermit, FirstBytes, ReadAllowance, SyncKeys, SyncLimits};
 use crate::databases::OpenDatabase;
 use crate::server::Server;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// The WebSocket of an edge.
+pub type Socket = WebSocketStream<FirstBytes<TokioIo<Upgraded>>>;
 
 /// What a connection's token allowed last.
 struct Bearer {
@@ -93,8 +94,13 @@ impl Authorize for Bearer {
 }
 
 /// Serves a connection until it ends.
-pub async fn serve(server: Arc<Server>, database: String, socket: Socket) {
-    let mut connection = match Connection::begin(&server, database, socket).await {
+pub async fn serve(
+    server: Arc<Server>,
+    database: String,
+    socket: Socket,
+    allowance: ReadAllowance,
+) {
+    let mut connection = match Connection::begin(&server, database, socket, allowance).await {
         Ok(connection) => connection,
         Err((mut socket, error)) => {
             tracing::debug!(%error, "a sync connection could not begin");
@@ -113,6 +119,10 @@ struct Connection {
     server: Arc<Server>,
     bearer: Arc<Bearer>,
     socket: Socket,
+    /// Lifted when a token was accepted.
+    allowance: ReadAllowance,
+    /// When the edge was heard last, or this server was not listening.
+    heard_at: Instant,
     session: HubSession<NativeStore>,
     /// Not held: a database that is deleted or disabled does not wait for edges.
     open: Weak<OpenDatabase>,
@@ -146,6 +156,7 @@ impl Connection {
         server: &Arc<Server>,
         database: String,
         socket: Socket,
+        allowance: ReadAllowance,
     ) -> Result<Self, (Socket, Error)> {
         let open = match server.databases.get(&database).await {
             Ok(open) => open,
@@ -169,6 +180,8 @@ impl Connection {
             server: Arc::clone(server),
             bearer,
             socket,
+            allowance,
+            heard_at: Instant::now(),
             session,
             open: Arc::downgrade(&open),
             held: VecDeque::new(),
@@ -184,8 +197,12 @@ impl Connection {
                 continue;
             }
             match self.next(commit).await? {
-                Event::Frame(frame) => self.take(Message::decode(&frame)?).await?,
+                Event::Frame(frame) => {
+                    self.heard_at = Instant::now();
+                    self.take(Message::decode(&frame)?).await?;
+                }
                 Event::Due => {
+                    self.heard_at = Instant::now();
                     if let Some(held) = self.held.pop_front() {
                         self.follow(held.message).await?;
                     }
@@ -213,13 +230,18 @@ impl Connection {
             return Err(gone());
         };
         let config = &self.server.config;
-        let silence = Duration::from_millis(config.sync_silence_timeout_ms);
+        let silence_ms = match self.is_known() {
+            true => config.sync_silence_timeout_ms,
+            // A stranger has as long as for the head of a request.
+            false => config.sync_silence_timeout_ms.min(config.head_timeout_ms),
+        };
+        let silence_ends = self.heard_at + Duration::from_millis(silence_ms);
         let expires_in = self.expires_in();
         let due = self.held.front().map(|it| it.until);
         let may_read = self.held.len() < MAX_HELD;
         tokio::select! {
             () = wait_until(due) => Ok(Event::Due),
-            frame = timeout(silence, next_frame(&mut self.socket)), if may_read => match frame {
+            frame = timeout_at(silence_ends, next_frame(&mut self.socket)), if may_read => match frame {
                 Ok(Ok(Some(frame))) => Ok(Event::Frame(frame)),
                 Ok(Ok(None)) => Ok(Event::Ended),
                 Ok(Err(error)) => Err(error),
@@ -228,6 +250,11 @@ impl Connection {
             () = commit => Ok(Event::Committed),
             () = wait_until(expires_in) => Ok(Event::Expired),
         }
+    }
+
+    /// Whether a token was accepted, or nobody asks for one.
+    fn is_known(&self) -> bool {
+        self.bearer.current().permit.is_some()
     }
 
     /// How long the token is good for.
@@ -263,6 +290,9 @@ impl Connection {
             return Err(gone());
         }
         let answers = open.use_store(self.session.on_message(message).await)?;
+        if self.is_known() {
+            self.allowance.lift();
+        }
         for warning in self.session.take_warnings() {
             tracing::warn!(database = self.bearer.database, warning, "a script failed");
         }
