@@ -334,11 +334,25 @@ impl Run {
             server.heard(proved.is_some_and(Connection::has_proved_a_restore));
             if tolerated(happened)?.is_none() {
                 edge.connection = None;
-                return Ok(());
+                let home = edge.home;
+                return self.note_untold(home).await;
             }
         }
         if self.choice.happens(100) {
             tolerated(edge.tick(&mut self.history).await)?;
+        }
+        Ok(())
+    }
+
+    /// What a server stored before it failed was taken in, though nobody was told.
+    async fn note_untold(&mut self, server: usize) -> Result<()> {
+        let replica = &self.servers[server].replica;
+        for document in 0..self.settings.documents {
+            let id = format!("things/{document}");
+            let live = replica.live_events(&id, &self.history, None).await;
+            self.history
+                .accepted
+                .extend(tolerated(live)?.into_iter().flatten());
         }
         Ok(())
     }
