@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 // Many documents one after the other, without a session that remembers them.
 
 import type { DocumentSession } from './session.js';

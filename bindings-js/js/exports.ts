@@ -143,3 +143,4 @@ export {
     type StoreOptions,
 } from './store.js';
 export { Sync, type SyncEventMap, type SyncRequest, type TokenSource } from './sync.js';
+export type * from './official_types.js';

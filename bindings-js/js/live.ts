@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 // Live queries and documents: results that follow what is stored, as callbacks and as async iterators.
 
 import type { DocumentConventions, DocumentType } from './conventions.js';

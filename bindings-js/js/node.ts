@@ -53,3 +53,4 @@ DocumentStore.connect = (options: HostOptions): Connection => {
 };
 
 export * from './exports.js';
+export { DocumentStore as default } from './store.js';

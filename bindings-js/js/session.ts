@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 // A session: a unit of work over some documents, saved all or nothing.
 
 import { AdvancedSession } from './advanced_session.js';

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 // The document store: an application's one way to a database.
 
 import { BulkInsert } from './bulk_insert.js';

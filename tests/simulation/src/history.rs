@@ -111,7 +111,7 @@ impl History {
         };
         // Deletions side by side say the same, and one of them stays. It may be one that the other's
         // author had seen, where a lost disk had forgotten it or a clone brought it once more: then
-        // it lives, or was replaced by somebody who is beside the other.
+        // it lives.
         let is_said_by_another = |it: &Event| {
             let mut others = self.deletions.iter();
             self.deletions.get(it).is_some_and(|id| {
@@ -120,22 +120,12 @@ impl History {
                     of == id
                         && other != it
                         && self.accepted.contains(other)
-                        && (is_beside || live.contains(other) || self.outlived(*it, *other))
+                        && (is_beside || live.contains(other))
                 })
             })
         };
         let is_missing = |it: &&Event| !is_accounted_for(it) && !is_said_by_another(it);
         self.accepted.iter().filter(is_missing).copied().collect()
-    }
-
-    /// Whether `earlier` was replaced by somebody who is beside `event`.
-    fn outlived(&self, event: Event, earlier: Event) -> bool {
-        self.accepted.iter().any(|by| {
-            *by != earlier
-                && self.had_seen(*by, earlier)
-                && !self.had_seen(*by, event)
-                && !self.had_seen(event, *by)
-        })
     }
 
     /// Pairs of live events of which one had seen the other.
