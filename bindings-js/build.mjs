@@ -1,7 +1,7 @@
 // Makes dist/ from js/. `cargo xtask package` has put the WebAssembly modules into dist/wasm (the
 // small one, which pages load first) and dist/whole before.
 import { execFileSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { build, transform } from 'esbuild';
 
 const shared = {
@@ -41,3 +41,5 @@ if (shared.minify) {
         await writeFile(glue, code);
     }
 }
+// Whoever gets the package gets the licences.
+for (const licence of ['LICENSE-MIT', 'LICENSE-APACHE']) await copyFile(`../${licence}`, licence);

@@ -174,6 +174,13 @@ function handedOver(message: PageMessage): Transferable[] {
     return documents ? [documents.buffer as ArrayBuffer] : [];
 }
 
+/** Why the script of the worker may be missing. */
+function notLoaded(): string {
+    const reason = 'its script did not load';
+    // Vite before 8 moves the package's own script in development, and not what it loads.
+    return import.meta.url.includes('/.vite/') ? `${reason}; tell Vite: optimizeDeps: { exclude: ['pinyon'] }` : reason;
+}
+
 /** The wire of a worker. */
 export function workerWire(worker: Worker): Wire {
     let hear: (message: WorkerMessage) => void = () => undefined;
@@ -200,7 +207,7 @@ export function workerWire(worker: Worker): Wire {
                 for (const message of data) listener(message);
             };
             worker.onerror = (event) => {
-                const message = `the worker of the database failed: ${event.message ?? 'its script did not load'}`;
+                const message = `the worker of the database failed: ${event.message ?? notLoaded()}`;
                 listener({ type: 'failed', error: { code: 'Unavailable', message } });
             };
         },

@@ -27,7 +27,7 @@ export class DocumentConventions {
     /** The collection of entities that are no instances of a class; `undefined` for none. */
     findCollectionNameForObjectLiteral: (entity: object) => string | undefined = () => undefined;
     /** The collection of a class's instances; what it does not know, as it is by default. */
-    findCollectionName: (type: DocumentType) => string | undefined = (type) => DocumentConventions.defaultGetCollectionName(type);
+    findCollectionName: (type: DocumentType) => string | undefined = (type) => pluralize.plural(this.#nameOf(type));
     /** What ids of a collection's documents begin with. */
     transformClassCollectionNameToDocumentIdPrefix: (collection: string) => string = (collection) =>
         collection.replace(/[^A-Z]/g, '').length <= 1 ? collection.toLowerCase() : collection;
@@ -37,28 +37,41 @@ export class DocumentConventions {
     /** The class of a loaded document, before what its metadata say. */
     findJsType: ((id: string, document: object) => EntityClass | undefined) | undefined;
     /** What documents say of their class: its name unless told. */
-    findJsTypeName: (type: DocumentType) => string = nameOf;
+    findJsTypeName: (type: DocumentType) => string = (type) => this.#nameOf(type);
     /** Whether changes of an entity are not to be saved. */
     shouldIgnoreEntityChanges: ((session: object, entity: object, documentId: string) => boolean) | undefined;
 
     readonly #types = new Map<string, EntityClass>();
+    /** The names that classes were registered with. */
+    readonly #names = new Map<EntityClass, string>();
     readonly #idConventions = new Map<EntityClass, IdConvention>();
     readonly #idProperties = new Map<EntityClass, string>();
 
     /** `Children` of `Child`. */
     static defaultGetCollectionName(type: DocumentType): string {
-        return pluralize.plural(nameOf(type));
+        return pluralize.plural(typeof type === 'string' ? type : type.name);
     }
 
-    /** Lets loaded documents of this type become instances of the class, as those do that were stored or asked for with it. */
-    registerEntityType(entityClass: EntityClass, name = entityClass.name): this {
-        this.#types.set(name, entityClass);
+    /**
+     * Lets loaded documents of this type become instances of the class, as those do that were stored or asked
+     * for with it. A name that is given is the class's from then on: bundlers change the one it has.
+     */
+    registerEntityType(entityClass: EntityClass, name?: string): this {
+        if (name !== undefined) this.#names.set(entityClass, name);
+        this.#types.set(this.#nameOf(entityClass), entityClass);
         return this;
     }
 
     /** The same. */
-    registerJsType(entityClass: EntityClass, name = entityClass.name): this {
+    registerJsType(entityClass: EntityClass, name?: string): this {
         return this.registerEntityType(entityClass, name);
+    }
+
+    #nameOf(type: DocumentType): string {
+        if (typeof type === 'string') return type;
+        const name = this.#names.get(type);
+        if (name === undefined && type.name.length < SHORTEST_NAME) warnOfName(type);
+        return name ?? type.name;
     }
 
     /** Makes the ids of a class's instances, and of those derived from it. */
@@ -117,7 +130,7 @@ export class DocumentConventions {
     }
 
     getCollectionNameForType(type: DocumentType): string {
-        return this.findCollectionName(type) ?? DocumentConventions.defaultGetCollectionName(type);
+        return this.findCollectionName(type) ?? pluralize.plural(this.#nameOf(type));
     }
 
     /** @internal The class of a type, which is known by its name from then on. */
@@ -149,8 +162,18 @@ export class DocumentConventions {
     }
 }
 
-function nameOf(type: DocumentType): string {
-    return typeof type === 'string' ? type : type.name;
+/** What bundlers call classes is shorter. */
+const SHORTEST_NAME = 3;
+const warnedOf = new WeakSet<EntityClass>();
+
+/** Documents that are stored under another name by the next build are in another collection. */
+function warnOfName(type: EntityClass): void {
+    if (warnedOf.has(type)) return;
+    warnedOf.add(type);
+    console.warn(
+        `pinyon: a class called '${type.name}' names documents' collection and type. Where a bundler renames classes, ` +
+            "say store.conventions.registerEntityType(Child, 'Child') before the class is used.",
+    );
 }
 
 refuseAll(DocumentConventions.prototype, { registerQueryValueConverter: 'give queries the values that documents have' });

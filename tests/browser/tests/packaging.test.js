@@ -1,7 +1,7 @@
 // The package in applications that bundlers make.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cp, mkdir, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -39,9 +39,39 @@ async function storeInOneAndLoadInAnother(bundler) {
         return [name, (await store.storage.status()).storage];
     });
     assert.deepEqual(found, ['Eva', 'indexeddb']);
+    // Bundlers rename classes; what is registered has its name all the same.
+    assert.deepEqual(await next.evaluate(() => storeChild()), [false, true, true, 'Child']);
     assert.deepEqual(next.failures, []);
     await next.close();
 }
+
+test('what npm packs is typed for strict applications', async () => {
+    const output = path.join(packaged, 'typescript');
+    await rm(output, { recursive: true, force: true });
+    await mkdir(path.join(output, 'node_modules'), { recursive: true });
+    const source = fileURLToPath(new URL('../../../bindings-js/', import.meta.url));
+    const run = (program, args, cwd) => execFileSync(program, args, { cwd, stdio: 'pipe', encoding: 'utf8' });
+    const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', output], source));
+    run('tar', ['-xzf', packed.filename, '-C', 'node_modules'], output);
+    await rename(path.join(output, 'node_modules/package'), path.join(output, 'node_modules/pinyon'));
+    // React's types, which applications have.
+    await symlink(path.join(source, 'node_modules/@types'), path.join(output, 'node_modules/@types'));
+    await symlink(path.join(source, 'node_modules/csstype'), path.join(output, 'node_modules/csstype'));
+    await cp(folderOf('typescript'), output, { recursive: true });
+    const names = packed.files.map((it) => it.path);
+    for (const wanted of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'dist/types/index.d.ts']) {
+        assert.ok(names.includes(wanted), wanted);
+    }
+    const compiler = path.join(source, 'node_modules/.bin/tsc');
+    const resolutions = [['ESNext', 'bundler'], ['NodeNext', 'nodenext']];
+    for (const [module, resolution] of resolutions) {
+        const { stdout, status } = spawnSync(compiler, ['--module', module, '--moduleResolution', resolution], {
+            cwd: output,
+            encoding: 'utf8',
+        });
+        assert.equal(status, 0, `${resolution}:\n${stdout}`);
+    }
+});
 
 test('Vite', async () => {
     const output = path.join(packaged, 'vite');
