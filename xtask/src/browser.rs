@@ -148,6 +148,8 @@ fn compile(workspace: &Workspace, module: &Module<'_>, is_dev: bool) -> Result<(
     let build = || {
         let mut build = workspace.cargo(["build", "-p", module.package, "--target", TARGET]);
         build.args(module.features).args(["--profile", profile]);
+        // Compiled in pieces a module has another size, and its bound would depend on who compiles.
+        build.env("CARGO_INCREMENTAL", "0");
         build
     };
     let is_small = !is_dev && compile_for_size(workspace, build())?;
