@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::content_fetch::{ContentFetch, hashes_of, lists_of, piece};
-use super::lives::Life;
+use super::lives::{Course, Life};
 use super::messages::{Known, Message, PROTOCOL_VERSION, Position, RefusalCode};
-use super::openings::{end_of, newest_marks};
+use super::openings::{Opening, end_of, newest_marks};
 use super::outgoing::{Selection, StreamLimits};
 use super::wire::{EdgeWrite, Verdict, WireEntry, WriteOutcome};
 use super::{
@@ -394,7 +394,7 @@ impl<S: Store> HubSession<S> {
         let state = read.state().await?;
         let hub = state.incarnations.own_row();
         let openings = read.openings().await?;
-        let lives = self.lives(&state.incarnations);
+        let lives = self.lives(&state.incarnations, &positions, &openings);
         let (from, resync_until) = self.starting_point(
             &positions,
             &scope,
@@ -475,22 +475,50 @@ impl<S: Store> HubSession<S> {
         }
     }
 
-    /// The lives of servers, and how much of each is here.
-    fn lives(&self, known: &Incarnations) -> Vec<Life> {
+    /// The lives of servers, and how much of each is here: those that the server knows, its peers, and those
+    /// at `positions` of which it knows nothing, because it was put back to before they began.
+    fn lives(
+        &self,
+        known: &Incarnations,
+        positions: &[Position],
+        openings: &[Opening],
+    ) -> Vec<Life> {
         let own = known.own_row().id;
+        let peers = &self.options.peers;
+        let is_complete = self.options.is_complete.load(Ordering::Acquire);
         let lives = known.rows().iter().map(|row| Life {
             id: row.id,
             seen: row.seen,
-            is_over: row.id != own && !self.options.peers.contains(&row.id),
+            course: match row.id == own || peers.contains(&row.id) {
+                true => Course::Current,
+                false => Course::Over,
+            },
         });
-        let unheard_of = self.options.peers.iter();
-        let unheard_of = unheard_of.filter(|it| known.find(it).is_none());
-        let unheard_of = unheard_of.map(|id| Life {
-            id: *id,
+        let unheard_of = peers.iter().filter(|it| known.find(it).is_none());
+        let unheard_of = unheard_of.map(|id| (*id, Course::Current));
+        let is_unknown = |id: &IncarnationId| known.find(id).is_none() && !peers.contains(id);
+        // Who has followed no life of this cluster, nor one that shares a past with this server's, comes from
+        // another, whose documents are not lost.
+        let shares_past =
+            |it: &Position| openings.iter().any(|own| it.openings.contains(&own.mark));
+        let is_of_here = |it: &Position| !is_unknown(&it.hub) || shares_past(it);
+        let is_of_here = positions.iter().any(is_of_here);
+        let forgotten = positions
+            .iter()
+            .filter(|it| is_of_here && is_unknown(&it.hub));
+        let forgotten = forgotten.map(|it| match is_complete {
+            true => (it.hub, Course::Forgotten),
+            // Another server may tell of it yet.
+            false => (it.hub, Course::Current),
+        });
+        let nothing_of = |(id, course)| Life {
+            id,
             seen: Etag::ZERO,
-            is_over: false,
-        });
-        lives.chain(unheard_of).collect()
+            course,
+        };
+        lives
+            .chain(unheard_of.chain(forgotten).map(nothing_of))
+            .collect()
     }
 
     /// Where the stream begins, and until where everything is compared.
@@ -645,7 +673,7 @@ impl<S: Store> HubSession<S> {
 fn is_ahead_of(position: &Position, lives: &[Life]) -> bool {
     let mut over = lives
         .iter()
-        .filter(|it| it.is_over && it.id == position.hub);
+        .filter(|it| it.course.is_over() && it.id == position.hub);
     over.any(|it| position.reached > it.seen)
 }
 

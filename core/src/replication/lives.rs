@@ -11,8 +11,26 @@ pub struct Life {
     pub id: IncarnationId,
     /// The server that tells of it has all that it wrote up to here.
     pub seen: Etag,
+    /// Whether anything comes of it still.
+    pub course: Course,
+}
+
+/// Where a life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// It goes on.
+    Current,
+    /// Nothing comes of it any more.
+    Over,
+    /// Nor does any server have anything of it: it came and went between two restores of one backup.
+    Forgotten,
+}
+
+impl Course {
     /// Whether nothing comes of it any more.
-    pub is_over: bool,
+    pub fn is_over(self) -> bool {
+        self != Self::Current
+    }
 }
 
 /// What a server knows of lives of servers, its own among them.
@@ -36,15 +54,16 @@ impl Lives {
     }
 
     /// Those that the server has followed to their ends at least once: of others it does not know
-    /// what they deleted.
+    /// what they deleted. And those of which nobody will ever know.
     pub(super) fn followed(&self) -> Self {
-        let followed = self.0.iter().filter(|it| it.seen > Etag::ZERO);
+        let is_followed = |it: &&Life| it.seen > Etag::ZERO || it.course == Course::Forgotten;
+        let followed = self.0.iter().filter(is_followed);
         Self(followed.copied().collect())
     }
 
     /// Whether `id` goes on. What nobody tells of does not.
     pub(super) fn goes_on(&self, id: &IncarnationId) -> bool {
-        self.find(id).is_some_and(|it| !it.is_over)
+        self.find(id).is_some_and(|it| !it.course.is_over())
     }
 
     /// Whether `entry` is of a life that is over, beyond what the server has of it.
@@ -60,6 +79,6 @@ impl Lives {
     fn is_beyond(&self, entry: Entry, names: &Incarnations, is_over: bool) -> bool {
         let life = names.row(entry.incarnation).ok();
         let life = life.and_then(|row| self.find(&row.id));
-        life.is_some_and(|it| it.is_over == is_over && entry.etag > it.seen)
+        life.is_some_and(|it| it.course.is_over() == is_over && entry.etag > it.seen)
     }
 }

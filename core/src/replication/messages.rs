@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::lives::{Life, Lives};
+use super::lives::{Course, Life, Lives};
 use super::wire::{EdgeWrite, Name, Verdict, WireState, WriteOutcome};
 use super::wire_codec::{FrameReader, FrameWriter};
 use crate::schema::edge::Refusal;
@@ -279,7 +279,11 @@ impl Message {
         frame.list(lives.list(), |frame, life| {
             frame.fields.raw(life.id.bytes());
             frame.fields.etag(life.seen);
-            frame.fields.byte(u8::from(life.is_over));
+            frame.fields.byte(match life.course {
+                Course::Current => 0,
+                Course::Over => 1,
+                Course::Forgotten => 2,
+            });
         });
         frame.marks(openings);
         frame.option(known.as_ref(), |frame, known| {
@@ -399,7 +403,12 @@ fn read_life(frame: &mut FrameReader<'_>) -> Result<Life> {
     Ok(Life {
         id: IncarnationId::from_bytes(frame.array()?),
         seen: frame.fields.etag()?,
-        is_over: frame.fields.flag()?,
+        course: match frame.fields.byte()? {
+            0 => Course::Current,
+            1 => Course::Over,
+            2 => Course::Forgotten,
+            other => return Err(Error::invalid(format!("unknown course {other} of a life"))),
+        },
     })
 }
 

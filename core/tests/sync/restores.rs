@@ -532,6 +532,61 @@ fn who_followed_the_restored_files_meets_nothing_twice() {
 }
 
 #[test]
+fn what_was_written_between_two_restores_of_one_backup_comes_back() {
+    story(async |world| {
+        let Before { backup, eva, adam } = go_on_after_a_backup(&world).await;
+        let hub = world.restore(&backup).await;
+        for edge in [&adam, &eva, &adam] {
+            world.join(&hub, edge).await.sync().await;
+        }
+        // The life that began with the restore is nowhere but here and on the edges.
+        put(&hub, "people/5", "Five of the server").await;
+        put(&eva, "people/6", "Six of Eva").await;
+        delete(&adam, "people/4").await;
+        // Who comes then knows no other life.
+        let seth = world.database().await;
+        put(&seth, "people/7", "Seven of Seth").await;
+        for edge in [&adam, &eva, &adam, &seth] {
+            world.join(&hub, edge).await.sync().await;
+        }
+        let hub = world.restore(&backup).await;
+        for edge in [&adam, &seth, &eva, &adam, &seth] {
+            world.join(&hub, edge).await.sync().await;
+        }
+        let names = async |id| name(&hub, id).await;
+        assert_eq!(names("people/1").await.as_deref(), Some("One of Eva"));
+        assert_eq!(names("people/2").await, None);
+        assert_eq!(names("people/3").await.as_deref(), Some("Three of Eva"));
+        assert_eq!(names("people/4").await, None);
+        assert_eq!(
+            names("people/5").await.as_deref(),
+            Some("Five of the server")
+        );
+        assert_eq!(names("people/6").await.as_deref(), Some("Six of Eva"));
+        assert_eq!(names("people/7").await.as_deref(), Some("Seven of Seth"));
+        let all = [&hub, &eva, &adam, &seth];
+        assert_same(&all, &ALL).await;
+        assert_same(&all, &["people/5", "people/6"]).await;
+        for edge in &all[1..] {
+            assert_eq!(pending(edge).await, 0);
+        }
+    });
+}
+
+#[test]
+fn who_comes_from_another_server_brings_nothing_of_it() {
+    story(async |world| {
+        let (first, second) = (world.database().await, world.database().await);
+        let edge = world.database().await;
+        put(&first, "people/1", "One").await;
+        world.join(&first, &edge).await.sync().await;
+        world.join(&second, &edge).await.sync().await;
+        assert_eq!(name(&second, "people/1").await, None);
+        assert_eq!(pending(&edge).await, 0);
+    });
+}
+
+#[test]
 fn a_life_ends_once() {
     story(async |world| {
         let hub = world.database().await;

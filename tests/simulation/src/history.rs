@@ -128,6 +128,27 @@ impl History {
         self.accepted.iter().filter(is_missing).copied().collect()
     }
 
+    /// Whether an equal deletion stood for `event` until somebody replaced it who had seen neither `event`
+    /// nor been seen by it: their text lives, and no conflict tells that it was deleted meanwhile.
+    pub(crate) fn was_stood_for(&self, event: Event) -> bool {
+        let is_replaced_beside = |other: Event| {
+            self.accepted.iter().any(|by| {
+                *by != other
+                    && self.had_seen(*by, other)
+                    && !self.had_seen(*by, event)
+                    && !self.had_seen(event, *by)
+            })
+        };
+        self.deletions.get(&event).is_some_and(|id| {
+            self.deletions.iter().any(|(other, of)| {
+                of == id
+                    && *other != event
+                    && self.accepted.contains(other)
+                    && is_replaced_beside(*other)
+            })
+        })
+    }
+
     /// Pairs of live events of which one had seen the other.
     pub(crate) fn false_conflicts(&self, live: &[Event]) -> usize {
         let mut count = 0;

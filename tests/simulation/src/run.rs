@@ -62,6 +62,9 @@ pub struct Report {
     pub accepted: usize,
     /// Accepted writes that nobody replaced and that are gone.
     pub lost: usize,
+    /// Deletions for which an equal one stood until somebody beside them replaced it: what they wrote lives,
+    /// and shows no conflict.
+    pub unseen_deletions: usize,
     /// Pairs that live side by side although one author had seen the other.
     pub false_conflicts: usize,
     /// Events that a server lost with its disk, and that no other had.
@@ -85,6 +88,7 @@ impl Report {
         self.writes += other.writes;
         self.accepted += other.accepted;
         self.lost += other.lost;
+        self.unseen_deletions += other.unseen_deletions;
         self.false_conflicts += other.false_conflicts;
         self.lost_with_disk += other.lost_with_disk;
         self.brought_back += other.brought_back;
@@ -492,7 +496,9 @@ impl Run {
                 report.diverged += usize::from(actual != expected);
             }
         }
-        report.lost = self.history.lost(&live).len();
+        let lost = self.history.lost(&live).into_iter();
+        let (unseen, lost): (Vec<_>, Vec<_>) = lost.partition(|it| self.history.was_stood_for(*it));
+        (report.lost, report.unseen_deletions) = (lost.len(), unseen.len());
         let lost_with_disk = &self.history.lost_with_disk;
         report.brought_back = lost_with_disk.intersection(&live).count();
         report.lost_with_disk = lost_with_disk.len();

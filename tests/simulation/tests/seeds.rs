@@ -168,7 +168,21 @@ fn deletions_are_writes_as_others_are() {
         if faults == Faults::EVERYDAY {
             assert_eq!(report.false_conflicts, 0);
             assert_eq!(report.longest_vector, 3);
+            assert_eq!(report.unseen_deletions, 0);
         }
+    }
+}
+
+#[test]
+fn deletions_meet_restores() {
+    let settings = Settings {
+        faults: Faults::ALL,
+        deletions_per_mille: 250,
+        ..Settings::default()
+    };
+    // An equal deletion stood for one, and was replaced; a backup was put back twice.
+    for seed in [54_043, 55_782] {
+        run("deletions and restores", seed..seed + 1, settings);
     }
 }
 
