@@ -88,13 +88,9 @@ async fn serve(server: Arc<Server>, database: String, upgrade: OnUpgrade, config
 /// origin, have their token.
 fn check_allowed_origin(server: &Server, request: &Request<Incoming>) -> Result<()> {
     let origin = request.headers().get(ORIGIN).map(|it| it.as_bytes());
-    let mut allowed = server.config.sync_origins.iter();
+    let mut allowed = server.config.allowed_origins();
     if let Some(origin) = origin
-        && allowed.any(|it| {
-            it.trim_end_matches('/')
-                .as_bytes()
-                .eq_ignore_ascii_case(origin)
-        })
+        && allowed.any(|it| it.as_bytes().eq_ignore_ascii_case(origin))
     {
         return Ok(());
     }
