@@ -24,7 +24,7 @@ impl Config {
                 self.listen
             )));
         }
-        bounds::check(self)?;
+        self.check_bounds()?;
         if self.max_buffered_bytes < self.max_request_bytes {
             return Err(Error::invalid(
                 "--max-buffered-bytes must not be smaller than --max-request-bytes",
@@ -34,5 +34,13 @@ impl Config {
             addresses::check_public_url(url)?;
         }
         self.allowed_origins().try_for_each(addresses::check_origin)
+    }
+
+    /// Refuses numbers with which nothing works.
+    ///
+    /// # Errors
+    /// `InvalidRequest` that names the option and its bounds.
+    pub fn check_bounds(&self) -> Result<()> {
+        bounds::check(self)
     }
 }
