@@ -62,11 +62,12 @@ pub fn upgrade(server: &Arc<Server>, request: &mut Request<Incoming>) -> Result<
     let (response, _) = hyper_tungstenite::upgrade(&mut *request, None)
         .map_err(|reason| Error::invalid(format!("the WebSocket handshake: {reason}")))?;
     let place = request.extensions_mut().remove::<ConnectionPlace>();
+    let counted = server.metrics.count_sync_connection();
     let server = Arc::clone(server);
     tokio::spawn(async move {
         serve(server, database, upgrade, config).await;
         // It counts as a connection until here.
-        drop(place);
+        drop((counted, place));
     });
     Ok(response.map(|_| Body::empty()))
 }
