@@ -330,7 +330,8 @@ export class ServerLink {
         }
         const closed = events.find((it) => it.type === 'closed');
         if (closed) {
-            this.#fail(line, closed.reason, closed.code);
+            // A server without the database has none the next time either; what is not found here is no reason.
+            this.#fail(line, closed.reason, closed.code, closed.code === 'NotFound');
             return;
         }
         const { roundsDone, ...status } = JSON.parse(line.session.status()) as SyncState & { roundsDone: number };
@@ -359,10 +360,10 @@ export class ServerLink {
     }
 
     /** A line broke: another one after a while, unless there is no point in it. */
-    #fail(line: Line | undefined, reason: string, code: ErrorCode): void {
+    #fail(line: Line | undefined, reason: string, code: ErrorCode, isHopeless = false): void {
         if (line !== this.#line || this.#isPaused || this.#isClosed) return;
         this.#end(line);
-        const isFinal = FINAL.includes(code) && !(code === 'Unauthorized' && line?.isRenewed);
+        const isFinal = isHopeless || (FINAL.includes(code) && !(code === 'Unauthorized' && line?.isRenewed));
         this.#setState({ ...this.#state, phase: isFinal ? 'error' : 'offline', remaining: 0, code, reason });
         if (isFinal) {
             this.#rejectWaiters();

@@ -134,7 +134,7 @@ export class Sync implements AsyncIterable<SyncState> {
         await this.#store.call('pauseSync');
     }
 
-    /** Goes on after `pause()`, or tries at once when it is offline. */
+    /** Goes on after `pause()`, or tries at once when it is offline or had an error. */
     async resume(): Promise<void> {
         await this.#started;
         await this.#store.call('resumeSync');

@@ -58,6 +58,7 @@ fn code(refused: RefusalCode) -> &'static str {
         RefusalCode::Misbehaved => "InvalidRequest",
         RefusalCode::LimitExceeded => "LimitExceeded",
         RefusalCode::Unavailable => "Unavailable",
+        RefusalCode::NotFound => "NotFound",
     }
 }
 

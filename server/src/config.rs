@@ -1,6 +1,11 @@
 //! Everything that can be configured, as flags and environment variables.
 //!
-//! This struct is the one table of options: `pinyon serve --help` prints it, with defaults.
+//! This struct is the one table of options: `pinyon serve --help` prints it, with defaults. What each
+//! may be is in `bounds`.
+
+mod addresses;
+mod bounds;
+mod check;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -8,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pinyon_core::{Error, Limits, Result};
+use pinyon_core::Limits;
 
 use crate::scripts::ScriptLimits;
 
@@ -40,7 +45,8 @@ pub struct Config {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, env = "PINYON_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// The URL by which clients reach this server, if it is not the address it listens on
+    /// The URL by which clients reach this server, if it is not the address it listens on; https://
+    /// where a proxy in front of it speaks TLS
     #[arg(long, env = "PINYON_PUBLIC_URL")]
     pub public_url: Option<String>,
     /// Listen beyond this machine although anybody who reaches the port may read and change all
@@ -190,10 +196,11 @@ pub struct Config {
     /// The audience that tokens of edges must name
     #[arg(long, env = "PINYON_SYNC_AUDIENCE", requires = "sync_keys")]
     pub sync_audience: Option<String>,
-    /// An origin whose pages may sync, as in https://app.example; repeat it for several
+    /// An origin whose pages may sync, as in https://app.example; repeat it for several, or put commas
+    /// between them
     #[arg(
         long = "sync-origin",
-        env = "PINYON_SYNC_ORIGINS",
+        env = "PINYON_SYNC_ORIGIN",
         value_delimiter = ','
     )]
     pub sync_origins: Vec<String>,
@@ -238,104 +245,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Refuses what cannot work or is not safe.
-    ///
-    /// # Errors
-    /// `InvalidRequest` that names the option.
-    pub fn check(&self) -> Result<()> {
-        if !self.listen.ip().is_loopback() && !self.unsafe_allow_unauthenticated_network {
-            return Err(Error::invalid(format!(
-                "--listen {}: beyond this machine anybody could read and change all data; listen \
-                 on 127.0.0.1, or give --unsafe-allow-unauthenticated-network if that is meant",
-                self.listen
-            )));
-        }
-        if self.unsafe_give_tokens_to_kindergarten_pages && !self.listen.ip().is_loopback() {
-            return Err(Error::invalid(format!(
-                "--unsafe-give-tokens-to-kindergarten-pages gives anybody a token: it works on \
-                 127.0.0.1 only, not with --listen {}",
-                self.listen
-            )));
-        }
-        if self.max_json_depth == 0 || self.max_json_depth > 120 {
-            return Err(Error::invalid("--max-json-depth must be from 1 to 120"));
-        }
-        if self.max_head_bytes < 8192 {
-            return Err(Error::invalid("--max-head-bytes must be at least 8192"));
-        }
-        // Less than this and nothing runs; more than the other and the stack has no room for it.
-        let stacks = 64 << 10..=16 << 20;
-        if !stacks.contains(&self.max_script_stack_bytes) {
-            return Err(Error::invalid(
-                "--max-script-stack-bytes must be from 65536 to 16777216",
-            ));
-        }
-        let memories = 1 << 20..=2 << 30;
-        if !memories.contains(&self.max_script_memory_bytes) {
-            return Err(Error::invalid(
-                "--max-script-memory-bytes must be from 1048576 to 2147483648",
-            ));
-        }
-        if self.max_sync_frame_bytes < 4096 {
-            return Err(Error::invalid(
-                "--max-sync-frame-bytes must be at least 4096",
-            ));
-        }
-        if self.max_sync_writes_per_s == 0 {
-            return Err(Error::invalid("--max-sync-writes-per-s must not be 0"));
-        }
-        self.check_positive()?;
-        if self.max_buffered_bytes < self.max_request_bytes {
-            return Err(Error::invalid(
-                "--max-buffered-bytes must not be smaller than --max-request-bytes",
-            ));
-        }
-        if let Some(url) = &self.public_url
-            && !url.starts_with("http://")
-        {
-            return Err(Error::invalid("--public-url must begin with http://"));
-        }
-        Ok(())
-    }
-
-    /// Refuses limits and times with which nothing works.
-    fn check_positive(&self) -> Result<()> {
-        let positive = [
-            ("--max-sync-connections", self.max_sync_connections),
-            (
-                "--max-sync-connections-of-user",
-                self.max_sync_connections_of_user,
-            ),
-            ("--max-sync-frame-bytes", self.max_sync_frame_bytes),
-            ("--max-sync-batch", self.max_sync_batch),
-            ("--max-connections", self.max_connections),
-            ("--max-headers", self.max_headers),
-            ("--max-request-bytes", self.max_request_bytes),
-            ("--max-response-bytes", self.max_response_bytes),
-            ("--max-multi-get-requests", self.max_multi_get_requests),
-            ("--max-document-bytes", self.max_document_bytes),
-            ("--max-id-bytes", self.max_id_bytes),
-            ("--max-batch-commands", self.max_batch_commands),
-            ("--max-queued-operations", self.max_queued_operations),
-            ("--max-queued-bytes", self.max_queued_bytes),
-            ("--max-script-output-bytes", self.max_script_output_bytes),
-        ];
-        let times = [
-            ("--head-timeout-ms", self.head_timeout_ms),
-            ("--stall-timeout-ms", self.stall_timeout_ms),
-            ("--request-timeout-ms", self.request_timeout_ms),
-            ("--script-timeout-ms", self.script_timeout_ms),
-            ("--sync-silence-timeout-ms", self.sync_silence_timeout_ms),
-        ];
-        let positive = positive.map(|(flag, value)| (flag, value as u64));
-        for (flag, value) in positive.into_iter().chain(times) {
-            if value == 0 {
-                return Err(Error::invalid(format!("{flag} must not be 0")));
-            }
-        }
-        Ok(())
-    }
-
     /// The limits of scripts.
     pub(crate) fn script_limits(&self) -> ScriptLimits {
         ScriptLimits {
@@ -364,5 +273,14 @@ impl Config {
     /// How long a body may stand still.
     pub fn stall_timeout(&self) -> Duration {
         Duration::from_millis(self.stall_timeout_ms)
+    }
+
+    /// The origins whose pages may sync, without the slash that some write at the end.
+    pub fn allowed_origins(&self) -> impl Iterator<Item = &str> {
+        let origins = self.sync_origins.iter();
+        // A variable may be there and empty.
+        origins
+            .map(|it| it.trim().trim_end_matches('/'))
+            .filter(|it| !it.is_empty())
     }
 }

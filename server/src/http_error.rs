@@ -128,6 +128,8 @@ pub fn stale_index(message: &str) -> Error {
     })
 }
 
+const DATABASE_MISSING: &str = "Raven.Client.Exceptions.Database.DatabaseDoesNotExistException";
+
 /// There is no such database.
 pub fn database_does_not_exist(name: &str) -> Error {
     Error::new(
@@ -136,8 +138,14 @@ pub fn database_does_not_exist(name: &str) -> Error {
     )
     .with_source(WireForm {
         status: StatusCode::INTERNAL_SERVER_ERROR,
-        exception: "Raven.Client.Exceptions.Database.DatabaseDoesNotExistException",
+        exception: DATABASE_MISSING,
     })
+}
+
+/// Whether this is a [`database_does_not_exist`], and not something else that was not found.
+pub fn is_database_missing(error: &Error) -> bool {
+    let form = error.details::<WireForm>();
+    form.is_some_and(|form| form.exception == DATABASE_MISSING)
 }
 
 const DATABASE_DISABLED: &str = "Raven.Client.Exceptions.Database.DatabaseDisabledException";

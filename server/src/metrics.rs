@@ -1,6 +1,7 @@
 //! Figures for Prometheus, kept in plain atomic counters: a request costs three additions.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -31,8 +32,19 @@ struct Row {
 /// The counters of a server.
 pub struct Metrics {
     rows: Vec<Row>,
-    /// Connections open now.
+    /// Connections open now, those of edges among them.
     pub open_connections: AtomicUsize,
+    open_sync_connections: Arc<AtomicUsize>,
+}
+
+/// A sync connection that is counted for as long as this lives.
+#[derive(Debug)]
+pub struct CountedSyncConnection(Arc<AtomicUsize>);
+
+impl Drop for CountedSyncConnection {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Metrics {
@@ -40,6 +52,7 @@ impl Default for Metrics {
         Self {
             rows: (0..ROWS).map(|_| Row::default()).collect(),
             open_connections: AtomicUsize::new(0),
+            open_sync_connections: Arc::default(),
         }
     }
 }
@@ -60,6 +73,12 @@ impl Metrics {
         row.statuses[status].fetch_add(1, Ordering::Relaxed);
         row.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         row.total_us.fetch_add(took_us, Ordering::Relaxed);
+    }
+
+    /// Counts a sync connection that begins.
+    pub fn count_sync_connection(&self) -> CountedSyncConnection {
+        self.open_sync_connections.fetch_add(1, Ordering::Relaxed);
+        CountedSyncConnection(Arc::clone(&self.open_sync_connections))
     }
 
     /// Appends the counters in Prometheus' text form.
@@ -91,12 +110,23 @@ impl Metrics {
         for (route, row) in self.named_rows() {
             write_histogram(route, row, text);
         }
-        let open = self.open_connections.load(Ordering::Relaxed);
-        text.push_str(
-            "# HELP pinyon_open_connections Connections open now.\n\
-             # TYPE pinyon_open_connections gauge\n",
-        );
-        line(text, format_args!("pinyon_open_connections {open}"));
+        let gauges = [
+            (
+                "pinyon_open_connections",
+                "Connections open now, those of edges among them.",
+                &self.open_connections,
+            ),
+            (
+                "pinyon_open_sync_connections",
+                "Connections of edges open now.",
+                &*self.open_sync_connections,
+            ),
+        ];
+        for (name, help, count) in gauges {
+            let count = count.load(Ordering::Relaxed);
+            let kind = format_args!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {count}");
+            line(text, kind);
+        }
     }
 
     fn named_rows(&self) -> impl Iterator<Item = (&'static str, &Row)> {

@@ -529,6 +529,106 @@ fn wrong_usage_is_told_from_failure() {
 }
 
 #[test]
+fn a_url_wins_over_the_variable_of_the_data_directory() {
+    let place = Place::new();
+    let file = place.file("people.jsonl", people(3));
+    let server = Server::start(&place.data());
+    let elsewhere = place.path("elsewhere");
+    let run_with = |arguments: &[&str]| {
+        let mut command = pinyon(arguments);
+        command.env("PINYON_DATA_DIR", &elsewhere).output().unwrap()
+    };
+    let with_url = [
+        "import",
+        "--url",
+        &server.url,
+        "--database",
+        "d",
+        "--create",
+    ];
+    let output = run_with(&[&with_url[..], &[&file]].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert!(!Path::new(&elsewhere).exists());
+    let export = ["export", "--url", &server.url, "--database", "d", "-"];
+    let output = run_with(&[&export[..], &["--format", "jsonl"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout.iter().filter(|it| **it == b'\n').count(), 3);
+    // Without a URL the variable holds, and an option wins over it.
+    let there = ["import", "--database", "e", "--create"];
+    let output = run_with(&[&there[..], &[&file]].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert!(Path::new(&elsewhere).exists());
+    let third = place.path("third");
+    let output = run_with(&[&there[..], &["--data-dir", &third, &file]].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert!(Path::new(&third).exists());
+    // Who types both is told.
+    let both = run_with(&[&with_url[..], &["--data-dir", &third, &file]].concat());
+    assert_eq!(both.status.code(), Some(2), "{both:?}");
+}
+
+#[test]
+fn an_import_into_nothing_says_what_makes_it() {
+    let place = Place::new();
+    let data = place.data();
+    let file = place.file("people.jsonl", people(1));
+    place.import("there", &file);
+    let dump = place.path("d.ravendbdump");
+    done(&["export", "--data-dir", &data, "--database", "there", &dump]);
+    assert!(done(&["info", "--data-dir", &data]).contains(": 1 database\n"));
+    let to_data = ["import", "--data-dir", &data];
+    let (code, _, errors) = run(&[&to_data[..], &["--database", "gone", &file]].concat());
+    assert_eq!(code, 1, "{errors}");
+    assert!(
+        errors.contains("'gone'") && errors.contains("--create"),
+        "{errors}"
+    );
+    let server = Server::start(&data);
+    let to_server = ["import", "--url", &server.url, "--database", "gone"];
+    for file in [&file, &dump] {
+        let (code, _, errors) = run(&[&to_server[..], &[file]].concat());
+        assert_eq!(code, 1, "{errors}");
+        assert!(
+            errors.contains("'gone'") && errors.contains("--create"),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn variables_of_the_server_have_their_bounds_in_commands_too() {
+    let place = Place::new();
+    let (data, file) = (place.data(), place.file("people.jsonl", people(1)));
+    let arguments = ["import", "--data-dir", &data, "--database", "d", "--create"];
+    let mut command = pinyon(&[&arguments[..], &[&file]].concat());
+    let most = u64::MAX.to_string();
+    let output = command.env("PINYON_MAX_QUEUED_OPERATIONS", most).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--max-queued-operations"));
+}
+
+#[test]
+fn no_token_is_over_when_it_is_made() {
+    let place = Place::new();
+    let keys = place.path("keys.json");
+    done(&["edge-token", "--new-keys", &keys]);
+    let token = [
+        "edge-token",
+        "--keys",
+        &keys,
+        "--user",
+        "eva",
+        "--database",
+        "d",
+    ];
+    let (code, output, errors) = run(&[&token[..], &["--expires-h", "0"]].concat());
+    assert_eq!((code, output.as_str()), (2, ""));
+    assert!(errors.contains("--expires-h"), "{errors}");
+    done(&[&token[..], &["--expires-h", "1"]].concat());
+}
+
+#[test]
 fn an_import_that_fails_does_not_wait_for_the_rest_of_a_pipe() {
     let place = Place::new();
     let data = place.data();

@@ -6,6 +6,9 @@ mod support;
 
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{EncodingKey, Header};
 use pinyon_core::replication::edge::EdgeEvent;
 use serde_json::{Value, json};
 use support::TestServer;
@@ -333,6 +336,22 @@ fn a_script_resolves_conflicts_with_what_was_there_before() {
     while server.get("/databases/Test/docs?id=tallies/4").status == 409 {}
 }
 
+/// A token, but over for an hour.
+fn expired(keys: &str, token: &str) -> String {
+    let keys: Value = serde_json::from_str(&std::fs::read_to_string(keys).unwrap()).unwrap();
+    let secret = keys["keys"][0]["k"].as_str().unwrap();
+    let secret = EncodingKey::from_secret(&URL_SAFE_NO_PAD.decode(secret).unwrap());
+    let [header, claims] = [0, 1].map(|part| {
+        let part = token.split('.').nth(part).unwrap();
+        let json = URL_SAFE_NO_PAD.decode(part).unwrap();
+        serde_json::from_slice::<Value>(&json).unwrap()
+    });
+    let mut claims = claims;
+    claims["exp"] = json!(claims["exp"].as_u64().unwrap() - 13 * 3600);
+    let header: Header = serde_json::from_value(header).unwrap();
+    jsonwebtoken::encode(&header, &claims, &secret).unwrap()
+}
+
 #[test]
 fn tokens_say_who_sees_and_writes_what() {
     let directory = tempfile::tempdir().unwrap();
@@ -381,7 +400,7 @@ fn tokens_say_who_sees_and_writes_what() {
         (String::new(), "missing"),
         ("a.b.c".to_owned(), "no JSON Web Token"),
         (token(&["--database", "other"]), "not for the database"),
-        (token(&["--database", "Test", "--expires-h", "0"]), ""),
+        (expired(keys, &allowed), "has expired"),
     ] {
         let mut stranger = TestEdge::new();
         stranger.connect(&server, &token).unwrap();

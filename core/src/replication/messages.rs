@@ -56,6 +56,8 @@ pub enum RefusalCode {
     LimitExceeded = 4,
     /// The server cannot go on now.
     Unavailable = 5,
+    /// The server has no such database.
+    NotFound = 6,
 }
 
 /// One frame.
@@ -324,6 +326,7 @@ impl Message {
                     3 => RefusalCode::Misbehaved,
                     4 => RefusalCode::LimitExceeded,
                     5 => RefusalCode::Unavailable,
+                    6 => RefusalCode::NotFound,
                     other => return Err(Error::invalid(format!("refusal code {other}"))),
                 },
                 reason: frame.text()?,

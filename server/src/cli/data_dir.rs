@@ -39,7 +39,10 @@ fn server_config() -> Result<Config> {
     let matches = command
         .try_get_matches_from(Vec::<String>::new())
         .map_err(|reason| Error::invalid(reason.to_string()))?;
-    Config::from_arg_matches(&matches).map_err(|reason| Error::invalid(reason.to_string()))
+    let config = Config::from_arg_matches(&matches);
+    let config = config.map_err(|reason| Error::invalid(reason.to_string()))?;
+    config.check_bounds()?;
+    Ok(config)
 }
 
 /// What databases accept, as the server is configured by environment variables.

@@ -55,8 +55,8 @@ pub struct Args {
     /// Nothing may be written
     #[arg(long, conflicts_with_all = ["write_prefixes", "write_collections"])]
     read_only: bool,
-    /// How long it is good
-    #[arg(long, default_value_t = 12)]
+    /// How long it is good, from one hour to a hundred years
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=876_000))]
     expires_h: u32,
     /// The issuer it names
     #[arg(long)]

@@ -89,9 +89,11 @@ impl Args {
 /// Exports and says what came of it.
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
+        // Before a file is made.
+        let place = args.place.choose()?;
         let format = args.export_format();
         let mut output = Output::create(&args.file, format, args.force)?;
-        let counts = match args.place.choose() {
+        let counts = match place {
             Chosen::Server(url) => {
                 let remote = Remote::new(&url, &args.database)?;
                 export_from_server(&remote, format, &mut output).await?

@@ -1,7 +1,7 @@
 //! `pinyon import`: documents from a file into a database, on a server or in a data directory.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use pinyon_core::smuggler::{
     DatabaseTarget, Format, ImportOptions, ImportReport, ImportTarget, import,
 };
 use pinyon_core::storage::Durability;
-use pinyon_core::{ErrorKind, Result};
+use pinyon_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
 use super::CommandResult;
@@ -120,55 +120,91 @@ impl Args {
         rules.id_prefix.clone_from(&self.id_prefix);
         Ok(options)
     }
+
+    /// Names the option that helps where there is no such database, or directory of databases.
+    fn with_advice(&self, error: Error) -> Error {
+        if self.create || error.kind() != ErrorKind::NotFound {
+            return error;
+        }
+        let message = format!("{}; --create makes it", error.message());
+        Error::new(ErrorKind::NotFound, message)
+    }
 }
 
 /// Imports and says what came of it.
 pub fn run(args: Args) -> CommandResult {
     data_dir::runtime()?.block_on(async {
+        let place = args.place.choose()?;
         // The input first: a wrong file name must not create a database.
         let input = Input::open(&args.file).await?;
         let options = args.options(&input)?;
-        let name = input.name.clone();
-        let (report, result) = match args.place.choose() {
+        match place {
             Chosen::Server(url) => {
-                let remote = Remote::new(&url, &args.database)?;
-                if args.create {
-                    remote.create().await?;
-                }
-                if options.format == Format::Dump {
-                    return send_dump(&remote, input, args.skip_errors).await;
-                }
-                import_into(&remote, input, &options).await
+                let imported = import_to_server(&args, &url, input, &options).await;
+                imported.map_err(|error| args.with_advice(error))
             }
             Chosen::Directory(directory) => {
-                let access = match args.create {
-                    true => Access::Create,
-                    false => Access::Write,
-                };
-                let mut data_dir = DataDir::open(&directory, access).await?;
-                if args.create && data_dir.catalog.find(&args.database).is_none() {
-                    let record = serde_json::Map::new();
-                    data_dir
-                        .catalog
-                        .create(&args.database, record, None)
-                        .await?;
-                }
-                let record = data_dir.find(&args.database)?;
-                let open = data_dir.open_database(&record).await?;
-                let target = DatabaseTarget {
-                    database: open.database.clone(),
-                    // One sync at the end: an import that breaks off can be repeated.
-                    durability: Durability::Relaxed,
-                };
-                let (report, result) = import_into(&target, input, &options).await;
-                let closed = open.close().await.and(data_dir.close().await);
-                (report, result.and(closed))
+                import_to_directory(&args, &directory, input, &options).await
             }
-        };
-        let told = tell(&name, &report, result.is_ok());
-        result.and(told)?;
-        Ok(exit_code(&report))
+        }
     })
+}
+
+async fn import_to_server(
+    args: &Args,
+    url: &str,
+    input: Input,
+    options: &ImportOptions,
+) -> CommandResult {
+    let remote = Remote::new(url, &args.database)?;
+    if args.create {
+        remote.create().await?;
+    }
+    if options.format == Format::Dump {
+        return send_dump(&remote, input, args.skip_errors).await;
+    }
+    let name = input.name.clone();
+    let (report, result) = import_into(&remote, input, options).await;
+    tell_all(&name, &report, result)
+}
+
+async fn import_to_directory(
+    args: &Args,
+    directory: &Path,
+    input: Input,
+    options: &ImportOptions,
+) -> CommandResult {
+    let access = match args.create {
+        true => Access::Create,
+        false => Access::Write,
+    };
+    let data_dir = DataDir::open(directory, access).await;
+    let mut data_dir = data_dir.map_err(|error| args.with_advice(error))?;
+    if args.create && data_dir.catalog.find(&args.database).is_none() {
+        let record = serde_json::Map::new();
+        data_dir
+            .catalog
+            .create(&args.database, record, None)
+            .await?;
+    }
+    let record = data_dir.find(&args.database);
+    let record = record.map_err(|error| args.with_advice(error))?;
+    let open = data_dir.open_database(&record).await?;
+    let target = DatabaseTarget {
+        database: open.database.clone(),
+        // One sync at the end: an import that breaks off can be repeated.
+        durability: Durability::Relaxed,
+    };
+    let name = input.name.clone();
+    let (report, result) = import_into(&target, input, options).await;
+    let closed = open.close().await.and(data_dir.close().await);
+    tell_all(&name, &report, result.and(closed))
+}
+
+fn tell_all(name: &str, report: &ImportReport, result: Result<()>) -> CommandResult {
+    let told = tell(name, report, result.is_ok());
+    result.and(told)?;
+    Ok(exit_code(report))
 }
 
 fn exit_code(report: &ImportReport) -> ExitCode {

@@ -145,11 +145,10 @@ fn describe_all(info: &Info, as_json: bool) -> String {
     if as_json {
         return serde_json::to_string_pretty(info).expect("the keys are texts") + "\n";
     }
-    let mut text = format!(
-        "{}: {} databases\n",
-        info.data_dir.display(),
-        info.databases.len()
-    );
+    let count = info.databases.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let directory = info.data_dir.display();
+    let mut text = format!("{directory}: {count} database{plural}\n");
     for database in &info.databases {
         push_database(database, &mut text).expect("a String takes any text");
     }

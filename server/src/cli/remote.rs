@@ -264,11 +264,16 @@ fn no_answer(url: &str, reason: &ureq::Error) -> Error {
 struct ErrorBody {
     #[serde(rename = "Message", default)]
     message: String,
+    #[serde(rename = "Type", default)]
+    exception: String,
 }
 
 /// The error in an answer, with the kind that its status stands for.
 fn refused(status: StatusCode, text: &str) -> Error {
     let message = match serde_json::from_str::<ErrorBody>(text) {
+        Ok(body) if body.exception.ends_with(".DatabaseDoesNotExistException") => {
+            return Error::new(ErrorKind::NotFound, body.message);
+        }
         Ok(body) if !body.message.is_empty() => body.message,
         _ => text.chars().take(300).collect(),
     };

@@ -26,7 +26,7 @@ async fn run(server: Arc<Server>) {
     let idle = Duration::from_secs(config.idle_database_timeout_s);
     let cleanup_every = Duration::from_secs(config.tombstone_cleanup_interval_s.max(1));
     let mut ticks = tokio::time::interval(TICK);
-    let mut next_cleanup = tokio::time::Instant::now() + cleanup_every;
+    let mut cleaned_at = tokio::time::Instant::now();
     loop {
         let now = ticks.tick().await;
         server.databases.count_second();
@@ -37,8 +37,8 @@ async fn run(server: Arc<Server>) {
         if !idle.is_zero() {
             server.databases.close_idle(idle).await;
         }
-        if now >= next_cleanup {
-            next_cleanup = now + cleanup_every;
+        if now.saturating_duration_since(cleaned_at) >= cleanup_every {
+            cleaned_at = now;
             clean_tombstones(&server).await;
         }
     }

@@ -183,7 +183,7 @@ async fn sweep(server: &Server, slot: &Slot, database: &OpenDatabase) -> Result<
     let is_loose_due = loose_at <= now;
     if is_loose_due {
         sweep_loose(server, database).await?;
-        let every = Duration::from_secs(server.config.loose_content_sweep_interval_s.max(1));
+        let every = frequency(Some(server.config.loose_content_sweep_interval_s.max(1)));
         database.sweeps.turns().loose = now + every;
     }
     if is_due(expiration_at) || is_due(refresh_at) || is_due(bin_at) || is_loose_due {

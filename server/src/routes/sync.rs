@@ -62,11 +62,12 @@ pub fn upgrade(server: &Arc<Server>, request: &mut Request<Incoming>) -> Result<
     let (response, _) = hyper_tungstenite::upgrade(&mut *request, None)
         .map_err(|reason| Error::invalid(format!("the WebSocket handshake: {reason}")))?;
     let place = request.extensions_mut().remove::<ConnectionPlace>();
+    let counted = server.metrics.count_sync_connection();
     let server = Arc::clone(server);
     tokio::spawn(async move {
         serve(server, database, upgrade, config).await;
         // It counts as a connection until here.
-        drop(place);
+        drop((counted, place));
     });
     Ok(response.map(|_| Body::empty()))
 }
@@ -88,13 +89,9 @@ async fn serve(server: Arc<Server>, database: String, upgrade: OnUpgrade, config
 /// origin, have their token.
 fn check_allowed_origin(server: &Server, request: &Request<Incoming>) -> Result<()> {
     let origin = request.headers().get(ORIGIN).map(|it| it.as_bytes());
-    let mut allowed = server.config.sync_origins.iter();
+    let mut allowed = server.config.allowed_origins();
     if let Some(origin) = origin
-        && allowed.any(|it| {
-            it.trim_end_matches('/')
-                .as_bytes()
-                .eq_ignore_ascii_case(origin)
-        })
+        && allowed.any(|it| it.as_bytes().eq_ignore_ascii_case(origin))
     {
         return Ok(());
     }

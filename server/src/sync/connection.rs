@@ -12,14 +12,15 @@ use hyper_tungstenite::tungstenite::Message as Frame;
 use hyper_tungstenite::tungstenite::protocol::CloseFrame;
 use hyper_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use hyper_util::rt::TokioIo;
-use pinyon_core::replication::Message;
 use pinyon_core::replication::hub::{Authorize, Grants, HubOptions, HubSession};
+use pinyon_core::replication::{Message, RefusalCode};
 use pinyon_core::{Error, ErrorKind, Result};
 use pinyon_storage_native::NativeStore;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{ConnectionPermit, FirstBytes, ReadAllowance, SyncKeys, SyncLimits};
 use crate::databases::OpenDatabase;
+use crate::http_error::is_database_missing;
 use crate::server::Server;
 
 /// The WebSocket of an edge.
@@ -104,7 +105,7 @@ pub async fn serve(
         Ok(connection) => connection,
         Err((mut socket, error)) => {
             tracing::debug!(%error, "a sync connection could not begin");
-            let refusal = HubSession::<NativeStore>::refusal(&error);
+            let refusal = refusal(&error);
             // A peer that is gone needs no reason.
             let _ = socket.send(Frame::Binary(refusal)).await;
             let _ = socket.close(None).await;
@@ -155,18 +156,22 @@ impl Connection {
     async fn begin(
         server: &Arc<Server>,
         database: String,
-        socket: Socket,
+        mut socket: Socket,
         allowance: ReadAllowance,
     ) -> Result<Self, (Socket, Error)> {
-        let open = match server.databases.get(&database).await {
-            Ok(open) => open,
-            Err(error) => return Err((socket, error)),
-        };
         let bearer = Arc::new(Bearer {
             server: Arc::clone(server),
             database,
             current: Mutex::default(),
         });
+        let open = match server.databases.get(&bearer.database).await {
+            Ok(open) => open,
+            Err(error) => {
+                // Strangers do not learn which databases there are.
+                let hello = hear_hello(&bearer, &mut socket).await;
+                return Err((socket, hello.err().unwrap_or(error)));
+            }
+        };
         let options = HubOptions {
             // Once after opening: a restored backup shows at the first edge that comes.
             may_mint: open.may_mint(),
@@ -227,7 +232,9 @@ impl Connection {
 
     async fn next(&mut self, commit: Option<impl Future<Output = ()> + Send>) -> Result<Event> {
         let Some(commit) = commit else {
-            return Err(gone());
+            // Closed for some reason, of which the edge is told if it is for good.
+            let open = self.server.databases.get(&self.bearer.database).await;
+            return Err(open.err().unwrap_or_else(gone));
         };
         let config = &self.server.config;
         let silence_ms = match self.is_known() {
@@ -346,7 +353,7 @@ impl Connection {
             }
             _ => tracing::debug!(database, ?error, "a sync connection ended"),
         }
-        let refusal = HubSession::<NativeStore>::refusal(&error);
+        let refusal = refusal(&error);
         if self.send(refusal).await.is_ok() {
             let close = CloseFrame {
                 code: CloseCode::Policy,
@@ -356,6 +363,32 @@ impl Connection {
             let _ = timeout(Duration::from_secs(1), self.socket.close(Some(close))).await;
         }
     }
+}
+
+/// Waits for an edge's greeting, and checks its token.
+async fn hear_hello(bearer: &Bearer, socket: &mut Socket) -> Result<()> {
+    let patience = Duration::from_millis(bearer.server.config.head_timeout_ms);
+    let what = "the edge did not say hello";
+    let Ok(frame) = timeout(patience, next_frame(socket)).await else {
+        return Err(Error::new(ErrorKind::TimedOut, what));
+    };
+    let Some(frame) = frame? else {
+        return Err(Error::new(ErrorKind::Unavailable, what));
+    };
+    match Message::decode(&frame)? {
+        Message::Hello { token, .. } => bearer.authorize(&token).map(drop),
+        _ => Err(Error::invalid(what)),
+    }
+}
+
+/// What an edge is told of an error.
+fn refusal(error: &Error) -> Bytes {
+    if !is_database_missing(error) {
+        return HubSession::<NativeStore>::refusal(error);
+    }
+    let reason = error.message().to_owned();
+    let code = RefusalCode::NotFound;
+    Message::Refused { code, reason }.encode().into()
 }
 
 fn gone() -> Error {

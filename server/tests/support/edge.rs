@@ -66,7 +66,17 @@ impl TestEdge {
         token: &str,
         origin: Option<&str>,
     ) -> Result<(), u16> {
-        let url = format!("ws://{}/databases/Test/sync", server.address());
+        self.connect_to(server, "Test", token, origin)
+    }
+
+    pub fn connect_to(
+        &mut self,
+        server: &TestServer,
+        database: &str,
+        token: &str,
+        origin: Option<&str>,
+    ) -> Result<(), u16> {
+        let url = format!("ws://{}/databases/{database}/sync", server.address());
         let mut request = url.into_client_request().unwrap();
         if let Some(origin) = origin {
             request

@@ -329,6 +329,28 @@ test('waitForSync asks the server: whatever it had at that moment is here', asyn
     await page.close();
 });
 
+test('a database that the server does not have is named, and not asked for again by itself', async () => {
+    const page = await openApplication(laptop, site, { database: 'missing' });
+    const token = pinyon.token('eva', '--database', 'missing');
+    await startSync(page, { token, database: 'missing' });
+    const error = await page.evaluate(() => sync.waitForSync().then(() => null, ({ code, message }) => ({ code, message })));
+    assert.equal(error.code, 'NotFound');
+    assert.match(error.message, /'missing'/);
+    const { phase, code } = await page.evaluate(() => sync.status);
+    assert.deepEqual([phase, code], ['error', 'NotFound']);
+    // A back-off would have begun again by now, more than once.
+    await page.evaluate(() => { states.length = 0; });
+    await new Promise((resolve) => { setTimeout(resolve, 2000); });
+    assert.deepEqual(await page.evaluate(() => states), []);
+    // Once it is there, and somebody says so, it goes on.
+    const made = await pinyon.request('/admin/databases?name=missing', { method: 'PUT', body: '{}' });
+    assert.equal(made.status, 201);
+    await page.evaluate(() => sync.resume());
+    await synced(page);
+    assert.equal(await page.evaluate(() => sync.status.phase), 'live');
+    await page.close();
+});
+
 test('a token that expires: the reason is told, and a fresh one goes on', async () => {
     const page = await openApplication(laptop, site, { database: 'expiring' });
     await startSync(page, { token: await pinyon.shortToken('eva', 2), prefixes: ['expiring/'] });
