@@ -94,6 +94,18 @@ impl Error {
         self
     }
 
+    /// The same, with the name of what it is about before its message.
+    ///
+    /// ```
+    /// let error = pinyon_core::Error::invalid("no collection").of("users/1-A");
+    /// assert_eq!(error.message(), "'users/1-A': no collection");
+    /// ```
+    #[must_use]
+    pub fn of(mut self, name: &str) -> Self {
+        self.told.message = format!("'{name}': {}", self.told.message);
+        self
+    }
+
     /// Short for [`ErrorKind::InvalidRequest`].
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidRequest, message)

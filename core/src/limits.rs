@@ -1,6 +1,6 @@
-//! The limits of a database, all of them configurable.
+//! The limits of a database that whoever opens it chooses.
 
-/// What a database accepts. The defaults are the documented ones.
+/// What a database accepts. The defaults are the core's; the server has its own for some.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The longest document id, in bytes of UTF-8.

@@ -133,6 +133,8 @@ fn documents_and_responses_have_limits() {
     let server = TestServer::with_database(&flags);
     let answer = server.put(DOC, &json!({ "t": "x".repeat(21_000) }).to_string());
     assert_eq!(answer.status, 413);
+    let message = answer.json()["Message"].to_string();
+    assert!(message.contains("': the document has 210"), "{message}");
     for n in 0..4 {
         server.store(
             &format!("b/{n}"),

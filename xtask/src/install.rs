@@ -1,8 +1,8 @@
 //! Installs what a task needs and the machine lacks, or says precisely what to install.
 //!
 //! Everything lands in rustup's own folder, in a `node_modules` beside a lock file, or under
-//! `target/`; system packages are named for the reader to install. What is there already costs
-//! one look.
+//! `target/`. Of system packages only Chromium is installed, by root on Debian; others are named for
+//! the reader to install. What is there already costs one look.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -68,6 +68,8 @@ const TOLERATED_FAILURES_PERCENT: u64 = 15;
 /// Few documents say little about a map, unless there are no more.
 const TELLING_ATTEMPTS: u64 = 100;
 const TELLING_SLOW_ATTEMPTS: u64 = 5;
+/// Of few documents, as many must fail.
+const TELLING_FEW_FAILURES: u64 = 3;
 /// How often a map is run again because it asked for more documents.
 const MOST_LOADS: usize = 512;
 /// Documents read at a time.
@@ -666,7 +668,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         } else {
             TELLING_ATTEMPTS
         };
-        let is_telling = self.progress.map_attempts >= telling || !self.report.has_more;
+        // One bad document among the first few is no reason to stop for good: its error is listed, and it
+        // may be mended. Where several of a small collection fail, it is the definition.
+        let has_tried = |errors: u64| {
+            let all = !self.report.has_more && errors >= TELLING_FEW_FAILURES;
+            all || self.progress.map_attempts >= telling
+        };
         for (what, attempts, errors) in [
             ("map", self.progress.map_attempts, self.progress.map_errors),
             (
@@ -675,7 +682,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                 self.progress.reduce_errors,
             ),
         ] {
-            if is_telling && errors * 100 > attempts * TOLERATED_FAILURES_PERCENT {
+            if has_tried(errors) && errors * 100 > attempts * TOLERATED_FAILURES_PERCENT {
                 self.progress.failure = Some(format!(
                     "its {what} failed {errors} times of {attempts}, more than \
                      {TOLERATED_FAILURES_PERCENT} % (see the index's errors); correct the \

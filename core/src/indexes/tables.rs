@@ -77,6 +77,9 @@ pub struct Progress {
     pub references: BTreeMap<String, Cursor>,
     /// The fields met so far.
     pub fields: Vec<FieldState>,
+    /// Their numbers, in the order of their names and kinds.
+    #[serde(skip)]
+    pub(super) fields_by_name: Vec<u16>,
     /// The number of the next entry.
     pub next_entry: u64,
     /// The number of the next group of a map-reduce.
@@ -116,13 +119,14 @@ impl Progress {
     /// # Errors
     /// `LimitExceeded` when there are too many.
     pub fn field_number(&mut self, name: &str, kind: FieldKind) -> Result<u16> {
-        if let Some(number) = self.find_field(name, kind) {
-            return Ok(number);
-        }
+        let place = match self.place_of_field(name, kind) {
+            Ok(at) => return Ok(self.fields_by_name[at]),
+            Err(place) => place,
+        };
         let number = u16::try_from(self.fields.len()).map_err(|_| {
             Error::new(
                 crate::ErrorKind::LimitExceeded,
-                "an index has at most 65536 fields",
+                format!("an index has at most 65536 fields, and '{name}' would be one more"),
             )
         })?;
         self.fields.push(FieldState {
@@ -130,16 +134,22 @@ impl Progress {
             entries: 0,
             words: 0,
         });
+        self.fields_by_name.insert(place, number);
         Ok(number)
     }
 
     /// The number of a field that is known.
     pub fn find_field(&self, name: &str, kind: FieldKind) -> Option<u16> {
-        let found = self
-            .fields
-            .iter()
-            .position(|it| it.key.kind == kind && it.key.name == name);
-        found.and_then(|at| u16::try_from(at).ok())
+        let found = self.place_of_field(name, kind);
+        found.ok().map(|at| self.fields_by_name[at])
+    }
+
+    /// Where the field stands among the names, or would stand.
+    fn place_of_field(&self, name: &str, kind: FieldKind) -> std::result::Result<usize, usize> {
+        self.fields_by_name.binary_search_by(|number| {
+            let key = &self.fields[usize::from(*number)].key;
+            (key.name.as_str(), key.kind).cmp(&(name, kind))
+        })
     }
 
     /// The stored form.
@@ -152,7 +162,7 @@ impl Progress {
     /// # Errors
     /// `Corrupted` when it does not fit.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let progress: Self = serde_json::from_slice(bytes)
+        let mut progress: Self = serde_json::from_slice(bytes)
             .map_err(|reason| Error::corrupted(format!("the progress of an index: {reason}")))?;
         if progress.format != FORMAT {
             return Err(Error::corrupted(format!(
@@ -160,6 +170,9 @@ impl Progress {
                 progress.format
             )));
         }
+        let mut by_name: Vec<_> = (0..=u16::MAX).zip(&progress.fields).collect();
+        by_name.sort_by(|(_, a), (_, b)| (&a.key.name, a.key.kind).cmp(&(&b.key.name, b.key.kind)));
+        progress.fields_by_name = by_name.into_iter().map(|(number, _)| number).collect();
         Ok(progress)
     }
 }

@@ -63,15 +63,16 @@ pub async fn put(call: &mut Call<'_>) -> Reply {
             ),
         )));
     }
+    let of_it = |error: Error| error.of(&format!("{}/{}", id.as_str(), name.as_str()));
     let content = match multipart::boundary(call.headers)? {
-        None => upload_body(call, &database).await?,
+        None => upload_body(call, &database).await.map_err(of_it)?,
         // The Python client wraps bytes into a form with one part.
         Some(boundary) => {
             let pieces = call.body.take_pieces(call.server, call.headers)?;
             let mut parts = Multipart::new(pieces, &boundary);
             let part = parts.next().await?;
             let part = part.ok_or_else(|| Error::invalid("the form has no part"))?;
-            let content = upload_part(&database, part).await?;
+            let content = upload_part(&database, part).await.map_err(of_it)?;
             if parts.next().await?.is_some() {
                 return Err(Error::invalid(
                     "the form has several parts; an attachment is one",

@@ -190,7 +190,7 @@ fn who_sends_a_large_one_in_vain_reads_why() {
     let answer = put(&story, AT, &large).expect(413);
     assert_eq!(
         answer.json()["Message"],
-        "the attachment has more than 100000 bytes"
+        "'a/note.txt': the attachment has more than 100000 bytes"
     );
     let commands = json!([{ "Type": "AttachmentPUT", "Id": "a", "Name": "x" }]);
     story.batch(commands, &[&large]).expect(413);

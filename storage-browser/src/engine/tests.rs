@@ -1,3 +1,5 @@
+//! The engine over memory: what it keeps through crashes, compaction and damage.
+
 use futures_executor::block_on;
 use pinyon_conformance::Harness;
 use pinyon_core::storage::{

@@ -1,3 +1,5 @@
+//! Checked blocks: what is written is read, and what is damaged is named.
+
 use super::*;
 use crate::disk::{Directory, Fault, SimulatedDisk};
 

@@ -1,3 +1,5 @@
+//! Compaction: a copy is the same and smaller, and a failed one changes nothing.
+
 use pinyon_core::host::SeededRandom;
 use pinyon_core::storage::{Durability, WriteBatch};
 

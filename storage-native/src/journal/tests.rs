@@ -1,3 +1,5 @@
+//! The journal: what is acknowledged is replayed, and damage is told from an end.
+
 use pinyon_core::host::SeededRandom;
 
 use super::*;

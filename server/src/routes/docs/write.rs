@@ -15,10 +15,15 @@ use crate::http::{self, Call, Reply, as_text, empty, in_place};
 pub async fn put(call: &mut Call<'_>) -> Reply {
     let database = call.open_database().await?;
     let limits = database.documents.limits();
-    let id = IdRequest::parse(&call.query.require("id")?, limits.max_id_bytes)?;
+    let asked = call.query.require("id")?.into_owned();
+    let id = IdRequest::parse(&asked, limits.max_id_bytes)?;
     let expected = ExpectedVersion::from_wire(call.if_match()?);
     let body = call.read_body().await?;
-    let document = in_place(body.len(), || parse_document(as_text(&body)?, limits))?;
+    let document = in_place(body.len(), || parse_document(as_text(&body)?, limits));
+    let document = document.map_err(|error| match asked.is_empty() {
+        true => error,
+        false => error.of(&asked),
+    })?;
     drop(body);
     let command = BatchCommand::Put(PutDocument {
         id,
