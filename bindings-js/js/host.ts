@@ -11,13 +11,14 @@ import type {
     LiveAnswer,
     LiveRequest,
     SyncEvent,
+    SyncFilter,
     SyncOptions,
     SyncState,
     WriteRequest,
 } from './protocol.js';
 import { scriptEngine } from './script_engine.js';
 import { ServerLink } from './server_link.js';
-import { isSameTarget, join } from './sync_requests.js';
+import { filterOf, isSameTarget, join } from './sync_requests.js';
 
 type Wasm = typeof import('../dist/whole/pinyon.js');
 
@@ -420,7 +421,7 @@ export class DatabaseHost {
         Promise.resolve(toDetails(new PinyonError('Unavailable', 'nobody here loads the whole module')));
 
     /** Where news of the sync go; the worker sets it. */
-    onSync: (caller: string, state: SyncState, events: SyncEvent[]) => void = () => undefined;
+    onSync: (caller: string, state: SyncState, events: SyncEvent[], filter: SyncFilter) => void = () => undefined;
 
     /** Fails where something is here that no server has. */
     async refuseIfPending(): Promise<void> {
@@ -479,10 +480,11 @@ export class DatabaseHost {
             return former.state;
         }
         const isPaused = wanted.isPaused || (this.#syncing.size > 1 && former?.state.phase === 'paused');
+        const filter = filterOf(wanted);
         const link = new ServerLink(
             this.#database,
             { ...wanted, isPaused },
-            (state, events) => { for (const it of this.#syncing) this.onSync(it, state, events); },
+            (state, events) => { for (const it of this.#syncing) this.onSync(it, state, events, filter); },
             (write) => this.#writing(write),
         );
         this.#link = link;

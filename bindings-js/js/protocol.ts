@@ -52,14 +52,18 @@ export interface DocumentChange {
 /** When contents of attachments come. */
 export type AttachmentFetch = 'withDocuments' | 'onDemand';
 
-/** Which server, and what is asked of it. */
-export interface SyncOptions {
-    url: string;
-    database: string;
-    token?: string;
+/** Which documents, and whether their attachments come with them. */
+export interface SyncFilter {
     prefixes?: string[];
     collections?: string[];
     attachments?: AttachmentFetch;
+}
+
+/** Which server, and what is asked of it. */
+export interface SyncOptions extends SyncFilter {
+    url: string;
+    database: string;
+    token?: string;
     isPaused?: boolean;
     canRenewToken?: boolean;
 }
@@ -189,4 +193,4 @@ export type TabMessage =
     | { type: 'answer'; to: string; number: number; result?: unknown; error?: ErrorDetails }
     | { type: 'changes'; to: string; changes: DocumentChange[]; lastEtag: number }
     | { type: 'live'; to: string; key: number; answer: LiveAnswer }
-    | { type: 'sync'; to: string; state: SyncState; events: SyncEvent[] };
+    | { type: 'sync'; to: string; state: SyncState; events: SyncEvent[]; filter: SyncFilter };

@@ -5,7 +5,12 @@
 // beside the old one. They never narrow under a tab that still syncs. Servers cannot be united.
 
 import { PinyonError } from './errors.js';
-import type { SyncOptions } from './protocol.js';
+import type { SyncFilter, SyncOptions } from './protocol.js';
+
+/** What is asked of the server: all of it, so that it takes the place of another. */
+export function filterOf({ prefixes = [], collections = [], attachments = 'withDocuments' }: SyncOptions): SyncFilter {
+    return { prefixes, collections, attachments };
+}
 
 /** Which documents of which server, without what changes under way. */
 function target({ url, database, prefixes, collections, attachments }: SyncOptions): string {

@@ -13,7 +13,10 @@ import type {
     LiveRequest,
     Method,
     PageMessage,
+    SyncEvent,
+    SyncFilter,
     SyncOptions,
+    SyncState,
     TabMessage,
     WorkerMessage,
     WriteRequest,
@@ -74,6 +77,8 @@ export class TabGroup {
     readonly #awaited = new Set<string>();
     /** What this tab asked to sync, for the next leader. */
     #sync: SyncOptions | undefined;
+    /** What all tabs together ask for: the next leader begins with it, or documents would go and come again. */
+    #syncFilter: SyncFilter | undefined;
     /** Whether the page may answer itself what it knows (document_cache.ts). */
     #isLeased = false;
     /** Whether no other tab has this database open. */
@@ -198,9 +203,9 @@ export class TabGroup {
             if (caller === this.#id) this.#tell({ type: 'live', key, answer });
             else this.#say({ type: 'live', to: caller, key, answer });
         };
-        host.onSync = (caller, state, events) => {
-            if (caller === this.#id) this.#hearSync({ type: 'sync', state, events });
-            else this.#say({ type: 'sync', to: caller, state, events });
+        host.onSync = (caller, state, events, filter) => {
+            if (caller === this.#id) this.#hearSync(state, events, filter);
+            else this.#say({ type: 'sync', to: caller, state, events, filter });
         };
         void host.lost().then((reason) => {
             if (reason !== undefined) this.#lose(toDetails(reason));
@@ -209,7 +214,7 @@ export class TabGroup {
         host.onWriting = () => this.#refreshLease();
         const follows: [Method, unknown[]][] = [...this.#live].map(([key, request]) => ['startLive', [key, request, true]]);
         if (this.#isWatching) follows.unshift(['watch', [this.#lastEtag]]);
-        if (this.#sync) follows.push(['startSync', [this.#sync]]);
+        if (this.#sync) follows.push(['startSync', [{ ...this.#sync, ...this.#syncFilter }]]);
         for (const [method, args] of follows) {
             const outcome = await this.#outcomeOf(host, this.#id, method, args);
             // The whole module took over meanwhile, and has said so.
@@ -273,8 +278,10 @@ export class TabGroup {
         if (method === 'unwatch') this.#isWatching = false;
         if (method === 'startLive') this.#live.set(args[0] as number, args[1] as LiveRequest);
         if (method === 'stopLive') this.#live.delete(args[0] as number);
-        if (method === 'startSync') this.#sync = args[0] as SyncOptions;
-        if (method === 'stopSync') this.#sync = undefined;
+        if (method === 'startSync' || method === 'stopSync') {
+            this.#sync = method === 'startSync' ? (args[0] as SyncOptions) : undefined;
+            this.#syncFilter = undefined;
+        }
         if (method === 'renewSyncToken' && this.#sync) this.#sync = { ...this.#sync, token: args[0] as string };
         this.#pending.set(number, pending);
         this.#send(number);
@@ -462,7 +469,7 @@ export class TabGroup {
                 }
                 break;
             case 'sync':
-                if (message.to === this.#id) this.#hearSync(message);
+                if (message.to === this.#id) this.#hearSync(message.state, message.events, message.filter);
                 break;
         }
     }
@@ -487,14 +494,16 @@ export class TabGroup {
             this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'startLive', args: [key, request, true] });
         }
         if (this.#sync) {
-            this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'startSync', args: [this.#sync] });
+            const options = { ...this.#sync, ...this.#syncFilter };
+            this.#say({ type: 'call', to: leader, from: this.#id, number: -1, method: 'startSync', args: [options] });
         }
         for (const number of [...this.#pending.keys()]) this.#send(number);
     }
 
-    #hearSync({ state, events }: Extract<WorkerMessage, { type: 'sync' }>): void {
+    #hearSync(state: SyncState, events: SyncEvent[], filter: SyncFilter): void {
         // The next leader pauses where this one did.
         if (this.#sync) this.#sync = { ...this.#sync, isPaused: state.phase === 'paused' };
+        this.#syncFilter = filter;
         this.#tell({ type: 'sync', state, events });
     }
 

@@ -221,8 +221,32 @@ test('tabs that ask for different documents all get theirs, and one that asks an
     await synced(old);
     await pinyon.request(`/databases/${DATABASE}/docs?id=shoes/1`, { method: 'PUT', body: '{"size":6}' });
     await until(async () => (await get(renewed, 'shoes/1')).size === 6, 'news of what the second tab asked for');
-    await old.close();
+
+    // The next leader begins with what all asked for: nothing goes from the device to come again.
+    const third = await openApplication(laptop, site, { database });
+    await startSync(third, { token, prefixes: ['coats/'] });
+    await synced(third);
+    for (const page of [renewed, third]) {
+        await page.evaluate(async () => {
+            globalThis.changed = [];
+            const changes = store.changes();
+            changes.forAllDocuments().on('data', ({ type, id }) => changed.push(`${type} ${id}`));
+            await changes.ensureConnectedNow();
+        });
+    }
+    await old.close({ runBeforeUnload: false });
+    for (const [page, id] of [[renewed, 'shoes/9'], [third, 'coats/9']]) {
+        await put(page, id, { size: 9 });
+        await synced(page);
+    }
+    const all = ['coats/1', 'hats/1', 'shoes/1'];
+    for (const page of [renewed, third]) {
+        assert.deepEqual(await Promise.all(all.map(async (id) => (await get(page, id)).size)), [3, 5, 6]);
+        const changed = await page.evaluate(() => changed);
+        assert.deepEqual(changed.filter((it) => all.some((id) => it.endsWith(id))), []);
+    }
     await renewed.close();
+    await third.close();
 });
 
 test('a token that is not good enough says so, and another one goes on', async () => {
