@@ -97,5 +97,11 @@ fn a_document_with_more_fields_than_an_index_may_have_is_named() {
         assert!(errors[0].error.contains("at most 65536 fields"), "{errors:?}");
         let (results, ..) = ask(&indexes, "from index 'Wide' where f1 = 1").await.unwrap();
         assert_eq!(results.len(), 1);
+        // It has taken no fields from others.
+        let another = r#"{"Names":["another"],"@metadata":{"@collection":"Orders"}}"#;
+        write(&database, vec![put("orders/3", another)]).await;
+        catch_up(&indexes).await;
+        let text = "from index 'Wide' where another = 1";
+        assert_eq!(ask(&indexes, text).await.unwrap().0.len(), 1);
     });
 }

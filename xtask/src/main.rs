@@ -1,4 +1,4 @@
-//! The project's only scripts: `cargo xtask --help` lists them.
+//! What builds, runs and checks the project: `cargo xtask --help` lists it.
 
 mod bench;
 mod browser;

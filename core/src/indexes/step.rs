@@ -532,6 +532,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             return Ok(self.mapped_nothing());
         }
         self.progress.map_attempts += 1;
+        let field_count = self.progress.fields.len();
         for _ in 0..MOST_LOADS {
             let mapped = self.run_maps(&maps, document);
             let missing = self.loads.take_missing();
@@ -540,7 +541,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                     self.check_loads()?;
                     Ok(mapped)
                 });
-                return Ok(self.counted(document, mapped));
+                return Ok(self.counted(document, mapped, field_count));
             }
             self.loads.take_referenced();
             let found = self.tx.documents_by_key(missing.clone()).await?;
@@ -552,7 +553,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             ErrorKind::LimitExceeded,
             format!("the map loads more than {MOST_LOADS} documents one after the other"),
         ));
-        Ok(self.counted(document, failed))
+        Ok(self.counted(document, failed, field_count))
     }
 
     /// What loads its own results would never come to rest.
@@ -572,7 +573,13 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         )))
     }
 
-    fn counted(&mut self, document: &StoredDocument, mapped: Result<Mapped>) -> Mapped {
+    /// `field_count`: how many fields there were before.
+    fn counted(
+        &mut self,
+        document: &StoredDocument,
+        mapped: Result<Mapped>,
+        field_count: usize,
+    ) -> Mapped {
         match mapped {
             Ok(mapped) => {
                 let outputs = match &mapped {
@@ -585,6 +592,7 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             }
             Err(error) => {
                 self.progress.map_errors += 1;
+                self.progress.forget_fields_after(field_count);
                 self.record_error("Map", Some(document.id()), &error);
                 self.mapped_nothing()
             }
@@ -670,9 +678,10 @@ impl<D: Store, S: Store> Step<'_, D, S> {
         };
         // One bad document among the first few is no reason to stop for good: its error is listed, and it
         // may be mended. Where several of a small collection fail, it is the definition.
+        let attempts = self.progress.map_attempts;
         let has_tried = |errors: u64| {
-            let all = !self.report.has_more && errors >= TELLING_FEW_FAILURES;
-            all || self.progress.map_attempts >= telling
+            let is_enough = attempts >= telling || !self.report.has_more;
+            attempts >= TELLING_ATTEMPTS || (is_enough && errors >= TELLING_FEW_FAILURES)
         };
         for (what, attempts, errors) in [
             ("map", self.progress.map_attempts, self.progress.map_errors),

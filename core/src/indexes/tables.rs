@@ -144,6 +144,13 @@ impl Progress {
         found.ok().map(|at| self.fields_by_name[at])
     }
 
+    /// Forgets the fields that came after the first `count`: what had them did not come into the index.
+    pub fn forget_fields_after(&mut self, count: usize) {
+        self.fields.truncate(count);
+        self.fields_by_name
+            .retain(|number| usize::from(*number) < count);
+    }
+
     /// Where the field stands among the names, or would stand.
     fn place_of_field(&self, name: &str, kind: FieldKind) -> std::result::Result<usize, usize> {
         self.fields_by_name.binary_search_by(|number| {
@@ -170,9 +177,14 @@ impl Progress {
                 progress.format
             )));
         }
-        let mut by_name: Vec<_> = (0..=u16::MAX).zip(&progress.fields).collect();
-        by_name.sort_by(|(_, a), (_, b)| (&a.key.name, a.key.kind).cmp(&(&b.key.name, b.key.kind)));
-        progress.fields_by_name = by_name.into_iter().map(|(number, _)| number).collect();
+        for number in 0..progress.fields.len() {
+            let key = &progress.fields[number].key;
+            if let Err(place) = progress.place_of_field(&key.name, key.kind) {
+                let number = u16::try_from(number)
+                    .map_err(|_| Error::corrupted("an index has more fields than there may be"))?;
+                progress.fields_by_name.insert(place, number);
+            }
+        }
         Ok(progress)
     }
 }

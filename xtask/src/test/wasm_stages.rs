@@ -8,23 +8,23 @@ use anyhow::{Result, bail, ensure};
 use cargo_metadata::Message;
 use cargo_metadata::camino::Utf8PathBuf;
 
+use crate::browser::as_one_piece;
 use crate::workspace::Workspace;
 use crate::{install, process};
 
+use super::rust_stages::build_server;
 use super::stage::{check_of, tests_of};
 use super::tally::Tally;
 
 const BROWSER_TARGET: &str = "wasm32-unknown-unknown";
 const WASI_TARGET: &str = "wasm32-wasip1";
 
-/// Type-checks the core for browsers.
+/// Compiles the core for browsers, as the modules for tests are: they need the same dependencies.
 pub fn build_for_browsers(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     install::rust_target(workspace, BROWSER_TARGET)?;
-    let arguments = ["check", "-p", "pinyon-core", "--target", BROWSER_TARGET];
-    Ok(check_of(&process::run(
-        &mut workspace.cargo(arguments),
-        limit,
-    )?))
+    let mut build = workspace.cargo(["build", "-p", "pinyon-core", "--target", BROWSER_TARGET]);
+    as_one_piece(&mut build);
+    Ok(check_of(&process::run(&mut build, limit)?))
 }
 
 /// Builds the core's tests for WASI and runs them under wasmtime, as many at once as there are
@@ -32,8 +32,8 @@ pub fn build_for_browsers(workspace: &Workspace, limit: Duration) -> Result<Tall
 pub fn test_as_webassembly(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     install::rust_target(workspace, WASI_TARGET)?;
     let programs = Mutex::new(build_tests(workspace, limit)?);
-    let runner = ["build", "--profile", "tool", "-p", "wasi-runner"];
-    process::run_required(&mut workspace.cargo(runner), limit)?;
+    // The runner is built with the product: the server has most of its dependencies too.
+    build_server(workspace, limit)?;
     let next = || {
         let mut left = programs.lock().unwrap_or_else(PoisonError::into_inner);
         left.pop()
@@ -56,8 +56,7 @@ pub fn test_as_webassembly(workspace: &Workspace, limit: Duration) -> Result<Tal
 }
 
 fn test_program(workspace: &Workspace, program: PathBuf, limit: Duration) -> Result<Tally> {
-    let runner = ["run", "--profile", "tool", "-p", "wasi-runner", "--"];
-    let mut command = workspace.cargo(runner);
+    let mut command = workspace.program(workspace.target("debug/wasi-runner"));
     // Panics abort on this target: what the test that ends the run prints must be seen as it comes.
     command
         .arg(program)
