@@ -74,6 +74,19 @@ fn an_index_of_which_too_much_fails_stops_and_a_reset_lets_it_begin_again() {
 }
 
 #[test]
+fn a_map_that_fails_for_all_stops_though_they_are_two() {
+    let story = Story::new();
+    story.run(async |database| {
+        let indexes = open(&story, &database).await;
+        define(&indexes, PARTS).await.unwrap();
+        write(&database, vec![order(0, false), order(1, false)]).await;
+        catch_up(&indexes).await;
+        let state = indexes.get("Parts").unwrap().state().await;
+        assert_eq!(state.unwrap(), IndexState::Error);
+    });
+}
+
+#[test]
 fn a_document_with_more_fields_than_an_index_may_have_is_named() {
     let story = Story::new();
     story.run(async |database| {

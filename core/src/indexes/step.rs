@@ -677,11 +677,12 @@ impl<D: Store, S: Store> Step<'_, D, S> {
             TELLING_ATTEMPTS
         };
         // One bad document among the first few is no reason to stop for good: its error is listed, and it
-        // may be mended. Where several of a small collection fail, it is the definition.
-        let attempts = self.progress.map_attempts;
-        let has_tried = |errors: u64| {
-            let is_enough = attempts >= telling || !self.report.has_more;
-            attempts >= TELLING_ATTEMPTS || (is_enough && errors >= TELLING_FEW_FAILURES)
+        // may be mended. Where several of a small collection fail, or all do, it is the definition.
+        let documents = self.progress.map_attempts;
+        let is_telling = |errors: u64, attempts: u64| {
+            let is_all = errors == attempts && errors > 1;
+            let is_enough = documents >= telling || !self.report.has_more;
+            documents >= TELLING_ATTEMPTS || is_enough && (is_all || errors >= TELLING_FEW_FAILURES)
         };
         for (what, attempts, errors) in [
             ("map", self.progress.map_attempts, self.progress.map_errors),
@@ -691,7 +692,8 @@ impl<D: Store, S: Store> Step<'_, D, S> {
                 self.progress.reduce_errors,
             ),
         ] {
-            if has_tried(errors) && errors * 100 > attempts * TOLERATED_FAILURES_PERCENT {
+            if is_telling(errors, attempts) && errors * 100 > attempts * TOLERATED_FAILURES_PERCENT
+            {
                 self.progress.failure = Some(format!(
                     "its {what} failed {errors} times of {attempts}, more than \
                      {TOLERATED_FAILURES_PERCENT} % (see the index's errors); correct the \
