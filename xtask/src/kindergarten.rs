@@ -33,7 +33,9 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     if is_newer(&folder.join(LAST_FILE), &sources)? {
         return Ok(folder);
     }
-    browser::build_package(workspace, false)?;
+    if let Some(grown) = browser::build_package(workspace, false)? {
+        println!("note: {grown}");
+    }
     assemble(workspace, &folder)?;
     Ok(folder)
 }

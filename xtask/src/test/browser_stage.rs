@@ -15,7 +15,7 @@ use super::tally::Tally;
 pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     let chromium = install::chromium()?;
     let server = build_server(workspace, limit)?;
-    browser::build_package(workspace, true)?;
+    browser::build_bound_package(workspace, true)?;
     kindergarten::assemble(workspace, &workspace.target("browser/kindergarten"))?;
     let module = browser::Module {
         package: "pinyon-browser-storage-tests",
