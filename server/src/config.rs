@@ -6,6 +6,7 @@
 mod addresses;
 mod bounds;
 mod check;
+pub mod environment;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

@@ -478,6 +478,22 @@ fn an_edge_keeps_to_the_batches_that_a_server_takes() {
 }
 
 #[test]
+fn an_edge_hears_that_its_database_is_disabled() {
+    let server = TestServer::with_database(&[]);
+    let body = r#"{"DatabaseNames":["Test"]}"#;
+    assert_eq!(server.post("/admin/databases/disable", body).status, 200);
+    let mut eva = TestEdge::new();
+    eva.connect(&server, "").unwrap();
+    let reason = eva.run_until_refused();
+    assert!(reason.contains("is disabled"), "{reason}");
+    server.post("/admin/databases/enable", body);
+    eva.put("a", "{}");
+    eva.connect(&server, "").unwrap();
+    eva.sync_until(|edge| edge.pending() == 0);
+    assert!(server.load("a").is_object());
+}
+
+#[test]
 fn pages_of_other_origins_cannot_sync() {
     let server = TestServer::with_database(&["--sync-origin", "https://app.example"]);
     let mut edge = TestEdge::new();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use pinyon_core::{Error, ErrorKind};
 
 use super::CommandResult;
-use crate::config::Config;
+use crate::config::{Config, environment};
 use crate::{listener, telemetry};
 
 /// The arguments of `pinyon serve`.
@@ -21,6 +21,10 @@ pub fn run(args: Args) -> CommandResult {
     let config = args.config;
     config.check()?;
     telemetry::start(&config)?;
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for told in environment::unknown_settings(variables) {
+        tracing::warn!("{told}");
+    }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(count) = config.worker_threads {
         runtime.worker_threads(count.get());

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{ConnectionPermit, FirstBytes, ReadAllowance, SyncKeys, SyncLimits};
 use crate::databases::OpenDatabase;
-use crate::http_error::is_database_missing;
+use crate::http_error::{is_database_disabled, is_database_missing};
 use crate::server::Server;
 
 /// The WebSocket of an edge.
@@ -383,11 +383,14 @@ async fn hear_hello(bearer: &Bearer, socket: &mut Socket) -> Result<()> {
 
 /// What an edge is told of an error.
 fn refusal(error: &Error) -> Bytes {
-    if !is_database_missing(error) {
+    let code = if is_database_missing(error) {
+        RefusalCode::NotFound
+    } else if is_database_disabled(error) {
+        RefusalCode::Unavailable
+    } else {
         return HubSession::<NativeStore>::refusal(error);
-    }
+    };
     let reason = error.message().to_owned();
-    let code = RefusalCode::NotFound;
     Message::Refused { code, reason }.encode().into()
 }
 
