@@ -207,6 +207,43 @@ test('with the keyboard alone: whoever thinks again in a dialog is back where it
     }
 });
 
+test('with the keyboard alone: whoever presses a button that goes with it is not nowhere', async () => {
+    const hasFocus = (selector) => until(() => ben.evaluate((it) => document.activeElement.matches(it), selector), `the focus on ${selector}`);
+    const press = async (found) => {
+        await found.focus();
+        await ben.keyboard.press('Enter');
+    };
+    await ben.goto(`${pinyon.url}/kindergarten/#/${ALICE}/edit`);
+    await choosePhoto(ben, 'teal', [20, 20]);
+    await press(button(ben, 'Remove the photograph'));
+    await hasFocus('#field-photo');
+    await press(ben.getByRole('button', { name: /^Remove / }).first());
+    await hasFocus('#field-parents');
+
+    await press(link(ben, 'Back without saving'));
+    await hasFocus('h1');
+    await press(ben.locator('.sync'));
+    await press(ben.getByRole('dialog').getByRole('button', { name: 'Pause' }));
+    await phase(ben, 'Paused');
+    assert.equal(await ben.evaluate(() => document.querySelector('dialog').contains(document.activeElement)), true);
+    await press(ben.getByRole('dialog').getByRole('button', { name: 'Go on' }));
+    await ben.keyboard.press('Escape');
+    await hasFocus('.sync');
+
+    const name = await ben.evaluate(() => {
+        const former = localStorage.getItem('kindergarten/person');
+        localStorage.removeItem('kindergarten/person');
+        return former;
+    });
+    assert.ok(name);
+    await ben.goto(`${pinyon.url}/kindergarten/#/children`);
+    await ben.reload();
+    await ben.getByLabel('Your name').fill('Ben');
+    await ben.keyboard.press('Enter');
+    await ben.getByLabel('Your name').waitFor({ state: 'detached' });
+    await hasFocus('h1');
+});
+
 test('on a small screen nothing is cut off, and assistive technology finds everything', async () => {
     const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     await anna.setViewportSize({ width: 320, height: 640 });

@@ -12,7 +12,7 @@ import { ListScreen } from './list_screen.js';
 import { useRead, useSyncStatus } from './live.js';
 import { installPage } from './offline_page.js';
 import { addressOf, useRoute } from './route.js';
-import { Title } from './screen.js';
+import { Title, focusSoon } from './screen.js';
 import { PersonForm, SyncButton, SyncDialog, describePhase, describeWaiting } from './sync_dialog.js';
 
 const NOTICE_MS = 6000;
@@ -48,7 +48,7 @@ function App({ sync, page }) {
         <main id="main" tabindex="-1">
             ${lost && html`<p class="trouble" role="alert">The browser took the storage away: ${lost.message}. Reload the page to begin anew.</p>`}
             ${isRenewable && html`<p class="card-note">A newer version of this page is ready. <button onClick=${() => page.renew()}>Use it now</button></p>`}
-            ${!isPersonKnown && route.length < 2 && html`<div class="card-note"><${PersonForm} onPerson=${() => { setPersonKnown(true); notify('Your name is set.'); }} /></div>`}
+            ${!isPersonKnown && route.length < 2 && html`<div class="card-note"><${PersonForm} onPerson=${() => { setPersonKnown(true); notify('Your name is set.'); focusSoon('h1'); }} /></div>`}
             ${conflicts.length > 0 && route[0] !== 'conflicts' && html`<p class="card-note of-two"><${Icon} name="conflicts" />
                 <span>${conflicts.length === 1 ? 'One entry was' : `${conflicts.length} entries were`} changed by two people at once.</span>
                 <a class="button" href=${addressOf('conflicts')}>Decide</a></p>`}

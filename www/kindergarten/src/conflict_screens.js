@@ -1,6 +1,6 @@
 // Documents that two people changed at once, and deciding on one of them.
 
-import { html, useEffect, useState } from '../vendor/preact.js';
+import { html, useEffect, useRef, useState } from '../vendor/preact.js';
 import { authorOf, findOrigin, nameOfConflict, settleConflict } from './conflict_versions.js';
 import { person, store } from './database.js';
 import { Icon } from './icons.js';
@@ -8,7 +8,7 @@ import { kindOf, showMoment } from './kinds.js';
 import { Merge } from './merge.js';
 import { useNames } from './names.js';
 import { addressOf, documentAddress, goTo } from './route.js';
-import { Title, Trouble } from './screen.js';
+import { Title, Trouble, focusSoon } from './screen.js';
 
 export function ConflictsScreen({ conflicts }) {
     return html`
@@ -29,7 +29,7 @@ export function ConflictScreen({ id, notify }) {
     const [conflict, setConflict] = useState();
     const [origin, setOrigin] = useState();
     const [trouble, setTrouble] = useState();
-    const [isBusy, setBusy] = useState(false);
+    const isBusy = useRef(false);
     const load = async () => {
         const found = await store.conflicts.get(id);
         setOrigin(found ? await findOrigin(found) : undefined);
@@ -38,7 +38,8 @@ export function ConflictScreen({ id, notify }) {
     useEffect(() => { load().catch(setTrouble); }, [id]);
 
     const settle = async (values) => {
-        setBusy(true);
+        if (isBusy.current) return;
+        isBusy.current = true;
         setTrouble(undefined);
         try {
             await settleConflict(conflict, values);
@@ -48,10 +49,11 @@ export function ConflictScreen({ id, notify }) {
             if (error.code === 'ConcurrencyConflict') {
                 await load();
                 setTrouble(new Error('Another version came meanwhile. Please look again.'));
+                focusSoon('h1');
             } else {
                 setTrouble(error);
             }
-            setBusy(false);
+            isBusy.current = false;
         }
     };
 
@@ -69,14 +71,14 @@ export function ConflictScreen({ id, notify }) {
         document: it.document,
         readPhoto: () => store.conflicts.getAttachment(it, it.document.photo),
     }));
-    const deleteIt = isDeletion && html`<button type="button" class="danger" disabled=${isBusy} onClick=${() => settle(null)}>Delete it</button>`;
+    const deleteIt = isDeletion && html`<button type="button" class="danger" onClick=${() => settle(null)}>Delete it</button>`;
     return html`
         <p><a class="back" href=${addressOf('conflicts')}><${Icon} name="back" />All to decide</a></p>
         <${Title} text=${nameOfConflict(conflict)} key=${id} />
         <p>${isDeletion ? `Somebody deleted this ${kind.one} while somebody else changed it.`
             : `${COUNTS[versions.length] ?? versions.length} people changed this ${kind.one} without having seen each other's change. Choose, field by field, what shall hold.`}</p>
         <${Merge} key=${conflict.changeVector} id=${conflict.id} kind=${kind} versions=${distinct(versions)} origin=${origin} names=${names} nameOf=${nameOf}
-            isBusy=${isBusy} trouble=${trouble?.message} onDecide=${settle}>${deleteIt}<//>`;
+            trouble=${trouble?.message} onDecide=${settle}>${deleteIt}<//>`;
 }
 
 /** Two versions of one author have different names, too. */

@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from '../vendor/preact.js';
 import { DAYS } from './kinds.js';
 import { Photo, shrinkPhoto } from './photo.js';
+import { focusSoon } from './screen.js';
 
 /** `names` are the documents that can be chosen, by kind: `{ parents: [{ id, name }] }`. */
 export function Field({ field, value, fault, names, onChange, ...photo }) {
@@ -68,11 +69,15 @@ function ReferencesControl({ id, field, value, names, onChange }) {
     const chosen = value ?? [];
     const left = choices.filter((it) => !chosen.includes(it.id));
     const nameOf = (id) => choices.find((it) => it.id === id)?.name ?? 'One that is not here';
+    const remove = (gone) => {
+        onChange(chosen.filter((it) => it !== gone));
+        focusSoon(`#${id}`);
+    };
     return html`
         ${chosen.length > 0 && html`<ul class="chosen">${chosen.map((it) => html`
             <li key=${it}><span>${nameOf(it)}</span>
                 <button type="button" class="plain" aria-label=${`Remove ${nameOf(it)}`}
-                    onClick=${() => onChange(chosen.filter((other) => other !== it))}>Remove</button></li>`)}</ul>`}
+                    onClick=${() => remove(it)}>Remove</button></li>`)}</ul>`}
         <select id=${id} aria-label=${`Add to ${field.label.toLowerCase()}`}
             onChange=${(event) => { if (event.target.value) onChange([...chosen, event.target.value]); event.target.value = ''; }}>
             <option value="">Add…</option>
@@ -122,7 +127,7 @@ function PhotoControl({ id, value, owner, picture, onPicture }) {
         <div class="photo-actions">
             <label class="button" for=${id}>${preview || value ? 'Another photograph' : 'Take or choose a photograph'}</label>
             <input id=${id} class="file" type="file" accept="image/*" onChange=${choose} />
-            ${(preview || value) && html`<button type="button" class="plain" onClick=${() => onPicture(null)}>Remove the photograph</button>`}
+            ${(preview || value) && html`<button type="button" class="plain" onClick=${() => { onPicture(null); focusSoon(`#${id}`); }}>Remove the photograph</button>`}
         </div>
     </div>
     <p class="fault" role="alert">${trouble}</p>`;

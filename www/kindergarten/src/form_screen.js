@@ -20,7 +20,8 @@ export function FormScreen({ name, id, beginning, notify }) {
     const [faults, setFaults] = useState({});
     const [trouble, setTrouble] = useState();
     const [theirs, setTheirs] = useState();
-    const [isBusy, setBusy] = useState(false);
+    // A button that is disabled while it works would lose the focus.
+    const isBusy = useRef(false);
     const form = useRef();
 
     useEffect(() => {
@@ -41,7 +42,8 @@ export function FormScreen({ name, id, beginning, notify }) {
     }, [hasChanges]);
 
     const save = async (written, expected) => {
-        setBusy(true);
+        if (isBusy.current) return;
+        isBusy.current = true;
         setTrouble(undefined);
         try {
             const saved = await saveDocument({ kind, id, values: written, picture, expected });
@@ -50,7 +52,7 @@ export function FormScreen({ name, id, beginning, notify }) {
         } catch (error) {
             if (error instanceof Contradiction) setTheirs(error.theirs ?? null);
             else setTrouble(error);
-            setBusy(false);
+            isBusy.current = false;
         }
     };
     const submit = (event) => {
@@ -72,7 +74,7 @@ export function FormScreen({ name, id, beginning, notify }) {
         ];
         return html`<${Title} text="Changed meanwhile" key="merge" />
             <p>While you were writing, somebody else saved this ${kind.one}. Choose what shall hold.</p>
-            <${Merge} id=${id} kind=${withoutPhoto(kind)} versions=${versions} origin=${loaded.document} names=${names} nameOf=${nameOf} isBusy=${isBusy}
+            <${Merge} id=${id} kind=${withoutPhoto(kind)} versions=${versions} origin=${loaded.document} names=${names} nameOf=${nameOf}
                 trouble=${trouble?.message} onDecide=${(written) => save(written, theirs.version)}>
                 <a class="button" href=${cancel}>Leave it as it is</a>
             <//>`;
@@ -82,7 +84,7 @@ export function FormScreen({ name, id, beginning, notify }) {
         <${Title} text=${title} key=${id} />
         ${theirs === null && html`<div class="trouble" role="alert"><p>Somebody else deleted this ${kind.one} meanwhile.</p>
             <div class="actions"><a class="button" href=${addressOf(name)}>Let it be deleted</a>
-            <button onClick=${() => save(values)} disabled=${isBusy}>Bring it back with these values</button></div></div>`}
+            <button onClick=${() => save(values)}>Bring it back with these values</button></div></div>`}
         <${Trouble} error=${trouble} />
         ${(id === undefined || loaded) && html`<form class="edit" ref=${form} onSubmit=${submit} novalidate>
             ${Object.keys(faults).length > 0 && html`<p class="trouble" role="alert">${faultCount(faults)}</p>`}
@@ -92,7 +94,7 @@ export function FormScreen({ name, id, beginning, notify }) {
                 onChange=${(value) => setValues((former) => ({ ...former, [field.name]: value }))} />`)}
             <div class="actions">
                 <a class="button" href=${cancel}>Cancel</a>
-                <button class="main" disabled=${isBusy}>Save</button>
+                <button class="main">Save</button>
             </div>
         </form>`}`;
 }

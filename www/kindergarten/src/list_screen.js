@@ -9,7 +9,7 @@ import { useFollowed } from './live.js';
 import { useGroupsOfChildren, useNames } from './names.js';
 import { Photo } from './photo.js';
 import { addressOf, documentAddress } from './route.js';
-import { Title, Trouble } from './screen.js';
+import { Title, Trouble, focusSoon } from './screen.js';
 
 const COUNT_AT_ONCE = 100;
 
@@ -28,6 +28,10 @@ export function ListScreen({ name, conflicts }) {
     const isNamed = ({ child }) => nameOf(child).toLowerCase().includes(words.trim().toLowerCase());
     const shown = found.filter((it) => (!canFilter || fits(it)) && (isFound || isNamed(it)));
     const open = conflicts.filter((it) => kindOf(it.id).name === name);
+    const showMore = () => {
+        setMost(most + COUNT_AT_ONCE);
+        focusSoon(`.cards li:nth-child(${open.length + most + 1}) a`);
+    };
 
     return html`
         <div class="headline">
@@ -54,7 +58,7 @@ export function ListScreen({ name, conflicts }) {
                     <span class="alert">Changed by two at once: decide</span></span></a></li>`)}
             ${shown.slice(0, most).map((it) => html`<${Card} key=${it.id} ...${{ name, document: it, groupOf, names, nameOf }} />`)}
         </ul>
-        ${shown.length > most && html`<button onClick=${() => setMost(most + COUNT_AT_ONCE)}>Show more</button>`}`;
+        ${shown.length > most && html`<button onClick=${showMore}>Show more</button>`}`;
 }
 
 function countText(kind, count, isFiltered) {

@@ -12,7 +12,7 @@ const OTHER = 'other';
  * `versions` are `{ title, detail, document, readPhoto }`; `origin` is what they began with, if it is known.
  * Calls `onDecide` with the values of all fields.
  */
-export function Merge({ id, kind, versions, origin, names, nameOf, isBusy, trouble, onDecide, children }) {
+export function Merge({ id, kind, versions, origin, names, nameOf, trouble, onDecide, children }) {
     const documents = versions.map((it) => it.document);
     const differences = useMemo(() => compareVersions(kind.fields, documents, origin), [versions, origin]);
     const [choices, setChoices] = useState(() => Object.fromEntries(differences.map((it) => [it.field.name, suggest(it)])));
@@ -31,9 +31,12 @@ export function Merge({ id, kind, versions, origin, names, nameOf, isBusy, troub
     const decide = (event) => {
         event.preventDefault();
         const values = Object.fromEntries(kind.fields.map(({ name }) => [name, valueOf(name)]));
-        const found = findFaults(kind, values);
+        const all = findFaults(kind, values);
+        const found = {};
+        // What is the same in all was not made here, and cannot be mended here.
         for (const { field: { name } } of differences) {
-            if (choices[name] === undefined) found[name] = 'Choose one of these.';
+            const fault = choices[name] === undefined ? 'Choose one of these.' : all[name];
+            if (fault) found[name] = fault;
         }
         setFaults(found);
         const [first] = Object.keys(found);
@@ -47,7 +50,7 @@ export function Merge({ id, kind, versions, origin, names, nameOf, isBusy, troub
                 <div key=${field.name}><dt>${field.label}</dt><dd>${showValue(field, documents[0][field.name], nameOf) || '–'}</dd></div>`)}</dl>
             <p class="quiet">As ${versions[0].title} wrote it, ${versions[0].detail}</p>
             ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
-            <div class="actions">${children}<button class="main" disabled=${isBusy}>Keep it</button></div>
+            <div class="actions">${children}<button class="main">Keep it</button></div>
         </form>`;
     }
     return html`
@@ -66,7 +69,7 @@ export function Merge({ id, kind, versions, origin, names, nameOf, isBusy, troub
             ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}
             <div class="actions">
                 ${children}
-                <button class="main" disabled=${isBusy}>Save what is chosen</button>
+                <button class="main">Save what is chosen</button>
             </div>
         </form>`;
 }

@@ -19,6 +19,11 @@ export function Title({ text }) {
 // Not on the first screen: there the reader has not moved yet.
 Title.hasMoved = false;
 
+/** Gives the focus to what `selector` finds once this moment's changes are shown: for whom a button takes away with itself. */
+export function focusSoon(selector) {
+    setTimeout(() => document.querySelector(selector)?.focus());
+}
+
 /** Something that did not work. */
 export function Trouble({ error }) {
     if (!error) return null;
