@@ -1,6 +1,7 @@
 //! Documents: their ids, collections, metadata, text and references.
 
 mod collection;
+mod decimal;
 mod id;
 mod include;
 mod json;
@@ -11,6 +12,7 @@ mod schedule;
 mod stored;
 
 pub use collection::{ALL_DOCUMENTS, CollectionName, EMPTY_COLLECTION, HILO_COLLECTION};
+pub(crate) use decimal::nearest_double;
 pub use id::{DocumentId, IdRequest, to_id_key};
 pub use include::IncludePath;
 pub use json::{check_json, find_property};

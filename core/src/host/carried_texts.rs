@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use crate::document::nearest_double;
+
 /// Whole numbers up to here have all their digits in JavaScript.
 const MAX_EXACT: u64 = 1 << 53;
 
@@ -47,7 +49,7 @@ impl<'a> CarriedNumbers<'a> {
         for piece in Pieces::new(&answer) {
             let by = match piece {
                 Piece::Number(start, stop) => {
-                    let number = answer[start..stop].parse::<f64>().unwrap_or(f64::NAN);
+                    let number = nearest_double(&answer[start..stop]).unwrap_or(f64::NAN);
                     self.0.get(&number.to_bits()).copied().flatten()
                 }
                 Piece::Half(..) => half,

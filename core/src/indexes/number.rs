@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::document::nearest_double;
+
 /// A JSON number: the nearest double, and how far an integer lies from it.
 ///
 /// Every `i64` and `u64` is told from its neighbours; fractions are doubles, as in any JSON reader.
@@ -44,9 +46,7 @@ impl Number {
         if let Ok(integer) = text.parse::<u64>() {
             return Some(Self::from_integer(integer.into()));
         }
-        let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        let number = text.parse::<f64>().ok()?;
-        (is_number && number.is_finite()).then(|| Self::from_f64(number))
+        nearest_double(text).map(Self::from_f64)
     }
 
     /// From a parsed value.
@@ -139,6 +139,14 @@ mod tests {
         assert_eq!(number("9007199254740993").to_text(), "9007199254740993");
         assert_eq!(number("4.50").to_text(), "4.5");
         assert!(Number::parse("x").is_none() && Number::parse("inf").is_none());
+        let read = |text| Number::from_json(&serde_json::from_str(text).unwrap());
+        for text in [
+            "0.30000000000000004",
+            "1.1000000000000001",
+            "7.7777777777777777e54",
+        ] {
+            assert_eq!(read(text), number(text), "{text}");
+        }
         assert!(Number::parse("").is_none() && Number::parse("+1").is_some_and(|_| true));
     }
 

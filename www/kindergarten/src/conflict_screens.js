@@ -15,10 +15,10 @@ export function ConflictsScreen({ conflicts }) {
         <${Title} text="Decide" />
         <p class="quiet">What two people changed at once, without having seen each other's change. Nothing of either is lost.</p>
         ${conflicts.length === 0 && html`<p role="status">There is nothing to decide.</p>`}
-        <ul class="cards">${conflicts.map((it) => html`<li key=${it.id}><a class="card of-two" href=${addressOf('conflicts', it.id)}>
+        ${conflicts.length > 0 && html`<ul class="cards">${conflicts.map((it) => html`<li key=${it.id}><a class="card of-two" href=${addressOf('conflicts', it.id)}>
             <span class="thumb initials"><${Icon} name="conflicts" /></span>
             <span class="what"><strong>${nameOfConflict(it)}</strong>
-            <span class="quiet">${it.versions.map(authorOf).join(' and ')}</span></span></a></li>`)}</ul>`;
+            <span class="quiet">${it.versions.map(authorOf).join(' and ')}</span></span></a></li>`)}</ul>`}`;
 }
 
 const COUNTS = { 2: 'Two', 3: 'Three', 4: 'Four' };

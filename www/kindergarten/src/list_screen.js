@@ -87,7 +87,7 @@ const DESCRIPTIONS = {
         return {
             picture: html`<${Photo} ...${child} />`,
             title: child.name,
-            detail: html`${age === undefined ? 'No birthday' : `${age} ${age === 1 ? 'year' : 'years'}`}${child.allergies && html` · <span class="alert">${child.allergies}</span>`}`,
+            detail: html`${age === undefined ? 'No birthday' : `${age} ${age === 1 ? 'year' : 'years'}`}${child.allergies && html` · <span class="alert"><span class="unseen">Allergies: </span>${child.allergies}</span>`}`,
             badge: group && html`<${GroupBadge} id=${group} names=${names} nameOf=${nameOf} />`,
         };
     },

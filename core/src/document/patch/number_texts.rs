@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::document::json::top_properties;
+use crate::document::nearest_double;
 
 /// `new` with the texts of numbers from `old` where they are the same to JavaScript. Both are
 /// valid JSON; `new` has no white space between tokens.
@@ -34,7 +35,7 @@ fn write_kept(old: &str, new: &str, out: &mut String) {
 }
 
 fn is_same_number(old: &str, new: &str) -> bool {
-    matches!((old.parse::<f64>(), new.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+    matches!((nearest_double(old), nearest_double(new)), (Some(a), Some(b)) if a == b)
 }
 
 fn write_object(old: &str, new: &str, out: &mut String) {

@@ -8,6 +8,7 @@ use super::lexer::TokenKind;
 use super::method::{Argument, Method, Place, Signature, UNSUPPORTED, find, names_at};
 use super::parser::{CLAUSE_WORDS, Parser};
 use super::path::{Path, Segment};
+use crate::document::nearest_double;
 
 /// How tightly operators bind; comparisons are read together with their left side.
 const OR: u8 = 1;
@@ -574,7 +575,10 @@ fn number_literal(text: &str) -> Literal {
     let digits = text.replace('_', "");
     match i64::from_str(&digits) {
         Ok(whole) => Literal::Long(whole),
-        // The lexer lets only numbers through, and every one of them has a nearest f64.
-        Err(_) => Literal::Double(f64::from_str(&digits).expect("the lexer checked the form")),
+        // The lexer lets only numbers through: what has no nearest double is beyond all of them.
+        Err(_) => Literal::Double(nearest_double(&digits).unwrap_or(match digits.as_bytes() {
+            [b'-', ..] => f64::NEG_INFINITY,
+            _ => f64::INFINITY,
+        })),
     }
 }
