@@ -68,16 +68,11 @@ fn number_of_text(text: &str) -> Number {
 
 /// A number in tens with its sign, all of `text`.
 fn number_of_digits(text: &str) -> Number {
-    // Rust reads words such as "inf" as numbers too.
-    let is_word = |c: char| !(c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
-    if text.contains(is_word) {
-        return match text {
-            "Infinity" | "+Infinity" => Number::Double(f64::INFINITY),
-            "-Infinity" => Number::Double(f64::NEG_INFINITY),
-            _ => NAN,
-        };
+    match text {
+        "Infinity" | "+Infinity" => Number::Double(f64::INFINITY),
+        "-Infinity" => Number::Double(f64::NEG_INFINITY),
+        _ => Number::parse(text).map_or(NAN, known),
     }
-    Number::parse(text).map_or(NAN, known)
 }
 
 /// `parseFloat(text)`.

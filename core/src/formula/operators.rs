@@ -32,10 +32,6 @@ pub(super) fn to_number(value: &Value<'_>) -> Number {
         Value::Number(number) => *number,
         Value::Text(text) => match text.as_str().trim() {
             "" => Number::Long(0),
-            // Rust reads words such as "inf" as numbers; JavaScript does not.
-            text if text.contains(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')) => {
-                nan
-            }
             text => Number::parse(text).unwrap_or(nan),
         },
         _ => nan,

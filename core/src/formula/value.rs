@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::made::Made;
-use crate::document::top_properties;
+use crate::document::{nearest_double, top_properties};
 
 /// A value in a formula. `'a` is the life of the document texts it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +92,7 @@ impl Number {
         {
             return Some(Self::Long(whole));
         }
-        text.parse().ok().map(Self::Double)
+        nearest_double(text).map(Self::Double)
     }
 }
 

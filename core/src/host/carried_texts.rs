@@ -75,7 +75,7 @@ pub fn carries_all(input: &str, answer: &str) -> bool {
 fn whole_beyond(text: &str) -> Option<f64> {
     let whole = text.parse::<i64>().ok()?;
     let is_beyond = whole.unsigned_abs() > MAX_EXACT;
-    is_beyond.then(|| text.parse().ok()).flatten()
+    is_beyond.then(|| nearest_double(text)).flatten()
 }
 
 fn numbers(json: &str) -> impl Iterator<Item = &str> {

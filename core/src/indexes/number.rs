@@ -46,7 +46,9 @@ impl Number {
         if let Ok(integer) = text.parse::<u64>() {
             return Some(Self::from_integer(integer.into()));
         }
-        nearest_double(text).map(Self::from_f64)
+        let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        let number = nearest_double(text).filter(|it| is_number && it.is_finite());
+        number.map(Self::from_f64)
     }
 
     /// From a parsed value.

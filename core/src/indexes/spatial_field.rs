@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::tables::{EntryField, Posted};
 use super::{FieldValue, Term};
+use crate::document::nearest_double;
 use crate::spatial::{Cell, LengthUnit, Shape};
 use crate::{Error, ErrorKind, Result};
 
@@ -116,7 +117,7 @@ fn degrees(value: &FieldValue) -> Result<Option<f64>> {
     let number = match value {
         FieldValue::Null | FieldValue::EmptyList => return Ok(None),
         FieldValue::Number(number) => Some(number.to_f64()),
-        FieldValue::Text(text) => text.trim().parse().ok(),
+        FieldValue::Text(text) => nearest_double(text.trim()),
         FieldValue::Bool(_) => None,
     };
     let number =

@@ -7,6 +7,7 @@
 use super::condition::{Condition, Leaf, Search};
 use super::lower::Lowering;
 use super::rql::Path;
+use crate::document::nearest_double;
 use crate::indexes::{FieldKind, FieldValue, Number};
 use crate::{Error, Result};
 
@@ -158,8 +159,8 @@ impl<'l, 'a, 't> Reader<'l, 'a, 't> {
         if length == 0 {
             return Ok(None);
         }
-        let number = rest[..length].parse();
-        let number = number.map_err(|_| self.wrong("a number must stand here"))?;
+        let number = nearest_double(&rest[..length]);
+        let number = number.ok_or_else(|| self.wrong("a number must stand here"))?;
         self.at += length;
         Ok(Some(number))
     }

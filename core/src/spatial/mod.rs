@@ -14,6 +14,8 @@ mod date_line;
 mod no_shape;
 #[cfg(feature = "spatial")]
 mod shape;
+#[cfg(feature = "spatial")]
+mod well_known_text;
 
 pub use cell::{Bounds, Cell, cover};
 #[cfg(not(feature = "spatial"))]

@@ -4,10 +4,12 @@ use geo::{
     BoundingRect, Centroid, Destination, Distance, Geometry, Haversine, LineString, Point, Polygon,
     Relate, Validation,
 };
-use wkt::{ToWkt, TryFromWkt};
+use wkt::ToWkt;
 
 use super::date_line::{lay_out, rolled_up, shifted};
+use super::well_known_text::parse_geometry;
 use super::{Bounds, LengthUnit, MAX_SHAPE_BYTES, MAX_VERTICES, Relation};
+use crate::document::nearest_double;
 use crate::schema::{Decoder, Encoder};
 use crate::{Error, Result};
 
@@ -99,7 +101,7 @@ impl Shape {
         if text.contains(')') && end_of_first(text) != Some(text.len()) {
             return Err(wrong("it does not end with its last parenthesis"));
         }
-        let geometry = Geometry::try_from_wkt_str(text).map_err(|it| wrong(&it.to_string()))?;
+        let geometry = parse_geometry(text).map_err(|it| wrong(&it))?;
         Self::of_geometry(geometry).map_err(|it| wrong(it.message()))
     }
 
@@ -262,7 +264,7 @@ impl Shape {
                     if deepest(text) > MAX_NESTING {
                         return Err(Error::corrupted("an indexed shape nests too deep"));
                     }
-                    let geometry = Geometry::try_from_wkt_str(text)
+                    let geometry = parse_geometry(text)
                         .map_err(|it| Error::corrupted(format!("an indexed shape: {it}")))?;
                     Kind::Geometry(Box::new(geometry))
                 }
@@ -325,9 +327,9 @@ fn arguments_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn circle_of(inner: &str, unit: LengthUnit) -> Option<Result<Shape>> {
     let inner = inner.replace(',', " ");
     let mut parts = inner.split_whitespace();
-    let longitude = parts.next()?.parse().ok()?;
-    let latitude = parts.next()?.parse().ok()?;
-    let radius: f64 = parts.next()?.strip_prefix("d=")?.parse().ok()?;
+    let longitude = nearest_double(parts.next()?)?;
+    let latitude = nearest_double(parts.next()?)?;
+    let radius = nearest_double(parts.next()?.strip_prefix("d=")?)?;
     let circle = Shape::circle(radius * unit.to_km(), latitude, longitude);
     parts.next().is_none().then_some(circle)
 }
@@ -335,7 +337,7 @@ fn circle_of(inner: &str, unit: LengthUnit) -> Option<Result<Shape>> {
 fn envelope_of(inner: &str) -> Option<Result<Shape>> {
     let sides: Vec<f64> = inner
         .split(',')
-        .map(|it| it.trim().parse().ok())
+        .map(|it| nearest_double(it.trim()))
         .collect::<Option<_>>()?;
     let [west, east, north, south] = sides[..] else {
         return None;

@@ -575,10 +575,7 @@ fn number_literal(text: &str) -> Literal {
     let digits = text.replace('_', "");
     match i64::from_str(&digits) {
         Ok(whole) => Literal::Long(whole),
-        // The lexer lets only numbers through: what has no nearest double is beyond all of them.
-        Err(_) => Literal::Double(nearest_double(&digits).unwrap_or(match digits.as_bytes() {
-            [b'-', ..] => f64::NEG_INFINITY,
-            _ => f64::INFINITY,
-        })),
+        // The lexer lets only numbers through, and every one of them has a nearest double.
+        Err(_) => Literal::Double(nearest_double(&digits).expect("the lexer checked the form")),
     }
 }
