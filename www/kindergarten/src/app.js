@@ -12,7 +12,7 @@ import { ListScreen } from './list_screen.js';
 import { useRead, useSyncStatus } from './live.js';
 import { installPage } from './offline_page.js';
 import { addressOf, useRoute } from './route.js';
-import { Title, focusSoon } from './screen.js';
+import { Title, focusSoon, keepFocus } from './screen.js';
 import { PersonForm, SyncButton, SyncDialog, describePhase, describeWaiting } from './sync_dialog.js';
 
 const NOTICE_MS = 6000;
@@ -99,6 +99,7 @@ try {
     const page = installPage();
     const sync = await openDatabase();
     root.textContent = '';
+    keepFocus(root);
     render(html`<${App} sync=${sync} page=${page} />`, root);
 } catch (error) {
     root.textContent = '';

@@ -40,7 +40,8 @@ export function Merge({ id, kind, versions, origin, names, nameOf, trouble, onDe
         }
         setFaults(found);
         const [first] = Object.keys(found);
-        if (first) form.current.querySelector(`[data-field="${first}"] input`)?.focus();
+        // Behind the rendering that ties the control to its fault.
+        if (first) setTimeout(() => focusFault(form.current.querySelector(`[data-field="${first}"]`)));
         else onDecide(values);
     };
 
@@ -74,6 +75,11 @@ export function Merge({ id, kind, versions, origin, names, nameOf, trouble, onDe
         </form>`;
 }
 
+/** What was written is to be mended; where nothing is chosen, the choices are. */
+function focusFault(difference) {
+    (difference?.querySelector('.field :is(input, select, textarea)') ?? difference?.querySelector('input'))?.focus();
+}
+
 /** Where only one version changed a field, that one is what everybody wants. */
 function suggest({ changed }) {
     const changers = changed.flatMap((did, at) => (did ? [at] : []));
@@ -99,7 +105,7 @@ function Difference({ id, field, changed, versions, origin, names, nameOf, choic
     const option = (value, content, label) => html`
         <label class="option" key=${value}>
             <input type="radio" name=${group} checked=${choice === value} onChange=${() => onChoose(value)}
-                aria-describedby=${fault ? `${group}-fault` : undefined} />
+                aria-describedby=${fault && choice !== OTHER ? `${group}-fault` : undefined} />
             <span class="unseen">${label}: </span><span class="content">${content}</span>
         </label>`;
     return html`
@@ -113,8 +119,8 @@ function Difference({ id, field, changed, versions, origin, names, nameOf, choic
             ${field.input !== 'photo' && html`
                 <div class="else">
                     ${option(OTHER, field.input === 'yes' ? 'Something else' : 'Something else, or both together', 'Or')}
-                    ${choice === OTHER && html`<${Field} field=${{ ...field, label: `${field.label}, as it shall be` }} value=${written} names=${names} onChange=${onWrite} />`}
+                    ${choice === OTHER && html`<${Field} field=${{ ...field, label: `${field.label}, as it shall be` }} value=${written} fault=${fault} names=${names} onChange=${onWrite} />`}
                 </div>`}
-            ${fault && html`<p class="fault" id=${`${group}-fault`}>${fault}</p>`}
+            ${fault && choice !== OTHER && html`<p class="fault" id=${`${group}-fault`}>${fault}</p>`}
         </fieldset>`;
 }

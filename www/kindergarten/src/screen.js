@@ -24,6 +24,29 @@ export function focusSoon(selector) {
     setTimeout(() => document.querySelector(selector)?.focus());
 }
 
+/**
+ * Keeps the keyboard's place when others change what is on the screen: what had the focus and went
+ * leaves it to its neighbour in the list, or to the heading. A button that knows better asks with
+ * `focusSoon`, which comes later.
+ */
+export function keepFocus(root) {
+    let last;
+    root.addEventListener('focusin', (event) => { last = event.target; });
+    new MutationObserver((records) => {
+        if (document.activeElement !== document.body) return;
+        const gone = records.find((it) => [...it.removedNodes].some((node) => node.contains(last)));
+        if (!gone) return;
+        // One that only moved in its list has lost the focus, too.
+        const next = last.isConnected ? last : neighbourOf(gone) ?? document.querySelector('h1');
+        next?.focus();
+    }).observe(root, { childList: true, subtree: true });
+}
+
+function neighbourOf({ target, nextSibling, previousSibling }) {
+    if (!target.isConnected || target.tagName !== 'UL') return undefined;
+    return [nextSibling, previousSibling].find((it) => it?.isConnected)?.querySelector('a, button') ?? undefined;
+}
+
 /** Something that did not work. */
 export function Trouble({ error }) {
     if (!error) return null;

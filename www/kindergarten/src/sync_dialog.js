@@ -1,6 +1,6 @@
 // How this browser stands with the server, in few words and in many.
 
-import { html, useEffect, useState } from '../vendor/preact.js';
+import { html, useEffect, useId, useState } from '../vendor/preact.js';
 import { openReading, person, store } from './database.js';
 import { Dialog } from './dialog.js';
 import { kindOf } from './kinds.js';
@@ -31,7 +31,7 @@ export function SyncButton({ status, onOpen }) {
     ].filter(Boolean);
     return html`<button type="button" class=${`sync is-${phase}`} onClick=${onOpen} aria-haspopup="dialog">
         <span class="dot" aria-hidden="true"></span>
-        <span class="words"><span class="phase">${describePhase(status)}</span>
+        <span class="words"><span class="unseen">Sync: </span><span class="phase">${describePhase(status)}</span>
         ${details.map((it, at) => html`<span class="more" key=${at}>${it}</span>`)}</span>
     </button>`;
 }
@@ -56,8 +56,9 @@ export function SyncDialog({ sync, status, onClose, onPerson }) {
     useEffect(() => { store.storage.status().then(setStorage, (error) => setTrouble(error.message)); }, []);
     const refused = pending.filter((it) => it.refusal);
     const waiting = pending.filter((it) => !it.refusal);
+    // It says itself when it changes: what stands outside a dialog is not read while it is open.
     return html`<${Dialog} title=${describePhase(status)} onClose=${onClose}>
-        <p>${EXPLANATIONS[status.phase]}</p>
+        <p role="status">${EXPLANATIONS[status.phase]}</p>
         ${status.reason && !/cannot be reached/.test(status.reason) && html`<p class="quiet">The reason: ${status.reason}</p>`}
         ${waiting.length > 0 && html`<h3>${describeWaiting(status.waiting)}</h3>
             <ul class="plain-list">${waiting.slice(0, PENDING_SHOWN).map((it) => html`<li key=${it.id}>${it.name}</li>`)}
@@ -84,10 +85,14 @@ export function SyncDialog({ sync, status, onClose, onPerson }) {
 
 /** Who works here. */
 export function PersonForm({ onPerson }) {
+    // There may be one on the screen and one in the dialog.
+    const id = useId();
     const [name, setName] = useState(person.isKnown ? person.name : '');
     const [fault, setFault] = useState('');
+    const [isSet, setSet] = useState(false);
     const submit = (event) => {
         event.preventDefault();
+        setSet(false);
         const given = name.trim();
         if (given === '' || given.length > 40) {
             setFault('A name has 1 to 40 characters.');
@@ -95,14 +100,16 @@ export function PersonForm({ onPerson }) {
         }
         setFault('');
         person.name = given;
+        setSet(true);
         onPerson(given);
     };
     return html`<form class="person" onSubmit=${submit} novalidate>
-        <label for="person">Your name, as others see it</label>
-        <div class="row"><input id="person" name="person" value=${name} autocomplete="nickname" aria-invalid=${fault ? 'true' : undefined}
-            aria-describedby=${fault ? 'person-fault' : undefined} onInput=${(event) => setName(event.target.value)} />
+        <label for=${id}>Your name, as others see it</label>
+        <div class="row"><input id=${id} name="person" value=${name} autocomplete="nickname" aria-invalid=${fault ? 'true' : undefined}
+            aria-describedby=${fault ? `${id}-fault` : undefined} onInput=${(event) => setName(event.target.value)} />
         <button>Set</button></div>
-        ${fault && html`<p class="fault" id="person-fault">${fault}</p>`}
+        ${fault && html`<p class="fault" id=${`${id}-fault`} role="alert">${fault}</p>`}
+        <p class="quiet small" role="status">${isSet && 'Your name is set.'}</p>
     </form>`;
 }
 
