@@ -5,6 +5,7 @@
 // there stays as it is.
 
 import type { Metadata } from './entity.js';
+import { PinyonError } from './errors.js';
 
 /** Metadata that says which values were what: `{"visits.0.at": "date"}`. */
 export const NESTED_TYPES = '@nested-object-types';
@@ -18,6 +19,7 @@ const textOf = (date: Date): string => `${date.toISOString().slice(0, -1)}0000Z`
 
 /** A value as it is stored. `types` gets what JSON would lose; what has nothing of it stays the same object. */
 function stored(value: unknown, path: string, types: NestedTypes): unknown {
+    if (typeof value === 'bigint') throw new PinyonError('InvalidRequest', `JSON has no BigInt as ${value}n: give a number or a text`);
     if (typeof value !== 'object' || value === null) return value;
     // They may come from another window, which has classes of its own.
     const kind = Object.prototype.toString.call(value).slice(8, -1);

@@ -1,5 +1,7 @@
 // Names in the text of queries.
 
+import { PinyonError } from './errors.js';
+
 /** A text between quotes. */
 export function quoted(name: string): string {
     return `'${name.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
@@ -13,6 +15,7 @@ const RESERVED = new Set(
 
 /** A field's path: names that are no words, or words of the language, are quoted. */
 export function path(field: string): string {
+    if (typeof field !== 'string' || field === '') throw new PinyonError('InvalidRequest', `a field has a name, not '${String(field)}'`);
     if (field === 'id' || field === 'id()') return 'id()';
     const isWord = (name: string): boolean => /^[@\w]+(\[\d*\])*$/.test(name) && !RESERVED.has(name.toLowerCase());
     return field.split('.').map((name) => (isWord(name) ? name : quoted(name))).join('.');

@@ -6,6 +6,7 @@ import { AdvancedSession } from './advanced_session.js';
 import type { Connection } from './connection.js';
 import type { DocumentConventions, DocumentType } from './conventions.js';
 import type { Writing } from './document_cache.js';
+import { checkedId, givenIds } from './document_id.js';
 import {
     documentText, metadataState, ofParts, partsOf, storedState, textOf, type Metadata, type StoredState, type TrackedEntity,
 } from './entity.js';
@@ -46,15 +47,20 @@ interface CommandResult {
     [name: string]: unknown;
 }
 
-/** Ids as applications give them: what they do not have is left out. */
-function givenIds(ids: string | string[]): string[] {
-    const given: unknown[] = Array.isArray(ids) ? ids : [ids];
-    return given.filter((id): id is string => {
-        if (id === null || id === undefined) return false;
-        if (typeof id !== 'string') throw new PinyonError('InvalidRequest', `an id is a text, not '${String(id)}'`);
-        return true;
-    });
+/** Lists, dates, sets and maps are values within documents. */
+const VALUES = ['Array', 'Date', 'Map', 'Set'].map((it) => `[object ${it}]`);
+
+function isDocument(entity: unknown): boolean {
+    return typeof entity === 'object' && entity !== null && !VALUES.includes(Object.prototype.toString.call(entity));
 }
+
+/** What an entity to be stored says of its metadata. */
+function metadataGiven(given: unknown, id: string): Metadata | undefined {
+    if (given === undefined || given === null || isDocument(given)) return given as Metadata | undefined;
+    throw new PinyonError('InvalidRequest', `'${id}' cannot be stored: its @metadata must be an object, not '${String(given)}'`);
+}
+
+const isPromise = (id: unknown): id is Promise<string> => typeof (id as Promise<string> | undefined)?.then === 'function';
 
 /** Documents of fewer characters are sent within their commands. */
 const LEAST_PACKED = 8192;
@@ -174,7 +180,7 @@ export class DocumentSession {
     async store<T extends object>(entity: T, id?: string, options: StoreOptions<T> | DocumentType<T> = {}): Promise<void> {
         const { documentType, changeVector } =
             typeof options === 'object' ? options : ({ documentType: options } as StoreOptions<T>);
-        if (typeof entity !== 'object' || entity === null) throw new PinyonError('InvalidRequest', 'what is stored must be an object');
+        if (!isDocument(entity)) throw new PinyonError('InvalidRequest', 'what is stored must be an object with members of its own');
         const known = this.byEntity.get(entity);
         if (known) {
             if (changeVector !== undefined) known.expected = changeVector;
@@ -187,7 +193,7 @@ export class DocumentSession {
         const property = this.conventions.identityPropertyOf(entity);
         const given = id ?? (typeof record[property] === 'string' ? (record[property] as string) : undefined);
         const made = given || this.#generateId(entity, collection);
-        const chosen = typeof made === 'string' ? made : await made;
+        const chosen = checkedId(isPromise(made) ? await made : made);
         // Somebody stored it while its id was made.
         if (chosen !== made && this.byEntity.has(entity)) return;
         const key = chosen.toLowerCase();
@@ -198,7 +204,7 @@ export class DocumentSession {
         if (record[property] !== chosen && !Reflect.set(record, property, chosen)) {
             throw new PinyonError('InvalidRequest', `the entity cannot be given its id '${chosen}': it is frozen`);
         }
-        const metadata: Metadata = { ...(record['@metadata'] as Metadata | undefined) };
+        const metadata: Metadata = { ...metadataGiven(record['@metadata'], chosen) };
         if (collection !== undefined) metadata['@collection'] ??= collection;
         if (typeName !== undefined) metadata['Raven-Node-Type'] ??= typeName;
         const tracked: TrackedEntity = {
@@ -234,7 +240,7 @@ export class DocumentSession {
             return;
         }
         if (typeof entityOrId !== 'string') throw new PinyonError('InvalidRequest', 'what is deleted must be an entity or an id');
-        const key = entityOrId.toLowerCase();
+        const key = checkedId(entityOrId).toLowerCase();
         const tracked = this.tracked.get(key);
         if (tracked) {
             tracked.isDeleted = true;

@@ -1,5 +1,6 @@
 // Attachments of documents, as Blobs.
 
+import { checkedId } from './document_id.js';
 import { PinyonError } from './errors.js';
 import type { DocumentSession } from './session.js';
 
@@ -49,7 +50,7 @@ export class SessionAttachments {
 
     /** Adds or replaces an attachment; the type of a Blob is kept unless another is given. */
     store(entityOrId: object | string, name: string, content: AttachmentContent, contentType?: string): void {
-        const blob = content instanceof Blob ? content : new Blob([content]);
+        const blob = asBlob(content, name);
         const command = {
             Type: 'AttachmentPUT',
             Id: this.#idOf(entityOrId),
@@ -121,11 +122,21 @@ export class SessionAttachments {
     }
 
     #idOf(entityOrId: object | string): string {
-        if (typeof entityOrId === 'string') return entityOrId;
+        if (typeof entityOrId === 'string') return checkedId(entityOrId);
         const id = this.#session.advanced.getDocumentId(entityOrId);
         if (id === null) throw new PinyonError('InvalidRequest', 'the entity does not belong to this session');
         return id;
     }
+}
+
+/** The content as a Blob, of this window or of another; of anything else a Blob would have the text. */
+function asBlob(content: unknown, name: string): Blob {
+    const kind = Object.prototype.toString.call(content).slice(8, -1);
+    if (kind === 'Blob' || kind === 'File') return content as Blob;
+    if (typeof content === 'string' || kind === 'ArrayBuffer' || ArrayBuffer.isView(content)) {
+        return new Blob([content as string | ArrayBuffer | ArrayBufferView<ArrayBuffer>]);
+    }
+    throw new PinyonError('InvalidRequest', `the content of the attachment '${name}' must be a Blob, bytes or a text, not '${String(content)}'`);
 }
 
 function toAttachmentDetails(documentId: string, text: string): AttachmentDetails {

@@ -316,3 +316,38 @@ test('what either client stores, the other loads', async (t) => {
     const last = await theirs.openSession().load('children/2');
     assert.deepEqual([last.name, last.at, last.set], ['Benjamin', noon, new Set([noon])]);
 });
+
+test('what cannot be stored, named or asked for is refused at once, and says why', async (t) => {
+    const session = openStore(t, 'refused').openSession();
+    const { attachments } = session.advanced;
+    const asked = () => session.query({ collection: 'Children' });
+    const circle = {};
+    circle.self = circle;
+    for (const [work, why] of [
+        [() => session.store([1]), /must be an object/],
+        [() => session.store(new Map()), /must be an object/],
+        [() => session.store({ '@metadata': 'none' }, 'a'), /'a' .* @metadata must be an object/],
+        [() => session.store({}, 5), /an id is a text, not '5'/],
+        [() => session.store({}, 'half\ud800'), /half a character/],
+        [() => session.load('half\ud800'), /half a character/],
+        [() => session.load([5]), /an id is a text, not '5'/],
+        [() => session.delete('half\ud800'), /half a character/],
+        [() => save(openStore(t, 'refused'), [{ count: 5n }, 'big']), /'big' cannot be stored/],
+        [() => save(openStore(t, 'refused'), [circle, 'round']), /'round' cannot be stored/],
+        [() => asked().whereEquals('count', 5n).all(), /no BigInt as 5n/],
+        [() => asked().whereIn('count', [1, 5n]).all(), /no BigInt as 5n/],
+        [() => asked().orderBy(undefined).all(), /a field has a name, not 'undefined'/],
+        [() => attachments.store('a', 'photo', 5), /'photo' must be a Blob, bytes or a text, not '5'/],
+        [() => attachments.store('a', 'photo', null), /'photo' must be a Blob/],
+    ]) {
+        await assert.rejects(async () => work(), (error) => {
+            assert.equal(error.code, 'InvalidRequest', String(error));
+            assert.match(error.message, why);
+            return true;
+        });
+    }
+    assert.equal(session.advanced.hasChanges(), false);
+    // A whole pair is one character.
+    await session.store({ name: '\u{1f426}' }, 'birds/\u{1f426}');
+    await session.saveChanges();
+});

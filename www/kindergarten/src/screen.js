@@ -44,7 +44,7 @@ export function keepFocus(root) {
 
 function neighbourOf({ target, nextSibling, previousSibling }) {
     if (!target.isConnected || target.tagName !== 'UL') return undefined;
-    return [nextSibling, previousSibling].find((it) => it?.isConnected)?.querySelector('a, button') ?? undefined;
+    return [nextSibling, previousSibling].find((it) => it?.isConnected)?.querySelector?.('a, button') ?? undefined;
 }
 
 /** Something that did not work. */
