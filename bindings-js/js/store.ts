@@ -349,7 +349,7 @@ export class DocumentStore {
     }
 
     #lazyConnection(): Connection {
-        if (this.#connection) return this.#connection;
+        if (this.#connection && !this.#isDisposed) return this.#connection;
         // Nothing is opened before something is asked: a server that renders pages asks nothing.
         const connect = (): Promise<Connection> => this.#connect();
         const documents = this.#documents;

@@ -98,3 +98,15 @@ test('Node.js, with memory', async () => {
     await store.dispose();
     await assert.rejects(new DocumentStore('x').opened, { code: 'Unsupported' });
 });
+
+test('a disposed store ends what it began, and begins nothing', async () => {
+    const { DocumentStore } = await import('../../../bindings-js/dist/node.js');
+    const store = new DocumentStore({ database: 'disposed', storage: 'memory' });
+    await store.opened;
+    const session = store.openSession();
+    await session.store({ name: 'Eva' }, 'users/1');
+    const saving = session.saveChanges();
+    const disposing = store.dispose();
+    await assert.rejects(store.openSession().load('users/1'), { code: 'Closed' });
+    await Promise.all([saving, disposing]);
+});
