@@ -2,6 +2,7 @@
 
 import type { DocumentConventions, DocumentType } from './conventions.js';
 import { PinyonError } from './errors.js';
+import type { DocumentStore } from './store.js';
 
 export type FieldIndexing = 'Default' | 'Search' | 'Exact' | 'No';
 export type FieldTermVector = 'No' | 'Yes' | 'WithPositions' | 'WithOffsets' | 'WithPositionsAndOffsets';
@@ -133,6 +134,11 @@ export abstract class AbstractJavaScriptIndexCreationTask<T extends object = any
     priority: IndexPriority | undefined;
     lockMode: IndexLockMode | undefined;
     configuration: Record<string, string> = {};
+
+    /** Defines the index in the database of `store`. */
+    execute(store: DocumentStore): Promise<void> {
+        return store.executeIndex(this);
+    }
 
     /** The name of the index. */
     getIndexName(): string {

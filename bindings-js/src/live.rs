@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::database::Database;
 use crate::error::{JsResult, to_js, to_text};
-use crate::queries::{Asking, parse_query};
+use crate::queries::{Asking, parse_question};
 
 /// A query that was read once. Its methods do not keep the database borrowed while they wait.
 #[wasm_bindgen]
@@ -43,7 +43,7 @@ impl Database {
     /// Reads a query, given with its parameters as JSON, to be asked many times.
     #[wasm_bindgen(js_name = prepareLive)]
     pub fn prepare_live(&self, query: String) -> JsResult<LiveQuery> {
-        let query = parse_query(&query).map_err(to_js)?.query;
+        let query = parse_question(&query).map_err(to_js)?.query;
         Ok(LiveQuery {
             asking: self.asking(),
             query,

@@ -418,6 +418,17 @@ pub(crate) fn parse_query(sent: &str) -> Result<Question, Error> {
     })
 }
 
+/// Reads a query that is only asked.
+pub(crate) fn parse_question(sent: &str) -> Result<Question, Error> {
+    let question = parse_query(sent)?;
+    if question.query.query.update.is_some() {
+        return Err(Error::invalid(
+            "'update' changes documents: it is an operation, store.operations.patchByQuery()",
+        ));
+    }
+    Ok(question)
+}
+
 impl Database {
     pub(crate) fn asking(&self) -> Asking {
         Asking {
@@ -432,7 +443,7 @@ impl Database {
             query,
             waits,
             only_keys,
-        } = parse_query(sent)?;
+        } = parse_question(sent)?;
         let ready = self.asking().ready(&query, waits).await?;
         if let Some(json) = self.last_answers.find(sent, ready.etag()) {
             return Ok(json);

@@ -165,7 +165,7 @@ test('projections: of one date, of a reduce, of live queries, and of paths by po
             })));
         }
     }
-    await store.executeIndex(Ages);
+    await new Ages().execute(store);
     const visits = [{ at: noon, reason: 'cough' }, { at: new Date(0), reason: 'leg' }];
     await save(store,
         [Object.assign(new Child('Eva'), { group: 'bears', born: noon, visits, tags: new Set(['a']) }), 'children/1'],

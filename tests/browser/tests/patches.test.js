@@ -149,6 +149,9 @@ test('what a query finds is patched and deleted, by a function and by a script',
     assert.deepEqual(deleted, { total: 199, changed: 199 });
     assert.equal((await store.maintenance.getStatistics()).countOfDocuments, 101);
     await assert.rejects(store.operations.deleteByQuery('from Orders update { this.x = 1 }'), { code: 'InvalidRequest' });
+    // Where it is only asked, leaving it undone without a word would look as if it were done.
+    const asked = store.openSession().advanced.rawQuery('from Orders update { this.x = 1 }');
+    await assert.rejects(asked.all(), { code: 'InvalidRequest', message: /patchByQuery/ });
     await assert.rejects(store.operations.patchByQuery('from Orders'), { code: 'InvalidRequest', message: /update/ });
 });
 
