@@ -57,10 +57,11 @@ export interface IndexDefinition {
 
 /** The text of a function, as an expression. */
 function textOf(name: string, written: (...args: never[]) => unknown): string {
-    const text = Function.prototype.toString.call(written).trim();
     const refuse = (why: string): never => {
         throw new PinyonError('InvalidRequest', `a function of the index '${name}' ${why}`);
     };
+    if (typeof written !== 'function') refuse(`is '${String(written)}'`);
+    const text = Function.prototype.toString.call(written).trim();
     if (/\{\s*\[native code\]\s*\}$/.test(text)) refuse('is bound or built in: its text is not known');
     if (/^async\b/.test(text) || /^(function\s*\*|\*)/.test(text)) refuse('must not be async or a generator');
     // A method, `map(order) { … }`, is written as a function.

@@ -337,6 +337,7 @@ test('what cannot be stored, named or asked for is refused at once, and says why
         [() => asked().whereEquals('count', 5n).all(), /no BigInt as 5n/],
         [() => asked().whereIn('count', [1, 5n]).all(), /no BigInt as 5n/],
         [() => asked().orderBy(undefined).all(), /a field has a name, not 'undefined'/],
+        [() => openStore(t, 'refused').indexes.put({ name: 'Texts', maps: { Children: 'it => it' } }), /'Texts' is 'it => it'/],
         [() => attachments.store('a', 'photo', 5), /'photo' must be a Blob, bytes or a text, not '5'/],
         [() => attachments.store('a', 'photo', null), /'photo' must be a Blob/],
     ]) {
