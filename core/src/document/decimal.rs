@@ -61,6 +61,7 @@ mod tests {
             assert_eq!(nearest_double(text), None, "{text}");
         }
     }
+
     proptest! {
         /// What a document has and what a query asks for come by two ways, and must meet.
         #[test]

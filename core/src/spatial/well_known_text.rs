@@ -9,7 +9,7 @@ use wkt::TryFromWkt;
 use crate::document::nearest_double;
 
 /// A number of such a text, read as numbers are read everywhere; `f64` would bring the standard
-/// library's tables for it, a tenth of all constants in a module for pages.
+/// library's tables for it, 10 KB of constants in a module for pages.
 #[derive(
     Debug, Default, Clone, Copy, PartialEq, PartialOrd, Num, NumCast, NumOps, One, ToPrimitive, Zero,
 )]
