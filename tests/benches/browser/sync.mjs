@@ -88,8 +88,9 @@ async function measureOneChange(page, wire) {
         await quiet();
         wire.reset();
         await page.evaluate(([id, at]) => globalThis.change(id, { note: `changed ${at}` }), [idOf(17), at]);
-        await page.evaluate(() => globalThis.synced());
+        // Not waitForSync(): that asks the server itself, twice at most.
         await quiet();
+        if (await page.evaluate(() => globalThis.waiting()) !== 0) throw new Error('the change has not reached the server');
         measured.push(wire.counted());
     }
     return measured;

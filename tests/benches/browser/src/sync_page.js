@@ -14,7 +14,8 @@ globalThis.sync = (request) => {
     return link.waitForSync();
 };
 
-globalThis.synced = () => link.waitForSync();
+/** How many changes the server has not confirmed. */
+globalThis.waiting = () => link.status.waiting;
 
 globalThis.pause = () => link.pause();
 
