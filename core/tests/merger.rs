@@ -5,10 +5,15 @@
 mod story;
 
 use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use pinyon_core::commands::{BatchCommand, CommandOutcome, DeleteByPrefix, ExpectedVersion};
+use pinyon_core::commands::{BatchCommand, CommandOutcome, DeleteByPrefix, ExpectedVersion, Pause};
+use pinyon_core::host::ManualClock;
 use pinyon_core::storage::Fault;
 use pinyon_core::version::Etag;
 use pinyon_core::{Database, ErrorKind, Item};
@@ -26,6 +31,18 @@ enum Step {
     DeletePrefix(u8),
     ServerSide,
     Identity,
+}
+
+/// Lets everybody else of the same task go on once.
+fn pause() -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let mut was_polled = false;
+    Box::pin(std::future::poll_fn(move |context| {
+        if std::mem::replace(&mut was_polled, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }))
 }
 
 fn command(step: &Step) -> BatchCommand {
@@ -109,6 +126,7 @@ proptest! {
         batches in proptest::collection::vec(proptest::collection::vec(any_step(), 1..5), 1..24),
         merged_operations in 1usize..12,
         commit_polls in 0u32..5,
+        is_patient in any::<bool>(),
     ) {
         let commands =
             |batch: &Vec<Step>| batch.iter().map(command).collect::<Vec<BatchCommand>>();
@@ -126,6 +144,7 @@ proptest! {
         let mut story = Story::new();
         story.options.limits.max_merged_operations = merged_operations;
         story.plan.slow_commits(commit_polls);
+        story.pause = is_patient.then_some(pause);
         let merged = story.run(async |database| {
             let all = batches.iter().map(|batch| database.write_batch(commands(batch)));
             (told(join_all(all).await), picture(&database).await)
@@ -210,6 +229,80 @@ fn many_writers_share_commits() {
         commits
     });
     assert!(commits <= 20, "1,000 writes took {commits} commits");
+}
+
+/// Of sixteen callers that write again as soon as they are answered, eight are in each commit: with
+/// the first of them alone the others would have nothing to do while it syncs.
+#[test]
+fn a_commit_waits_for_half_of_those_who_write_again_and_again() {
+    let commits = |callers: usize, lent: Option<Pause>| {
+        let mut story = Story::new();
+        story.pause = lent;
+        story.run(async |database| {
+            story.plan.slow_commits(2);
+            let before = database.commit_count();
+            let writes = (0..callers).map(|n| {
+                let database = database.clone();
+                async move {
+                    for turn in 0..20 {
+                        let id = format!("d/{n}-{turn}");
+                        database.write_batch(vec![put(&id, "{}")]).await.unwrap();
+                        // The next question comes over a network.
+                        for _ in 0..=n % 4 {
+                            pause().await;
+                        }
+                    }
+                }
+            });
+            join_all(writes).await;
+            database.commit_count() - before
+        })
+    };
+    let (hasty, patient) = (commits(16, None), commits(16, Some(pause)));
+    assert!(
+        (40..=48).contains(&patient) && hasty > patient,
+        "320 writes took {patient} commits, and {hasty} without waiting"
+    );
+}
+
+/// Nor for anybody after an answer to one alone.
+#[test]
+fn one_caller_alone_waits_for_nobody() {
+    fn never() -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        panic!("a commit waits");
+    }
+    let mut story = Story::new();
+    story.pause = Some(never);
+    story.run(async |database| {
+        for n in 0..20 {
+            let id = format!("d/{n}");
+            database.write_batch(vec![put(&id, "{}")]).await.unwrap();
+        }
+    });
+}
+
+/// A host that has much else to do is not asked for a second pause.
+#[test]
+fn a_long_pause_is_the_last() {
+    static PAUSES: AtomicUsize = AtomicUsize::new(0);
+    static CLOCK: OnceLock<Arc<ManualClock>> = OnceLock::new();
+    fn long() -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        PAUSES.fetch_add(1, Ordering::Relaxed);
+        CLOCK.get().expect("set before").advance_ms(1);
+        pause()
+    }
+    let mut story = Story::new();
+    story.pause = Some(long);
+    assert!(CLOCK.set(Arc::clone(&story.clock)).is_ok());
+    story.run(async |database| {
+        let all = (0..8).map(|n| database.write_batch(vec![put(&format!("d/{n}"), "{}")]));
+        for answer in join_all(all).await {
+            answer.unwrap();
+        }
+        let before = PAUSES.load(Ordering::Relaxed);
+        database.write_batch(vec![put("late", "{}")]).await.unwrap();
+        assert_eq!(PAUSES.load(Ordering::Relaxed), before + 1);
+    });
 }
 
 #[test]

@@ -4,6 +4,10 @@
 //! that commit syncs, the next transaction is prepared on top of it. A failing operation fails
 //! alone; a failing commit fails everybody in it, and what was prepared on top runs again from
 //! the state that is really there.
+//!
+//! Whoever was answered soon writes again. A commit that began with the first of them would leave
+//! the others to the next one, so that few and many take turns and neither's sync has work beside
+//! it; where the host lends a [`Pause`], a commit waits for half of them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,10 +27,20 @@ use crate::schema::DOCUMENTS;
 use crate::storage::{Durability, MaybeSend, Store};
 use crate::version::Incarnations;
 
+/// Returns when everything else that its host has to do was done once, and news from outside were
+/// looked for: on tokio `|| Box::pin(tokio::task::yield_now())`.
+pub type Pause = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Pauses before a commit, at most; in more than these few hardly anybody else comes.
+const MOST_PAUSES: usize = 10;
+/// Where one took longer the host has much to do, and who waits already has waited enough.
+const LONG_PAUSE_TICKS: u64 = 10_000;
+
 /// Runs a database's writes. The host drives [`Merger::run`] on a task or thread of its own.
 pub struct Merger<S: Store> {
     shared: Arc<Shared<S>>,
     requests: Receiver<Request>,
+    pause: Option<Pause>,
 }
 
 /// Requests run in one transaction, with what each will be answered.
@@ -69,7 +83,18 @@ impl<S: Store> Drop for Merger<S> {
 
 impl<S: Store> Merger<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, requests: Receiver<Request>) -> Self {
-        Self { shared, requests }
+        Self {
+            shared,
+            requests,
+            pause: None,
+        }
+    }
+
+    /// Lets it wait for callers whose next write comes soon.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Pause) -> Self {
+        self.pause = Some(pause);
+        self
     }
 
     /// Works until the database is closed and everything queued is done.
@@ -115,6 +140,7 @@ impl<S: Store> Merger<S> {
             group: Group::new(),
             transaction: None,
         };
+        let mut company = 0;
         while let Some(flight) = in_flight {
             match self.next(&mut flight.commit, &open).await {
                 Next::Request(request) => {
@@ -124,6 +150,7 @@ impl<S: Store> Merger<S> {
                 Next::Committed(result) => {
                     let is_lost = result.is_err();
                     let flight = in_flight.take().expect("the loop's condition");
+                    company = (flight.prepared.group.len() + open.group.len()).div_ceil(2);
                     self.settle(flight.prepared, result);
                     if is_lost {
                         self.run_again(&mut open).await;
@@ -132,11 +159,16 @@ impl<S: Store> Merger<S> {
             }
         }
         let nothing_in_flight = Arc::default();
+        let mut pauses = MOST_PAUSES;
         while !self.is_full(&open) {
             let request = match self.requests.try_recv() {
                 Ok(request) => request,
-                Err(_) if !open.group.is_empty() => break,
-                Err(_) => self.requests.recv().await.ok()?,
+                Err(_) if open.group.is_empty() => self.requests.recv().await.ok()?,
+                Err(_) if open.group.len() < company && pauses > 0 => {
+                    pauses = self.pause(pauses).await;
+                    continue;
+                }
+                Err(_) => break,
             };
             self.run_with_queued(request, &mut open, &nothing_in_flight)
                 .await;
@@ -151,6 +183,23 @@ impl<S: Store> Merger<S> {
             incarnations,
             group: open.group,
         })
+    }
+
+    /// Lets others work; returns how many more pauses there may be.
+    async fn pause(&self, pauses: usize) -> usize {
+        let Some(pause) = self.pause else {
+            return 0;
+        };
+        let clock = &self.shared.host.clock;
+        let before = clock.now().ticks();
+        pause().await;
+        // However far a clock was set.
+        let took = clock.now().ticks().abs_diff(before);
+        if took < LONG_PAUSE_TICKS {
+            pauses - 1
+        } else {
+            0
+        }
     }
 
     async fn next<F>(&self, commit: &mut Pin<Box<F>>, open: &Open<S>) -> Next

@@ -33,7 +33,7 @@ pub use clean_tombstones::CleanTombstones;
 pub use configure::Configure;
 pub use delete_by_prefix::{DeleteByPrefix, DeletedByPrefix};
 pub use delete_document::{DeleteDocument, DeletedDocument};
-pub use merger::Merger;
+pub use merger::{Merger, Pause};
 pub use patch_document::{JsonPatchDocument, PatchDocument, PreparedPatch};
 pub use put_document::{PutDocument, WrittenDocument};
 pub(crate) use queue::Queue;

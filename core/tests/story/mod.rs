@@ -7,7 +7,8 @@ pub mod indexes;
 use std::sync::Arc;
 
 use pinyon_core::commands::{
-    BatchCommand, CommandOutcome, DeleteDocument, ExpectedVersion, PutDocument, WrittenDocument,
+    BatchCommand, CommandOutcome, DeleteDocument, ExpectedVersion, Pause, PutDocument,
+    WrittenDocument,
 };
 use pinyon_core::document::{DocumentId, IdRequest, parse_document};
 use pinyon_core::host::{Host, ManualClock, SeededRandom, Timestamp};
@@ -23,6 +24,8 @@ pub struct Story {
     pub plan: FaultPlan,
     pub clock: Arc<ManualClock>,
     pub options: DatabaseOptions,
+    /// How the merger lets others come before a commit.
+    pub pause: Option<Pause>,
 }
 
 impl Story {
@@ -35,6 +38,7 @@ impl Story {
                 Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
             )),
             options: DatabaseOptions::default(),
+            pause: None,
         }
     }
 
@@ -55,6 +59,10 @@ impl Story {
             let (database, merger) = Database::open(store, host, self.options.clone())
                 .await
                 .unwrap();
+            let merger = match self.pause {
+                Some(pause) => merger.with_pause(pause),
+                None => merger,
+            };
             let told = async {
                 let answer = story(database.clone()).await;
                 let _ = database.close().await;

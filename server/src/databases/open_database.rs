@@ -51,6 +51,7 @@ impl OpenDatabase {
         record.check_store(&environment.list().await?)?;
         let store = environment.open(&store_name).await?;
         let (documents, merger) = Database::open(store, host.clone(), options).await?;
+        let merger = merger.with_pause(|| Box::pin(tokio::task::yield_now()));
         let merger = tokio::spawn(merger.run());
         let scripts = Arc::new(DatabaseScripts::new(Arc::clone(scripts)));
         let compiler = ScriptCompiler::new(Arc::clone(&scripts), Arc::clone(&host.clock));

@@ -147,6 +147,7 @@ async fn open_database_with<S: Store>(
     options: DatabaseOptions,
 ) -> Result<(Database<S>, JoinHandle<()>)> {
     let (database, merger) = Database::open(store, host(), options).await?;
+    let merger = merger.with_pause(|| Box::pin(tokio::task::yield_now()));
     Ok((database, tokio::spawn(merger.run())))
 }
 
