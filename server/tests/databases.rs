@@ -248,6 +248,42 @@ fn a_lost_catalog_is_noticed_before_anything_is_swept() {
 }
 
 #[test]
+fn an_index_whose_store_has_lost_its_name_is_built_again() {
+    let mut server = TestServer::with_database(&[]);
+    let find = |server: &TestServer, query: &str| {
+        let body = json!({ "Query": query, "WaitForNonStaleResults": true });
+        let answer = server.post("/databases/Test/queries", &body.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["TotalResults"].clone()
+    };
+    let person = r#"{"Name":"Ann","Age":7,"@metadata":{"@collection":"People"}}"#;
+    server.store("people/1", person);
+    assert_eq!(find(&server, "from People where Name = 'Ann'"), 1);
+    server.stop();
+    let stores = std::fs::read_dir(server.directory.path().join("data/stores")).unwrap();
+    let names = stores.map(|it| it.unwrap().path().join("name"));
+    let is_index = |name: &PathBuf| {
+        let content = std::fs::read(name).unwrap();
+        String::from_utf8_lossy(&content).contains("index-")
+    };
+    let lost: Vec<PathBuf> = names.filter(is_index).collect();
+    let [lost] = &lost[..] else {
+        panic!("{lost:?}");
+    };
+    std::fs::write(lost, "").unwrap();
+    std::fs::write(lost.with_file_name("name-2"), "").unwrap();
+    for _ in 0..2 {
+        server.restart_stopped();
+        assert_eq!(server.load("people/1")["Name"], "Ann");
+        assert_eq!(find(&server, "from People where Name = 'Ann'"), 1);
+        // Another one does not depend on what that store was called.
+        assert_eq!(find(&server, "from People where Age = 7"), 1);
+        server.stop();
+    }
+    assert_eq!(server.log().matches("it is built again").count(), 1);
+}
+
+#[test]
 fn what_a_record_asks_for_is_done_or_refused() {
     let server = TestServer::start();
     let create = |name: &str, record: &str| {

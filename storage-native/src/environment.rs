@@ -72,6 +72,14 @@ struct Entry {
     open: bool,
 }
 
+/// What becomes of the request for a store that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Refused,
+    CreatedIfNamesAreKnown,
+    Created,
+}
+
 /// Marks a store as open until it is dropped.
 pub(crate) struct OpenMark {
     environment: Arc<Inner>,
@@ -199,8 +207,8 @@ impl NativeEnvironment {
         Ok(byte_count)
     }
 
-    fn open_now(&self, name: &StoreName) -> Result<NativeStore> {
-        let (mark, number) = self.mark_open(name, true)?;
+    fn open_now(&self, name: &StoreName, missing: Missing) -> Result<NativeStore> {
+        let (mark, number) = self.mark_open(name, missing)?;
         let directory = self.directory_of(number);
         let engine = self.open_engine(name, Arc::clone(&directory))?;
         NativeStore::start(name.clone(), engine, directory, mark, &self.inner.options)
@@ -231,7 +239,7 @@ impl NativeEnvironment {
         name: &StoreName,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<VerifyReport> {
-        let (_mark, number) = self.mark_open(name, false)?;
+        let (_mark, number) = self.mark_open(name, Missing::Refused)?;
         let mut engine = match self.open_engine(name, self.directory_of(number)) {
             Err(error) if error.kind() == ErrorKind::Corrupted => {
                 return Ok(VerifyReport::unreadable(&error));
@@ -257,17 +265,17 @@ impl NativeEnvironment {
         name: &StoreName,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<CompactReport> {
-        let (_mark, number) = self.mark_open(name, false)?;
+        let (_mark, number) = self.mark_open(name, Missing::Refused)?;
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let directory = self.directory_of(number);
         compact::compact(name, &directory, &self.inner.options, &random, progress)
     }
 
-    /// Marks the store as open; if there is none it is created first, or not found.
-    fn mark_open(&self, name: &StoreName, create: bool) -> Result<(OpenMark, u64)> {
+    /// Marks the store as open; if there is none, `missing` says what becomes of that.
+    fn mark_open(&self, name: &StoreName, missing: Missing) -> Result<(OpenMark, u64)> {
         let mut stores = self.inner.stores();
         if !stores.entries.contains_key(name) {
-            if !create {
+            if missing == Missing::Refused {
                 return Err(Error::new(
                     ErrorKind::NotFound,
                     format!("there is no store '{}'", name.as_str()),
@@ -281,7 +289,9 @@ impl NativeEnvironment {
                 )));
             }
             // It may be one of those.
-            if let Some(nameless) = stores.nameless.first() {
+            if missing == Missing::CreatedIfNamesAreKnown
+                && let Some(nameless) = stores.nameless.first()
+            {
                 return Err(Error::corrupted(format!(
                     "store '{}' is not there, and the name of the store in 'stores/{nameless:06}' \
                      is not readable; restore that one",
@@ -343,7 +353,11 @@ impl Environment for NativeEnvironment {
     type Store = NativeStore;
 
     async fn open(&self, name: &StoreName) -> Result<NativeStore> {
-        self.open_now(name)
+        self.open_now(name, Missing::CreatedIfNamesAreKnown)
+    }
+
+    async fn create(&self, name: &StoreName) -> Result<NativeStore> {
+        self.open_now(name, Missing::Created)
     }
 
     async fn list(&self) -> Result<Vec<StoreName>> {

@@ -172,6 +172,14 @@ fn a_damaged_name_is_told_and_written_anew_from_the_other_copy() {
     let error = block_on(environment.open(&name("s"))).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Corrupted);
     assert!(error.message().contains("stores/000001"), "{error}");
+    // Unless it is known that there never was one of that name.
+    put(&block_on(environment.create(&name("fresh"))).unwrap(), "b");
+    drop(environment);
+    let environment = open(directory.path()).unwrap();
+    assert_eq!(block_on(environment.list()).unwrap(), [name("fresh")]);
+    assert_eq!(environment.problems().len(), 2);
+    let file = directory.path().join("stores/000001/data");
+    assert!(file.exists(), "{}", file.display());
 }
 
 #[test]

@@ -115,13 +115,17 @@ impl<E: Environment> Indexes<E> {
             // It was defined while nothing was open that could have given it one.
             record.store = self.new_store_name()?;
             self.save(std::slice::from_ref(&record), &[]).await?;
-        } else if let Some(stores) = stores
-            && !stores.contains(&record.store_name()?)
-        {
-            self.rebuilt().push(record.name.clone());
         }
-        let store = match self.environment.open(&record.store_name()?).await {
-            Ok(store) => store,
+        let name = record.store_name()?;
+        let is_missing = stores.is_some_and(|stores| !stores.contains(&name));
+        let store = match self.environment.open(&name).await {
+            Ok(store) => {
+                if is_missing {
+                    self.rebuilt().push(record.name.clone());
+                }
+                store
+            }
+            // Of one whose name cannot be read it may be the store that is meant here, or not.
             Err(error) if error.kind() == ErrorKind::Corrupted => {
                 self.rebuilt().push(record.name.clone());
                 self.fresh_store(&mut record).await?
@@ -151,7 +155,7 @@ impl<E: Environment> Indexes<E> {
     async fn fresh_store(&self, record: &mut IndexRecord) -> Result<E::Store> {
         record.store = self.new_store_name()?;
         self.save(std::slice::from_ref(&*record), &[]).await?;
-        self.environment.open(&record.store_name()?).await
+        self.environment.create(&record.store_name()?).await
     }
 
     fn new_store_name(&self) -> Result<String> {
@@ -384,7 +388,7 @@ impl<E: Environment> Indexes<E> {
             abandoned_outputs: Vec::new(),
             source,
         };
-        let store = self.environment.open(&record.store_name()?).await?;
+        let store = self.environment.create(&record.store_name()?).await?;
         let index = Index::open(record.clone(), store, &*self.compiler).await?;
         self.save(&[record], &[]).await?;
         Ok(self.insert(index))

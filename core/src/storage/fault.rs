@@ -178,6 +178,14 @@ impl<E: Environment> Environment for FaultEnvironment<E> {
         })
     }
 
+    async fn create(&self, name: &StoreName) -> Result<Self::Store> {
+        self.plan.check("open")?;
+        Ok(FaultStore {
+            inner: self.inner.create(name).await?,
+            plan: self.plan.clone(),
+        })
+    }
+
     async fn list(&self) -> Result<Vec<StoreName>> {
         self.plan.check("list")?;
         self.inner.list().await

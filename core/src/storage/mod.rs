@@ -82,6 +82,15 @@ pub trait Environment: Clone + MaybeSend + MaybeSync + 'static {
     /// `Unavailable` if it is open already; `Corrupted` if it cannot be recovered.
     fn open(&self, name: &StoreName) -> impl Future<Output = Result<Self::Store>> + MaybeSend;
 
+    /// As [`Self::open`], of a name that no store ever had: it is none of those of which a backend
+    /// lost the names, which might be any other that is not found.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    fn create(&self, name: &StoreName) -> impl Future<Output = Result<Self::Store>> + MaybeSend {
+        self.open(name)
+    }
+
     /// The names of all stores, in byte order.
     fn list(&self) -> impl Future<Output = Result<Vec<StoreName>>> + MaybeSend;
 
