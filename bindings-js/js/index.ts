@@ -5,16 +5,7 @@ import type { DocumentCache } from './document_cache.js';
 import { isKnownToNeedWhole, rememberNeedOfWhole } from './module_memory.js';
 import { triesWhole, type HostOptions, type WorkerMessage } from './protocol.js';
 import { DocumentStore, type StoreOptions } from './store.js';
-
-/** The worker's script; a page may take scripts from elsewhere, but not workers. */
-function startWorker(): Worker {
-    const url = new URL('./worker.js', import.meta.url);
-    if (url.origin === globalThis.location.origin) {
-        return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-    }
-    const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
-    return new Worker(URL.createObjectURL(script), { type: 'module' });
-}
+import { startWorker } from './worker_start.js';
 
 /** Compiles the module while the worker starts; what the page may not, the worker does itself. */
 async function sendModule(worker: Worker, isWhole: boolean): Promise<void> {

@@ -10,6 +10,8 @@ import { startBrowser } from '../harness/chromium.js';
 import { startServer, TARGET } from '../harness/server.js';
 
 const server = await startServer();
+// The applications' scripts and modules from another origin, as from a CDN.
+const elsewhere = await startServer();
 const browser = await startBrowser();
 const folderOf = (bundler) => fileURLToPath(new URL(`../packaging/${bundler}/`, import.meta.url));
 const packaged = path.join(TARGET, 'browser/packaged');
@@ -17,6 +19,7 @@ const packaged = path.join(TARGET, 'browser/packaged');
 after(async () => {
     await browser.close();
     await server.close();
+    await elsewhere.close();
 });
 
 function run(bundler, program, args) {
@@ -24,16 +27,16 @@ function run(bundler, program, args) {
     execFileSync(path.join(folder, 'node_modules/.bin', program), args, { cwd: folder, stdio: 'pipe' });
 }
 
-async function storeInOneAndLoadInAnother(bundler) {
-    const options = { database: `by ${bundler}` };
-    const page = await openApplication(browser, server, options, `/packaged/${bundler}/index.html`);
+async function storeInOneAndLoadInAnother(folder) {
+    const options = { database: `by ${folder}` };
+    const page = await openApplication(browser, server, options, `/packaged/${folder}/index.html`);
     await page.evaluate(async () => {
         const session = store.openSession();
         await session.store({ name: 'Eva' }, 'users/1');
         await session.saveChanges();
     });
     await page.close();
-    const next = await openApplication(browser, server, options, `/packaged/${bundler}/index.html`);
+    const next = await openApplication(browser, server, options, `/packaged/${folder}/index.html`);
     const found = await next.evaluate(async () => {
         const { name } = await store.openSession().load('users/1');
         return [name, (await store.storage.status()).storage];
@@ -73,17 +76,35 @@ test('what npm packs is typed for strict applications', async () => {
     }
 });
 
+function buildWithVite(folder, base) {
+    const output = path.join(packaged, folder);
+    run('vite', 'vite', ['build', '--base', base, '--outDir', output, '--emptyOutDir', '--logLevel', 'error']);
+}
+
+async function buildWithWebpack(folder, ...args) {
+    const output = path.join(packaged, folder);
+    await rm(output, { recursive: true, force: true });
+    await mkdir(output, { recursive: true });
+    run('webpack', 'webpack', ['--output-path', output, ...args]);
+    await cp(path.join(folderOf('webpack'), 'index.html'), path.join(output, 'index.html'));
+}
+
 test('Vite', async () => {
-    const output = path.join(packaged, 'vite');
-    run('vite', 'vite', ['build', '--base', './', '--outDir', output, '--emptyOutDir', '--logLevel', 'error']);
+    buildWithVite('vite', './');
     await storeInOneAndLoadInAnother('vite');
 });
 
 test('webpack', async () => {
-    const output = path.join(packaged, 'webpack');
-    await rm(output, { recursive: true, force: true });
-    await mkdir(output, { recursive: true });
-    run('webpack', 'webpack', ['--output-path', output]);
-    await cp(path.join(folderOf('webpack'), 'index.html'), path.join(output, 'index.html'));
+    await buildWithWebpack('webpack');
     await storeInOneAndLoadInAnother('webpack');
+});
+
+test('Vite, with its files on another origin', async () => {
+    buildWithVite('vite-elsewhere', `${elsewhere.url}/packaged/vite-elsewhere/`);
+    await storeInOneAndLoadInAnother('vite-elsewhere');
+});
+
+test('webpack, with its files on another origin', async () => {
+    await buildWithWebpack('webpack-elsewhere', '--output-public-path', `${elsewhere.url}/packaged/webpack-elsewhere/`);
+    await storeInOneAndLoadInAnother('webpack-elsewhere');
 });
