@@ -281,7 +281,7 @@ fn one_caller_alone_waits_for_nobody() {
     });
 }
 
-/// A host that has much else to do is not asked for a second pause.
+/// A host that has so much else to do that a round takes a millisecond is not asked for a second one.
 #[test]
 fn a_long_pause_is_the_last() {
     static PAUSES: AtomicUsize = AtomicUsize::new(0);

@@ -33,8 +33,8 @@ pub type Pause = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Pauses before a commit, at most; in more than these few hardly anybody else comes.
 const MOST_PAUSES: usize = 10;
-/// Where one took longer the host has much to do, and who waits already has waited enough.
-const LONG_PAUSE_TICKS: u64 = 10_000;
+/// Whoever waits already has waited enough then; a host with much to do takes that long for one.
+const MOST_PAUSED_TICKS: u64 = 10_000;
 
 /// Runs a database's writes. The host drives [`Merger::run`] on a task or thread of its own.
 pub struct Merger<S: Store> {
@@ -65,6 +65,12 @@ struct Prepared {
 struct InFlight<F> {
     prepared: Prepared,
     commit: Pin<Box<F>>,
+}
+
+/// The pauses before a commit: when the first began, and how many there were.
+struct Paused {
+    since: i64,
+    count: usize,
 }
 
 /// What happened first while a commit is under way.
@@ -159,15 +165,12 @@ impl<S: Store> Merger<S> {
             }
         }
         let nothing_in_flight = Arc::default();
-        let mut pauses = MOST_PAUSES;
+        let mut paused = None;
         while !self.is_full(&open) {
             let request = match self.requests.try_recv() {
                 Ok(request) => request,
                 Err(_) if open.group.is_empty() => self.requests.recv().await.ok()?,
-                Err(_) if open.group.len() < company && pauses > 0 => {
-                    pauses = self.pause(pauses).await;
-                    continue;
-                }
+                Err(_) if open.group.len() < company && self.pause(&mut paused).await => continue,
                 Err(_) => break,
             };
             self.run_with_queued(request, &mut open, &nothing_in_flight)
@@ -185,21 +188,24 @@ impl<S: Store> Merger<S> {
         })
     }
 
-    /// Lets others work; returns how many more pauses there may be.
-    async fn pause(&self, pauses: usize) -> usize {
+    /// Lets others work, unless that was done enough before this commit.
+    async fn pause(&self, paused: &mut Option<Paused>) -> bool {
         let Some(pause) = self.pause else {
-            return 0;
+            return false;
         };
-        let clock = &self.shared.host.clock;
-        let before = clock.now().ticks();
-        pause().await;
+        let now = self.shared.host.clock.now().ticks();
+        let paused = paused.get_or_insert(Paused {
+            since: now,
+            count: 0,
+        });
         // However far a clock was set.
-        let took = clock.now().ticks().abs_diff(before);
-        if took < LONG_PAUSE_TICKS {
-            pauses - 1
-        } else {
-            0
+        let is_enough = now.abs_diff(paused.since) >= MOST_PAUSED_TICKS;
+        if is_enough || paused.count == MOST_PAUSES {
+            return false;
         }
+        paused.count += 1;
+        pause().await;
+        true
     }
 
     async fn next<F>(&self, commit: &mut Pin<Box<F>>, open: &Open<S>) -> Next
