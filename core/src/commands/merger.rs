@@ -29,17 +29,21 @@ use crate::version::Incarnations;
 
 /// Returns when everything else that its host has to do was done once, and news from outside were
 /// looked for: on tokio `|| Box::pin(tokio::task::yield_now())`.
-pub type Pause = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Pause = fn() -> Pausing;
+type Pausing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Pauses before a commit, at most; in more than these few hardly anybody else comes.
+#[cfg(feature = "pauses")]
 const MOST_PAUSES: usize = 10;
 /// Whoever waits already has waited enough then; a host with much to do takes that long for one.
-const MOST_PAUSED_TICKS: u64 = 10_000;
+#[cfg(feature = "pauses")]
+const MOST_PAUSED_TICKS: i64 = 10_000;
 
 /// Runs a database's writes. The host drives [`Merger::run`] on a task or thread of its own.
 pub struct Merger<S: Store> {
     shared: Arc<Shared<S>>,
     requests: Receiver<Request>,
+    #[cfg(feature = "pauses")]
     pause: Option<Pause>,
 }
 
@@ -68,7 +72,11 @@ struct InFlight<F> {
 }
 
 /// The pauses before a commit: when the first began, and how many there were.
+#[cfg(feature = "pauses")]
+#[derive(Default)]
 struct Paused {
+    /// Half of those who wrote just now.
+    company: usize,
     since: i64,
     count: usize,
 }
@@ -92,11 +100,13 @@ impl<S: Store> Merger<S> {
         Self {
             shared,
             requests,
+            #[cfg(feature = "pauses")]
             pause: None,
         }
     }
 
     /// Lets it wait for callers whose next write comes soon.
+    #[cfg(feature = "pauses")]
     #[must_use]
     pub fn with_pause(mut self, pause: Pause) -> Self {
         self.pause = Some(pause);
@@ -146,7 +156,8 @@ impl<S: Store> Merger<S> {
             group: Group::new(),
             transaction: None,
         };
-        let mut company = 0;
+        #[cfg(feature = "pauses")]
+        let mut paused = Paused::default();
         while let Some(flight) = in_flight {
             match self.next(&mut flight.commit, &open).await {
                 Next::Request(request) => {
@@ -156,7 +167,10 @@ impl<S: Store> Merger<S> {
                 Next::Committed(result) => {
                     let is_lost = result.is_err();
                     let flight = in_flight.take().expect("the loop's condition");
-                    company = (flight.prepared.group.len() + open.group.len()).div_ceil(2);
+                    #[cfg(feature = "pauses")]
+                    {
+                        paused.company = (flight.prepared.group.len() + open.group.len()) / 2;
+                    }
                     self.settle(flight.prepared, result);
                     if is_lost {
                         self.run_again(&mut open).await;
@@ -165,13 +179,20 @@ impl<S: Store> Merger<S> {
             }
         }
         let nothing_in_flight = Arc::default();
-        let mut paused = None;
         while !self.is_full(&open) {
             let request = match self.requests.try_recv() {
                 Ok(request) => request,
                 Err(_) if open.group.is_empty() => self.requests.recv().await.ok()?,
-                Err(_) if open.group.len() < company && self.pause(&mut paused).await => continue,
-                Err(_) => break,
+                Err(_) => {
+                    #[cfg(feature = "pauses")]
+                    if open.group.len() < paused.company
+                        && let Some(pausing) = self.pause(&mut paused)
+                    {
+                        pausing.await;
+                        continue;
+                    }
+                    break;
+                }
             };
             self.run_with_queued(request, &mut open, &nothing_in_flight)
                 .await;
@@ -188,24 +209,24 @@ impl<S: Store> Merger<S> {
         })
     }
 
-    /// Lets others work, unless that was done enough before this commit.
-    async fn pause(&self, paused: &mut Option<Paused>) -> bool {
+    /// A pause for others to work in, unless there were enough before this commit.
+    #[cfg(feature = "pauses")]
+    fn pause(&self, paused: &mut Paused) -> Option<Pausing> {
         let Some(pause) = self.pause else {
-            return false;
+            return None;
         };
         let now = self.shared.host.clock.now().ticks();
-        let paused = paused.get_or_insert(Paused {
-            since: now,
-            count: 0,
-        });
-        // However far a clock was set.
-        let is_enough = now.abs_diff(paused.since) >= MOST_PAUSED_TICKS;
-        if is_enough || paused.count == MOST_PAUSES {
-            return false;
+        if paused.count == 0 {
+            paused.since = now;
+        }
+        // Nor after a clock was set back.
+        let is_in_time =
+            now >= paused.since && now.saturating_sub(paused.since) < MOST_PAUSED_TICKS;
+        if !is_in_time || paused.count == MOST_PAUSES {
+            return None;
         }
         paused.count += 1;
-        pause().await;
-        true
+        Some(pause())
     }
 
     async fn next<F>(&self, commit: &mut Pin<Box<F>>, open: &Open<S>) -> Next

@@ -117,10 +117,11 @@ impl<E: Environment> Indexes<E> {
             self.save(std::slice::from_ref(&record), &[]).await?;
         }
         let name = record.store_name()?;
-        let is_missing = stores.is_some_and(|stores| !stores.contains(&name));
         let store = match self.environment.open(&name).await {
             Ok(store) => {
-                if is_missing {
+                if let Some(stores) = stores
+                    && !stores.contains(&name)
+                {
                     self.rebuilt().push(record.name.clone());
                 }
                 store
