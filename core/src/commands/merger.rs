@@ -212,9 +212,7 @@ impl<S: Store> Merger<S> {
     /// A pause for others to work in, unless there were enough before this commit.
     #[cfg(feature = "pauses")]
     fn pause(&self, paused: &mut Paused) -> Option<Pausing> {
-        let Some(pause) = self.pause else {
-            return None;
-        };
+        let pause = self.pause?;
         let now = self.shared.host.clock.now().ticks();
         if paused.count == 0 {
             paused.since = now;
