@@ -2,6 +2,7 @@
 
 import { DocumentCache } from './document_cache.js';
 import { PinyonError, toDetails, toError, type ErrorDetails } from './errors.js';
+import { isCopied } from './package_place.js';
 import type { DocumentChange, HostMethods, LiveAnswer, Method, PageMessage, SyncEvent, SyncState, WorkerMessage } from './protocol.js';
 
 /** Carries messages there and back. */
@@ -177,8 +178,8 @@ function handedOver(message: PageMessage): Transferable[] {
 /** Why the script of the worker may be missing. */
 function notLoaded(): string {
     const reason = 'its script did not load';
-    // Vite before 8 moves the package's own script in development, and not what it loads.
-    return import.meta.url.includes('/.vite/') ? `${reason}; tell Vite: optimizeDeps: { exclude: ['pinyon'] }` : reason;
+    // It was looked for where npm puts packages; whoever puts them elsewhere can still tell Vite.
+    return isCopied(import.meta.url) ? `${reason}; tell Vite: optimizeDeps: { exclude: ['pinyon'] }` : reason;
 }
 
 /** The wire of a worker. */

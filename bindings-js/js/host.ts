@@ -1,6 +1,7 @@
 // The database itself, in the worker (or the process) that owns it.
 
 import type { Database } from '../dist/whole/pinyon.js';
+import { piecesOf } from './blob_pieces.js';
 import { isNotLoaded, PinyonError, toDetails, type ErrorDetails } from './errors.js';
 import { LiveEvaluations } from './live_evaluations.js';
 import type {
@@ -166,7 +167,7 @@ export class DatabaseHost {
             for (const content of contents) {
                 const upload = this.#database.beginUpload();
                 uploads.push(upload);
-                for await (const piece of content.stream()) await upload.write(piece);
+                for await (const piece of piecesOf(content)) await upload.write(piece);
                 numbers.push(await upload.finish());
             }
             const asked = request ? `,"Request":${JSON.stringify(request)}` : '';
@@ -284,7 +285,7 @@ export class DatabaseHost {
     async import(content: Blob): Promise<string> {
         const running = this.#database.beginImport();
         try {
-            for await (const piece of content.stream()) running.write(piece);
+            for await (const piece of piecesOf(content)) running.write(piece);
             const report = await this.#writing(() => running.finish());
             await this.#schedule();
             this.#wrote();

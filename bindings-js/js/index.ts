@@ -3,6 +3,7 @@
 import { connect, workerWire, type Connection } from './connection.js';
 import type { DocumentCache } from './document_cache.js';
 import { isKnownToNeedWhole, rememberNeedOfWhole } from './module_memory.js';
+import { placeOf } from './package_place.js';
 import { triesWhole, type HostOptions, type WorkerMessage } from './protocol.js';
 import { DocumentStore, type StoreOptions } from './store.js';
 import { startWorker } from './worker_start.js';
@@ -14,7 +15,7 @@ async function sendModule(worker: Worker, isWhole: boolean): Promise<void> {
         ? new URL('./whole/pinyon_bg.wasm', import.meta.url)
         : new URL('./wasm/pinyon_bg.wasm', import.meta.url);
     try {
-        module = await WebAssembly.compileStreaming(fetch(url));
+        module = await WebAssembly.compileStreaming(fetch(placeOf(url)));
     } catch {
         // The worker tries for itself, and says why it cannot.
     }

@@ -20,3 +20,13 @@ export function watchPolicy(url: string): () => Promise<boolean> {
         return isForbidden;
     };
 }
+
+/** Safari throws what a policy forbids, and tells workers nothing else; and what is not secure enough for a page. */
+export function isThrownByPolicy(reason: unknown, url: string): boolean {
+    if (!(reason instanceof DOMException) || reason.name !== 'SecurityError') return false;
+    return globalThis.location?.protocol !== 'https:' || url.startsWith('wss:');
+}
+
+/** What to tell of a connection to `url` that the policy forbids. */
+export const forbiddenText = (url: string): string =>
+    `the page's Content-Security-Policy forbids it: connect-src needs ${new URL(url).origin}`;

@@ -4,7 +4,7 @@
 // follow each other in one queue, because a session does one thing at a time.
 
 import type { Database, SyncSession } from '../dist/whole/pinyon.js';
-import { watchPolicy } from './policy.js';
+import { forbiddenText, isThrownByPolicy, watchPolicy } from './policy.js';
 import { toDetails, type ErrorCode } from './errors.js';
 import type { SyncEvent, SyncOptions, SyncState } from './protocol.js';
 
@@ -269,11 +269,7 @@ export class ServerLink {
             isForbidden = watchPolicy(url);
             socket = new WebSocket(url);
         } catch (reason) {
-            void isForbidden();
-            // Node.js has WebSockets from version 22 on.
-            const code = typeof WebSocket === 'undefined' ? 'Unsupported' : 'InvalidRequest';
-            this.#setState({ ...this.#state, phase: 'error', code, reason: String(reason) });
-            this.#rejectWaiters();
+            void this.#cannotConnect(reason, isForbidden);
             return;
         }
         socket.binaryType = 'arraybuffer';
@@ -309,10 +305,20 @@ export class ServerLink {
         socket.onerror = () => {
             void this.#enqueue(async () => {
                 if (!(await isForbidden())) return;
-                const { origin } = new URL(socket.url);
-                this.#failFor(line, `the page's Content-Security-Policy forbids it: connect-src needs ${origin}`);
+                this.#failFor(line, forbiddenText(socket.url));
             });
         };
+    }
+
+    /** There is not even a socket. */
+    async #cannotConnect(reason: unknown, isForbidden: () => Promise<boolean>): Promise<void> {
+        const isPolicys = (await isForbidden()) || isThrownByPolicy(reason, syncUrl(this.#options));
+        const why = isPolicys ? forbiddenText(syncUrl(this.#options)) : String(reason);
+        if (this.#line || this.#isPaused || this.#isClosed) return;
+        // Node.js has WebSockets from version 22 on.
+        const code = typeof WebSocket === 'undefined' ? 'Unsupported' : 'InvalidRequest';
+        this.#setState({ ...this.#state, phase: 'error', code, reason: why });
+        this.#rejectWaiters();
     }
 
     /** Runs a step of a session, sends what it gives, and tells how things stand. */

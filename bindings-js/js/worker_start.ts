@@ -1,5 +1,7 @@
 // Starts the worker of the database, wherever its script came to lie.
 
+import { isCopied, placeOf } from './package_place.js';
+
 type Script = [url: string | URL, options?: WorkerOptions];
 
 /** The one place that names the script: bundlers make another file of it, and know it by this form. */
@@ -32,17 +34,22 @@ function startFromElsewhere([url, options]: Script): Worker {
     return new Worker(URL.createObjectURL(script), options);
 }
 
+/** Browsers refuse such a script, some by throwing and some only by an event that does not say why. */
+const isElsewhere = ([url]: Script): boolean => {
+    const { href, origin } = globalThis.location;
+    return new URL(url, href).origin !== origin;
+};
+
 /**
  * The worker of the database.
  *
  * @throws What browsers throw of a worker that the page may not start.
  */
 export function startWorker(): Worker {
-    try {
-        return construct();
-    } catch (error) {
-        const script = findScript();
-        if (script === undefined) throw error;
-        return startFromElsewhere(script);
-    }
+    const script = findScript();
+    if (script === undefined) return construct();
+    if (isElsewhere(script)) return startFromElsewhere(script);
+    if (!isCopied(import.meta.url)) return construct();
+    const [url, options] = script;
+    return new Worker(placeOf(new URL(url, globalThis.location.href)), options);
 }
