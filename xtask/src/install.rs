@@ -131,21 +131,8 @@ pub fn chromium() -> Result<PathBuf> {
     const PACKAGE: &str = "apt-get install chromium";
     let program =
         std::env::var_os("CHROMIUM_BIN").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
-    let is_root = process::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if !program.exists() && is_root && Path::new("/usr/bin/apt-get").exists() {
-        println!("installing chromium");
-        let mut update = Command::new("apt-get");
-        process::run_required(update.args(["update", "--quiet"]), INSTALL_LIMIT)?;
-        let mut install = Command::new("apt-get");
-        install.env("DEBIAN_FRONTEND", "noninteractive");
-        install.args([
-            "install",
-            "--yes",
-            "--quiet",
-            "--no-install-recommends",
-            "chromium",
-        ]);
-        process::run_required(&mut install, INSTALL_LIMIT)?;
+    if !program.exists() && can_install_packages() {
+        debian_packages(&["chromium"])?;
     }
     if !program.exists() {
         bail!(
@@ -154,6 +141,45 @@ pub fn chromium() -> Result<PathBuf> {
         );
     }
     Ok(program)
+}
+
+/// Debian's Firefox and WebKit, and a screen for the latter. Where they cannot be had their tests are
+/// left out, and say so: Chromium has most of them.
+pub fn other_browsers() {
+    const PACKAGES: [(&str, &str); 3] = [
+        ("/usr/bin/firefox-esr", "firefox-esr"),
+        ("/usr/bin/WebKitWebDriver", "webkit2gtk-driver"),
+        ("/usr/bin/Xvfb", "xvfb"),
+    ];
+    let missing: Vec<&str> = PACKAGES
+        .into_iter()
+        .filter(|(program, _)| !Path::new(program).exists())
+        .map(|(_, package)| package)
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    if !can_install_packages() {
+        println!("without tests in: {}", missing.join(", "));
+    } else if let Err(reason) = debian_packages(&missing) {
+        println!("without tests in: {} ({reason:#})", missing.join(", "));
+    }
+}
+
+/// Whether this is Debian, and the user may do everything.
+fn can_install_packages() -> bool {
+    let is_root = process::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    is_root && Path::new("/usr/bin/apt-get").exists()
+}
+
+fn debian_packages(names: &[&str]) -> Result<()> {
+    println!("installing {}", names.join(", "));
+    let mut update = Command::new("apt-get");
+    process::run_required(update.args(["update", "--quiet"]), INSTALL_LIMIT)?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    install.args(["install", "--yes", "--quiet", "--no-install-recommends"]);
+    process::run_required(install.args(names), INSTALL_LIMIT)
 }
 
 /// Fails with the command that installs `program` if it does not answer to `arguments`.

@@ -10,7 +10,7 @@ const panics = [];
 globalThis.reportPanic = (message) => panics.push(message);
 
 globalThis.onmessage = async ({ data: { name, database, isSmall, hasFiles } }) => {
-    if (!hasFiles) delete globalThis.FileSystemFileHandle.prototype.createSyncAccessHandle;
+    if (!hasFiles) delete globalThis.FileSystemFileHandle?.prototype.createSyncAccessHandle;
     const ended = new Promise((resolve) => {
         // A panic in a task of its own rejects no promise of ours.
         const look = () => (panics.length ? resolve(panics.join('\n')) : setTimeout(look, 50));

@@ -14,6 +14,7 @@ use super::tally::Tally;
 /// Storage contract, faults, npm package, tabs and sync with the server, in Chromium.
 pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally> {
     let chromium = install::chromium()?;
+    install::other_browsers();
     let server = build_server(workspace, limit)?;
     browser::build_bound_package(workspace, true)?;
     kindergarten::assemble(workspace, &workspace.target("browser/kindergarten"))?;
@@ -26,7 +27,8 @@ pub fn test_in_chromium(workspace: &Workspace, limit: Duration) -> Result<Tally>
     browser::build_module(workspace, &module, &built, true)?;
     let folder = workspace.path("tests/browser");
     // Those of the clients: one test lets an official client look at what a browser wrote.
-    for part in ["", "packaging/vite", "packaging/webpack", "../clients/node"] {
+    let bundlers = ["packaging/vite", "packaging/vite7", "packaging/webpack"];
+    for part in bundlers.into_iter().chain(["", "../clients/node"]) {
         install::npm_packages(&folder.join(part))?;
     }
     let mut command = workspace.program("node");

@@ -6,6 +6,7 @@
 mod file_names;
 mod file_sizes;
 mod layers;
+mod lock_files;
 mod manifests;
 mod rust_source;
 mod tree;
@@ -53,6 +54,9 @@ pub fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
         }
         if file.path.ends_with("Cargo.toml") {
             findings.extend(manifests::check(&file.path, text)?);
+        }
+        if lock_files::is_lock(&file.path) {
+            findings.extend(lock_files::check(&file.path, text)?);
         }
     }
     for Finding { place, message } in &findings {
