@@ -1,5 +1,5 @@
-// node bench.mjs [--runs N] [--large N] [--no-sync] [peer …]: measures peers in Chromium and prints
-// ratios, then the sync with a real server.
+// node bench.mjs [--runs N] [--large N] [--no-sync] [--browser NAME] [peer …]: measures peers in
+// Chromium and prints ratios, then the sync with a real server. The targets are of Chromium.
 //
 // `cargo xtask package` makes the package that is measured; the server is PINYON_BIN, or what lies
 // in target/. Peers take turns, each run has a profile of its own, and what is printed are medians:
@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { HERE, PACKAGE, serve, withFolder, withPage } from './site.mjs';
+import { HERE, PACKAGE, serve, withFolder, withOtherPage, withPage } from './site.mjs';
 
 const ALL = ['indexed-db', 'indexed-db-strict', 'dexie', 'sqlite', 'pinyon', 'pinyon-strict'];
 const PARTS = [
@@ -28,11 +28,16 @@ const { values, positionals } = parseArgs({
         runs: { type: 'string', default: '3' },
         large: { type: 'string', default: '200000' },
         'no-sync': { type: 'boolean', default: false },
+        browser: { type: 'string', default: 'chromium' },
     },
 });
 const peers = positionals.length ? positionals : ALL;
 const runs = Number(values.runs);
 const large = Number(values.large);
+
+/** A page without a past, in the browser that is wanted. */
+const withFreshPage = (url, work) => (values.browser === 'chromium'
+    ? withFolder((profile) => withPage(profile, url, work)) : withOtherPage(values.browser, url, work));
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const rounded = (number) => (number < 10 ? Math.round(number * 100) / 100 : Math.round(number));
@@ -60,12 +65,12 @@ async function measurePeers(url) {
     const results = new Map(peers.map((peer) => [peer, []]));
     for (let run = 0; run < runs; run += 1) {
         for (const peer of peers) {
-            const measured = await withFolder((profile) => withPage(profile, url, async (page, load) => {
+            const measured = await withFreshPage(url, async (page, load) => {
                 const first = await page.evaluate((peer) => globalThis.measure(peer), peer);
                 await load();
                 first.reload = await page.evaluate((peer) => globalThis.reopen(peer), peer);
                 return first;
-            }));
+            });
             results.get(peer).push(measured);
             console.error(`run ${run + 1} ${peer}: ${JSON.stringify(measured, (_, value) => (typeof value === 'number' ? rounded(value) : value))}`);
         }
@@ -89,13 +94,13 @@ function printPeers(results) {
 
 async function measureLarge(url) {
     const times = [];
-    await withFolder((profile) => withPage(profile, url, async (page, load) => {
+    await withFreshPage(url, async (page, load) => {
         await page.evaluate(([peer, large]) => globalThis.fill(peer, large), ['pinyon', large]);
         for (let at = 0; at < 5; at += 1) {
             await load();
             times.push(await page.evaluate(() => globalThis.reopen('pinyon')));
         }
-    }));
+    });
     console.log(`reload to first read of ${large} documents: ${times.map((ms) => Math.round(ms)).join(', ')} ms ${verdict(median(times), 300)}`);
 }
 
@@ -120,7 +125,7 @@ await withFolder(async (output) => {
         printPeers(await measurePeers(url));
         if (large > 0 && peers.includes('pinyon')) await measureLarge(url);
         await printSizes();
-        if (!values['no-sync'] && peers.includes('pinyon')) {
+        if (!values['no-sync'] && values.browser === 'chromium' && peers.includes('pinyon')) {
             // Here, for it asks for a server to be there.
             const { measureSync } = await import('./sync.mjs');
             for (const { what, value, unit, target } of await measureSync()) {

@@ -43,6 +43,27 @@ export async function withPage(profile, url, work) {
     }
 }
 
+/** The same in Firefox or WebKit, whose profiles go with them; what loads the page again gives another one. */
+export async function withOtherPage(name, url, work) {
+    const { otherBrowsers } = await import('../../browser/harness/other_browsers.js');
+    const found = otherBrowsers.find((it) => it.name.toLowerCase() === name);
+    if (!found) throw new Error(`--browser: ${name} is none of chromium, ${otherBrowsers.map((it) => it.name.toLowerCase()).join(', ')}`);
+    if (found.skip) throw new Error(found.skip);
+    const browser = await found.start();
+    try {
+        let page;
+        const load = async () => {
+            await page?.close();
+            page = await browser.open(url);
+            await page.waitForFunction(() => globalThis.isReady);
+        };
+        await load();
+        return await work({ evaluate: (...given) => page.evaluate(...given) }, load);
+    } finally {
+        await browser.close();
+    }
+}
+
 /** Gives `work` a folder that goes afterwards. */
 export async function withFolder(work) {
     const folder = await mkdtemp(path.join(tmpdir(), 'pinyon-bench-'));
