@@ -102,6 +102,81 @@ test('what is wrong beside a choice gets the focus, and says why', async () => {
     await page.goto(`${pinyon.url}/kindergarten/#/children`);
 });
 
+/** Presses Tab until what has the focus, with the group it is in, is called so. */
+async function tabTo(target, words) {
+    const called = () => target.evaluate(() => {
+        const { activeElement: it } = document;
+        const name = it.getAttribute('aria-label') ?? it.labels?.[0]?.innerText ?? it.innerText;
+        return [it.closest('fieldset')?.querySelector('legend')?.innerText, name].filter(Boolean).join(', ').replaceAll(/\s+/g, ' ').trim();
+    });
+    const met = [];
+    for (let at = 0; at < 60; at++) {
+        await target.keyboard.press('Tab');
+        met.push(await called());
+        if (words.test(met.at(-1))) return;
+    }
+    assert.fail(`${words} is not among ${met.join(' | ')}`);
+}
+
+test('with the keyboard alone: a photograph is chosen, and two versions are decided on', async () => {
+    const elsewhere = await startBrowser();
+    try {
+        const other = await elsewhere.open(`${pinyon.url}/kindergarten/#/children`);
+        await putChild('children/aad', 'Aad');
+        for (const it of [page, other]) {
+            await it.goto(`${pinyon.url}/kindergarten/#/children`);
+            await it.getByRole('link', { name: /Aad/ }).waitFor();
+        }
+        await pinyon.kill();
+        for (const [it, color, note] of [[page, 'teal', 'From the one.'], [other, 'olive', 'From the other.']]) {
+            await it.locator('.sync', { hasText: 'Offline' }).waitFor();
+            await tabTo(it, /Aad/);
+            await it.keyboard.press('Enter');
+            await it.getByRole('heading', { name: 'Aad' }).waitFor();
+            await tabTo(it, /^Edit$/);
+            await it.keyboard.press('Enter');
+            await it.getByLabel('Name (needed)').waitFor();
+            await tabTo(it, /^Notes/);
+            await it.keyboard.type(note);
+            const buffer = Buffer.from(await it.evaluate((color) => {
+                const canvas = Object.assign(document.createElement('canvas'), { width: 30, height: 20 });
+                Object.assign(canvas.getContext('2d'), { fillStyle: color }).fillRect(0, 0, 30, 20);
+                return canvas.toDataURL('image/png').split(',')[1];
+            }, color), 'base64');
+            await it.evaluate(() => document.activeElement.blur());
+            await tabTo(it, /photograph/i);
+            const chooser = it.waitForEvent('filechooser');
+            await it.keyboard.press('Enter');
+            await (await chooser).setFiles({ name: 'photo.png', mimeType: 'image/png', buffer });
+            await it.getByAltText('The new photograph').waitFor();
+            await tabTo(it, /^Save$/);
+            await it.keyboard.press('Enter');
+            await it.getByRole('heading', { name: 'Aad' }).waitFor();
+        }
+        await pinyon.restart();
+        await other.getByRole('heading', { name: 'Two versions' }).waitFor();
+        await tabTo(other, /^Compare and decide$/);
+        await other.keyboard.press('Enter');
+        await other.locator('fieldset.difference').first().waitFor();
+        // Of each field the first version, which may be of either.
+        await tabTo(other, /^Notes, .*From the o/);
+        await other.keyboard.press(' ');
+        await tabTo(other, /^Photograph, /);
+        await other.keyboard.press(' ');
+        await tabTo(other, /^Save what is chosen$/);
+        await other.keyboard.press('Enter');
+        const settled = await until(async () => {
+            const found = await pinyon.document('children/aad');
+            return found['@metadata']?.['@attachments']?.length === 1 && found;
+        }, 'the decision on the server');
+        assert.match(settled.notes, /^From the o(ne|ther)\.$/);
+        assert.equal(settled['@metadata']['@attachments'][0].Name, settled.photo);
+        for (const it of [page, other]) await it.locator('.facts', { hasText: settled.notes }).waitFor();
+    } finally {
+        await elsewhere.close();
+    }
+});
+
 test('letters of twice the size fit a small screen', async () => {
     const protocol = await browser.protocol(page);
     for (const [size, width] of [[16, 320], [32, 360], [32, 320]]) {
