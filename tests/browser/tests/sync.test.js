@@ -45,7 +45,9 @@ const get = (page, id) => page.evaluate(async (id) => {
 
 const startSync = (page, more) => page.evaluate(([options]) => {
     globalThis.states = [];
-    globalThis.sync = store.sync(options).on('status', (state) => states.push(state.phase));
+    globalThis.refused = [];
+    globalThis.sync = store.sync(options).on('status', (state) => states.push(state.phase))
+        .on('refused', ({ id, code, reason }) => refused.push([id, code, reason]));
 }, [{ url: pinyon.url, database: DATABASE, ...more }]);
 
 const synced = (page) => page.evaluate(() => sync.waitForSync());
@@ -260,12 +262,10 @@ test('a token that is not good enough says so, and another one goes on', async (
     assert.equal(await page.evaluate(() => sync.status.phase), 'error');
     const limited = pinyon.token('eva', '--write-prefix', 'users/eva/');
     await page.evaluate(async (token) => {
-        globalThis.refused = [];
-        sync.on('refused', ({ id }) => refused.push(id));
         await sync.renewToken(token);
         await sync.waitForSync();
     }, limited);
-    assert.deepEqual(await page.evaluate(() => refused), ['users/adam/1']);
+    assert.deepEqual(await page.evaluate(() => refused.map(([id]) => id)), ['users/adam/1']);
     assert.equal((await pinyon.document('users/eva/1')).mine, true);
     assert.equal(await pinyon.document('users/adam/1'), null);
     const pending = await page.evaluate(() => sync.pending());
@@ -300,11 +300,7 @@ test("a collection's function refuses a document alone, the app reads why, and a
     await diary('Diaries/2', '');
     await diary('diaries/3', 'fine too');
     await startSync(page, { token: pinyon.token('eva'), prefixes: ['diaries/'] });
-    await page.evaluate(() => {
-        globalThis.refused = [];
-        sync.on('refused', ({ id, code, reason }) => refused.push([id, code, reason]));
-        return sync.waitForSync();
-    });
+    await synced(page);
     const why = ['ValidationFailed', 'Diaries/2: eva, a diary has a text'];
     assert.deepEqual(await page.evaluate(() => refused), [['Diaries/2', ...why]]);
     assert.deepEqual(await Promise.all([1, 2, 3].map(async (it) => (await pinyon.document(`diaries/${it}`))?.text)),
